@@ -1,0 +1,56 @@
+// Package config composes the configuration of the packages: defaults, then the file, then the environment, then
+// flags, and checks all of it. Each knob lives in the package that uses it. Only main's package imports it.
+package config
+
+import (
+	"tether/admin"
+	"tether/health"
+	"tether/proxy"
+	"tether/session"
+)
+
+// Config is everything that can be configured.
+type Config struct {
+	// Listen is where clients are served, HOST:PORT, with an empty host for all addresses.
+	Listen string       `yaml:"listen"`
+	Admin  admin.Config `yaml:"admin"`
+	// Upstreams are the vLLM servers.
+	Upstreams []Upstream     `yaml:"upstreams"`
+	Session   session.Config `yaml:"session"`
+	Health    health.Config  `yaml:"health"`
+	Proxy     proxy.Config   `yaml:"proxy"`
+	Log       Log            `yaml:"log"`
+	// Affinity off sends requests round robin and pins nothing, for comparison; only a flag says so.
+	Affinity bool `yaml:"-"`
+}
+
+// Upstream is one vLLM server.
+type Upstream struct {
+	// Name is its identity, 1..128 letters, digits and .:_-@/[]; default HOST:PORT of the URL.
+	Name string `yaml:"name,omitempty"`
+	// URL is http://HOST[:PORT] or http+unix:///PATH.
+	URL string `yaml:"url"`
+	// Weight is 0..100 per cent of a full server; 0 gets no new sessions. Default 100.
+	Weight *int `yaml:"weight,omitempty"`
+	// Slot is its number in the ring, 0..4095. Default: N where all names, or hosts' first labels, are PREFIX-N
+	// with one prefix, else the position in the list. Either all upstreams have one or none.
+	Slot *int `yaml:"slot,omitempty"`
+	// Drain keeps new sessions away.
+	Drain bool `yaml:"drain,omitempty"`
+}
+
+// Log is the log part of the configuration.
+type Log struct {
+	// Level is debug, info, warn or error.
+	Level string `yaml:"level"`
+	// Format is json or console.
+	Format string `yaml:"format"`
+}
+
+// Default is the configuration that is in force where nothing else is said.
+func Default() *Config {
+	return &Config{
+		Listen: ":8080", Admin: admin.Default(), Upstreams: []Upstream{}, Session: session.Default(), Health: health.Default(),
+		Proxy: proxy.Default(), Log: Log{Level: "info", Format: "json"}, Affinity: true,
+	}
+}

@@ -1,0 +1,28 @@
+package config
+
+import (
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+)
+
+// Effective is the configuration in force as YAML, every key with its value. Secrets are in files of their own and
+// so not in it.
+func (c *Config) Effective() (string, error) {
+	text, err := yaml.MarshalWithOptions(c, yaml.Indent(2), yaml.IndentSequence(true),
+		yaml.CustomMarshaler(func(d time.Duration) ([]byte, error) { return []byte(shortDuration(d)), nil }))
+	return string(text), err
+}
+
+// shortDuration is d without the zeros at its end: 2m, not 2m0s.
+func shortDuration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}

@@ -1,0 +1,111 @@
+package config
+
+import (
+	"encoding"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+var duration = reflect.TypeFor[time.Duration]()
+
+// isText reports whether the value reads itself from text.
+func isText(v reflect.Value) bool {
+	_, ok := v.Addr().Interface().(encoding.TextUnmarshaler)
+	return ok
+}
+
+// setText sets a scalar, a list of strings, or the URLs of upstreams from text.
+func setText(v reflect.Value, text string) error {
+	if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
+		return u.UnmarshalText([]byte(text))
+	}
+	switch {
+	case v.Type() == duration:
+		d, err := time.ParseDuration(text)
+		if err != nil {
+			return fmt.Errorf("%q, want a duration such as 500ms, 5s or 1h30m", text)
+		}
+		v.SetInt(int64(d))
+	case v.Kind() == reflect.String:
+		v.SetString(text)
+	case v.Kind() == reflect.Int:
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			return fmt.Errorf("%q, want a whole number", text)
+		}
+		v.SetInt(int64(n))
+	case v.Kind() == reflect.Bool:
+		b, ok := map[string]bool{"true": true, "false": false}[text]
+		if !ok {
+			return fmt.Errorf("%q, want true or false", text)
+		}
+		v.SetBool(b)
+	case v.Kind() == reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		return setText(v.Elem(), text)
+	case v.Kind() == reflect.Slice:
+		return setList(v, text)
+	default:
+		panic("BUG: no text for " + v.Type().String())
+	}
+	return nil
+}
+
+func setList(v reflect.Value, text string) error {
+	v.SetZero()
+	for _, item := range strings.Split(text, ",") {
+		if item = strings.TrimSpace(item); item == "" {
+			continue
+		}
+		element := reflect.New(v.Type().Elem()).Elem()
+		if u, ok := element.Addr().Interface().(*Upstream); ok {
+			u.URL = item
+		} else if err := setText(element, item); err != nil {
+			return err
+		}
+		v.Set(reflect.Append(v, element))
+	}
+	return nil
+}
+
+func keysOf[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+// didYouMean names the known key that comes closest, if one is close.
+func didYouMean(key string, known []string) string {
+	best, least := "", 3
+	for _, k := range known {
+		if d := distance(key, k); d < least {
+			best, least = k, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return ", did you mean " + best + "?"
+}
+
+// distance is the number of letters to add, drop or change between two words (Levenshtein).
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,137 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"strings"
+
+	"go.uber.org/zap/zapcore"
+
+	"tether/ring"
+	"tether/upstream"
+)
+
+// validate checks what loaded, all of it.
+func (l *loader) validate(memory int64) {
+	c := l.cfg
+	below := func(parent string) func(key, problem string) {
+		return func(key, problem string) { l.problem(join(parent, key), problem) }
+	}
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		l.problem("listen", fmt.Sprintf("%q, want HOST:PORT or :PORT", c.Listen))
+	}
+	c.Admin.Validate(below("admin"))
+	if c.Listen == c.Admin.Listen {
+		l.problem("admin.listen", fmt.Sprintf("%q is where clients are served, want another", c.Admin.Listen))
+	}
+	l.readable("admin.token_file", c.Admin.TokenFile)
+	l.upstreams()
+	c.Session.Validate(below("session"))
+	l.readable("session.secret_file", c.Session.SecretFile)
+	c.Health.Validate(below("health"))
+	c.Proxy.Validate(memory, below("proxy"))
+	if _, err := zapcore.ParseLevel(c.Log.Level); err != nil {
+		l.problem("log.level", fmt.Sprintf("%q, want debug, info, warn or error", c.Log.Level))
+	}
+	if c.Log.Format != "json" && c.Log.Format != "console" {
+		l.problem("log.format", fmt.Sprintf("%q, want json or console", c.Log.Format))
+	}
+}
+
+// problem adds a problem with the value at path, at the place where that was set, or at its parent's.
+func (l *loader) problem(path, problem string) {
+	for at := path; ; {
+		if place, ok := l.places[at]; ok {
+			l.problems.add(place, path+": "+problem)
+			return
+		}
+		i := strings.LastIndexAny(at, ".[")
+		if i < 0 {
+			l.problems.list = append(l.problems.list, path+": "+problem)
+			return
+		}
+		at = at[:i]
+	}
+}
+
+func (l *loader) readable(path, file string) {
+	if file == "" {
+		return
+	}
+	text, err := os.ReadFile(file)
+	switch {
+	case err != nil:
+		l.problem(path, fmt.Sprintf("%q cannot be read, want a file with the secret", file))
+	case strings.TrimSpace(string(text)) == "":
+		l.problem(path, fmt.Sprintf("%q is empty, want a file with the secret", file))
+	}
+}
+
+func (l *loader) upstreams() {
+	c := l.cfg
+	if len(c.Upstreams) == 0 {
+		l.problem("upstreams", "none, want at least one: --upstream http://HOST:PORT, or upstreams: in the file given with -c")
+	}
+	if len(c.Upstreams) > upstream.MaxUpstreams {
+		l.problem("upstreams", fmt.Sprintf("%d, want at most %d", len(c.Upstreams), upstream.MaxUpstreams))
+	}
+	names := map[string]int{}
+	slots := map[int]int{}
+	for i := range c.Upstreams {
+		u := &c.Upstreams[i]
+		at := func(key string) string { return fmt.Sprintf("upstreams[%d].%s", i, key) }
+		if _, err := upstream.ParseURL(u.URL); err != nil {
+			l.problem(at("url"), fmt.Sprintf("%q: %v", u.URL, err))
+			continue
+		}
+		name := u.name()
+		if !validName(name) {
+			l.problem(at("name"), fmt.Sprintf("%q, want 1..%d letters, digits and %s", name, maxName, nameSigns))
+		}
+		if first, twice := names[name]; twice {
+			l.problem(at("name"), fmt.Sprintf("%q is the name of upstreams[%d] already: one entry a server, or give them names", name, first))
+		}
+		names[name] = i
+		if u.Weight != nil && (*u.Weight < 0 || *u.Weight > ring.FullWeight) {
+			l.problem(at("weight"), fmt.Sprintf("%d, want 0..%d", *u.Weight, ring.FullWeight))
+		}
+		l.slot(i, slots)
+	}
+}
+
+func (l *loader) slot(i int, slots map[int]int) {
+	u := &l.cfg.Upstreams[i]
+	path := fmt.Sprintf("upstreams[%d].slot", i)
+	if (u.Slot == nil) != (l.cfg.Upstreams[0].Slot == nil) {
+		l.problem(path, "either all upstreams have a slot or none")
+	}
+	if u.Slot == nil {
+		return
+	}
+	if *u.Slot < 0 || *u.Slot >= ring.MaxSlots {
+		l.problem(path, fmt.Sprintf("%d, want 0..%d", *u.Slot, ring.MaxSlots-1))
+	}
+	if first, twice := slots[*u.Slot]; twice {
+		l.problem(path, fmt.Sprintf("%d is the slot of upstreams[%d] already", *u.Slot, first))
+	}
+	slots[*u.Slot] = i
+}
+
+const (
+	maxName   = 128
+	nameSigns = ".:_-@/[]"
+)
+
+func validName(s string) bool {
+	if s == "" || len(s) > maxName {
+		return false
+	}
+	for _, c := range s {
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+		if !letter && !strings.ContainsRune(nameSigns, c) {
+			return false
+		}
+	}
+	return true
+}

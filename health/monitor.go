@@ -1,0 +1,123 @@
+// Package health finds out which upstreams can serve: it probes each of them, counts with rise and fall, and
+// writes the verdicts into their states, along with the models they list. Traffic may arouse suspicion, which makes
+// the next probe come sooner; it ejects nobody.
+//
+// Goroutines: Monitor.Run, started and awaited by the caller, and below it one prober an upstream.
+package health
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"tether/upstream"
+)
+
+// Monitor runs the probers.
+type Monitor struct {
+	cfg    Config
+	warn   func(u *upstream.Upstream, text string)
+	tables chan request
+	first  chan struct{} // one for each first verdict
+	ready  chan struct{} // closed when requests need wait no longer
+	ended  chan struct{}
+}
+
+type request struct {
+	table *upstream.Table
+	done  chan struct{}
+}
+
+// NewMonitor makes a monitor of no upstreams. warn is told what an operator should know of an upstream.
+func NewMonitor(cfg Config, warn func(u *upstream.Upstream, text string)) *Monitor {
+	return &Monitor{
+		cfg: cfg, warn: warn, tables: make(chan request), first: make(chan struct{}, upstream.MaxUpstreams),
+		ready: make(chan struct{}), ended: make(chan struct{}),
+	}
+}
+
+// Use probes the upstreams of table from now on. It returns when the probers of those that are gone have ended.
+func (m *Monitor) Use(table *upstream.Table) {
+	r := request{table: table, done: make(chan struct{})}
+	select {
+	case m.tables <- r:
+		<-r.done
+	case <-m.ended:
+	}
+}
+
+// Ready is closed when every upstream of the first table has its first verdict, or the wait for that is over.
+func (m *Monitor) Ready() <-chan struct{} { return m.ready }
+
+// FirstWait is how long Ready waits at most: time for two probes that time out.
+func (c *Config) FirstWait() time.Duration { return 2*c.Timeout + time.Second }
+
+// Run probes until ctx ends, and returns when all probers have.
+func (m *Monitor) Run(ctx context.Context) error {
+	defer close(m.ended)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var all sync.WaitGroup
+	defer all.Wait()
+	defer cancel()
+
+	running := map[*upstream.Upstream]func(){}
+	missing := -1 // first verdicts, before the first table
+	var deadline <-chan time.Time
+	for {
+		select {
+		case r := <-m.tables:
+			m.reconcile(ctx, &all, running, r.table)
+			if missing < 0 {
+				missing = len(r.table.Members)
+				deadline = time.After(m.cfg.FirstWait())
+			}
+			close(r.done)
+		case <-m.first:
+			missing--
+		case <-deadline:
+			missing = 0
+		case <-ctx.Done():
+			return nil
+		}
+		if missing == 0 && deadline != nil {
+			close(m.ready)
+			deadline = nil
+		}
+	}
+}
+
+// reconcile starts and stops probers so that each upstream of table has one. running holds what stops them.
+func (m *Monitor) reconcile(ctx context.Context, all *sync.WaitGroup, running map[*upstream.Upstream]func(), table *upstream.Table) {
+	wanted := map[*upstream.Upstream]bool{}
+	for _, member := range table.Members {
+		wanted[member.Upstream] = true
+		if running[member.Upstream] == nil {
+			running[member.Upstream] = m.start(ctx, all, member.Upstream)
+		}
+	}
+	for u, stop := range running {
+		if !wanted[u] {
+			stop()
+			delete(running, u)
+		}
+	}
+}
+
+// start starts the prober of u and gives what stops it and waits for its end.
+func (m *Monitor) start(ctx context.Context, all *sync.WaitGroup, u *upstream.Upstream) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	p := &prober{
+		cfg: &m.cfg, up: u, tally: tally{rise: m.cfg.Rise, fall: m.cfg.Fall}, buf: make([]byte, maxHead), warn: m.warn,
+		first: func() { m.first <- struct{}{} },
+	}
+	ended := make(chan struct{})
+	all.Go(func() {
+		defer close(ended)
+		p.run(ctx)
+	})
+	return func() {
+		cancel()
+		<-ended
+	}
+}

@@ -1,0 +1,168 @@
+package http1
+
+import "errors"
+
+// What Chunks refuses.
+var (
+	ErrChunkSize      = errors.New("malformed chunk size")
+	ErrChunkEnd       = errors.New("chunk data not ended by CRLF")
+	ErrChunkExtension = errors.New("malformed or too long chunk extension")
+	ErrTrailer        = errors.New("malformed or too long trailer")
+)
+
+// maxChunkLine bounds a chunk's extensions, maxTrailers all trailer lines together, in bytes.
+const (
+	maxChunkLine = 256
+	maxTrailers  = 8 << 10
+)
+
+// Chunks follows the chunked coding (RFC 9112 7.1) over the bytes it is shown, split anywhere. The zero value
+// stands before the first chunk. It is strict: sizes of 1..15 hex digits with nothing around them, CRLF and
+// nothing else as line end.
+type Chunks struct {
+	state  chunkState
+	digits uint8
+	size   int    // of the extension or the trailers so far
+	left   uint64 // of the chunk's data
+	colon  bool   // seen in this trailer line
+}
+
+type chunkState uint8
+
+const (
+	chunkSize chunkState = iota // at the start of a chunk, or in its size
+	chunkExtension
+	chunkSizeLF
+	chunkData
+	chunkDataCR
+	chunkDataLF
+	trailerStart
+	trailerLine
+	trailerLF
+	chunksEndLF
+	chunksEnd
+)
+
+// Done reports whether the last chunk and the trailers were seen to their end.
+func (c *Chunks) Done() bool { return c.state == chunksEnd }
+
+// Between reports whether the bytes shown so far end between two chunks.
+func (c *Chunks) Between() bool { return c.state == chunkSize && c.digits == 0 }
+
+// Next is shown the next bytes: it consumes n of them, up to the end of the first run of data or of the whole
+// coding, and gives that run, a part of p. At an error n bytes came before the offence.
+func (c *Chunks) Next(p []byte) (n int, data []byte, err error) {
+	for n < len(p) && c.state != chunksEnd {
+		if c.state == chunkData {
+			k := int(min(c.left, uint64(len(p)-n)))
+			if c.left -= uint64(k); c.left == 0 {
+				c.state = chunkDataCR
+			}
+			return n + k, p[n : n+k], nil
+		}
+		if err = c.step(p[n]); err != nil {
+			return n, nil, err
+		}
+		n++
+	}
+	return n, nil, nil
+}
+
+func (c *Chunks) step(b byte) error {
+	switch c.state {
+	case chunkSize:
+		return c.sizeByte(b)
+	case chunkExtension:
+		if b == '\r' {
+			c.state = chunkSizeLF
+			return nil
+		}
+		if c.size++; class[b]&isValue == 0 || c.size > maxChunkLine {
+			return ErrChunkExtension
+		}
+		return nil
+	case trailerStart, trailerLine:
+		return c.trailerByte(b)
+	case chunkDataCR:
+		if b != '\r' {
+			return ErrChunkEnd
+		}
+		c.state = chunkDataLF
+		return nil
+	}
+	if b != '\n' {
+		return ErrLineEnd
+	}
+	switch c.state {
+	case chunkSizeLF:
+		c.begin()
+	case chunkDataLF:
+		*c = Chunks{}
+	case trailerLF:
+		c.state = trailerStart
+	case chunksEndLF:
+		c.state = chunksEnd
+	}
+	return nil
+}
+
+func (c *Chunks) sizeByte(b byte) error {
+	if d, ok := hexDigit(b); ok {
+		if c.digits++; c.digits > 15 {
+			return ErrChunkSize
+		}
+		c.left = c.left<<4 | d
+		return nil
+	}
+	switch {
+	case c.digits == 0:
+		return ErrChunkSize
+	case b == '\r':
+		c.state = chunkSizeLF
+	case b == ';':
+		c.state = chunkExtension
+	default:
+		return ErrChunkSize
+	}
+	return nil
+}
+
+// begin enters the chunk whose size line is complete.
+func (c *Chunks) begin() {
+	c.size = 0
+	c.state = chunkData
+	if c.left == 0 {
+		c.state = trailerStart
+	}
+}
+
+func (c *Chunks) trailerByte(b byte) error {
+	if c.size++; c.size > maxTrailers {
+		return ErrTrailer
+	}
+	switch {
+	case b == '\r' && c.state == trailerStart:
+		c.state = chunksEndLF
+	case b == '\r' && c.colon:
+		c.state, c.colon = trailerLF, false
+	case b == ':' && c.state == trailerLine:
+		c.colon = true
+	case class[b]&isValue != 0 && c.colon, class[b]&isToken != 0:
+		c.state = trailerLine
+	default:
+		return ErrTrailer
+	}
+	return nil
+}
+
+func hexDigit(b byte) (uint64, bool) {
+	switch {
+	case b >= '0' && b <= '9':
+		return uint64(b - '0'), true
+	case b >= 'a' && b <= 'f':
+		return uint64(b-'a') + 10, true
+	case b >= 'A' && b <= 'F':
+		return uint64(b-'A') + 10, true
+	}
+	return 0, false
+}

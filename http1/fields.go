@@ -1,0 +1,52 @@
+package http1
+
+import "bytes"
+
+// Fields goes over the field lines of a head that a Guard or ParseHead accepted:
+//
+//	for f := http1.NewFields(lines); f.Next(); {
+//		use(f.Name, f.Value)
+//	}
+type Fields struct {
+	rest []byte
+
+	// Line is the whole line with its CRLF, Name the field name as sent, Value the value without white space
+	// around it. They are parts of the slice given to NewFields.
+	Line, Name, Value []byte
+}
+
+// NewFields starts at the first of lines, which end with CRLF each; a blank line ends them.
+func NewFields(lines []byte) Fields { return Fields{rest: lines} }
+
+// Next steps to the next field and reports whether there is one.
+func (f *Fields) Next() bool {
+	end := bytes.IndexByte(f.rest, '\n')
+	if end < 2 {
+		return false
+	}
+	f.Line, f.rest = f.rest[:end+1], f.rest[end+1:]
+	colon := bytes.IndexByte(f.Line, ':')
+	if colon < 0 {
+		return false
+	}
+	f.Name, f.Value = f.Line[:colon], Trim(f.Line[colon+1:end-1])
+	return true
+}
+
+// HasToken reports whether the comma-separated list has the token lower, in any case.
+func HasToken(list []byte, lower string) bool {
+	for len(list) > 0 {
+		var item []byte
+		item, list = NextToken(list)
+		if EqualFold(item, lower) {
+			return true
+		}
+	}
+	return false
+}
+
+// NextToken cuts the first item off a comma-separated list, white space around it removed.
+func NextToken(list []byte) (item, rest []byte) {
+	item, rest, _ = bytes.Cut(list, []byte{','})
+	return Trim(item), rest
+}

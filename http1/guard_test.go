@@ -1,0 +1,196 @@
+package http1
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+const maxTestHead = 4096
+
+// feed shows text to a fresh guard in pieces of size, and gives what it came to.
+func feed(text string, size int) (g *Guard, n int, done bool, err error) {
+	g = new(Guard)
+	g.Reset(maxTestHead)
+	for n < len(text) && !done && err == nil {
+		var k int
+		k, done, err = g.Head([]byte(text[n:min(n+size, len(text))]))
+		n += k
+	}
+	return g, n, done, err
+}
+
+func lines(l ...string) string { return strings.Join(l, "\r\n") + "\r\n\r\n" }
+
+func TestGuardAccepts(t *testing.T) {
+	for _, c := range []struct {
+		name, head       string
+		length           int64
+		chunked, expect  bool
+		http10, keepLive bool
+	}{
+		{name: "get", head: lines("GET /v1/models HTTP/1.1", "Host: a"), keepLive: true},
+		{name: "length", head: lines("POST / HTTP/1.1", "Host: a:80", "Content-Length: 12"), length: 12, keepLive: true},
+		{name: "chunked", head: lines("POST / HTTP/1.1", "host:[::1]", "transfer-encoding:\tChunked "), chunked: true, keepLive: true},
+		{name: "expect", head: lines("POST / HTTP/1.1", "Host: a", "Content-Length: 1", "Expect: 100-Continue"), length: 1, expect: true, keepLive: true},
+		{name: "close", head: lines("GET / HTTP/1.1", "Host: a", "Connection: TE, Close"), keepLive: false},
+		{name: "http 1.0", head: lines("GET / HTTP/1.0", "Host: a"), http10: true},
+		{name: "http 1.0 kept alive", head: lines("GET / HTTP/1.0", "Host: a", "Connection: keep-alive"), http10: true, keepLive: true},
+		{name: "expect on 1.0 is ignored", head: lines("POST / HTTP/1.0", "Host: a", "Content-Length: 1", "Expect: 100-continue"), http10: true, length: 1},
+		{name: "one empty line first", head: "\r\n" + lines("GET / HTTP/1.1", "Host: a"), keepLive: true},
+		{name: "text beyond ASCII in a value", head: lines("GET / HTTP/1.1", "Host: a", "X-Name: Zoë\t日本"), keepLive: true},
+		{name: "empty value", head: lines("GET / HTTP/1.1", "Host: a", "X-Empty:"), keepLive: true},
+		{name: "asterisk", head: lines("OPTIONS * HTTP/1.1", "Host: a"), keepLive: true},
+		{name: "zero length", head: lines("POST / HTTP/1.1", "Host: a", "Content-Length: 000"), keepLive: true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for size := 1; size <= len(c.head); size++ {
+				g, n, done, err := feed(c.head+"beyond", size)
+				if err != nil || !done || n != len(c.head) {
+					t.Fatalf("in pieces of %d: %d bytes, done %v, %v", size, n, done, err)
+				}
+				if g.Length != c.length || g.Chunked != c.chunked || g.Expect != c.expect || g.HTTP10() != c.http10 || g.KeepAlive() != c.keepLive {
+					t.Fatalf("in pieces of %d: got length %d, chunked %v, expect %v, 1.0 %v, keep-alive %v", size, g.Length, g.Chunked, g.Expect, g.HTTP10(), g.KeepAlive())
+				}
+			}
+		})
+	}
+}
+
+func TestGuardRefuses(t *testing.T) {
+	with := func(fields ...string) string {
+		return lines(append([]string{"POST /v1/chat/completions HTTP/1.1", "Host: a"}, fields...)...)
+	}
+	for _, c := range []struct {
+		name, head string
+		want       error
+	}{
+		{"length and chunked", with("Content-Length: 5", "Transfer-Encoding: chunked"), ErrBothLengths},
+		{"chunked and length", with("Transfer-Encoding: chunked", "Content-Length: 5"), ErrBothLengths},
+		{"length twice", with("Content-Length: 5", "Content-Length: 5"), ErrLength},
+		{"length list", with("Content-Length: 5, 5"), ErrLength},
+		{"length signed", with("Content-Length: +5"), ErrLength},
+		{"length negative", with("Content-Length: -1"), ErrLength},
+		{"length hex", with("Content-Length: 0x5"), ErrLength},
+		{"length empty", with("Content-Length:"), ErrLength},
+		{"length with a blank in it", with("Content-Length: 1 1"), ErrLength},
+		{"length beyond measure", with("Content-Length: 9999999999999999999"), ErrLength},
+		{"length very long", with("Content-Length: " + strings.Repeat("1", 300)), ErrLength},
+		{"identity", with("Transfer-Encoding: identity"), ErrTransfer},
+		{"gzip, chunked", with("Transfer-Encoding: gzip, chunked"), ErrTransfer},
+		{"chunked twice", with("Transfer-Encoding: chunked", "Transfer-Encoding: chunked"), ErrTransfer},
+		{"chunked quoted", with(`Transfer-Encoding: "chunked"`), ErrTransfer},
+		{"chunked with a parameter", with("Transfer-Encoding: chunked;q=1"), ErrTransfer},
+		{"chunked on 1.0", lines("POST / HTTP/1.0", "Host: a", "Transfer-Encoding: chunked"), ErrTransfer},
+		{"folded", with("X-A: b", " c"), ErrFolded},
+		{"folded by a tab", with("X-A: b", "\tc"), ErrFolded},
+		{"first line folded", lines("GET / HTTP/1.1", " Host: a"), ErrFolded},
+		{"no host", lines("GET / HTTP/1.1"), ErrHost},
+		{"no host on 1.0", lines("GET / HTTP/1.0"), ErrHost},
+		{"two hosts", with("Host: a"), ErrHost},
+		{"empty host", lines("GET / HTTP/1.1", "Host: "), ErrHost},
+		{"host with a path", lines("GET / HTTP/1.1", "Host: a/b"), ErrHost},
+		{"host with a user", lines("GET / HTTP/1.1", "Host: u@a"), ErrHost},
+		{"two hosts in one", lines("GET / HTTP/1.1", "Host: a, b"), ErrHost},
+		{"host too long", lines("GET / HTTP/1.1", "Host: "+strings.Repeat("a", 300)), ErrHost},
+		{"http 2", lines("GET / HTTP/2.0", "Host: a"), ErrVersion},
+		{"http 1.7", lines("GET / HTTP/1.7", "Host: a"), ErrVersion},
+		{"http 0.9", lines("GET / HTTP/0.9", "Host: a"), ErrVersion},
+		{"http/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", ErrVersion},
+		{"no version", lines("GET /", "Host: a"), ErrRequestLine},
+		{"version in lower case", lines("GET / http/1.1", "Host: a"), ErrRequestLine},
+		{"two blanks before the version", lines("GET /  HTTP/1.1", "Host: a"), ErrRequestLine},
+		{"blank behind the version", lines("GET / HTTP/1.1 ", "Host: a"), ErrRequestLine},
+		{"version too long", lines("GET / HTTP/1.1"+strings.Repeat("1", 300), "Host: a"), ErrRequestLine},
+		{"no method", lines(" / HTTP/1.1", "Host: a"), ErrRequestLine},
+		{"method no token", lines("GE(T / HTTP/1.1", "Host: a"), ErrRequestLine},
+		{"method too long", lines(strings.Repeat("G", 33)+" / HTTP/1.1", "Host: a"), ErrRequestLine},
+		{"absolute target", lines("GET http://a/ HTTP/1.1", "Host: a"), ErrRequestLine},
+		{"authority as target", lines("CONNECT a:80 HTTP/1.1", "Host: a"), ErrRequestLine},
+		{"target with a control byte", lines("GET /\x01 HTTP/1.1", "Host: a"), ErrRequestLine},
+		{"target beyond ASCII", lines("GET /é HTTP/1.1", "Host: a"), ErrRequestLine},
+		{"fragment", lines("GET /#a HTTP/1.1", "Host: a"), ErrRequestLine},
+		{"two empty lines first", "\r\n\r\n" + lines("GET / HTTP/1.1", "Host: a"), ErrRequestLine},
+		{"bare LF behind the first line", "GET / HTTP/1.1\nHost: a\r\n\r\n", ErrRequestLine},
+		{"bare LF behind a field", "GET / HTTP/1.1\r\nHost: a\nX: b\r\n\r\n", ErrField},
+		{"bare LF at the end", "GET / HTTP/1.1\r\nHost: a\r\n\n", ErrField},
+		{"bare CR in a value", with("X-A: b\rc"), ErrLineEnd},
+		{"bare CR at the end", "GET / HTTP/1.1\r\nHost: a\r\n\rX", ErrLineEnd},
+		{"NUL in a value", with("X-A: b\x00c"), ErrField},
+		{"DEL in a value", with("X-A: b\x7fc"), ErrField},
+		{"no colon", with("X-A"), ErrField},
+		{"no name", with(": b"), ErrField},
+		{"blank before the colon", with("Content-Length : 5"), ErrField},
+		{"blank in a name", with("X A: b"), ErrField},
+		{"name with a bracket", with("X[A]: b"), ErrField},
+		{"name beyond ASCII", with("Xé: b"), ErrField},
+		{"other expectation", with("Expect: 200-ok"), ErrExpectation},
+		{"head too large", with("X-A: " + strings.Repeat("b", maxTestHead)), ErrHeadTooLarge},
+		{"endless method", strings.Repeat("G", maxTestHead+1), ErrRequestLine},
+		{"TLS hello", "\x16\x03\x01\x02\x00\x01\x00", ErrRequestLine},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for _, size := range []int{1, 2, 3, 7, 64, len(c.head)} {
+				if _, _, done, err := feed(c.head, size); !errors.Is(err, c.want) || done {
+					t.Fatalf("in pieces of %d: done %v, %v, want %v", size, done, err, c.want)
+				}
+			}
+		})
+	}
+}
+
+func TestGuardKnowsWhetherARequestBegan(t *testing.T) {
+	for text, want := range map[string]bool{"": false, "\r": false, "\r\n": false, "G": true, "\r\nG": true} {
+		if g, _, _, _ := feed(text, 1); g.Begun() != want {
+			t.Errorf("after %q: begun %v, want %v", text, g.Begun(), want)
+		}
+	}
+}
+
+// Whatever the bytes, how they are split makes no difference, and what is accepted is a head.
+func FuzzGuard(f *testing.F) {
+	f.Add("GET / HTTP/1.1\r\nHost: a\r\n\r\n", 3)
+	f.Add("POST /v1/x HTTP/1.0\r\nHost: a\r\nContent-Length: 3\r\nConnection: keep-alive\r\n\r\nabc", 1)
+	f.Add("\r\nPOST / HTTP/1.1\r\nhost:b\r\ntransfer-encoding: chunked\r\nexpect: 100-continue\r\n\r\n0\r\n\r\n", 5)
+	f.Fuzz(func(t *testing.T, text string, size int) {
+		if size < 1 || size > len(text) {
+			size = 1
+		}
+		a, n, done, err := feed(text, len(text)+1)
+		b, m, doneB, errB := feed(text, size)
+		if n != m && err == nil || done != doneB || !errors.Is(errB, err) {
+			t.Fatalf("whole: %d, %v, %v; in pieces of %d: %d, %v, %v", n, done, err, size, m, doneB, errB)
+		}
+		if !done {
+			return
+		}
+		if a.Length != b.Length || a.Chunked != b.Chunked || a.KeepAlive() != b.KeepAlive() {
+			t.Fatal("split heads are read differently")
+		}
+		if !strings.HasSuffix(text[:n], "\r\n\r\n") {
+			t.Fatalf("accepted %q", text[:n])
+		}
+		for f := NewFields([]byte(text[strings.Index(text, " HTTP/")+len(" HTTP/1.1\r\n") : n])); f.Next(); {
+			if len(f.Name) == 0 || span(f.Name, isToken) != len(f.Name) || span(f.Value, isValue) != len(f.Value) {
+				t.Fatalf("accepted field %q: %q", f.Name, f.Value)
+			}
+		}
+	})
+}
+
+func BenchmarkGuard(b *testing.B) {
+	head := []byte(lines("POST /v1/chat/completions HTTP/1.1", "Host: 127.0.0.1:8080", "User-Agent: OpenAI/Go 3.95.0",
+		"Content-Length: 2048", "Accept: application/json", "Authorization: Bearer sk-0123456789abcdef0123456789abcdef",
+		"Content-Type: application/json", "X-Stainless-Arch: x64", "X-Stainless-Lang: go", "X-Stainless-Os: Linux",
+		"X-Stainless-Package-Version: 3.95.0", "X-Stainless-Retry-Count: 0", "X-Stainless-Runtime: go",
+		"X-Stainless-Runtime-Version: go1.26.8", "Accept-Encoding: gzip"))
+	var g Guard
+	b.SetBytes(int64(len(head)))
+	b.ReportAllocs()
+	for b.Loop() {
+		g.Reset(maxTestHead)
+		if _, done, err := g.Head(head); !done || err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,124 @@
+// Command tether is a reverse proxy in front of vLLM servers that keeps every conversation on the server that
+// already holds its KV cache.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"tether/config"
+)
+
+// version is set by the build.
+var version = "dev"
+
+// Exit codes.
+const (
+	exitOK = iota
+	exitFailed
+	exitUsage
+)
+
+func main() { os.Exit(start(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// start runs the command line and gives the exit code.
+func start(args []string, out, errOut io.Writer) int {
+	root := commands(out, errOut)
+	root.SetArgs(args)
+	root.SetOut(out)
+	root.SetErr(errOut)
+	err := root.Execute()
+	if err == nil {
+		return exitOK
+	}
+	for _, line := range strings.Split(err.Error(), "\n") {
+		fmt.Fprintln(errOut, "tether: "+line)
+	}
+	var usage usageError
+	var problems *config.Problems
+	if errors.As(err, &usage) || errors.As(err, &problems) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+func commands(out, errOut io.Writer) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "tether",
+		Short: "keeps every conversation on the vLLM server that already holds its KV cache",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError{fmt.Errorf("unknown command %q: see tether --help", args[0])}
+			}
+			return nil
+		},
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w: see %s --help", err, cmd.CommandPath())}
+	})
+	root.AddCommand(runCommand(errOut), checkCommand(), simCommand(errOut), versionCommand())
+	return root
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "print the version", Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "tether %s %s %s/%s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			return err
+		},
+	}
+}
+
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageError{fmt.Errorf("%s takes no arguments, only flags: see %s --help", cmd.CommandPath(), cmd.CommandPath())}
+	}
+	return nil
+}
+
+// untilSignal gives the life that signals end: SIGTERM in good order, SIGINT likewise but without the delay, a
+// second one at once. SIGHUP says that there is no reload.
+func untilSignal(onHangUp func()) (l life, stop func()) {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	wanted, want := context.WithCancel(context.Background())
+	needed, need := context.WithCancel(context.Background())
+	var delayed atomic.Bool
+	done := make(chan struct{})
+	go func() { // ends with stop
+		defer close(done)
+		for s := range signals {
+			switch {
+			case s == syscall.SIGHUP:
+				onHangUp()
+			case wanted.Err() == nil:
+				delayed.Store(s == syscall.SIGTERM)
+				want()
+			default:
+				need()
+			}
+		}
+	}()
+	return life{wanted: wanted, delayed: delayed.Load, needed: needed}, func() {
+		signal.Stop(signals)
+		close(signals)
+		<-done
+		want()
+		need()
+	}
+}

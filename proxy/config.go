@@ -1,0 +1,117 @@
+package proxy
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"tether/session"
+	"tether/units"
+)
+
+// Config is the proxy part of the configuration.
+type Config struct {
+	// MaxAttempts bounds the attempts for one request, replays on fresh connections included, 1..16.
+	MaxAttempts int `yaml:"max_attempts"`
+	// ConnectTimeout bounds a connect to an upstream, 10ms..1m.
+	ConnectTimeout time.Duration `yaml:"connect_timeout"`
+	// HeadTimeout bounds the wait for a response head, queueing and prefill included, 1s..24h.
+	HeadTimeout time.Duration `yaml:"head_timeout"`
+	// IdleTimeout bounds the silence within an answer, 1s..24h. There is no limit on the whole of it.
+	IdleTimeout time.Duration `yaml:"idle_timeout"`
+	// ClientIdleTimeout is how long a client's connection may be idle between requests, 1s..24h.
+	ClientIdleTimeout time.Duration `yaml:"client_idle_timeout"`
+	// ClientWriteTimeout is how long a client may take nothing of its answer before it is cut, 1s..1h.
+	ClientWriteTimeout time.Duration `yaml:"client_write_timeout"`
+	// MaxHeader bounds a request head, 1KiB..1MiB.
+	MaxHeader units.Bytes `yaml:"max_header"`
+	// MaxBody bounds a request body, 1KiB..16GiB.
+	MaxBody units.Bytes `yaml:"max_body"`
+	// MaxBodyTotal bounds the request bodies that are buffered at a time; at least MaxBody.
+	MaxBodyTotal units.Share `yaml:"max_body_total"`
+	// MaxInFlight bounds the requests in flight, 1..1000000.
+	MaxInFlight int `yaml:"max_in_flight"`
+	// MaxConnections bounds the clients' connections, 1..1000000.
+	MaxConnections int `yaml:"max_connections"`
+	// ShutdownDelay is how long tether goes on serving after SIGTERM while it says that it is not ready, 0s..1h.
+	ShutdownDelay time.Duration `yaml:"shutdown_delay"`
+	// ShutdownTimeout is how long requests in flight may take to finish after that, 0s..24h.
+	ShutdownTimeout time.Duration `yaml:"shutdown_timeout"`
+	// TrustedProxies are the addresses whose X-Forwarded-* are believed: CIDRs or single addresses.
+	TrustedProxies []string `yaml:"trusted_proxies"`
+	// Expose are further paths to forward, "GET /version", or prefixes, "POST /custom/*"; without affinity.
+	Expose []string `yaml:"expose"`
+	// ExposeUpstream names the upstream of each answer in X-Tether-Upstream.
+	ExposeUpstream bool `yaml:"expose_upstream"`
+}
+
+// Default is the configuration that is in force where nothing else is said.
+func Default() Config {
+	return Config{
+		MaxAttempts: 3, ConnectTimeout: 2 * time.Second, HeadTimeout: 30 * time.Minute, IdleTimeout: 10 * time.Minute,
+		ClientIdleTimeout: 2 * time.Minute, ClientWriteTimeout: 30 * time.Second,
+		MaxHeader: 16 * units.KiB, MaxBody: 64 * units.MiB, MaxBodyTotal: units.Share{Percent: 25},
+		MaxInFlight: 10_000, MaxConnections: 20_000,
+		ShutdownDelay: 5 * time.Second, ShutdownTimeout: 10 * time.Minute,
+		TrustedProxies: []string{}, Expose: []string{},
+	}
+}
+
+// Validate reports every problem: the key below proxy, and what is wrong with it. memory is the memory limit in
+// bytes that shares are taken of.
+func (c *Config) Validate(memory int64, report func(key, problem string)) {
+	count := func(key string, n, low, high int) {
+		if n < low || n > high {
+			report(key, fmt.Sprintf("%d, want %d..%d", n, low, high))
+		}
+	}
+	span := func(key string, d, low, high time.Duration) {
+		if d < low || d > high {
+			report(key, fmt.Sprintf("%v, want %v..%v", d, low, high))
+		}
+	}
+	size := func(key string, b, low, high units.Bytes) {
+		if b < low || b > high {
+			report(key, fmt.Sprintf("%v, want %v..%v", b, low, high))
+		}
+	}
+	const day = 24 * time.Hour
+	count("max_attempts", c.MaxAttempts, 1, session.MaxTries)
+	span("connect_timeout", c.ConnectTimeout, 10*time.Millisecond, time.Minute)
+	span("head_timeout", c.HeadTimeout, time.Second, day)
+	span("idle_timeout", c.IdleTimeout, time.Second, day)
+	span("client_idle_timeout", c.ClientIdleTimeout, time.Second, day)
+	span("client_write_timeout", c.ClientWriteTimeout, time.Second, time.Hour)
+	size("max_header", c.MaxHeader, units.KiB, units.MiB)
+	size("max_body", c.MaxBody, units.KiB, 16*units.GiB)
+	if total := units.Bytes(c.MaxBodyTotal.Of(memory)); total < c.MaxBody {
+		report("max_body_total", fmt.Sprintf("%v (%d MiB), want at least max_body (%v)", c.MaxBodyTotal, total/units.MiB, c.MaxBody))
+	}
+	count("max_in_flight", c.MaxInFlight, 1, 1_000_000)
+	count("max_connections", c.MaxConnections, 1, 1_000_000)
+	span("shutdown_delay", c.ShutdownDelay, 0, time.Hour)
+	span("shutdown_timeout", c.ShutdownTimeout, 0, day)
+	for i, s := range c.TrustedProxies {
+		if _, err := parsePrefix(s); err != nil {
+			report(fmt.Sprintf("trusted_proxies[%d]", i), fmt.Sprintf("%q, want an address or a CIDR such as 10.0.0.0/8", s))
+		}
+	}
+	for i, s := range c.Expose {
+		if _, err := parseExposed(s); err != nil {
+			report(fmt.Sprintf("expose[%d]", i), err.Error())
+		}
+	}
+}
+
+func parsePrefix(s string) (netip.Prefix, error) {
+	if strings.Contains(s, "/") {
+		p, err := netip.ParsePrefix(s)
+		return p.Masked(), err
+	}
+	a, err := netip.ParseAddr(s)
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	return a.Unmap().Prefix(a.Unmap().BitLen())
+}

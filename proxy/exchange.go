@@ -1,0 +1,243 @@
+package proxy
+
+import (
+	"runtime/debug"
+	"time"
+
+	"github.com/valyala/fasthttp"
+	"go.uber.org/zap"
+
+	"tether/session"
+	"tether/upstream"
+)
+
+// exchange is one request on its way and its answer on the way back: guard, body, identify, forward, relay. It is
+// used for one request after another; begin and end frame each.
+type exchange struct {
+	p    *Proxy
+	c    *conn
+	head *fasthttp.RequestHeader
+	rec  Record
+
+	route      *route
+	responseID []byte // of a byResponse route
+	allowed    string // methods of the path, where the request's is not among them
+
+	in        inbound
+	body      body
+	holder    *holder // of the address behind a trusted proxy
+	search    session.Search
+	identity  session.Identity
+	requestID []byte
+	newID     [36]byte
+
+	way     session.Route
+	out     []byte             // the head to the upstream
+	up      *upstream.Upstream // counted in flight there
+	buf     *[]byte            // read buffer of the answer, from answerRooms
+	answer  upstream.Answer
+	passing relaying
+	reply   []byte // the head to the client
+
+	counted    bool // in the proxy's requests in flight
+	bodyRead   bool // nothing of the request is left on the connection
+	identified bool // the session id was looked for
+	written    bool // something was sent to the client
+	closing    bool // the client's connection ends with this answer
+}
+
+// Record is what there is to say of a request once it is over. The slices and the Record itself are valid until
+// the function that it is given to returns.
+type Record struct {
+	// Method and Route are those of the allowlist; Route is "" for a path that is not on it.
+	Method, Route string
+	// Model is the model asked for, as the client spelled it.
+	Model []byte
+	// Status is what the client was answered, 499 if it left before.
+	Status int
+	// Reason names what went wrong, "" for an answer that was passed on whole.
+	Reason  string
+	Outcome session.Outcome
+	// Source is where the session id came from, Ignored how many sources had an invalid one.
+	Source  session.Source
+	Ignored int
+	// Key is the session's, zero for none.
+	Key session.Key
+	// Upstream is the last one tried, nil for none.
+	Upstream *upstream.Upstream
+	// Attempts and Replays count the tries, and those of them on a fresh connection to the same upstream.
+	Attempts, Replays int
+	// BytesIn and BytesOut count the bodies.
+	BytesIn, BytesOut int64
+	// Started is when the head was read; FirstByte and Duration count from then, FirstByte is 0 without an answer.
+	Started             time.Time
+	FirstByte, Duration time.Duration
+	RequestID           []byte
+}
+
+// serve is fasthttp's handler: it sees a request whose head is complete, and whose body is still on the connection.
+func (p *Proxy) serve(ctx *fasthttp.RequestCtx) {
+	x := p.exchanges.Get().(*exchange)
+	x.begin(ctx.Conn().(*conn), &ctx.Request.Header)
+	defer func() {
+		if r := recover(); r != nil {
+			p.log.Error("panic in a request", zap.Any("panic", r), zap.ByteString("stack", debug.Stack()))
+			x.fail(errPanic)
+		}
+		if x.end() {
+			ctx.SetConnectionClose()
+		}
+		p.exchanges.Put(x)
+	}()
+	if f := x.run(); f != nil {
+		x.fail(f)
+	}
+}
+
+// run takes the request through its steps, and stops at the first that has a fault to answer.
+func (x *exchange) run() *fault {
+	if f := x.guard(); f != nil {
+		return f
+	}
+	if f := x.readBody(); f != nil {
+		return f
+	}
+	if f := x.awaitVerdicts(); f != nil {
+		return f
+	}
+	if x.route.models && !x.p.asksForKeys() {
+		return x.listModels()
+	}
+	x.p.router.Start(&x.way, x.identify(), time.Now())
+	return x.forward()
+}
+
+func (x *exchange) readBody() *fault {
+	x.body = body{budget: x.p.budget, holder: x.c.held}
+	if x.holder != nil {
+		x.body.holder = x.holder
+	}
+	if f := x.body.read(x.c, int64(x.p.cfg.MaxBody)); f != nil {
+		return f
+	}
+	x.bodyRead = true
+	x.rec.BytesIn = int64(len(x.body.bytes))
+	return nil
+}
+
+// awaitVerdicts lets requests wait that come before health has its first verdicts: else a start would pin
+// everybody to the server that answers first.
+func (x *exchange) awaitVerdicts() *fault {
+	if x.p.ready.Load() {
+		return nil
+	}
+	left := make(signal)
+	if !x.c.Bind(left) {
+		return errClientLeft
+	}
+	select {
+	case <-x.p.verdicts:
+		x.p.ready.Store(true)
+	case <-left:
+	}
+	if x.c.Unbind() {
+		return errClientLeft
+	}
+	return nil
+}
+
+// signal is a wire.Aborter that closes a channel.
+type signal chan struct{}
+
+func (s signal) Abort() { close(s) }
+
+func (x *exchange) begin(c *conn, head *fasthttp.RequestHeader) {
+	x.c, x.head = c, head
+	x.rec = Record{Started: c.begun}
+	x.route, x.responseID, x.allowed, x.requestID = nil, nil, "", nil
+	x.identity.Reset()
+	x.bodyRead = !c.guard.Chunked && c.guard.Length == 0
+	x.identified, x.written = false, false
+	x.closing = !c.guard.KeepAlive() || x.p.closing.Load()
+}
+
+// end gives back all that the exchange holds, and reports whether the connection shall be closed. It is the one
+// way out of every exchange.
+func (x *exchange) end() (closing bool) {
+	now := time.Now()
+	x.letGo()
+	x.way.End(now)
+	x.body.free()
+	if x.buf != nil {
+		answerRooms.Put(x.buf)
+		x.buf = nil
+	}
+	if x.counted {
+		x.p.inFlight.Add(-1)
+		x.counted = false
+	}
+	x.record(now)
+	if x.holder != nil {
+		x.p.budget.release(x.holder)
+		x.holder = nil
+	}
+	c, closing := x.c, x.closing
+	if closing && !x.bodyRead {
+		c.linger()
+	}
+	if !closing {
+		c.next()
+	}
+	x.c, x.head, x.answer, x.way = nil, nil, upstream.Answer{}, session.Route{}
+	return closing
+}
+
+func (x *exchange) record(now time.Time) {
+	x.rec.Upstream, x.rec.Outcome = x.way.Last(), x.way.Outcome()
+	x.rec.Source, x.rec.Ignored = x.identity.Source, x.search.Ignored
+	x.rec.Model, x.rec.RequestID = x.search.Model, x.requestID
+	x.rec.Duration = now.Sub(x.rec.Started)
+	if x.p.onDone != nil {
+		x.p.onDone(&x.rec)
+	}
+}
+
+// fields are what tether adds to the answer.
+func (x *exchange) fields() answerFields {
+	f := answerFields{sessionID: x.identity.ID(), requestID: x.requestID, outcome: x.way.Outcome(), allow: x.allowed}
+	if u := x.way.Last(); x.p.cfg.ExposeUpstream && u != nil {
+		f.upstream = u.Name()
+	}
+	return f
+}
+
+// fail answers with a fault, if it is not too late for an answer.
+func (x *exchange) fail(f *fault) {
+	x.rec.Reason = f.reason
+	if x.written {
+		x.closing = true
+		return
+	}
+	x.rec.Status = f.status
+	if f == errClientLeft {
+		x.closing = true
+		return
+	}
+	if !x.identified {
+		x.search.Identify(&x.identity, false) // refusals carry the id as well
+	}
+	x.closing = x.closing || !x.bodyRead || f == errPanic
+	x.reply = appendFault(x.reply[:0], f, x.fields(), x.route != nil && x.route.anthropic, x.closing)
+	x.write(x.reply)
+}
+
+// write sends to the client. A failure means that it left, which the record tells.
+func (x *exchange) write(b []byte) bool {
+	x.written = true
+	if x.c.send(b) != nil {
+		x.rec.Reason = errClientLeft.reason
+		x.closing = true
+		return false
+	}
+	return true
+}

@@ -1,0 +1,35 @@
+package proxy
+
+import (
+	"bytes"
+	"strings"
+)
+
+// guard decides whether the request may come in at all. What the connection's guard refused never gets here: the
+// head is well-formed.
+func (x *exchange) guard() *fault {
+	x.search.Begin(x.p.identifier)
+	x.in.read(x.head.RawHeaders(), &x.search)
+	x.requestID = x.in.requestIDOf(&x.newID)
+	if contains(x.p.trusted, x.c.address) {
+		x.holder = x.p.budget.holder(x.in.client(x.c.address, x.p.trusted))
+	}
+	path, _, _ := bytes.Cut(x.head.RequestURI(), []byte{'?'})
+	var methods []string
+	if !crooked(path) {
+		x.route, x.responseID, methods = x.p.match(x.head.Method(), path)
+	}
+	switch {
+	case x.route == nil && methods != nil:
+		x.allowed = strings.Join(methods, ", ")
+		return errMethod
+	case x.route == nil:
+		return errNotFound
+	}
+	x.rec.Method, x.rec.Route = x.route.method, x.route.name
+	x.counted = true
+	if x.p.inFlight.Add(1) > int64(x.p.cfg.MaxInFlight) {
+		return errTooManyRequests
+	}
+	return nil
+}

@@ -1,0 +1,319 @@
+package proxy
+
+import (
+	"bytes"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+
+	"tether/http1"
+	"tether/session"
+	"tether/upstream"
+)
+
+// What becomes of header fields, one pass over the lines as they were sent, in both directions. The other side gets
+// them in their order and spelling, but for those that speak of one hop only, those that the sender must not set,
+// and those that tether sets itself.
+
+// inbound is what a request's head holds, apart from its first line.
+type inbound struct {
+	lines []byte // the fields to forward as they are, with a CRLF each
+
+	host, requestID, sessionID    []byte
+	forwardedFor                  []byte // X-Forwarded-For, joined if it came more than once
+	forwardedProto, forwardedHost []byte
+	via                           []byte
+	named                         []byte // Connection's value, where it names fields
+	off                           bool   // X-Tether-Affinity: off
+}
+
+// maxName is the length of the longest name that is looked at.
+const maxName = 24
+
+// read goes over the fields and shows each to search.
+func (h *inbound) read(fields []byte, search *session.Search) {
+	*h = inbound{lines: h.lines[:0]}
+	for f := http1.NewFields(fields); f.Next(); {
+		search.Header(f.Name, f.Value)
+		if h.take(&f) {
+			h.lines = append(h.lines, f.Line...)
+		}
+	}
+	if h.named != nil {
+		h.lines = withoutNamed(h.lines, h.named)
+	}
+}
+
+// take notes the field and reports whether it is to be forwarded as it is.
+func (h *inbound) take(f *http1.Fields) bool {
+	var room [maxName]byte
+	switch string(lowerName(&room, f.Name)) {
+	case "connection":
+		if namesFields(f.Value) {
+			h.named = append(append(h.named, f.Value...), ',')
+		}
+	case "keep-alive", "proxy-connection", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade",
+		"http2-settings", "content-length", "expect", "x-data-parallel-rank", "x-vllm-priority", "forwarded":
+	case "host":
+		h.host = f.Value
+	case "x-request-id":
+		h.requestID = f.Value
+	case "x-session-id":
+		h.sessionID = f.Value
+	case "x-tether-affinity":
+		h.off = http1.EqualFold(f.Value, "off")
+	case "x-forwarded-for":
+		h.forwardedFor = joinLists(h.forwardedFor, f.Value)
+	case "x-forwarded-proto":
+		h.forwardedProto = f.Value
+	case "x-forwarded-host":
+		h.forwardedHost = f.Value
+	case "via":
+		h.via = joinLists(h.via, f.Value)
+	default:
+		return true
+	}
+	return false
+}
+
+// lowerName is a field name in lower case with "-" for "_", or nil when it is longer than any that matters. Servers
+// that read names as CGI does take "_" for "-", so what is kept from them under one spelling is under both.
+func lowerName(room *[maxName]byte, name []byte) []byte {
+	if len(name) > len(room) {
+		return nil
+	}
+	for i, c := range name {
+		if c == '_' {
+			c = '-'
+		}
+		room[i] = http1.Lower(c)
+	}
+	return room[:len(name)]
+}
+
+func joinLists(a, b []byte) []byte {
+	if a == nil {
+		return b
+	}
+	return bytes.Join([][]byte{a, b}, []byte(", "))
+}
+
+// namesFields reports whether Connection's value has more in it than close and keep-alive.
+func namesFields(value []byte) bool {
+	for len(value) > 0 {
+		var item []byte
+		if item, value = http1.NextToken(value); len(item) > 0 && !http1.EqualFold(item, "close") && !http1.EqualFold(item, "keep-alive") {
+			return true
+		}
+	}
+	return false
+}
+
+// withoutNamed takes those fields out of lines that Connection names: they are meant for this hop.
+func withoutNamed(lines, named []byte) []byte {
+	kept := lines[:0]
+	for f := http1.NewFields(lines); f.Next(); {
+		drop := false
+		for rest := named; len(rest) > 0 && !drop; {
+			var item []byte
+			item, rest = http1.NextToken(rest)
+			drop = len(item) > 0 && bytes.EqualFold(item, f.Name)
+		}
+		if !drop {
+			kept = append(kept, f.Line...)
+		}
+	}
+	return kept
+}
+
+// maxRequestID bounds the request id that is kept, in bytes.
+const maxRequestID = 128
+
+// requestIDOf is the client's own request id, if it is 1..128 bytes of visible ASCII, or a new one in room.
+func (h *inbound) requestIDOf(room *[36]byte) []byte {
+	if len(h.requestID) <= maxRequestID && session.Valid(h.requestID) {
+		return h.requestID
+	}
+	id := uuid.New()
+	text, _ := id.MarshalText() // never fails
+	copy(room[:], text)
+	return room[:]
+}
+
+// client is the address that a request is accounted to: the peer's, or behind trusted proxies the one that the
+// outermost of them saw.
+func (h *inbound) client(peer netip.Addr, trusted []netip.Prefix) netip.Addr {
+	at := peer
+	for rest := h.forwardedFor; len(rest) > 0 && contains(trusted, at); {
+		var last []byte
+		if i := bytes.LastIndexByte(rest, ','); i >= 0 {
+			rest, last = rest[:i], rest[i+1:]
+		} else {
+			rest, last = nil, rest
+		}
+		a, err := netip.ParseAddr(string(http1.Trim(last)))
+		if err != nil {
+			break
+		}
+		at = a.Unmap()
+	}
+	return at
+}
+
+func contains(prefixes []netip.Prefix, a netip.Addr) bool {
+	for _, p := range prefixes {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// outbound is what the request to an upstream is made of.
+type outbound struct {
+	method, target []byte
+	in             *inbound
+	peer           []byte // the client connection's address as text
+	trusted        bool   // the peer may speak for others
+	requestID      []byte
+	session        *session.Identity
+	length         int
+	hasBody        bool
+}
+
+// append appends the request head for u to dst.
+func (o *outbound) append(dst []byte, u *upstream.Upstream) []byte {
+	dst = append(append(append(append(dst, o.method...), ' '), o.target...), " HTTP/1.1\r\nHost: "...)
+	dst = append(append(dst, u.Address().Host...), "\r\n"...)
+	dst = append(dst, o.in.lines...)
+	dst = appendField(dst, "X-Forwarded-For: ", o.list(o.in.forwardedFor), o.peer)
+	dst = appendField(dst, "X-Forwarded-Proto: ", nil, o.believed(o.in.forwardedProto, []byte("http")))
+	dst = appendField(dst, "X-Forwarded-Host: ", nil, o.believed(o.in.forwardedHost, o.in.host))
+	dst = appendField(dst, "Via: ", o.list(o.in.via), []byte("1.1 tether"))
+	dst = appendField(dst, "X-Request-Id: ", nil, o.requestID)
+	switch {
+	case o.session.Forward:
+		dst = appendField(dst, "X-Session-Id: ", nil, o.session.ID())
+	case session.Valid(o.in.sessionID):
+		dst = appendField(dst, "X-Session-Id: ", nil, o.in.sessionID)
+	}
+	if o.hasBody {
+		dst = append(strconv.AppendInt(append(dst, "Content-Length: "...), int64(o.length), 10), "\r\n"...)
+	}
+	return append(dst, "\r\n"...)
+}
+
+// list is what a trusted peer has listed already.
+func (o *outbound) list(theirs []byte) []byte {
+	if o.trusted {
+		return theirs
+	}
+	return nil
+}
+
+// believed is a trusted peer's value, else our own.
+func (o *outbound) believed(theirs, own []byte) []byte {
+	if o.trusted && len(theirs) > 0 {
+		return theirs
+	}
+	return own
+}
+
+// appendField appends a field whose value is the list before and behind it value.
+func appendField(dst []byte, name string, before, value []byte) []byte {
+	dst = append(dst, name...)
+	if len(before) > 0 {
+		dst = append(append(dst, before...), ", "...)
+	}
+	return append(append(dst, value...), "\r\n"...)
+}
+
+// answerFields are the fields that tether adds to answers.
+type answerFields struct {
+	sessionID, requestID []byte
+	outcome              session.Outcome
+	upstream             string // name to show, "" for none
+	allow                string // methods, on 405
+}
+
+func (a *answerFields) append(dst []byte) []byte {
+	if len(a.sessionID) > 0 {
+		dst = appendField(dst, "X-Session-Id: ", nil, a.sessionID)
+	}
+	if len(a.requestID) > 0 {
+		dst = appendField(dst, "X-Request-Id: ", nil, a.requestID)
+	}
+	dst = append(append(append(dst, "X-Tether-Affinity: "...), a.outcome.String()...), "\r\n"...)
+	if a.upstream != "" {
+		dst = append(append(append(dst, "X-Tether-Upstream: "...), a.upstream...), "\r\n"...)
+	}
+	if a.allow != "" {
+		dst = append(append(append(dst, "Allow: "...), a.allow...), "\r\n"...)
+	}
+	return dst
+}
+
+// appendAnswerHead appends the head of an upstream's answer for the client. chunked tells that the body follows in
+// the chunked coding, connection what to say of the connection, "" for nothing.
+func appendAnswerHead(dst []byte, h *http1.Head, own answerFields, chunked bool, connection string) []byte {
+	dst = append(append(dst, "HTTP/1.1"...), h.StatusLine[len("HTTP/1.1"):]...)
+	lines := h.Lines
+	if namesFields(h.Connection) {
+		lines = withoutNamed(bytes.Clone(lines), h.Connection)
+	}
+	cors := false
+	for f := http1.NewFields(lines); f.Next(); {
+		var room [maxName]byte
+		switch string(lowerName(&room, f.Name)) {
+		case "connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade",
+			"x-session-id", "x-request-id", "x-tether-affinity", "x-tether-upstream":
+			continue
+		case "content-length":
+			if h.Status == 204 || h.Status < 200 {
+				continue // RFC 9110 8.6
+			}
+		case "trailer":
+			if !chunked {
+				continue
+			}
+		case "location", "content-location":
+			dst = appendField(append(dst, f.Name...), ": ", nil, withoutAuthority(f.Value))
+			continue
+		}
+		cors = cors || http1.EqualFold(f.Name, "access-control-allow-origin")
+		dst = append(dst, f.Line...)
+	}
+	dst = own.append(dst)
+	if cors {
+		dst = append(dst, "Access-Control-Expose-Headers: X-Session-Id, X-Tether-Affinity\r\n"...)
+	}
+	if chunked {
+		dst = append(dst, "Transfer-Encoding: chunked\r\n"...)
+	}
+	if connection != "" {
+		dst = append(append(append(dst, "Connection: "...), connection...), "\r\n"...)
+	}
+	return append(dst, "\r\n"...)
+}
+
+// withoutAuthority is a URL as a path: where the upstream lives is nobody's business, and clients reach the path
+// here as well.
+func withoutAuthority(url []byte) []byte {
+	if i := bytes.Index(url, []byte("://")); i >= 0 {
+		url = url[i+1:]
+	}
+	if !bytes.HasPrefix(url, []byte("//")) {
+		return url
+	}
+	if i := bytes.IndexByte(url[2:], '/'); i >= 0 {
+		return withoutAuthority(url[2+i:])
+	}
+	return []byte("/")
+}
+
+// appendDate appends a Date field.
+func appendDate(dst []byte) []byte {
+	return time.Now().UTC().AppendFormat(dst, "Date: Mon, 02 Jan 2006 15:04:05 GMT\r\n")
+}

@@ -1,0 +1,45 @@
+package proxy
+
+import (
+	"time"
+
+	"tether/session"
+)
+
+// identify finds the session of the request, and what the router shall make of it.
+func (x *exchange) identify() session.Ask {
+	x.identified = true
+	if !x.route.affinity || x.in.off {
+		x.search.Identify(&x.identity, false)
+		return session.Ask{}
+	}
+	x.search.Body(x.body.bytes, x.route.shape)
+	x.search.Identify(&x.identity, x.route.random)
+	ask := session.Ask{Made: x.identity.Made, Shared: x.identity.Shared, Model: x.search.Model}
+	if id := x.identity.ID(); len(id) > 0 {
+		ask.Key = x.sessionKey(id)
+	}
+	if response := x.namedResponse(); len(response) > 0 && (ask.Key == session.Key{} || x.identity.Made) {
+		ask.Place = x.p.identifier.Key(nil, response).Ring()
+	}
+	x.rec.Key = ask.Key
+	return ask
+}
+
+// sessionKey is the key of the id under the request's model. A call about a response names no model: then it is the
+// one that the session is known under.
+func (x *exchange) sessionKey(id []byte) session.Key {
+	if x.route.byResponse {
+		key, _ := x.p.router.KnownModel(x.p.identifier, id, time.Now())
+		return key
+	}
+	return x.p.identifier.Key(x.search.Model, id)
+}
+
+// namedResponse is the id of the response that the request is about or follows, which lives on one server.
+func (x *exchange) namedResponse() []byte {
+	if x.route.byResponse {
+		return x.responseID
+	}
+	return x.search.Previous
+}

@@ -1,0 +1,247 @@
+// Package proxy is the data plane: it takes requests in, finds their session, sends them where session says, and
+// relays the answers. One request is one exchange; its steps are guard, body, identify, forward and relay, a file
+// each, and the rules of what follows a failure stand in decide.go.
+//
+// It is the only importer of fasthttp, which parses request heads and runs the keep-alive loop. Everything that
+// leaves tether, and every body, goes past it.
+//
+// Goroutines: Serve's, and one a client connection, all ended when Shutdown has returned. Send of package
+// upstream adds one for a large body.
+package proxy
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+	"go.uber.org/zap"
+
+	"tether/session"
+	"tether/upstream"
+	"tether/wire"
+)
+
+// Deps are what a Proxy works with.
+type Deps struct {
+	Registry   *upstream.Registry
+	Router     *session.Router
+	Identifier *session.Identifier
+	// Verdicts is closed when requests need not wait for health any longer.
+	Verdicts <-chan struct{}
+	// TTL is how long pins live: long answers keep theirs alive.
+	TTL time.Duration
+	// MemoryLimit is the process's, in bytes: shares are taken of it.
+	MemoryLimit int64
+	// OnDone is told of every request that is over, on the request's goroutine; nil tells nobody.
+	OnDone func(*Record)
+	// OnRefused is told of connections and heads that were refused before there was a request; nil tells nobody.
+	OnRefused func(status int, reason string)
+	Log       *zap.Logger
+}
+
+// Proxy serves clients.
+type Proxy struct {
+	cfg        Config
+	registry   *upstream.Registry
+	router     *session.Router
+	identifier *session.Identifier
+	verdicts   <-chan struct{}
+	touchEvery time.Duration
+	onDone     func(*Record)
+	onRefused  func(int, string)
+	log        *zap.Logger
+
+	server    fasthttp.Server
+	exposed   exposed
+	trusted   []netip.Prefix
+	budget    *budget
+	exchanges sync.Pool
+	inFlight  atomic.Int64
+	ready     atomic.Bool // verdicts is closed
+	closing   atomic.Bool // every answer ends its connection
+	stopping  atomic.Bool // no request is read any more
+
+	mu    sync.Mutex
+	conns map[*conn]bool // guarded by mu: open, each with a goroutine in all
+	all   sync.WaitGroup
+}
+
+// New makes a proxy from a valid configuration.
+func New(cfg Config, d Deps) (*Proxy, error) {
+	p := &Proxy{
+		cfg: cfg, registry: d.Registry, router: d.Router, identifier: d.Identifier, verdicts: d.Verdicts,
+		touchEvery: d.TTL / 4, onDone: d.OnDone, onRefused: d.OnRefused, log: d.Log,
+		budget: newBudget(cfg.MaxBodyTotal.Of(d.MemoryLimit), int64(cfg.MaxBody)),
+		conns:  map[*conn]bool{},
+	}
+	for _, s := range cfg.Expose {
+		x, err := parseExposed(s)
+		if err != nil {
+			return nil, err
+		}
+		p.exposed = append(p.exposed, x)
+	}
+	for _, s := range cfg.TrustedProxies {
+		prefix, err := parsePrefix(s)
+		if err != nil {
+			return nil, err
+		}
+		p.trusted = append(p.trusted, prefix)
+	}
+	p.exchanges.New = func() any {
+		return &exchange{p: p, out: make([]byte, 0, 4<<10), reply: make([]byte, 0, 4<<10)}
+	}
+	p.server = fasthttp.Server{
+		Handler: p.serve,
+		// What fasthttp refuses and the guard let pass; there should be nothing.
+		ErrorHandler: func(ctx *fasthttp.RequestCtx, _ error) {
+			if c := ctx.Conn().(*conn); !c.ended {
+				c.refuse(errMalformed)
+			}
+		},
+		// Bodies are none of fasthttp's business: it is told that there is none.
+		HeaderReceived: func(h *fasthttp.RequestHeader) (c fasthttp.RequestConfig) {
+			if h.ContentLength() > 0 {
+				h.SetContentLength(0)
+			}
+			return c
+		},
+		StreamRequestBody:             true,
+		DisablePreParseMultipartForm:  true,
+		DisableHeaderNamesNormalizing: true,
+		NoDefaultServerHeader:         true,
+		NoDefaultDate:                 true,
+		NoDefaultContentType:          true,
+		SecureErrorLogMessage:         true,
+		ReadBufferSize:                int(cfg.MaxHeader) + 1, // the guard refuses larger heads first
+		WriteBufferSize:               512,                    // for what is dropped
+		Concurrency:                   1 << 30,                // Serve bounds connections
+		Logger:                        silence{},
+	}
+	return p, nil
+}
+
+// silence keeps fasthttp's messages out of the log: they quote what clients sent.
+type silence struct{}
+
+func (silence) Printf(string, ...any) {}
+
+// Serve accepts and serves clients until l is closed.
+func (p *Proxy) Serve(l *wire.Listener) {
+	for {
+		client, err := l.Accept()
+		if err != nil {
+			return
+		}
+		c := p.open(client)
+		if c == nil {
+			p.turnAway(client)
+			continue
+		}
+		go p.run(c)
+	}
+}
+
+// open makes a conn of the client, or gives nil when there are too many or no more are wanted.
+func (p *Proxy) open(client *wire.Client) *conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.conns) >= p.cfg.MaxConnections || p.stopping.Load() {
+		return nil
+	}
+	c := &conn{Client: client, p: p}
+	if a, ok := client.RemoteAddr().(*net.TCPAddr); ok {
+		c.address = a.AddrPort().Addr().Unmap()
+	}
+	c.peer = c.address.AppendTo(nil)
+	c.held = p.budget.holder(c.address)
+	c.next()
+	p.conns[c] = true
+	p.all.Add(1)
+	return c
+}
+
+func (p *Proxy) turnAway(client *wire.Client) {
+	p.refused(errTooManyClients)
+	_, _ = client.Write(appendFault(nil, errTooManyClients, answerFields{}, false, true)) // it is closed either way
+	_ = client.Close()
+}
+
+func (p *Proxy) refused(f *fault) {
+	if p.onRefused != nil {
+		p.onRefused(f.status, f.reason)
+	}
+}
+
+// run serves one client until its connection ends.
+func (p *Proxy) run(c *conn) {
+	defer p.all.Done()
+	defer func() {
+		if r := recover(); r != nil {
+			p.log.Error("panic in a connection", zap.Any("panic", r), zap.Stack("stack"))
+		}
+		_ = c.Close() // it may be closed already
+		c.freeRoom()
+		p.budget.release(c.held)
+		p.mu.Lock()
+		delete(p.conns, c)
+		p.mu.Unlock()
+	}()
+	_ = p.server.ServeConn(c) // its errors are those of clients, and answered
+}
+
+// InFlight is the number of requests in flight.
+func (p *Proxy) InFlight() int64 { return p.inFlight.Load() }
+
+// Connections is the number of clients' connections.
+func (p *Proxy) Connections() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.conns)
+}
+
+// BodyBytes is the memory that request bodies take now.
+func (p *Proxy) BodyBytes() int64 { return p.budget.used.Load() }
+
+// LastAnswers makes every answer from now on end its connection, so that clients go elsewhere while they are still
+// served here.
+func (p *Proxy) LastAnswers() { p.closing.Store(true) }
+
+// Shutdown ends the idle connections, waits for requests in flight until ctx ends, and cuts what is left then. The
+// listener is closed already. It reports how many connections were cut.
+func (p *Proxy) Shutdown(ctx context.Context) (cut int) {
+	p.closing.Store(true)
+	p.stopping.Store(true)
+	p.each(func(c *conn) {
+		if c.idle.Load() {
+			_ = c.Client.Close() // its goroutine ends with it
+		}
+	})
+	done := make(chan struct{})
+	go func() {
+		p.all.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		p.each(func(c *conn) {
+			cut++
+			_ = c.Client.Reset() // a cut answer must not pass for a whole one
+		})
+		<-done
+	}
+	return cut
+}
+
+func (p *Proxy) each(f func(*conn)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.conns {
+		f(c)
+	}
+}

@@ -1,0 +1,96 @@
+package ring
+
+// Walk is the order in which a key goes over the slots: first its home, then the places it falls back to. It is
+// a plain value, made by Ring.Walk or Ring.Rendezvous, and belongs to one goroutine.
+type Walk struct {
+	r     *Ring
+	key   uint64
+	state uint64 // of the draws
+	left  int    // draws left
+	given [MaxSlots / 64]uint64
+}
+
+// Walk starts the order of key. The key must be a good hash already.
+func (r *Ring) Walk(key uint64) Walk {
+	w := Walk{r: r, key: key, state: key}
+	if len(r.buckets) > 0 {
+		w.left = draws
+	}
+	return w
+}
+
+// Rendezvous starts the order of key by weighted rendezvous alone, without a draw: the way for keys that only
+// part of the table may serve by configuration, so that slots outside that part never move them.
+func (r *Ring) Rendezvous(key uint64) Walk {
+	return Walk{r: r, key: key, state: key}
+}
+
+// Next gives the index of the next slot that usable accepts, or -1 when there is none left. Each slot is given
+// at most once. usable is asked for indexes below Ring.Len, some more than once; it does not escape.
+func (w *Walk) Next(usable func(i int) bool) int {
+	for w.left > 0 {
+		if i := w.draw(); i >= 0 && w.fresh(i) && usable(i) {
+			return w.give(i)
+		}
+	}
+	best := -1
+	var top rank
+	for i := range w.r.slots {
+		weight := uint64(w.r.slots[i].Weight)
+		if weight == 0 || !w.fresh(i) {
+			continue
+		}
+		if r := (rank{u: mix(w.key ^ w.r.names[i]), weight: weight}); (best < 0 || r.before(&top)) && usable(i) {
+			best, top = i, r
+		}
+	}
+	if best < 0 {
+		return -1
+	}
+	return w.give(best)
+}
+
+// draw gives the slot that the next draw lands on, or -1 for a gap or where the slot's weight turns it down.
+func (w *Walk) draw() int {
+	w.left--
+	h := w.state
+	w.state = mix(h + golden)
+	i := int(w.r.buckets[jump(h, len(w.r.buckets))])
+	if i < 0 {
+		return -1
+	}
+	if weight := w.r.slots[i].Weight; weight < FullWeight && acceptance(h) >= weight {
+		return -1
+	}
+	return i
+}
+
+// acceptance is the least weight, 0..FullWeight-1, that turns a draw with state h down. It depends on the draw
+// alone, so raising a weight only ever adds keys to that slot.
+func acceptance(h uint64) int {
+	return int(mix(h^golden) >> 32 * FullWeight >> 32)
+}
+
+func (w *Walk) fresh(i int) bool { return w.given[i/64]&(1<<(i%64)) == 0 }
+
+func (w *Walk) give(i int) int {
+	w.given[i/64] |= 1 << (i % 64)
+	return i
+}
+
+// rank is a slot's place in the rendezvous of one key: the least -log(u)/weight comes first, which meets the
+// weights exactly (Schindelhauer and Schomaker, "Weighted Distributed Hash Tables", SPAA 2005).
+type rank struct {
+	u, weight uint64
+}
+
+func (a *rank) before(b *rank) bool {
+	if a.weight == b.weight {
+		return a.u > b.u
+	}
+	x, y := cost(a.u)*b.weight, cost(b.u)*a.weight
+	if x == y {
+		return a.u > b.u
+	}
+	return x < y
+}

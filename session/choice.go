@@ -1,0 +1,194 @@
+package session
+
+import (
+	"math/rand/v2"
+
+	"tether/ring"
+	"tether/upstream"
+)
+
+// choice is what one request can choose from: the upstreams of a view, without those it tried, and those that by
+// their lists serve its model.
+type choice struct {
+	r     *Router
+	v     *view
+	model []byte
+	tried []upstream.Ref
+	known knowledge
+	tier  tier // what acceptable asks for
+}
+
+// knowledge is whether any upstream lists a model, found out when it matters.
+type knowledge uint8
+
+const (
+	unasked knowledge = iota
+	listed
+	unlisted
+)
+
+// tier is a condition for a new place. Where nobody meets one, the next is asked.
+type tier uint8
+
+const (
+	sound    tier = iota // up, and nothing speaks against it
+	doubtful             // up, though suspect or leaving
+	blind                // down by timeouts, and so is everybody: probes may be slower than requests
+	noTier
+)
+
+// order is the way in which new places are looked at.
+type order uint8
+
+const (
+	byRing  order = iota // as the ring has them
+	lighter              // the less loaded of two drawn at random
+	inTurn               // one after another
+)
+
+// first gives the first upstream of the order that is acceptable as a new place, tier by tier, or nil. place is
+// where the ring starts.
+func (c *choice) first(o order, place uint64) *upstream.Upstream {
+	for c.tier = sound; c.tier < noTier; c.tier++ {
+		if c.tier == blind && !c.failOpen() {
+			break
+		}
+		i := -1
+		switch o {
+		case byRing:
+			walk := c.v.ring.Walk(place)
+			i = walk.Next(c.acceptable)
+		case lighter:
+			i = c.lighter()
+		case inTurn:
+			i = c.scan(int(c.r.turn.Add(1)), -1)
+		}
+		if i >= 0 {
+			return c.v.table.Members[i].Upstream
+		}
+	}
+	return nil
+}
+
+// acceptable reports whether the member with index i is a new place on the present tier.
+func (c *choice) acceptable(i int) bool {
+	m := &c.v.table.Members[i]
+	s := m.State()
+	if m.Weight == 0 || s.Draining() {
+		return false
+	}
+	switch c.tier {
+	case sound:
+		return s.Health() == upstream.Up && !s.Suspect() && !s.Leaving() && c.open(m.Upstream)
+	case doubtful:
+		return s.Health() == upstream.Up && c.open(m.Upstream)
+	}
+	return c.open(m.Upstream)
+}
+
+// failOpen reports whether all upstreams are down by probe timeouts alone.
+func (c *choice) failOpen() bool {
+	for _, m := range c.v.table.Members {
+		if m.State().Health() != upstream.TimedOut {
+			return false
+		}
+	}
+	return len(c.v.table.Members) > 0
+}
+
+// holds reports whether u may serve the sessions that are pinned to it.
+func (c *choice) holds(u *upstream.Upstream) bool {
+	s := u.State()
+	switch {
+	case s.DrainingHard():
+		return false
+	case s.Health() != upstream.Up && !(s.Health() == upstream.TimedOut && c.failOpen()):
+		return false
+	case s.LeavingForCertain() && c.another(u):
+		return false
+	}
+	return c.serves(u)
+}
+
+// another reports whether a sound upstream other than u could take u's sessions.
+func (c *choice) another(u *upstream.Upstream) bool {
+	c.tier = sound
+	for i, m := range c.v.table.Members {
+		if m.Upstream != u && c.acceptable(i) {
+			return true
+		}
+	}
+	return false
+}
+
+// open reports whether u was not tried and serves the model.
+func (c *choice) open(u *upstream.Upstream) bool {
+	for _, ref := range c.tried {
+		if ref == u.Ref() {
+			return false
+		}
+	}
+	return c.serves(u)
+}
+
+// serves reports whether u may serve the model. Lists fail open: an upstream whose list is unknown may, and a
+// model that is on no list may go anywhere, for the server to say that it does not know it.
+func (c *choice) serves(u *upstream.Upstream) bool {
+	if len(c.model) == 0 || u.Models() == nil || u.Models().HasName(c.model) {
+		return true
+	}
+	if c.known == unasked {
+		c.known = unlisted
+		for _, m := range c.v.table.Members {
+			if m.Models().HasName(c.model) {
+				c.known = listed
+				break
+			}
+		}
+	}
+	return c.known == unlisted
+}
+
+// lighter gives, of two acceptable members drawn at random, the one with fewer requests in flight; ties go by
+// rotation. -1 is none.
+func (c *choice) lighter() int {
+	a := c.draw(-1)
+	b := c.draw(a)
+	if b < 0 {
+		return a
+	}
+	x, y := c.v.table.Members[a].InFlight(), c.v.table.Members[b].InFlight()
+	if y < x || y == x && c.r.turn.Add(1)%2 == 0 {
+		return b
+	}
+	return a
+}
+
+// drawTries bounds the random draws before a scan from a random start decides.
+const drawTries = 8
+
+// draw gives an acceptable member other than except, at random by the weights.
+func (c *choice) draw(except int) int {
+	n := len(c.v.table.Members)
+	if n == 0 {
+		return -1
+	}
+	for range drawTries {
+		i := rand.IntN(n)
+		if i != except && rand.IntN(ring.FullWeight) < c.v.table.Members[i].Weight && c.acceptable(i) {
+			return i
+		}
+	}
+	return c.scan(rand.IntN(n), except)
+}
+
+// scan gives the first acceptable member from start on, other than except.
+func (c *choice) scan(start, except int) int {
+	n := len(c.v.table.Members)
+	for k := range n {
+		if i := (start + k) % n; i != except && c.acceptable(i) {
+			return i
+		}
+	}
+	return -1
+}

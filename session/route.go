@@ -1,0 +1,222 @@
+package session
+
+import (
+	"time"
+
+	"tether/upstream"
+)
+
+// Outcome is what affinity came to for a request, decided by its last attempt.
+type Outcome uint8
+
+const (
+	// None: a path without affinity, or no attempt was made.
+	None Outcome = iota
+	// New: the session's first pin was written.
+	New
+	// Pinned: the pin was followed.
+	Pinned
+	// Moved: the pin was rewritten to another upstream.
+	Moved
+	// Spilled: another upstream than the pinned one served, and the pin stayed.
+	Spilled
+)
+
+// String is the outcome as it stands in X-Tether-Affinity.
+func (o Outcome) String() string {
+	return [...]string{"none", "new", "pinned", "moved", "spilled"}[o]
+}
+
+// Ask is what a request asks a Router for.
+type Ask struct {
+	// Key is the session's, zero for none: then nothing is pinned.
+	Key Key
+	// Made tells that the id was made up, Shared that many conversations may share it.
+	Made, Shared bool
+	// Place is where the ring starts instead of at the Key, 0 for no other place. Without Key and Place the
+	// request goes where the load is less.
+	Place uint64
+	// Model is the model asked for, empty if unknown.
+	Model []byte
+}
+
+// MaxTries bounds the upstreams that one Route gives.
+const MaxTries = 16
+
+// Route is the way of one request over the upstreams: Start, then Next for each attempt, Refused or Answered after
+// it, and End once, on every way out. It belongs to one goroutine and may be used for one request after another.
+type Route struct {
+	r     *Router
+	v     *view
+	ask   Ask
+	tries [MaxTries]upstream.Ref
+	n     int
+
+	pin       upstream.Ref // the pin as last seen, 0 for none
+	bound     bool         // this request made the pin
+	confirmed bool         // and it is a lasting one
+	refused   bool         // the pinned upstream refused this request's connection
+	counted   bool         // in the crowd of its id
+	surplus   bool         // more than that crowd may have
+
+	last    *upstream.Upstream
+	outcome Outcome
+}
+
+// Start begins the way of a request.
+func (r *Router) Start(t *Route, ask Ask, now time.Time) {
+	*t = Route{r: r, v: r.view.Load(), ask: ask}
+	if !r.affinity {
+		t.ask.Key, t.ask.Place = Key{}, 0
+	}
+	if t.ask.Key == (Key{}) {
+		return
+	}
+	if ask.Shared {
+		t.counted = r.crowds.enter(ask.Key)
+		if t.surplus = !t.counted; t.surplus {
+			return
+		}
+	}
+	t.pin, _ = r.pins.Get(ask.Key, now)
+}
+
+// Next gives the upstream for the next attempt, none twice, or nil when there is no other.
+func (t *Route) Next(now time.Time) *upstream.Upstream {
+	if t.n == MaxTries {
+		return nil
+	}
+	u := t.pick(now)
+	if u == nil {
+		return nil
+	}
+	t.tries[t.n] = u.Ref()
+	t.n++
+	t.last = u
+	t.outcome = t.judge()
+	return u
+}
+
+// More reports whether Next would give an upstream.
+func (t *Route) More() bool {
+	c := t.choice()
+	return t.n < MaxTries && c.first(inTurn, 0) != nil
+}
+
+func (t *Route) pick(now time.Time) *upstream.Upstream {
+	c := t.choice()
+	switch {
+	case !t.r.affinity:
+		return c.first(inTurn, 0)
+	case t.surplus, t.ask.Key == Key{} && t.ask.Place == 0:
+		return c.first(lighter, 0)
+	}
+	if u := t.pinned(&c); u != nil {
+		return u
+	}
+	place := t.ask.Place
+	if place == 0 {
+		place = t.ask.Key.Ring()
+	}
+	u := c.first(byRing, place)
+	if u == nil || t.pin != 0 || t.ask.Key == (Key{}) {
+		return u
+	}
+	// Of requests of one new session that come at once, the first one's choice is everybody's.
+	t.pin, t.bound = t.r.pins.Bind(t.ask.Key, u.Ref(), t.ask.Made, now)
+	if first := t.pinned(&c); first != nil {
+		return first
+	}
+	return u
+}
+
+func (t *Route) choice() choice {
+	return choice{r: t.r, v: t.v, model: t.ask.Model, tried: t.tries[:t.n]}
+}
+
+// pinned gives the pinned upstream if this request can go there.
+func (t *Route) pinned(c *choice) *upstream.Upstream {
+	if t.pin == 0 {
+		return nil
+	}
+	if u := t.v.table.Resolve(t.pin); u != nil && c.open(u) && c.holds(u) {
+		return u
+	}
+	return nil
+}
+
+// judge tells what the last attempt means, before anything is rewritten.
+func (t *Route) judge() Outcome {
+	switch {
+	case t.surplus:
+		return Spilled
+	case t.ask.Key == Key{}:
+		return None
+	case t.bound:
+		return New
+	case t.last.Ref() == t.pin:
+		return Pinned
+	}
+	return Spilled
+}
+
+// Refused notes that the upstream of the last attempt refused the connection: for its sessions that is as if it
+// were marked down.
+func (t *Route) Refused() { t.refused = t.refused || t.last.Ref() == t.pin }
+
+// Answered notes that the response head of the last attempt arrived, and settles the pin.
+func (t *Route) Answered(status int, now time.Time) {
+	key, to := t.ask.Key, t.last.Ref()
+	switch {
+	case key == Key{} || t.surplus:
+	case t.bound:
+		if t.pin != to && t.r.pins.Move(key, t.pin, to, now) {
+			t.pin = to
+		}
+		if status < 400 {
+			t.r.pins.Confirm(key, to, t.ask.Made, now)
+			t.confirmed = true
+		}
+	case t.pin != to && t.lost() && t.r.pins.Move(key, t.pin, to, now):
+		t.pin, t.outcome = to, Moved
+	}
+}
+
+// lost reports whether the pinned upstream is gone for its sessions, other than for a moment. Where sessions
+// return home, only one that is no longer configured is.
+func (t *Route) lost() bool {
+	u := t.v.table.Resolve(t.pin)
+	if u == nil {
+		return true
+	}
+	c := choice{r: t.r, v: t.v, model: t.ask.Model}
+	return t.r.cfg.Return == Stay && (t.refused || !c.holds(u))
+}
+
+// Outcome is what the request's affinity came to so far.
+func (t *Route) Outcome() Outcome { return t.outcome }
+
+// Last is the upstream of the last attempt, nil before the first.
+func (t *Route) Last() *upstream.Upstream { return t.last }
+
+// Attempts is the number of upstreams given.
+func (t *Route) Attempts() int { return t.n }
+
+// Touch keeps the pin of a long answer alive.
+func (t *Route) Touch(now time.Time) {
+	if t.pin != 0 && t.last.Ref() == t.pin {
+		t.r.pins.Touch(t.ask.Key, now)
+	}
+}
+
+// End gives back what the request held: its place in the crowd, and the pin that it made if nobody answered it well.
+func (t *Route) End(now time.Time) {
+	if t.counted {
+		t.r.crowds.leave(t.ask.Key)
+		t.counted = false
+	}
+	if t.bound && !t.confirmed {
+		t.r.pins.Drop(t.ask.Key, t.pin, now)
+		t.bound = false
+	}
+}

@@ -1,0 +1,342 @@
+package session
+
+import (
+	"bytes"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"tether/http1"
+)
+
+// maxID bounds a session id, in bytes.
+const maxID = 256
+
+// Identifier knows where session ids stand in requests. It is immutable and shared.
+type Identifier struct {
+	keyer
+	sources []Source
+	headers map[string]int // source by canonical header name
+	cookies bool           // some source is a cookie
+	fields  []field
+	opening int // the source that is the opening, or -1
+	scope   scope
+}
+
+// field is a source in a JSON body.
+type field struct {
+	source int
+	path   []string
+}
+
+// NewIdentifier compiles a valid configuration. secret is the content of its secret file, empty for none.
+func NewIdentifier(cfg *Config, secret []byte) (*Identifier, error) {
+	id := &Identifier{keyer: newKeyer(secret), headers: map[string]int{}, opening: -1}
+	var err error
+	if id.scope, err = parseScope(cfg.Scope); err != nil {
+		return nil, err
+	}
+	for i, s := range cfg.Sources {
+		source, err := ParseSource(s)
+		if err != nil {
+			return nil, err
+		}
+		id.sources = append(id.sources, source)
+		switch source.Kind {
+		case FromHeader:
+			id.headers[source.Name] = i
+		case FromCookie:
+			id.cookies = true
+		case FromBody:
+			id.fields = append(id.fields, field{source: i, path: strings.Split(source.Name, ".")})
+		case FromOpening:
+			id.opening = i
+		}
+	}
+	return id, nil
+}
+
+// Key is the pin key of an id, as a client would send it in a header, under a model.
+func (id *Identifier) Key(model, sessionID []byte) Key { return id.key(model, sessionID) }
+
+// Search looks for the session id of one request: Begin, Header for each field, Body, and then its results. All
+// that it keeps are parts of what it was shown, until the next Begin. It may be used again and again.
+type Search struct {
+	id    *Identifier
+	found [maxSources]candidate
+	scope [2][]byte
+	token []byte // room to decode a token
+
+	// Model, Previous and Background are the body's model, previous_response_id and background.
+	Model, Previous []byte
+	Background      bool
+	// IsJSON tells that the body was a JSON object.
+	IsJSON bool
+	// Ignored counts sources whose value is no valid id, or that came with two different ones.
+	Ignored int
+
+	conversation conversation
+	opening      opening
+	model        []byte // room to unescape
+	previous     []byte
+}
+
+// candidate is what one source gave.
+type candidate struct {
+	value []byte
+	state candidateState
+}
+
+type candidateState uint8
+
+const (
+	absent candidateState = iota
+	present
+	ambiguous
+)
+
+// Begin forgets the request before.
+func (s *Search) Begin(id *Identifier) {
+	s.id = id
+	clear(s.found[:len(id.sources)])
+	s.scope = [2][]byte{}
+	s.Model, s.Previous, s.Background, s.IsJSON, s.Ignored = nil, nil, false, false, 0
+	s.conversation = conversation{}
+}
+
+// Header shows one field of the request's head.
+func (s *Search) Header(name, value []byte) {
+	var room [maxHeaderName]byte
+	n := canonical(&room, name)
+	if n == nil {
+		return
+	}
+	for i, h := range s.id.scope.headers {
+		if string(n) == h && s.scope[i] == nil {
+			s.scope[i] = value
+		}
+	}
+	if string(n) == "cookie" && s.id.cookies {
+		s.cookie(value)
+	}
+	if i, ok := s.id.headers[string(n)]; ok {
+		s.candidate(i, value)
+	}
+}
+
+func (s *Search) cookie(list []byte) {
+	for len(list) > 0 {
+		var pair []byte
+		pair, list, _ = bytes.Cut(list, []byte{';'})
+		name, value, ok := bytes.Cut(http1.Trim(pair), []byte{'='})
+		if !ok {
+			continue
+		}
+		for i, source := range s.id.sources {
+			if source.Kind == FromCookie && source.Name == string(name) {
+				s.candidate(i, value)
+			}
+		}
+	}
+}
+
+// candidate takes in a value of a header or cookie: a second, different one makes the source ambiguous.
+func (s *Search) candidate(source int, value []byte) {
+	c := &s.found[source]
+	value = http1.Trim(value)
+	switch {
+	case c.state == absent:
+		*c = candidate{value: value, state: present}
+	case !bytes.Equal(c.value, value):
+		c.state = ambiguous
+	}
+}
+
+// Body shows the request's body. shape says whether it may hold a conversation.
+func (s *Search) Body(body []byte, shape Shape) {
+	s.IsJSON = members(body, func(key, value []byte) {
+		switch string(key) {
+		case "model":
+			s.Model = spell(&s.model, value)
+		case "previous_response_id":
+			s.Previous = spell(&s.previous, value)
+		case "background":
+			s.Background = string(value) == "true"
+		default:
+			s.conversation.member(shape, key, value)
+		}
+		for _, f := range s.id.fields {
+			if string(key) == f.path[0] {
+				s.field(f, value)
+			}
+		}
+	})
+	if s.IsJSON {
+		return
+	}
+	s.Model, s.Previous, s.Background, s.conversation = nil, nil, false, conversation{}
+	for _, f := range s.id.fields {
+		s.found[f.source] = candidate{}
+	}
+}
+
+// spell is the text of a JSON string, nil for another value; room is used only where there are escapes.
+func spell(room *[]byte, value []byte) []byte {
+	body, ok := stringBody(value)
+	if !ok || bytes.IndexByte(body, '\\') < 0 {
+		return body
+	}
+	*room = unescape((*room)[:0], body)
+	return *room
+}
+
+// field takes in a value of the body: of duplicate keys the last one counts, even when it is null.
+func (s *Search) field(f field, value []byte) {
+	for _, part := range f.path[1:] {
+		object := value
+		value = nil
+		members(object, func(key, v []byte) {
+			if string(key) == part {
+				value = v
+			}
+		})
+	}
+	c := &s.found[f.source]
+	*c = candidate{}
+	body, isText := stringBody(value)
+	if !isText || len(body) == 0 {
+		return
+	}
+	if bytes.IndexByte(body, '\\') >= 0 {
+		if len(body) > 6*maxID { // no valid id has more; huge strings are not copied
+			*c = candidate{value: body, state: ambiguous}
+			return
+		}
+		body = unescape(nil, body)
+	}
+	body = http1.Trim(body)
+	if s.id.sources[f.source].Name == "metadata.user_id" {
+		if body = sessionPart(body); body == nil {
+			return
+		}
+	}
+	*c = candidate{value: body, state: present}
+}
+
+// sessionPart is the session named in Claude Code's metadata.user_id: JSON with a session_id, or, in older
+// versions, user_..._session_UUID. nil when there is none: the user alone is no conversation.
+func sessionPart(userID []byte) (part []byte) {
+	members(userID, func(key, value []byte) {
+		if string(key) == "session_id" {
+			part, _ = stringBody(value)
+		}
+	})
+	if part != nil {
+		return part
+	}
+	const mark = "_session_"
+	if i := bytes.LastIndex(userID, []byte(mark)); i >= 0 && bytes.HasPrefix(userID, []byte("user_")) {
+		return userID[i+len(mark):]
+	}
+	return nil
+}
+
+// Valid reports whether b is a session id: 1..256 bytes of visible ASCII.
+func Valid(b []byte) bool {
+	if len(b) == 0 || len(b) > maxID {
+		return false
+	}
+	for _, c := range b {
+		if c <= ' ' || c > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// Identity is the session id of a request and how it came about.
+type Identity struct {
+	// Source is where the id was found; its Kind is 0 for a random id and for none.
+	Source Source
+	// Made tells that tether made the id up, derived or random: it may never come again.
+	Made bool
+	// Shared tells that many conversations may share the id: a derived one, or a prompt_cache_key.
+	Shared bool
+	// Forward tells that the upstream gets the id as well.
+	Forward bool
+
+	room [maxID]byte
+	n    int
+}
+
+// ID is the id as it goes back in X-Session-Id, empty for none.
+func (i *Identity) ID() []byte { return i.room[:i.n] }
+
+// Reset makes i empty.
+func (i *Identity) Reset() {
+	i.Source, i.Made, i.Shared, i.Forward, i.n = Source{}, false, false, false, 0
+}
+
+func (i *Identity) set(id []byte) { i.n = copy(i.room[:], id) }
+
+func (i *Identity) setUUID(id uuid.UUID) {
+	const length = 36
+	text, _ := id.MarshalText() // never fails
+	i.n = copy(i.room[:length], text)
+}
+
+// Identify gives the id of the first source that has a valid one. Without any it stays empty, unless random is
+// set and the body parsed: then it makes one.
+func (s *Search) Identify(i *Identity, random bool) {
+	i.Reset()
+	for n, source := range s.id.sources {
+		if source.Kind == FromOpening {
+			if len(s.Previous) == 0 && s.derive(i) {
+				i.Source, i.Made, i.Shared, i.Forward = source, true, true, true
+				break
+			}
+			continue
+		}
+		c := &s.found[n]
+		if c.state == absent {
+			continue
+		}
+		if c.state == ambiguous || !Valid(c.value) {
+			s.Ignored++
+			continue
+		}
+		i.Source, i.Forward = source, true
+		i.Shared = source.Kind == FromBody && source.Name == "prompt_cache_key"
+		if source.Kind == FromHeader {
+			i.set(c.value)
+		} else {
+			i.setUUID(s.id.digest(c.value))
+		}
+		break
+	}
+	if i.n == 0 && random && s.IsJSON {
+		i.Made = true
+		i.setUUID(uuid.New())
+	}
+}
+
+func (s *Search) derive(i *Identity) bool {
+	if s.conversation.turns == nil {
+		return false
+	}
+	var caller []byte
+	for n := range s.id.scope.headers {
+		if s.scope[n] != nil {
+			if cap(s.token) == 0 {
+				s.token = make([]byte, 0, maxToken)
+			}
+			caller = s.id.scope.caller(s.scope[n], s.token)
+			break
+		}
+	}
+	id, ok := s.opening.id(&s.id.keyer, s.Model, s.conversation, caller)
+	if ok {
+		i.setUUID(id)
+	}
+	return ok
+}

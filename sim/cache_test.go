@@ -1,0 +1,45 @@
+package sim
+
+import "testing"
+
+func TestCacheEvictsTheLeastRecent(t *testing.T) {
+	c := newCache(3)
+	c.keep([]uint64{1, 2})
+	c.keep([]uint64{3})
+	c.keep([]uint64{1})
+	c.keep([]uint64{4})
+	for h, want := range map[uint64]int{1: 1, 2: 0, 3: 1, 4: 1} {
+		if got := c.match([]uint64{h}); got != want {
+			t.Errorf("block %d: match %d, want %d", h, got, want)
+		}
+	}
+}
+
+func TestCacheEvictsTheEndOfAPrefixFirst(t *testing.T) {
+	c := newCache(4)
+	chain := []uint64{1, 2, 3, 4, 5, 6}
+	c.keep(chain)
+	if got := c.match(chain); got != 4 {
+		t.Errorf("match %d of a chain longer than the cache, want its first 4 blocks", got)
+	}
+	c.keep([]uint64{9})
+	if got := c.match(chain); got != 3 {
+		t.Errorf("match %d after another block came, want 3", got)
+	}
+}
+
+func TestBlockChain(t *testing.T) {
+	tokens := tokenize("one two three four five six seven eight nine ten")
+	a, b := blockChain(1, tokens, 4), blockChain(1, tokens[:len(tokens)-1], 4)
+	if len(a) != len(tokens)/4 {
+		t.Errorf("%d blocks of %d tokens", len(a), len(tokens))
+	}
+	for i := range b {
+		if a[i] != b[i] {
+			t.Errorf("block %d differs for a shorter prompt", i)
+		}
+	}
+	if blockChain(2, tokens, 4)[0] == a[0] {
+		t.Error("another seed gives the same block")
+	}
+}

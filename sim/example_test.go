@@ -1,0 +1,37 @@
+package sim_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"tether/sim"
+)
+
+// A test that wants to know what a proxy does when its upstream dies in the middle of a stream.
+func Example() {
+	srv := sim.New(sim.Config{Record: 10})
+	if _, err := srv.Start("127.0.0.1:0"); err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer srv.Kill()
+	if err := srv.Inject(sim.Fault{Kind: sim.FaultCutInside, Arg: "2", Times: 1}); err != nil {
+		fmt.Println(err)
+		return
+	}
+	body := `{"model":"tiny","prompt":"Hello","max_tokens":9,"stream":true}`
+	r, err := http.Post(srv.URL()+"/v1/completions", "application/json", strings.NewReader(body))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer r.Body.Close()
+	text, err := io.ReadAll(r.Body)
+	fmt.Println(strings.Count(string(text), "\n\n"), "events, then:", err)
+	fmt.Println("seen:", srv.Requests()[0].Target)
+	// Output:
+	// 2 events, then: unexpected EOF
+	// seen: /v1/completions
+}

@@ -1,0 +1,85 @@
+package sim
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+// message is one turn of a conversation, in OpenAI's or Anthropic's form.
+type message struct {
+	Role      string          `json:"role"`
+	Content   json.RawMessage `json:"content"`
+	ToolCalls json.RawMessage `json:"tool_calls"`
+	raw       json.RawMessage // the whole item, for items of the Responses API that are no messages
+}
+
+// UnmarshalJSON keeps the item as it came, beside its fields.
+func (m *message) UnmarshalJSON(data []byte) error {
+	type fields message
+	if err := json.Unmarshal(data, (*fields)(m)); err != nil {
+		return err
+	}
+	m.raw = append(json.RawMessage(nil), data...)
+	return nil
+}
+
+// said is a message of our own making.
+func said(role, text string) message {
+	return message{Role: role, Content: json.RawMessage(quote(text))}
+}
+
+// render is the chat template: what goes before a message's text never changes when later ones are added, so that the
+// next turn's prompt begins with this one's.
+func render(tools json.RawMessage, system string, messages []message) string {
+	var b strings.Builder
+	if len(tools) > 0 && string(tools) != "null" && string(tools) != "[]" {
+		fmt.Fprintf(&b, "<|im_start|>tools\n%s<|im_end|>\n", tools)
+	}
+	if system != "" {
+		fmt.Fprintf(&b, "<|im_start|>system\n%s<|im_end|>\n", system)
+	}
+	for _, m := range messages {
+		fmt.Fprintf(&b, "<|im_start|>%s\n%s<|im_end|>\n", m.Role, m.text())
+	}
+	b.WriteString("<|im_start|>assistant\n")
+	return b.String()
+}
+
+func (m message) text() string {
+	if m.Role == "" {
+		return string(m.raw)
+	}
+	if calls := string(m.ToolCalls); calls != "" && calls != "null" {
+		return contentText(m.Content) + calls
+	}
+	return contentText(m.Content)
+}
+
+// contentText is the text of a string or a list of parts.
+func contentText(content json.RawMessage) string {
+	var text string
+	if json.Unmarshal(content, &text) == nil {
+		return text
+	}
+	var parts []json.RawMessage
+	if json.Unmarshal(content, &parts) != nil {
+		return string(content)
+	}
+	var b strings.Builder
+	for _, p := range parts {
+		b.WriteString(partText(p))
+	}
+	return b.String()
+}
+
+// partText is a text part's text. Another one, such as an image, stands for a few tokens that its bytes decide.
+func partText(part json.RawMessage) string {
+	var fields struct {
+		Text *string `json:"text"`
+	}
+	if json.Unmarshal(part, &fields) == nil && fields.Text != nil {
+		return *fields.Text
+	}
+	return fmt.Sprintf("<|part:%016x|>", hashString(0, string(part)))
+}

@@ -1,0 +1,154 @@
+package sim
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// Server is one simulated vLLM server. Its methods may be called from any goroutine.
+type Server struct {
+	cfg    Config
+	faults *faultSet
+	seen   *recorder
+	bell   bell
+	memory atomic.Pointer[memory]
+
+	mu     sync.Mutex
+	listen string // guarded by mu; where the next life listens
+	life   *life  // guarded by mu; nil before the first Start
+}
+
+// New makes a server that does not listen yet. A configuration that Validate refuses is a bug of the caller: New panics.
+func New(cfg Config) *Server {
+	if err := cfg.Validate(); err != nil {
+		panic("BUG: sim config: " + err.Error())
+	}
+	s := &Server{cfg: cfg.withDefaults(), faults: newFaultSet()}
+	s.seen = &recorder{limit: s.cfg.Record}
+	s.Forget()
+	return s
+}
+
+// Start listens on a TCP address ("127.0.0.1:0") or a Unix socket ("unix:/path"), serves in the background, and returns
+// the address as Addr does. The caller ends it with Stop, Kill or Drain, after which it may be started again.
+func (s *Server) Start(listen string) (string, error) {
+	before := s.current()
+	if err := s.bury(before); err != nil {
+		return "", err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.life != before {
+		return "", s.listeningLocked()
+	}
+	ln, err := listenOn(listen)
+	if err != nil {
+		return "", err
+	}
+	s.listen = listen
+	if _, unix := socketPath(listen); !unix {
+		s.listen = ln.Addr().String()
+	}
+	s.life = newLife(s, ln)
+	go s.life.serve()
+	return s.listen, nil
+}
+
+// Restart listens again on the address of the last Start. After Stop the caches and stored responses are still there;
+// after Kill, Drain and the fault kill they are lost, as with a new process.
+func (s *Server) Restart() error {
+	_, err := s.Start(s.Addr())
+	return err
+}
+
+// bury waits for the end of the life before, if there was one. It holds no lock: the last requests may need it.
+func (s *Server) bury(l *life) error {
+	if l == nil {
+		return nil
+	}
+	if !l.ending() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.listeningLocked()
+	}
+	l.await()
+	if l.lost.Swap(false) {
+		s.Forget()
+	}
+	return nil
+}
+
+func (s *Server) listeningLocked() error {
+	return fmt.Errorf("sim: already listening on %s", s.listen)
+}
+
+func listenOn(listen string) (net.Listener, error) {
+	path, unix := socketPath(listen)
+	if !unix {
+		return net.Listen("tcp", listen)
+	}
+	// A socket file that a killed process left would make listening fail.
+	if info, err := os.Stat(path); err == nil && info.Mode().Type() == os.ModeSocket {
+		if err := os.Remove(path); err != nil {
+			return nil, err
+		}
+	}
+	return net.Listen("unix", path)
+}
+
+func socketPath(listen string) (path string, unix bool) {
+	return strings.CutPrefix(listen, "unix:")
+}
+
+// Addr is the address of the last Start: "127.0.0.1:40123", or "unix:/path". Empty before the first one.
+func (s *Server) Addr() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.listen
+}
+
+// URL is the base URL of the last Start: "http://127.0.0.1:40123", or "http+unix:///path".
+func (s *Server) URL() string {
+	addr := s.Addr()
+	if path, unix := socketPath(addr); unix {
+		return "http+unix://" + path
+	}
+	return "http://" + addr
+}
+
+// Stop ends the server cleanly: its port refuses at once, idle connections are closed, requests may finish for
+// Config.StopTimeout and are cut after that; those that a fault holds are cut at once. It returns when all has ended.
+// Caches and stored responses stay.
+func (s *Server) Stop() {
+	if l := s.current(); l != nil {
+		l.stop(s.cfg.StopTimeout)
+	}
+}
+
+// Kill ends the server as a dying engine does: its port refuses, and every connection is reset (a Unix socket is closed).
+// It returns when all has ended. Caches and stored responses are lost.
+func (s *Server) Kill() {
+	if l := s.current(); l != nil {
+		l.die()
+		l.await()
+	}
+}
+
+func (s *Server) current() *life {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.life
+}
+
+// Forget loses the caches, the counters of Stats and the stored responses at once. Requests in flight go on.
+func (s *Server) Forget() {
+	m := &memory{store: newStore()}
+	for range s.cfg.Ranks {
+		m.engines = append(m.engines, newEngine(s.cfg, s.bell.ring))
+	}
+	s.memory.Store(m)
+}

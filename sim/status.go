@@ -1,0 +1,33 @@
+package sim
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// version is the vLLM version whose answers are simulated.
+const version = "0.32.0"
+
+// fingerprint is the system_fingerprint of all answers.
+const fingerprint = "vllm-" + version + "-9ae3acab"
+
+// health stays 200 while a server drains, as vLLM's does.
+func (a *answer) health() {
+	a.send(http.StatusOK, "", nil)
+}
+
+const modelForm = `{"id":%s,"object":"model","created":%d,"owned_by":"vllm","root":%s,"parent":null,"max_model_len":%d,` +
+	`"permission":[{"id":"modelperm-%s","object":"model_permission","created":%d,"allow_create_engine":false,` +
+	`"allow_sampling":true,"allow_logprobs":true,"allow_search_indices":false,"allow_view":true,` +
+	`"allow_fine_tuning":false,"organization":"*","group":null,"is_blocking":false}]}`
+
+func (a *answer) models() {
+	now := time.Now().Unix()
+	var models []string
+	for _, m := range a.srv.cfg.Models {
+		models = append(models, fmt.Sprintf(modelForm, quote(m), now, quote(m), a.srv.cfg.MaxModelLen, newID(), now))
+	}
+	a.json(http.StatusOK, `{"object":"list","data":[%s]}`, strings.Join(models, ","))
+}

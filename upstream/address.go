@@ -1,0 +1,62 @@
+package upstream
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"path/filepath"
+	"strconv"
+)
+
+// Address is where an upstream listens.
+type Address struct {
+	// Network is "tcp" or "unix".
+	Network string
+	// Dial is "host:port", or the path of a unix socket.
+	Dial string
+	// Host is the Host header that it is sent.
+	Host string
+}
+
+// ParseURL reads http://HOST[:PORT], port 80 by default, or http+unix:///PATH. A path, query, fragment or user
+// in the former is an error: requests keep the client's path.
+func ParseURL(raw string) (Address, error) {
+	u, err := url.Parse(raw)
+	if err != nil {
+		var bad *url.Error
+		if errors.As(err, &bad) {
+			err = bad.Err
+		}
+		return Address{}, err
+	}
+	switch u.Scheme {
+	case "http":
+		return parseTCP(u)
+	case "http+unix":
+		if u.Host != "" || !filepath.IsAbs(u.Path) || u.RawQuery != "" || u.Fragment != "" {
+			return Address{}, errors.New("want http+unix:///PATH/OF/SOCKET")
+		}
+		return Address{Network: "unix", Dial: u.Path, Host: "localhost"}, nil
+	case "":
+		return Address{}, errors.New("no scheme, want http://HOST:PORT or http+unix:///PATH")
+	}
+	return Address{}, fmt.Errorf("scheme %q, want http or http+unix", u.Scheme)
+}
+
+func parseTCP(u *url.URL) (Address, error) {
+	switch {
+	case u.Hostname() == "":
+		return Address{}, errors.New("no host, want http://HOST:PORT")
+	case u.Path != "" && u.Path != "/", u.RawQuery != "", u.Fragment != "", u.User != nil:
+		return Address{}, errors.New("want http://HOST:PORT and nothing behind it: requests keep the client's path")
+	}
+	port := u.Port()
+	if port == "" {
+		port = "80"
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+		return Address{}, fmt.Errorf("port %s, want 1..65535", port)
+	}
+	return Address{Network: "tcp", Dial: net.JoinHostPort(u.Hostname(), port), Host: u.Host}, nil
+}

@@ -1,0 +1,47 @@
+package upstream
+
+import (
+	"errors"
+	"io"
+	"time"
+
+	"tether/http1"
+)
+
+// ErrBodyTooLarge is ReadBody's error for a body over its limit.
+var ErrBodyTooLarge = errors.New("answer's body too large")
+
+// ReadBody reads the rest of an answer of at most max bytes, within limit from now (or up to 1/16 more). What it
+// returns is a copy, without the chunked coding.
+func (c *Conn) ReadBody(a *Answer, max int, limit time.Duration) ([]byte, error) {
+	if err := c.ReadWithin(time.Now(), limit); err != nil {
+		return nil, err
+	}
+	framing := http1.NewFraming(&a.Head)
+	body := make([]byte, 0, 1024)
+	part := append([]byte(nil), a.Rest...)
+	room := make([]byte, 4<<10)
+	for {
+		payload, n, err := framing.Decode(part)
+		if err != nil {
+			return nil, err
+		}
+		if body = append(body, payload...); len(body) > max {
+			return nil, ErrBodyTooLarge
+		}
+		if framing.Done() {
+			if n < len(part) {
+				a.Close = true // bytes behind the answer: nobody may use the connection again
+			}
+			return body, nil
+		}
+		k, err := c.Read(room)
+		if part = room[:k]; k == 0 && err != nil {
+			if framing.UntilClose() && errors.Is(err, io.EOF) {
+				a.Close = true
+				return body, nil
+			}
+			return nil, err
+		}
+	}
+}

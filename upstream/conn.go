@@ -1,0 +1,190 @@
+package upstream
+
+import (
+	"context"
+	"time"
+
+	"tether/http1"
+	"tether/wire"
+)
+
+// Failure is why an attempt at an upstream brought no answer. Its text holds no address.
+type Failure uint8
+
+const (
+	// Refused: nobody listens there.
+	Refused Failure = iota + 1
+	// Unreachable: no connection in time, no route, or the name was not resolved.
+	Unreachable
+	// Exhausted: this process or host is out of descriptors, ports or memory; the upstream was not tried.
+	Exhausted
+	// Stale: a connection that was used before died without a byte of an answer, soon after the request was
+	// written: the server had closed it meanwhile.
+	Stale
+	// Cut: the connection was reset or closed before the response head was complete.
+	Cut
+	// BadHead: the response head is malformed or too large.
+	BadHead
+	// HeadTimeout: no complete response head within the limit.
+	HeadTimeout
+)
+
+func (f Failure) Error() string {
+	return [...]string{
+		Refused: "connection refused", Unreachable: "no connection", Exhausted: "out of descriptors, ports or memory",
+		Stale: "idle connection closed by the server", Cut: "connection cut before the answer",
+		BadHead: "malformed or too large response head", HeadTimeout: "no answer in time",
+	}[f]
+}
+
+// Conn is a connection to an upstream, held by one request at a time: Pooled or Dial, Send, Receive, then Keep or
+// Close, one of them on every way out.
+type Conn struct {
+	*wire.Conn
+	up        *Upstream
+	reused    bool
+	idleSince time.Time
+
+	sendErr error
+	sending chan error // of sendAll, while it may still run
+	sentAt  time.Time
+}
+
+// Answer is a response head and the first bytes of the body that came with it, both in the buffer given to Receive.
+type Answer struct {
+	http1.Head
+	Rest []byte
+}
+
+// Pooled gives the idle connection that was used last, or nil.
+func (u *Upstream) Pooled(now time.Time) *Conn {
+	c := u.pool.get(now)
+	if c != nil {
+		c.reused = true
+	}
+	return c
+}
+
+// Dial opens a connection within timeout or until ctx ends. The Failure is Refused, Unreachable or Exhausted.
+func (u *Upstream) Dial(ctx context.Context, timeout time.Duration) (*Conn, error) {
+	conn, err := wire.Dial(ctx, u.address.Network, u.address.Dial, timeout)
+	if err == nil {
+		return &Conn{Conn: conn, up: u}, nil
+	}
+	switch wire.TroubleOf(err) {
+	case wire.Refused:
+		return nil, Refused
+	case wire.Exhausted:
+		return nil, Exhausted
+	}
+	return nil, Unreachable
+}
+
+// Reused reports whether the connection carried a request before this one.
+func (c *Conn) Reused() bool { return c.reused }
+
+// sendInline is the body size up to which Send writes it all itself. A larger one may not fit in the sockets'
+// buffers, and a server that answers before it has read it all must be heard.
+const sendInline = 64 << 10
+
+// Send writes a request. It does not fail: if the server is gone, or wants no more, Receive tells. head and body
+// must stay untouched until Sent reports true, or Keep or Close returned.
+func (c *Conn) Send(head, body []byte) {
+	c.sendErr, c.sending = nil, nil
+	if len(body) > sendInline {
+		c.sending = make(chan error, 1)
+		c.sentAt = time.Now()
+		go c.sendAll(head, body, c.sending)
+		return
+	}
+	c.sendErr = c.WriteBoth(head, body)
+	c.sentAt = time.Now()
+}
+
+// sendAll is Send's goroutine for large bodies. It ends when all is written or the connection is closed.
+func (c *Conn) sendAll(head, body []byte, done chan<- error) { done <- c.WriteBoth(head, body) }
+
+// Sent reports whether Send is through with head and body.
+func (c *Conn) Sent() bool {
+	if c.sending == nil {
+		return true
+	}
+	select {
+	case c.sendErr = <-c.sending:
+		c.sending = nil
+		return true
+	default:
+		return false
+	}
+}
+
+const (
+	// staleWithin is how soon after the request a used connection must die to count as Stale.
+	staleWithin = time.Second
+
+	// maxInterim bounds the 1xx heads before an answer.
+	maxInterim = 8
+)
+
+// Receive reads the response head into buf, which bounds it, within limit from now (or up to 1/16 more). It skips
+// interim answers. The error is Stale, Cut, BadHead or HeadTimeout, and the connection is then beyond use.
+func (c *Conn) Receive(buf []byte, limit time.Duration) (a Answer, err error) {
+	if err := c.ReadWithin(time.Now(), limit); err != nil {
+		return a, Cut
+	}
+	var n, seen, interim int
+	silent := true
+	for {
+		k, err := c.Read(buf[n:])
+		if k == 0 && err != nil {
+			return a, c.failure(err, silent)
+		}
+		silent = false
+		n += k
+		for {
+			size, err := http1.ParseHead(buf[:n], seen, &a.Head)
+			if err == http1.ErrMore && n < len(buf) {
+				seen = n
+				break
+			}
+			if err != nil || a.Status == 101 || interim == maxInterim {
+				return a, BadHead
+			}
+			if a.Status >= 200 {
+				a.Rest = buf[size:n]
+				return a, nil
+			}
+			interim++
+			n, seen = copy(buf, buf[size:n]), 0
+		}
+	}
+}
+
+func (c *Conn) failure(err error, silent bool) Failure {
+	switch {
+	case wire.IsTimeout(err):
+		return HeadTimeout
+	case c.reused && silent && time.Since(c.sentAt) < staleWithin:
+		return Stale
+	}
+	return Cut
+}
+
+// Keep gives the connection back for the next request. The caller has read the answer to its end, and nothing
+// behind it. A connection that cannot be used again is closed.
+func (c *Conn) Keep(a *Answer) {
+	if a.Close || !c.Sent() || c.sendErr != nil {
+		c.Close()
+		return
+	}
+	c.up.pool.put(c, time.Now())
+}
+
+// Close closes the connection, which tells the server to stop working for it, and waits until Send is through.
+func (c *Conn) Close() {
+	c.Abort()
+	if c.sending != nil {
+		<-c.sending
+		c.sending = nil
+	}
+}

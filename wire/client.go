@@ -1,0 +1,80 @@
+package wire
+
+import (
+	"net"
+	"sync"
+)
+
+// Client is an accepted connection that knows when its peer left.
+type Client struct {
+	net.Conn
+	tcp   *net.TCPConn
+	watch *Watch
+	id    watchID
+
+	mu    sync.Mutex
+	left  bool    // guarded by mu: the peer left
+	bound Aborter // guarded by mu: what ends with the peer
+}
+
+// Aborter is work that is pointless once the client has left. Abort must not block and may be called from any
+// goroutine, at most once a Bind.
+type Aborter interface{ Abort() }
+
+// Bind ties a to the client: when the peer leaves before Unbind, a is aborted. It reports false, and ties
+// nothing, when the peer has left already. A client has one Aborter at a time.
+func (c *Client) Bind(a Aborter) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.left {
+		return false
+	}
+	if c.bound != nil {
+		panic("BUG: client bound twice")
+	}
+	c.bound = a
+	return true
+}
+
+// Unbind unties what Bind tied and reports whether the peer left; then Abort was called, or nothing was bound any
+// more when it left. No Abort comes after Unbind returned.
+func (c *Client) Unbind() (left bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.bound = nil
+	return c.left
+}
+
+// Left reports whether the peer has left: closed, reset, or shut its sending half.
+func (c *Client) Left() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.left
+}
+
+// peerLeft is called by the watch.
+func (c *Client) peerLeft() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.left = true
+	if c.bound != nil {
+		c.bound.Abort()
+		c.bound = nil
+	}
+}
+
+// Close closes the connection in good order: what was written is still delivered.
+func (c *Client) Close() error {
+	c.watch.remove(c)
+	return c.Conn.Close()
+}
+
+// Reset cuts the connection with RST, so that the peer cannot take what it got for a whole.
+func (c *Client) Reset() error {
+	c.watch.remove(c)
+	_ = c.tcp.SetLinger(0) // fails only on a connection that is gone
+	return c.Conn.Close()
+}
+
+// CloseWrite shuts the sending half: the peer reads what was written, and then the end.
+func (c *Client) CloseWrite() error { return c.tcp.CloseWrite() }

@@ -1,0 +1,132 @@
+package wire
+
+import (
+	"net"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+)
+
+func TestPeerLeaves(t *testing.T) {
+	for name, leave := range map[string]func(*net.TCPConn){
+		"close":      func(c *net.TCPConn) { c.Close() },
+		"reset":      func(c *net.TCPConn) { c.SetLinger(0); c.Close() },
+		"half-close": func(c *net.TCPConn) { c.CloseWrite() },
+		"unread bytes pending": func(c *net.TCPConn) {
+			c.Write([]byte("GET /pipelined HTTP/1.1\r\n\r\n"))
+			c.Close()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			peer, c := connect(t, listen(t, ListenConfig{}))
+			gone := make(signal)
+			if !c.Bind(gone) {
+				t.Fatal("the peer left before it did")
+			}
+			leave(peer)
+			gone.wait(t)
+			if !c.Unbind() || !c.Left() {
+				t.Error("the client does not know that its peer left")
+			}
+			if c.Bind(make(signal)) {
+				t.Error("bound to a peer that left")
+			}
+		})
+	}
+}
+
+func TestUnboundIsNotAborted(t *testing.T) {
+	peer, c := connect(t, listen(t, ListenConfig{}))
+	first, second := make(signal), make(signal)
+	c.Bind(first)
+	if c.Unbind() {
+		t.Fatal("the peer left before it did")
+	}
+	c.Bind(second)
+	peer.Close()
+	second.wait(t)
+	select {
+	case <-first:
+		t.Error("aborted after Unbind")
+	default:
+	}
+}
+
+// A descriptor that is used again must not get the events of its former user.
+func TestDescriptorReuse(t *testing.T) {
+	l := listen(t, ListenConfig{})
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 100 {
+				peer, err := net.Dial("tcp", l.Addr().String())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				peer.Close()
+			}
+		})
+	}
+	for range 400 {
+		c, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+	}
+	// From here on the other dialers' connections are those that stay.
+	var kept []*Client
+	for range 400 {
+		c, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept = append(kept, c)
+	}
+	wg.Wait()
+	deadline := time.Now().Add(patience)
+	for _, c := range kept {
+		for !c.Left() {
+			if time.Now().After(deadline) {
+				t.Fatal("a client does not know that its peer left")
+			}
+			runtime.Gosched()
+		}
+		c.Close()
+	}
+	if n := len(l.watch.clients); n != 0 {
+		t.Errorf("%d clients left in the watch", n)
+	}
+}
+
+func TestResetIsSeenAsReset(t *testing.T) {
+	peer, c := connect(t, listen(t, ListenConfig{}))
+	c.Write([]byte("half an answer"))
+	if err := c.Reset(); err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 100)
+	for {
+		_, err := peer.Read(b)
+		if err == nil {
+			continue
+		}
+		if TroubleOf(err) != Unreachable || !isReset(err) {
+			t.Errorf("got %v, want a reset", err)
+		}
+		return
+	}
+}
+
+// BenchmarkBind is what the watch costs a request.
+func BenchmarkBind(b *testing.B) {
+	_, c := connect(b, listen(b, ListenConfig{}))
+	gone := make(signal)
+	b.ReportAllocs()
+	for b.Loop() {
+		c.Bind(gone)
+		c.Unbind()
+	}
+}

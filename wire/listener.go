@@ -1,0 +1,63 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"net"
+	"time"
+)
+
+// ListenConfig is how clients are accepted. The zero value keeps the system's defaults.
+type ListenConfig struct {
+	// WriteTimeout is how long a client's receive window may stay shut, or its host silent, before the kernel
+	// cuts the connection (TCP_USER_TIMEOUT); 0 leaves that to TCP's own limits. Linux only.
+	WriteTimeout time.Duration
+}
+
+// Listener accepts clients and hands them to its Watch.
+type Listener struct {
+	tcp   *net.TCPListener
+	watch *Watch
+}
+
+// keepAlive finds a vanished host after 25 s of silence.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}
+
+// Listen opens addr, "host:port" with an empty host for all. watch must be running while clients are served.
+func Listen(addr string, cfg ListenConfig, watch *Watch) (*Listener, error) {
+	lc := net.ListenConfig{KeepAliveConfig: keepAlive, Control: setUserTimeout(cfg.WriteTimeout)}
+	l, err := lc.Listen(context.Background(), "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	return &Listener{tcp: l.(*net.TCPListener), watch: watch}, nil
+}
+
+// Addr is the address that is listened on.
+func (l *Listener) Addr() net.Addr { return l.tcp.Addr() }
+
+// Close ends Accept. Accepted clients stay.
+func (l *Listener) Close() error { return l.tcp.Close() }
+
+// acceptBackOff is how long Accept rests when the process is out of descriptors or memory: long enough not to
+// spin, short enough to go on as soon as a connection closed.
+const acceptBackOff = 10 * time.Millisecond
+
+// Accept waits for the next client. It returns an error only when the listener was closed: being out of
+// descriptors passes, and must not end a server.
+func (l *Listener) Accept() (*Client, error) {
+	for {
+		conn, err := l.tcp.AcceptTCP()
+		if err == nil {
+			c := &Client{Conn: conn, tcp: conn, watch: l.watch}
+			if err = l.watch.add(c); err == nil {
+				return c, nil
+			}
+			_ = conn.Close() // it is the watch's error that matters
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return nil, err
+		}
+		time.Sleep(acceptBackOff)
+	}
+}

@@ -1,0 +1,57 @@
+package wire
+
+import (
+	"net"
+	"time"
+)
+
+// Tap sees what is pumped: the rules about the bytes live behind it.
+type Tap interface {
+	// Take is shown what one read from the source brought. It gives the bytes to pass on, often p itself, valid
+	// until the next call, and whether more is to come.
+	Take(now time.Time, p []byte) (out []byte, more bool)
+}
+
+// End is why a Pump ended.
+type End uint8
+
+const (
+	// Finished: the tap wanted no more.
+	Finished End = iota
+	// SourceEnded: the source was closed, reset or aborted; the error is io.EOF for a clean close.
+	SourceEnded
+	// SourceIdle: the source sent nothing for the idle limit.
+	SourceIdle
+	// TargetFailed: the target could not be written to.
+	TargetFailed
+)
+
+// Pump moves bytes from src to dst as they arrive, every read as one write, until the tap wants no more or a side
+// fails. Between two reads src may be silent for idle. buf is the read buffer, and all that it holds at a time.
+func Pump(dst net.Conn, src *Conn, buf []byte, idle time.Duration, tap Tap) (End, error) {
+	now := time.Now()
+	for {
+		if err := src.ReadWithin(now, idle); err != nil {
+			return SourceEnded, err
+		}
+		n, err := src.Read(buf)
+		now = time.Now()
+		if n > 0 {
+			out, more := tap.Take(now, buf[:n])
+			if len(out) > 0 {
+				if _, err := dst.Write(out); err != nil {
+					return TargetFailed, err
+				}
+			}
+			if !more {
+				return Finished, nil
+			}
+		}
+		if IsTimeout(err) {
+			return SourceIdle, err
+		}
+		if err != nil {
+			return SourceEnded, err
+		}
+	}
+}
