@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"strings"
 	"time"
 
@@ -73,6 +74,10 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /api/upstreams", s.guarded(s.upstreams))
 	mux.HandleFunc("POST /api/upstreams/{name}/drain", s.guarded(s.drain))
 	mux.HandleFunc("POST /api/upstreams/{name}/undrain", s.guarded(s.undrain))
+	mux.HandleFunc("GET /debug/pprof/", s.guarded(pprof.Index))
+	mux.HandleFunc("GET /debug/pprof/profile", s.guarded(pprof.Profile))
+	mux.HandleFunc("GET /debug/pprof/symbol", s.guarded(pprof.Symbol))
+	mux.HandleFunc("GET /debug/pprof/trace", s.guarded(pprof.Trace))
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fail(w, 404, "there is nothing here") })
 	return mux
 }

@@ -121,7 +121,7 @@ func (p *prober) probe(ctx context.Context) result {
 }
 
 func (p *prober) get(conn *upstream.Conn, path string) (upstream.Answer, error) {
-	conn.Send([]byte("GET "+path+" HTTP/1.1\r\nHost: "+p.up.Address().Host+"\r\nUser-Agent: tether\r\nAccept: */*\r\n\r\n"), nil)
+	conn.Send([]byte("GET "+path+" HTTP/1.1\r\nHost: "+p.up.Address().Host+"\r\nUser-Agent: tether\r\nAccept: */*\r\n\r\n"), nil, time.Now())
 	return conn.Receive(p.buf, p.cfg.Timeout)
 }
 

@@ -53,7 +53,7 @@ func New(version string) *Metrics {
 			Name: "tether_session_ids_ignored_total", Help: "Session ids that were passed over: invalid, or two different ones in one header.",
 		}),
 		firstByte: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "tether_first_byte_seconds", Help: "Time from a request's head to its answer's.", Buckets: seconds,
+			Name: "tether_first_byte_seconds", Help: "Time from a request's head to the first byte of its answer's body.", Buckets: seconds,
 		}),
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "tether_request_seconds", Help: "Time from a request's head to the end of its answer.", Buckets: seconds,

@@ -28,6 +28,7 @@ type conn struct {
 	idle  atomic.Bool // waiting for a request
 	ended bool        // nothing more is read
 
+	since    time.Time // when the connection was opened, or its last answer ended
 	begun    time.Time // of the head that is being read
 	deadline time.Time // of reads, as last set
 }
@@ -92,7 +93,7 @@ func (c *conn) readHead(b []byte) (int, error) {
 		return c.Client.Read(b)
 	}
 	limit := c.p.cfg.ClientIdleTimeout
-	if err := c.readBefore(time.Now().Add(limit), limit/16); err != nil {
+	if err := c.readBefore(c.since.Add(limit), limit/16); err != nil {
 		return 0, err
 	}
 	c.idle.Store(true)
@@ -138,9 +139,9 @@ func (c *conn) refuse(f *fault) {
 	c.linger()
 }
 
-// next makes the connection ready for the request behind the one that was answered.
-func (c *conn) next() {
-	c.whole = false
+// next makes the connection ready, at now, for the request behind the one that was answered.
+func (c *conn) next(now time.Time) {
+	c.whole, c.since = false, now
 	c.guard.Reset(int(c.p.cfg.MaxHeader))
 	if len(c.rest) == 0 {
 		c.freeRoom()

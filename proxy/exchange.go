@@ -18,6 +18,7 @@ type exchange struct {
 	c    *conn
 	head *fasthttp.RequestHeader
 	rec  Record
+	now  time.Time // after the last step that waited: those up to the next one share it
 
 	route      *route
 	responseID []byte // of a byResponse route
@@ -69,7 +70,8 @@ type Record struct {
 	Attempts, Replays int
 	// BytesIn and BytesOut count the bodies.
 	BytesIn, BytesOut int64
-	// Started is when the head was read; FirstByte and Duration count from then, FirstByte is 0 without an answer.
+	// Started is when the head was read; FirstByte and Duration count from then. FirstByte is that of the answer's
+	// body, for vLLM sends a stream's head before it has computed anything; 0 without one.
 	Started             time.Time
 	FirstByte, Duration time.Duration
 	RequestID           []byte
@@ -108,7 +110,7 @@ func (x *exchange) run() *fault {
 	if x.route.models && !x.p.asksForKeys() {
 		return x.listModels()
 	}
-	x.p.router.Start(&x.way, x.identify(), time.Now())
+	x.p.router.Start(&x.way, x.identify(), x.now)
 	return x.forward()
 }
 
@@ -119,6 +121,9 @@ func (x *exchange) readBody() *fault {
 	}
 	if f := x.body.read(x.c, int64(x.p.cfg.MaxBody)); f != nil {
 		return f
+	}
+	if x.body.room != nil {
+		x.now = time.Now()
 	}
 	x.bodyRead = true
 	x.rec.BytesIn = int64(len(x.body.bytes))
@@ -140,6 +145,7 @@ func (x *exchange) awaitVerdicts() *fault {
 		x.p.ready.Store(true)
 	case <-left:
 	}
+	x.now = time.Now()
 	if x.c.Unbind() {
 		return errClientLeft
 	}
@@ -154,11 +160,12 @@ func (s signal) Abort() { close(s) }
 func (x *exchange) begin(c *conn, head *fasthttp.RequestHeader) {
 	x.c, x.head = c, head
 	x.rec = Record{Started: c.begun}
+	x.now = c.begun
 	x.route, x.responseID, x.allowed, x.requestID = nil, nil, "", nil
 	x.identity.Reset()
 	x.bodyRead = !c.guard.Chunked && c.guard.Length == 0
 	x.identified, x.written = false, false
-	x.closing = !c.guard.KeepAlive() || x.p.closing.Load()
+	x.closing = !c.guard.KeepAlive()
 }
 
 // end gives back all that the exchange holds, and reports whether the connection shall be closed. It is the one
@@ -186,7 +193,7 @@ func (x *exchange) end() (closing bool) {
 		c.linger()
 	}
 	if !closing {
-		c.next()
+		c.next(now)
 	}
 	x.c, x.head, x.answer, x.way = nil, nil, upstream.Answer{}, session.Route{}
 	return closing
@@ -226,7 +233,7 @@ func (x *exchange) fail(f *fault) {
 	if !x.identified {
 		x.search.Identify(&x.identity, false) // refusals carry the id as well
 	}
-	x.closing = x.closing || !x.bodyRead || f == errPanic
+	x.closing = x.closing || x.p.closing.Load() || !x.bodyRead || f == errPanic
 	x.reply = appendFault(x.reply[:0], f, x.fields(), x.route != nil && x.route.anthropic, x.closing)
 	x.write(x.reply)
 }

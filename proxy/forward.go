@@ -18,7 +18,7 @@ func (x *exchange) forward() *fault {
 	x.buf = answerRooms.Get().(*[]byte)
 	f := errNobodyUp
 	for x.rec.Attempts < x.p.cfg.MaxAttempts {
-		u := x.way.Next(time.Now())
+		u := x.way.Next(x.now)
 		if u == nil {
 			break
 		}
@@ -43,11 +43,12 @@ func (x *exchange) forward() *fault {
 // try makes one attempt at u and says what follows it. With pass, conn has the answer; else the fault is what the
 // client gets if this was the last attempt.
 func (x *exchange) try(u *upstream.Upstream, t *trail, fresh bool) (next, *upstream.Conn, *fault) {
-	x.rec.Attempts++
 	x.hold(u)
 	conn, err := x.ask(u, fresh)
+	if err != upstream.Exhausted { // our own trouble is no attempt at anybody
+		x.rec.Attempts++
+	}
 	if err != nil {
-		x.letGo()
 		if err == errLeft {
 			return giveUp, nil, errClientLeft
 		}
@@ -66,8 +67,9 @@ func (x *exchange) try(u *upstream.Upstream, t *trail, fresh bool) (next, *upstr
 	return what, nil, errNobodyUp
 }
 
-// hold counts the request in flight at u; letGo ends that.
+// hold counts the request in flight at u, and no longer where it was; letGo ends that.
 func (x *exchange) hold(u *upstream.Upstream) {
+	x.letGo()
 	u.Begin()
 	x.up = u
 }
@@ -111,10 +113,11 @@ func (x *exchange) ask(u *upstream.Upstream, fresh bool) (*upstream.Conn, error)
 		session: &x.identity, length: len(x.body.bytes), hasBody: x.hasBody(),
 	}
 	x.out = o.append(x.out[:0], u)
-	conn.Send(x.out, x.body.bytes)
+	conn.Send(x.out, x.body.bytes, x.now)
 	x.answer, err = conn.Receive(*x.buf, x.p.cfg.HeadTimeout)
+	x.now = time.Now()
 	if err == nil {
-		u.Delivered(time.Now())
+		u.Delivered(x.now)
 		return conn, nil
 	}
 	if x.drop(conn) {
@@ -138,7 +141,7 @@ func (x *exchange) hasBody() bool {
 // connect takes an idle connection to u, or opens one.
 func (x *exchange) connect(u *upstream.Upstream, fresh bool) (*upstream.Conn, error) {
 	if !fresh {
-		if conn := u.Pooled(time.Now()); conn != nil {
+		if conn := u.Pooled(x.now); conn != nil {
 			return conn, nil
 		}
 	}
@@ -148,6 +151,7 @@ func (x *exchange) connect(u *upstream.Upstream, fresh bool) (*upstream.Conn, er
 		return nil, errLeft
 	}
 	conn, err := u.Dial(ctx, x.p.cfg.ConnectTimeout)
+	x.now = time.Now()
 	if left := x.c.Unbind(); left {
 		if conn != nil {
 			conn.Close()

@@ -1,10 +1,6 @@
 package proxy
 
-import (
-	"time"
-
-	"tether/session"
-)
+import "tether/session"
 
 // identify finds the session of the request, and what the router shall make of it.
 func (x *exchange) identify() session.Ask {
@@ -30,7 +26,7 @@ func (x *exchange) identify() session.Ask {
 // one that the session is known under.
 func (x *exchange) sessionKey(id []byte) session.Key {
 	if x.route.byResponse {
-		key, _ := x.p.router.KnownModel(x.p.identifier, id, time.Now())
+		key, _ := x.p.router.KnownModel(x.p.identifier, id, x.now)
 		return key
 	}
 	return x.p.identifier.Key(x.search.Model, id)

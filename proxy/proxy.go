@@ -159,7 +159,7 @@ func (p *Proxy) open(client *wire.Client) *conn {
 	}
 	c.peer = c.address.AppendTo(nil)
 	c.held = p.budget.holder(c.address)
-	c.next()
+	c.next(time.Now())
 	p.conns[c] = true
 	p.all.Add(1)
 	return c

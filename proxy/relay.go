@@ -13,28 +13,27 @@ import (
 // relaying is the state of an answer on its way to the client.
 type relaying struct {
 	framing http1.Framing
-	decode  bool // the client does not know the chunked coding
-	excess  bool // the upstream sent bytes behind the answer
-	broken  bool // the framing was violated
+	conn    *upstream.Conn // nil once the upstream's part is over
+	decode  bool           // the client does not know the chunked coding
+	broken  bool           // the framing was violated
 	touched time.Time
 }
 
 // relay passes the answer on conn to the client as it arrives: the head at once, with the part of the body that
 // came with it, then every read as one write. Nothing is retried from here on.
 func (x *exchange) relay(conn *upstream.Conn) *fault {
-	now := time.Now()
 	a := &x.answer
-	x.way.Answered(a.Status, now)
+	x.way.Answered(a.Status, x.now)
 	if conn.Sent() {
 		x.body.free()
 	}
-	x.rec.Status, x.rec.FirstByte = a.Status, now.Sub(x.rec.Started)
+	x.rec.Status = a.Status
 	r := &x.passing
-	*r = relaying{framing: http1.NewFraming(&a.Head), touched: now}
+	*r = relaying{framing: http1.NewFraming(&a.Head), conn: conn, touched: x.now}
 	r.decode = r.framing.Chunked() && x.c.guard.HTTP10()
-	x.closing = x.closing || r.decode || r.framing.UntilClose()
+	x.closing = x.closing || x.p.closing.Load() || r.decode || r.framing.UntilClose()
 	x.reply = appendAnswerHead(x.reply[:0], &a.Head, x.fields(), r.framing.Chunked() && !r.decode, x.connection())
-	first, more := x.Take(now, a.Rest)
+	first, more := x.Take(x.now, a.Rest)
 	x.reply = append(x.reply, first...)
 
 	end, err := wire.Finished, error(nil)
@@ -44,7 +43,7 @@ func (x *exchange) relay(conn *upstream.Conn) *fault {
 	case more:
 		end, err = wire.Pump(x.c.Client, conn.Conn, *x.buf, x.p.cfg.IdleTimeout, x)
 	}
-	x.settle(conn, end, err)
+	x.settle(end, err)
 	return nil
 }
 
@@ -62,7 +61,11 @@ func (x *exchange) connection() string {
 // Take follows the answer's framing over what came from the upstream. It implements wire.Tap.
 func (x *exchange) Take(now time.Time, p []byte) (out []byte, more bool) {
 	r := &x.passing
+	x.now = now
 	x.up.Delivered(now)
+	if x.rec.FirstByte == 0 && len(p) > 0 {
+		x.rec.FirstByte = now.Sub(x.rec.Started)
+	}
 	if now.Sub(r.touched) > x.p.touchEvery {
 		x.way.Touch(now)
 		r.touched = now
@@ -77,26 +80,41 @@ func (x *exchange) Take(now time.Time, p []byte) (out []byte, more bool) {
 	}
 	x.rec.BytesOut += int64(len(out))
 	r.broken = err != nil
-	r.excess = n < len(p)
-	return out, err == nil && !r.framing.Done()
+	if r.framing.Done() {
+		// Before the last bytes go out: the client may leave as soon as it has them.
+		x.part(n == len(p))
+		return out, false
+	}
+	return out, err == nil
 }
 
-// settle ends the relay: both connections are kept or closed by how it ended, and a client of an answer that is
-// not whole gets to see that.
-func (x *exchange) settle(conn *upstream.Conn, end wire.End, err error) {
+// part ends the upstream's part in the exchange: its connection is kept for the next request if it is fit for one.
+func (x *exchange) part(fit bool) (left bool) {
 	r := &x.passing
-	left := x.c.Unbind()
-	whole := r.framing.Done() || r.framing.UntilClose() && end == wire.SourceEnded && err == io.EOF
-	if whole && !left && !r.excess && !r.broken && !r.framing.UntilClose() {
-		conn.Keep(&x.answer)
+	left = x.c.Unbind()
+	if fit && !left {
+		r.conn.Keep(&x.answer, x.now)
 	} else {
-		conn.Close()
+		r.conn.Close()
+	}
+	r.conn = nil
+	x.letGo()
+	return left
+}
+
+// settle ends the relay by how it went: a client of an answer that is not whole gets to see that.
+func (x *exchange) settle(end wire.End, err error) {
+	r := &x.passing
+	left := false
+	if r.conn != nil {
+		left = x.part(false)
 	}
 	switch {
-	case whole:
-	case left, end == wire.TargetFailed:
+	case left || end == wire.TargetFailed:
 		x.rec.Status, x.rec.Reason = errClientLeft.status, errClientLeft.reason
 		x.closing = true
+	case r.framing.Done():
+	case r.framing.UntilClose() && end == wire.SourceEnded && err == io.EOF:
 	case end == wire.SourceIdle:
 		x.cut("upstream_idle")
 	case r.broken:

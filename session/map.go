@@ -45,15 +45,20 @@ func NewMap(max int, ttl time.Duration) *Map {
 	for n < maxShards && max/(2*n) >= minShard {
 		n *= 2
 	}
+	room := max
+	if n > 1 {
+		// Keys fall on shards unevenly: with four sigma of slack no shard is full before the map is.
+		mean := float64(max) / float64(n)
+		room = int(mean + 4*math.Sqrt(mean))
+	}
+	return newMap(n, room, ttl)
+}
+
+// newMap makes a map of n shards, a power of two, with room each.
+func newMap(n, room int, ttl time.Duration) *Map {
 	m := &Map{
 		shards: make([]shard, n), shift: uint8(64 - bits.Len(uint(n-1))), hash: hash{rand.Uint64(), rand.Uint64() | 1},
 		start: time.Now(),
-	}
-	// Keys fall on shards unevenly: with four sigma of slack no shard is full before the map is.
-	room := max
-	if n > 1 {
-		mean := float64(max) / float64(n)
-		room = int(mean + 4*math.Sqrt(mean))
 	}
 	for i := range m.shards {
 		m.shards[i].init(m.hash, room, uint32(ttl/tick))

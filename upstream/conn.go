@@ -87,18 +87,16 @@ func (c *Conn) Reused() bool { return c.reused }
 // buffers, and a server that answers before it has read it all must be heard.
 const sendInline = 64 << 10
 
-// Send writes a request. It does not fail: if the server is gone, or wants no more, Receive tells. head and body
-// must stay untouched until Sent reports true, or Keep or Close returned.
-func (c *Conn) Send(head, body []byte) {
-	c.sendErr, c.sending = nil, nil
+// Send writes a request at now. It does not fail: if the server is gone, or wants no more, Receive tells. head and
+// body must stay untouched until Sent reports true, or Keep or Close returned.
+func (c *Conn) Send(head, body []byte, now time.Time) {
+	c.sendErr, c.sending, c.sentAt = nil, nil, now
 	if len(body) > sendInline {
 		c.sending = make(chan error, 1)
-		c.sentAt = time.Now()
 		go c.sendAll(head, body, c.sending)
 		return
 	}
 	c.sendErr = c.WriteBoth(head, body)
-	c.sentAt = time.Now()
 }
 
 // sendAll is Send's goroutine for large bodies. It ends when all is written or the connection is closed.
@@ -126,10 +124,10 @@ const (
 	maxInterim = 8
 )
 
-// Receive reads the response head into buf, which bounds it, within limit from now (or up to 1/16 more). It skips
+// Receive reads the response head into buf, which bounds it, within limit of Send (or up to 1/16 more). It skips
 // interim answers. The error is Stale, Cut, BadHead or HeadTimeout, and the connection is then beyond use.
 func (c *Conn) Receive(buf []byte, limit time.Duration) (a Answer, err error) {
-	if err := c.ReadWithin(time.Now(), limit); err != nil {
+	if err := c.ReadWithin(c.sentAt, limit); err != nil {
 		return a, Cut
 	}
 	var n, seen, interim int
@@ -170,14 +168,14 @@ func (c *Conn) failure(err error, silent bool) Failure {
 	return Cut
 }
 
-// Keep gives the connection back for the next request. The caller has read the answer to its end, and nothing
+// Keep gives the connection back at now for the next request. The caller has read the answer to its end, and nothing
 // behind it. A connection that cannot be used again is closed.
-func (c *Conn) Keep(a *Answer) {
+func (c *Conn) Keep(a *Answer, now time.Time) {
 	if a.Close || !c.Sent() || c.sendErr != nil {
 		c.Close()
 		return
 	}
-	c.up.pool.put(c, time.Now())
+	c.up.pool.put(c, now)
 }
 
 // Close closes the connection, which tells the server to stop working for it, and waits until Send is through.

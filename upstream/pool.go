@@ -6,14 +6,9 @@ import (
 	"time"
 )
 
-const (
-	// maxIdle is how long an idle connection is kept: vLLM's server closes them after 5 s, without a word, and a
-	// request that meets the close on its way fails.
-	maxIdle = 4 * time.Second
-
-	// peekAfter is the idle time after which a connection is looked at before it is used again.
-	peekAfter = 500 * time.Millisecond
-)
+// maxIdle is how long an idle connection is kept: vLLM's server closes them after 5 s, without a word, and a
+// request that meets the close on its way fails.
+const maxIdle = 4 * time.Second
 
 // pool keeps the idle connections to one upstream; the last one in is the first one out, so that the others age
 // and can go. It is bounded by the requests that were in flight within maxIdle.
@@ -23,7 +18,8 @@ type pool struct {
 	retired bool    // guarded by mu: nothing is kept any more
 }
 
-// get takes the newest connection that is fit for use, or nil.
+// get takes the newest connection that is fit for use, or nil. Each is looked at first: a server that closed it, or
+// that sent bytes nobody asked for, would cost the next request its answer, or give it another's.
 func (p *pool) get(now time.Time) *Conn {
 	for {
 		p.mu.Lock()
@@ -36,7 +32,7 @@ func (p *pool) get(now time.Time) *Conn {
 		p.idle[n-1] = nil
 		p.idle = p.idle[:n-1]
 		p.mu.Unlock()
-		if age := now.Sub(c.idleSince); age < peekAfter || age < maxIdle && !c.Stale() {
+		if now.Sub(c.idleSince) < maxIdle && !c.Stale() {
 			return c
 		}
 		c.Abort()

@@ -15,6 +15,8 @@ import (
 type Conn struct {
 	net.Conn
 	raw      syscall.RawConn
+	look     func(fd uintptr) // sets quiet; made once, for Stale
+	quiet    bool
 	deadline time.Time // of reads, as last set
 }
 
@@ -34,7 +36,9 @@ func Dial(ctx context.Context, network, address string, timeout time.Duration) (
 		_ = conn.Close()
 		return nil, err
 	}
-	return &Conn{Conn: conn, raw: raw}, nil
+	c := &Conn{Conn: conn, raw: raw}
+	c.look = func(fd uintptr) { c.quiet = quiet(fd) }
+	return c, nil
 }
 
 // Trouble is the kind of a failed Dial.
@@ -71,13 +75,8 @@ func (c *Conn) Abort() { _ = c.Conn.Close() }
 // Stale reports, without waiting, whether an idle connection is beyond use: the peer closed it, or sent bytes
 // that nobody asked for.
 func (c *Conn) Stale() bool {
-	stale := true
-	err := c.raw.Control(func(fd uintptr) {
-		var b [1]byte
-		_, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
-		stale = !errors.Is(err, unix.EAGAIN)
-	})
-	return stale || err != nil
+	err := c.raw.Control(c.look)
+	return err != nil || !c.quiet
 }
 
 // WriteBoth writes a and b, as one write where the kernel takes it. Where b fits into a's spare capacity it is

@@ -164,3 +164,19 @@ func TestReadWithin(t *testing.T) {
 		t.Errorf("got %v, want a timeout", err)
 	}
 }
+
+// BenchmarkStale is the price of a look at an idle connection before its reuse.
+func BenchmarkStale(b *testing.B) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
+	c := dial(b, l.Addr().String())
+	b.ReportAllocs()
+	for b.Loop() {
+		if c.Stale() {
+			b.Fatal("stale")
+		}
+	}
+}

@@ -3,9 +3,18 @@ package wire
 import (
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // setUserTimeout is nothing where the kernel has no TCP_USER_TIMEOUT; TCP's own limits hold.
 func setUserTimeout(time.Duration) func(network, address string, raw syscall.RawConn) error {
 	return nil
+}
+
+// quiet reports whether nothing at all is there to read: no byte, no end, no error.
+func quiet(fd uintptr) bool {
+	var b [1]byte
+	_, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	return err == unix.EAGAIN
 }

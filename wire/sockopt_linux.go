@@ -4,6 +4,7 @@ import (
 	"errors"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -24,4 +25,12 @@ func setUserTimeout(d time.Duration) func(network, address string, raw syscall.R
 		})
 		return errors.Join(err, optErr)
 	}
+}
+
+// quiet reports whether nothing at all is there to read: no byte, no end, no error. It is a look, so a raw system
+// call will do: it never blocks.
+func quiet(fd uintptr) bool {
+	var b [1]byte
+	_, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&b)), 1, unix.MSG_PEEK|unix.MSG_DONTWAIT, 0, 0)
+	return errno == unix.EAGAIN
 }

@@ -1,0 +1,319 @@
+package health
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"tether/sim"
+	"tether/upstream"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience bounds every wait of these tests; none is expected to take it.
+const patience = 20 * time.Second
+
+// watched is a monitor over upstreams, whose changes can be awaited.
+type watched struct {
+	t        *testing.T
+	monitor  *Monitor
+	registry *upstream.Registry
+	changes  chan upstream.Change
+	warnings chan string
+}
+
+func watch(t *testing.T, cfg Config, urls ...string) *watched {
+	t.Helper()
+	w := &watched{t: t, changes: make(chan upstream.Change, 1000), warnings: make(chan string, 10)}
+	w.registry = upstream.NewRegistry(func(c upstream.Change) { w.changes <- c })
+	w.monitor = NewMonitor(cfg, func(_ *upstream.Upstream, text string) { w.warnings <- text })
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- w.monitor.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	w.apply(urls...)
+	return w
+}
+
+func (w *watched) apply(urls ...string) {
+	w.t.Helper()
+	var specs []upstream.Spec
+	for i, u := range urls {
+		a, err := upstream.ParseURL(u)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		specs = append(specs, upstream.Spec{Name: fmt.Sprintf("vllm-%d", i), Address: a, Weight: 100})
+	}
+	if _, err := w.registry.Apply(specs); err != nil {
+		w.t.Fatal(err)
+	}
+	w.monitor.Use(w.registry.Table())
+}
+
+func (w *watched) up(i int) *upstream.Upstream { return w.registry.Table().Members[i].Upstream }
+
+// await waits until the health of an upstream is h.
+func (w *watched) await(u *upstream.Upstream, h upstream.Health) {
+	w.t.Helper()
+	timeout := time.After(patience)
+	for u.State().Health() != h {
+		select {
+		case <-w.changes:
+		case <-timeout:
+			w.t.Fatalf("%s is %s", u.Name(), u.State().Words())
+		}
+	}
+}
+
+func (w *watched) ready() {
+	w.t.Helper()
+	select {
+	case <-w.monitor.Ready():
+	case <-time.After(patience):
+		w.t.Fatal("never ready")
+	}
+}
+
+func quick() Config {
+	c := Default()
+	c.Interval, c.Timeout = 100*time.Millisecond, time.Second
+	return c
+}
+
+func startSim(t *testing.T, cfg sim.Config) *sim.Server {
+	t.Helper()
+	s := sim.New(cfg)
+	if _, err := s.Start("127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Stop)
+	return s
+}
+
+func TestUpDownUp(t *testing.T) {
+	s := startSim(t, sim.Config{Models: []string{"llama", "lora"}})
+	w := watch(t, quick(), s.URL())
+	w.ready()
+	u := w.up(0)
+	if u.State().Health() != upstream.Up {
+		t.Fatalf("ready, but %s", u.State().Words())
+	}
+	if list := u.Models().All(); len(list) != 2 || list[0].ID != "llama" || list[1].ID != "lora" || !strings.Contains(string(list[0].Raw), `"owned_by"`) {
+		t.Errorf("models %+v", list)
+	}
+	s.Kill()
+	w.await(u, upstream.Down)
+	if _, reason := u.Since(); reason != "probe could not connect" {
+		t.Errorf("reason %q", reason)
+	}
+	if u.Models() == nil {
+		t.Error("the last known list is gone")
+	}
+	if err := s.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	w.await(u, upstream.Up)
+	if err := s.Inject(sim.Fault{Kind: sim.FaultUnhealthy}); err != nil {
+		t.Fatal(err)
+	}
+	w.await(u, upstream.Down)
+	if _, reason := u.Since(); reason != "probe got a wrong status" {
+		t.Errorf("reason %q", reason)
+	}
+}
+
+func TestUnixSocket(t *testing.T) {
+	s := sim.New(sim.Config{})
+	if _, err := s.Start("unix:" + t.TempDir() + "/vllm.sock"); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Stop()
+	w := watch(t, quick(), s.URL())
+	w.await(w.up(0), upstream.Up)
+}
+
+// Timeouts take an upstream down by timeouts, but not while its answers are on their way.
+func TestBusyEngine(t *testing.T) {
+	s := startSim(t, sim.Config{})
+	cfg := quick()
+	cfg.Timeout = 50 * time.Millisecond
+	w := watch(t, cfg, s.URL())
+	u := w.up(0)
+	w.await(u, upstream.Up)
+
+	busy, stop := context.WithCancel(t.Context())
+	var relay sync.WaitGroup
+	relay.Go(func() {
+		for busy.Err() == nil {
+			u.Delivered(time.Now())
+			select {
+			case <-time.After(cfg.Interval / 10):
+			case <-busy.Done():
+			}
+		}
+	})
+	hung := make(chan struct{})
+	go func() { // five probes hang while the engine delivers
+		defer close(hung)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		for range 5 {
+			if s.Await(ctx, func(l sim.Load) bool { return l.Held > 0 }) != nil || s.Await(ctx, func(l sim.Load) bool { return l.Held == 0 }) != nil {
+				t.Error("no probe came")
+				return
+			}
+		}
+	}()
+	if err := s.Inject(sim.Fault{Kind: sim.FaultHangHealth}); err != nil {
+		t.Fatal(err)
+	}
+	<-hung
+	if h := u.State().Health(); h != upstream.Up {
+		t.Errorf("a busy engine is %s", u.State().Words())
+	}
+	stop()
+	relay.Wait()
+	w.await(u, upstream.TimedOut)
+	s.ClearFaults()
+	w.await(u, upstream.Up)
+}
+
+// Trouble with connecting makes the next probe come at once.
+func TestSuspicionHurries(t *testing.T) {
+	s := startSim(t, sim.Config{})
+	cfg := quick()
+	cfg.Interval = time.Hour
+	w := watch(t, cfg, s.URL())
+	u := w.up(0)
+	w.await(u, upstream.Up)
+	s.Kill()
+	u.Suspected("a request could not connect to it")
+	w.await(u, upstream.Down)
+}
+
+func TestFirstVerdictsAreAwaited(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close() // it accepts, in the kernel, and never answers
+	s := startSim(t, sim.Config{})
+	cfg := quick()
+	cfg.Timeout = 200 * time.Millisecond
+	w := watch(t, cfg, s.URL(), "http://"+l.Addr().String())
+	select {
+	case <-w.monitor.Ready():
+		t.Fatal("ready before the second verdict")
+	default:
+	}
+	w.ready()
+	if a, b := w.up(0).State().Health(), w.up(1).State().Health(); a != upstream.Up || b != upstream.TimedOut {
+		t.Errorf("%v, %v", a, b)
+	}
+}
+
+func TestReadyWithoutUpstreams(t *testing.T) {
+	w := watch(t, quick())
+	w.ready()
+}
+
+// A list that cannot be had stays unknown, and a 401 is remembered: the server wants the client's key.
+func TestModelsNotToBeHad(t *testing.T) {
+	s := startSim(t, sim.Config{APIKey: "secret"})
+	w := watch(t, quick(), s.URL())
+	w.ready()
+	u := w.up(0)
+	if u.State().Health() != upstream.Up || u.Models() != nil || !u.AsksKey() {
+		t.Errorf("%s, models %v, asks for a key: %v", u.State().Words(), u.Models(), u.AsksKey())
+	}
+	for _, body := range []string{``, `[]`, `{}`, `{"data":{}}`, `nonsense`} {
+		if m, ok := parseModels([]byte(body)); ok {
+			t.Errorf("%s is a list: %v", body, m)
+		}
+	}
+	if m, ok := parseModels([]byte(`{"data":[{"id":"a"},{"id":""},{"id":7},"x",{"id":"b"}]}`)); !ok || len(m.All()) != 2 {
+		t.Errorf("%v, %v", m, ok)
+	}
+}
+
+// A server whose list changes is followed.
+func TestModelsChange(t *testing.T) {
+	lists := make(chan string)
+	mux := http.NewServeMux()
+	mux.HandleFunc("/health", func(http.ResponseWriter, *http.Request) {})
+	mux.HandleFunc("/v1/models", func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case id := <-lists:
+			fmt.Fprintf(w, `{"data":[{"id":%q}]}`, id)
+		case <-r.Context().Done():
+		}
+	})
+	s := httptest.NewServer(mux)
+	defer s.Close()
+	w := watch(t, quick(), s.URL)
+	lists <- "a"
+	w.ready()
+	u := w.up(0)
+	if !u.Models().HasName([]byte("a")) {
+		t.Fatalf("models %v", u.Models().All())
+	}
+	lists <- "b"
+	lists <- "c" // asked for by the probe after the one that read b
+	if !u.Models().HasName([]byte("b")) && !u.Models().HasName([]byte("c")) {
+		t.Errorf("models %v", u.Models().All())
+	}
+}
+
+// A prober that is no longer wanted has ended when Use returns.
+func TestUseStopsProbers(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	accepted := make(chan net.Conn, 100)
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				close(accepted)
+				return
+			}
+			accepted <- c
+		}
+	}()
+	w := watch(t, quick(), "http://"+l.Addr().String())
+	first := <-accepted
+	w.apply()
+	// The probe under way was cut, and none follows.
+	first.SetReadDeadline(time.Now().Add(patience))
+	if _, err := io.Copy(io.Discard, first); err != nil && !errors.Is(err, net.ErrClosed) && !strings.Contains(err.Error(), "reset") {
+		t.Errorf("the probe's connection ended with %v", err)
+	}
+	first.Close()
+	select {
+	case c, ok := <-accepted:
+		if ok {
+			c.Close()
+			t.Error("probed after its end")
+		}
+	case <-time.After(5 * w.monitor.cfg.Interval):
+	}
+}

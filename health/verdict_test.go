@@ -1,0 +1,51 @@
+package health
+
+import (
+	"testing"
+
+	"tether/upstream"
+)
+
+func TestTally(t *testing.T) {
+	const (
+		ok   = succeeded
+		conn = failedConnection
+		bad  = wrongAnswer
+		slow = timedOut
+		none = noEvidence
+	)
+	for _, c := range []struct {
+		name    string
+		results []result
+		want    []upstream.Health
+	}{
+		{"first success", []result{ok}, []upstream.Health{upstream.Up}},
+		{"first failed connection", []result{conn}, []upstream.Health{upstream.Down}},
+		{"first wrong answer", []result{bad}, []upstream.Health{upstream.Down}},
+		{"first two timeouts", []result{slow, slow}, []upstream.Health{upstream.Unknown, upstream.TimedOut}},
+		{"first timeout, then success", []result{slow, ok}, []upstream.Health{upstream.Unknown, upstream.Up}},
+		{"first timeout, then wrong answer", []result{slow, bad}, []upstream.Health{upstream.Unknown, upstream.Down}},
+		{"no evidence first", []result{none, ok}, []upstream.Health{upstream.Unknown, upstream.Up}},
+		{"fall 3", []result{ok, bad, bad, bad}, []upstream.Health{upstream.Up, upstream.Up, upstream.Up, upstream.Down}},
+		{"failed connections count double", []result{ok, conn, conn}, []upstream.Health{upstream.Up, upstream.Up, upstream.Down}},
+		{"one and a failed connection", []result{ok, bad, conn}, []upstream.Health{upstream.Up, upstream.Up, upstream.Down}},
+		{"a success between", []result{ok, bad, bad, ok, bad, bad}, []upstream.Health{upstream.Up, upstream.Up, upstream.Up, upstream.Up, upstream.Up, upstream.Up}},
+		{"no evidence between", []result{ok, slow, none, slow, none, slow}, []upstream.Health{upstream.Up, upstream.Up, upstream.Up, upstream.Up, upstream.Up, upstream.TimedOut}},
+		{"timeouts alone", []result{ok, slow, slow, slow}, []upstream.Health{upstream.Up, upstream.Up, upstream.Up, upstream.TimedOut}},
+		{"not by timeouts alone", []result{ok, slow, bad, slow}, []upstream.Health{upstream.Up, upstream.Up, upstream.Up, upstream.Down}},
+		{"timeouts, then refused", []result{ok, slow, slow, slow, conn}, []upstream.Health{upstream.Up, upstream.Up, upstream.Up, upstream.TimedOut, upstream.Down}},
+		{"down stays down by timeouts", []result{conn, slow, slow, slow}, []upstream.Health{upstream.Down, upstream.Down, upstream.Down, upstream.Down}},
+		{"rise 2", []result{conn, ok, ok}, []upstream.Health{upstream.Down, upstream.Down, upstream.Up}},
+		{"a failure on the way up", []result{conn, ok, bad, ok, ok}, []upstream.Health{upstream.Down, upstream.Down, upstream.Down, upstream.Down, upstream.Up}},
+		{"old successes do not count", []result{ok, ok, ok, conn, conn, ok, ok}, []upstream.Health{upstream.Up, upstream.Up, upstream.Up, upstream.Up, upstream.Down, upstream.Down, upstream.Up}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			tally := tally{rise: 2, fall: 3}
+			for i, r := range c.results {
+				if got := tally.note(r); got != c.want[i] {
+					t.Fatalf("after %d results: %d, want %d", i+1, got, c.want[i])
+				}
+			}
+		})
+	}
+}

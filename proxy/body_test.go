@@ -1,0 +1,279 @@
+package proxy
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tether/sim"
+	"tether/units"
+)
+
+// echo is a server that answers with the body that it got, in the framing that the query asks for, and tells its
+// headers in X-Echo-*.
+func echo(t testing.TB) (url string, heads func() []http.Header) {
+	t.Helper()
+	var mu sync.Mutex
+	var seen []http.Header
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			panic(http.ErrAbortHandler)
+		}
+		h := r.Header.Clone()
+		h.Set("Echo-Host", r.Host)
+		h.Set("Echo-Target", r.RequestURI)
+		h.Set("Echo-Length", fmt.Sprint(r.ContentLength))
+		h.Set("Echo-Coding", strings.Join(r.TransferEncoding, ","))
+		mu.Lock()
+		seen = append(seen, h)
+		mu.Unlock()
+		w.Header().Set("Content-Type", "application/octet-stream")
+		if r.URL.Query().Get("framing") == "length" {
+			w.Header().Set("Content-Length", fmt.Sprint(len(body)))
+			w.Write(body)
+			return
+		}
+		for rest := body; len(rest) > 0; {
+			n := min(len(rest), 1+rand.IntN(100_000))
+			w.Write(rest[:n])
+			w.(http.Flusher).Flush()
+			rest = rest[n:]
+		}
+	})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &http.Server{Handler: handler}
+	done := make(chan struct{})
+	go func() { defer close(done); s.Serve(l) }()
+	t.Cleanup(func() { s.Close(); <-done })
+	return "http://" + l.Addr().String(), func() []http.Header {
+		mu.Lock()
+		defer mu.Unlock()
+		return append([]http.Header(nil), seen...)
+	}
+}
+
+// The body that the upstream gets, and the one that the client gets, are those that were sent, to the byte.
+func TestBodiesAreByteExact(t *testing.T) {
+	url, heads := echo(t)
+	r := newRig(t, []string{url})
+	random := make([]byte, 32<<20)
+	rng := rand.NewChaCha8([32]byte{1})
+	rng.Read(random)
+	unicode := []byte(`{"model":"tiny","unknown_field":{"ключ":"значение 🧵\u0000"},"messages":[{"role":"user","content":"日本語 \"q\" \\ "}], "x":1e400}` + "\n ")
+	bodies := [][]byte{[]byte("x"), unicode}
+	for _, size := range []int{2 << 10, 16<<10 - 200, 16 << 10, 16<<10 + 1, 64 << 10, 64<<10 + 1, 256<<10 + 7, 1 << 20, 5<<20 + 3, 32 << 20} {
+		bodies = append(bodies, random[:size])
+	}
+	for _, body := range bodies {
+		for _, framing := range []string{"length", "chunked"} {
+			for _, upload := range []string{"length", "chunked"} {
+				var reader io.Reader = bytes.NewReader(body)
+				if upload == "chunked" {
+					reader = io.MultiReader(reader) // of unknown length
+				}
+				req, err := http.NewRequest("POST", "http://"+r.addr+"/v1/embeddings?framing="+framing, reader)
+				r.must(err)
+				req.Close = true
+				res, err := http.DefaultClient.Do(req)
+				r.must(err)
+				got, err := io.ReadAll(res.Body)
+				res.Body.Close()
+				if err != nil || sha256.Sum256(got) != sha256.Sum256(body) {
+					t.Fatalf("%d bytes, sent by %s, answered by %s: got %d bytes, %v", len(body), upload, framing, len(got), err)
+				}
+			}
+		}
+	}
+	for _, h := range heads() {
+		if h.Get("Echo-Coding") != "" || h.Get("Echo-Length") == "-1" {
+			t.Fatalf("the upstream got a body in chunks: %v", h)
+		}
+	}
+	http.DefaultClient.CloseIdleConnections()
+}
+
+// Bodies that dribble in, split anywhere, with and without chunks, and pipelined behind each other.
+func TestBodiesInPieces(t *testing.T) {
+	url, _ := echo(t)
+	r := newRig(t, []string{url})
+	text := post("/v1/embeddings?framing=length", "hello, world") +
+		"POST /v1/embeddings?framing=length HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;x=y\r\nhello\r\n7\r\n, world\r\n0\r\nX-Trailer: z\r\n\r\n" +
+		post("/v1/embeddings?framing=length", "")
+	for _, size := range []int{1, 2, 3, 7, 50, len(text)} {
+		c := r.dial()
+		go func() {
+			for rest := text; len(rest) > 0; {
+				n := min(size, len(rest))
+				if _, err := io.WriteString(c, rest[:n]); err != nil {
+					return
+				}
+				rest = rest[n:]
+			}
+		}()
+		for _, want := range []string{"hello, world", "hello, world", ""} {
+			if a := c.receive(); a.StatusCode != 200 || a.body != want {
+				t.Fatalf("in pieces of %d: %d %q, want %q", size, a.StatusCode, a.body, want)
+			}
+		}
+		c.Close()
+	}
+}
+
+func TestExpectContinue(t *testing.T) {
+	url, _ := echo(t)
+	r := newRig(t, []string{url}, func(r *rig) { r.cfg.MaxBody = units.MiB })
+	c := r.dial()
+	c.send("POST /v1/embeddings?framing=length HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+	line, err := c.r.ReadString('\n')
+	if err != nil || line != "HTTP/1.1 100 Continue\r\n" {
+		t.Fatalf("%q, %v", line, err)
+	}
+	c.r.ReadString('\n')
+	c.send("hello")
+	if a := c.receive(); a.StatusCode != 200 || a.body != "hello" {
+		t.Errorf("%d %q", a.StatusCode, a.body)
+	}
+	// A body that will not be taken is not asked for.
+	c.send("POST /v1/embeddings HTTP/1.1\r\nHost: a\r\nContent-Length: 5000000\r\nExpect: 100-continue\r\n\r\n")
+	if a := c.receive(); a.StatusCode != 413 {
+		t.Errorf("%d", a.StatusCode)
+	}
+}
+
+func TestMaxBody(t *testing.T) {
+	r := fleet(t, 1, sim.Config{}, func(r *rig) { r.cfg.MaxBody = 64 * units.KiB })
+	fits := chat(strings.Repeat("x", 65_000))
+	r.want(r.do("POST", chatPath, fits), 200, "new")
+	large := chat(strings.Repeat("x", 200_000))
+	before := count(r.sims)
+	for _, a := range []*answer{
+		r.do("POST", chatPath, large),
+		r.chunked(chatPath, large),
+	} {
+		if a.StatusCode != 413 || !a.Close {
+			t.Errorf("%d, close %v", a.StatusCode, a.Close)
+		}
+	}
+	if count(r.sims) != before {
+		t.Error("an upstream saw it")
+	}
+}
+
+func (r *rig) chunked(path, body string) *answer {
+	r.t.Helper()
+	req, err := http.NewRequest("POST", "http://"+r.addr+path, io.MultiReader(strings.NewReader(body)))
+	r.must(err)
+	req.Close = true
+	req.Header.Set("Content-Type", "application/json")
+	res, err := http.DefaultClient.Do(req)
+	r.must(err)
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	r.mu.Lock()
+	r.asked++
+	r.mu.Unlock()
+	return &answer{Response: res, body: string(text), err: err}
+}
+
+// A promised length costs nothing until bytes arrive: the sum is bounded by what is there.
+func TestBodiesTogetherAreBounded(t *testing.T) {
+	r := fleet(t, 1, sim.Config{}, func(r *rig) {
+		r.cfg.MaxBody, r.cfg.MaxBodyTotal = 4*units.MiB, units.Share{Bytes: 8 * units.MiB}
+	})
+	var slow []*rawConn
+	for range 100 { // 400 MiB promised
+		c := r.dial()
+		c.send("POST " + chatPath + " HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 4000000\r\n\r\n{")
+		slow = append(slow, c)
+	}
+	for r.proxy.InFlight() != 100 || r.proxy.BodyBytes() < 100*firstRoom {
+		time.Sleep(time.Millisecond)
+	}
+	if got := r.proxy.BodyBytes(); got != 100*firstRoom {
+		t.Errorf("%d bytes for 100 promises", got)
+	}
+	r.want(r.chat("hello"), 200, "new")
+	// Three of them send what they promised, two have room.
+	part := bytes.Repeat([]byte("x"), 3_500_000)
+	status := map[int]int{}
+	for _, c := range slow[:3] {
+		c.Write(part)
+		c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+		if res, err := http.ReadResponse(c.r, nil); err == nil {
+			status[res.StatusCode]++
+			res.Body.Close()
+		}
+	}
+	if status[503] == 0 || len(status) != 1 {
+		t.Errorf("statuses %v, %d bytes", status, r.proxy.BodyBytes())
+	}
+	if got := r.proxy.BodyBytes(); got > 8<<20 {
+		t.Errorf("%d bytes of bodies, want at most 8 MiB", got)
+	}
+	for _, c := range slow {
+		c.Close()
+	}
+	for r.proxy.InFlight() != 0 {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// While memory is scarce, who holds most of it is refused first.
+func TestBudget(t *testing.T) {
+	b := newBudget(800, 50)
+	greedy, modest := b.holder(netip.MustParseAddr("10.0.0.1")), b.holder(netip.MustParseAddr("10.0.0.2"))
+	if b.share != 100 {
+		t.Fatalf("share %d", b.share)
+	}
+	if !b.take(greedy, 400) {
+		t.Error("refused though there is plenty")
+	}
+	if b.take(greedy, 1) {
+		t.Error("more than its share while half is in use")
+	}
+	if !b.take(modest, 100) || b.take(modest, 1) {
+		t.Error("another address does not get its share")
+	}
+	b.give(greedy, 400)
+	if !b.take(modest, 200) {
+		t.Error("refused though there is plenty again")
+	}
+	if b.take(modest, 600) {
+		t.Error("more than there is")
+	}
+	b.give(modest, 300)
+	b.release(greedy)
+	b.release(modest)
+	if b.used.Load() != 0 || len(b.holders) != 0 {
+		t.Errorf("%d bytes, %d holders left", b.used.Load(), len(b.holders))
+	}
+}
+
+func TestMemoryIsReleasedWhenTheHeadArrived(t *testing.T) {
+	r := fleet(t, 1, sim.Config{})
+	large := strings.Replace(streamed(strings.Repeat("x", 1<<20)), `"stream"`, `"ignored":1,"stream"`, 1)
+	c := r.dial()
+	c.send(post(chatPath, large, "X-Sim-Fault: stall=1"))
+	if _, err := c.r.Peek(1); err != nil {
+		t.Fatal(err)
+	}
+	r.awaitLoad(0, func(l sim.Load) bool { return l.Held == 1 })
+	for deadline := time.Now().Add(patience); r.proxy.BodyBytes() != 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d bytes held through a stream", r.proxy.BodyBytes())
+		}
+	}
+}

@@ -1,0 +1,670 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"tether/session"
+	"tether/sim"
+	"tether/upstream"
+)
+
+// Each test here is a row of the table "When things fail" in docs/ARCHITECTURE.md.
+
+func returnHome(r *rig) { r.session.Return = session.Home }
+
+const sid = "X-Session-Id: s-1"
+
+// settled gives a fleet with the session of sid on one server, and that server.
+func settled(t *testing.T, n int, options ...option) (r *rig, home *upstream.Upstream) {
+	t.Helper()
+	r = fleet(t, n, sim.Config{}, options...)
+	r.want(r.chat("hello", sid), 200, "new")
+	home = r.last().Upstream
+	r.cold()
+	return r, home
+}
+
+func TestConnectRefused(t *testing.T) {
+	r, home := settled(t, 4)
+	r.simOf(home).Kill()
+	started := time.Now()
+	a := r.chat("hello", sid)
+	r.want(a, 200, "moved")
+	if rec := r.last(); rec.Attempts != 2 || time.Since(started) > 2*time.Second || a.server() == home.Name() {
+		t.Errorf("%d attempts in %v, answered by %s", rec.Attempts, time.Since(started), a.server())
+	}
+	if !home.State().Suspect() {
+		t.Error("the server is not suspect")
+	}
+	r.want(r.chat("hello", sid), 200, "pinned")
+}
+
+func TestConnectRefusedByAll(t *testing.T) {
+	r, home := settled(t, 5)
+	for _, s := range r.sims {
+		s.Kill()
+	}
+	r.want(r.chat("hello", sid), 502, "spilled")
+	if rec := r.last(); rec.Attempts != 3 || rec.Reason != "no_answer" {
+		t.Errorf("%d attempts, %s", rec.Attempts, rec.Reason)
+	}
+	if r.pinned("s-1") != home {
+		t.Error("the pin went though nobody answered")
+	}
+}
+
+func TestConnectRefusedReturnsHome(t *testing.T) {
+	r, home := settled(t, 4, returnHome)
+	r.simOf(home).Kill()
+	r.want(r.chat("hello", sid), 200, "spilled")
+	r.must(r.simOf(home).Restart())
+	r.want(r.chat("hello", sid), 200, "pinned")
+}
+
+func TestNameNotResolved(t *testing.T) {
+	s := sim.New(sim.Config{})
+	_, err := s.Start("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Stop)
+	r := newRig(t, []string{"http://host.invalid:8000", s.URL()})
+	r.pin("s-1", r.up(0))
+	r.want(r.chat("hello", sid), 200, "spilled")
+	if rec := r.last(); rec.Attempts != 2 {
+		t.Errorf("%d attempts", rec.Attempts)
+	}
+	if r.pinned("s-1") != r.up(0) {
+		t.Error("the pin did not stay until health says down")
+	}
+	if !r.up(0).State().Suspect() {
+		t.Error("the server is not suspect")
+	}
+	r.up(0).SetHealth(upstream.Down, "test")
+	r.want(r.chat("hello", sid), 200, "moved")
+}
+
+// deaf is a listener whose kernel answers no further connect: its queue is full.
+func deaf(t *testing.T) (url string) {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Listen(fd, 0); err != nil {
+		t.Fatal(err)
+	}
+	name, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := fmt.Sprintf("127.0.0.1:%d", name.(*unix.SockaddrInet4).Port)
+	for {
+		c, err := net.DialTimeout("tcp", addr, 200*time.Millisecond)
+		if err != nil {
+			return "http://" + addr
+		}
+		t.Cleanup(func() { c.Close() })
+	}
+}
+
+func TestConnectTimeout(t *testing.T) {
+	s := sim.New(sim.Config{})
+	_, err := s.Start("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Stop)
+	r := newRig(t, []string{deaf(t), s.URL()}, func(r *rig) { r.cfg.ConnectTimeout = 100 * time.Millisecond })
+	r.pin("s-1", r.up(0))
+	r.want(r.chat("hello", sid), 200, "spilled")
+	if r.pinned("s-1") != r.up(0) || !r.up(0).State().Suspect() {
+		t.Error("the pin did not stay, or the server is not suspect")
+	}
+}
+
+func TestOwnResources(t *testing.T) {
+	r, home := settled(t, 3)
+	c := r.dial() // accepted while there are descriptors
+	c.send(post(chatPath, chat("hello"), sid))
+	if a := c.receive(); a.StatusCode != 200 {
+		t.Fatal(a.StatusCode)
+	}
+	r.cold()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for _, s := range r.sims { // what is still closing would free descriptors
+		r.must(s.Await(ctx, func(l sim.Load) bool { return l.Conns == 0 }))
+	}
+	free := exhaust(t)
+	c.send(post(chatPath, chat("hello"), sid))
+	a := c.receive()
+	free()
+	r.want(a, 503, "pinned")
+	if a.Header.Get("Retry-After") != "1" {
+		t.Error("no Retry-After")
+	}
+	rec := r.recorded(3)
+	if rec.Attempts != 0 || rec.Reason != "exhausted" || home.State().Suspect() || r.pinned("s-1") != home {
+		t.Errorf("%d attempts, %s, suspect %v", rec.Attempts, rec.Reason, home.State().Suspect())
+	}
+}
+
+// exhaust takes all descriptors that the process may have, and gives what frees them.
+func exhaust(t *testing.T) (free func()) {
+	t.Helper()
+	var before unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	low := before
+	low.Cur = 256
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &low); err != nil {
+		t.Fatal(err)
+	}
+	var hogs []*os.File
+	for {
+		f, err := os.Open(os.DevNull)
+		if err != nil {
+			break
+		}
+		hogs = append(hogs, f)
+	}
+	var once sync.Once
+	free = func() {
+		once.Do(func() {
+			for _, h := range hogs {
+				h.Close()
+			}
+			if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	t.Cleanup(free)
+	return free
+}
+
+func TestStaleConnectionIsReplayedOnce(t *testing.T) {
+	for name, die := range map[string]func(*rawConn){
+		"closed": func(c *rawConn) { c.Close() },
+		"reset":  func(c *rawConn) { c.reset() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScript(t)
+			r := newRig(t, []string{s.url()})
+			done := make(chan *answer, 1)
+			turn := func() {
+				a, _ := r.try("POST", chatPath, chat("hello"), sid) // nil where it failed
+				done <- a
+			}
+
+			go turn()
+			c := s.next()
+			c.request()
+			c.send(ok("one"))
+			r.want(<-done, 200, "new")
+			r.last() // the connection is back in the pool
+
+			go turn() // on the kept connection, which dies without a byte
+			c.request()
+			die(c)
+			again := s.next()
+			if _, body := again.request(); string(body) != chat("hello") {
+				t.Errorf("replayed %q", body)
+			}
+			again.send(ok("two"))
+			r.want(<-done, 200, "pinned")
+			if rec := r.last(); rec.Attempts != 2 || rec.Replays != 1 {
+				t.Errorf("%d attempts, %d replays", rec.Attempts, rec.Replays)
+			}
+
+			go turn() // and once more, but the fresh connection dies as well
+			again.request()
+			die(again)
+			fresh := s.next()
+			fresh.request()
+			die(fresh)
+			a := <-done
+			r.want(a, 502, "pinned")
+			if rec := r.last(); rec.Attempts != 2 || rec.Reason != "upstream_died" || a.Header.Get("X-Should-Retry") != "false" {
+				t.Errorf("%d attempts, %s", rec.Attempts, rec.Reason)
+			}
+		})
+	}
+}
+
+// An upstream that dies over a request, or answers 503: one other gets the request, and the pin stays.
+func TestDeathBeforeTheHead(t *testing.T) {
+	for _, fault := range []string{"reset", "close", "503"} {
+		t.Run(fault, func(t *testing.T) {
+			r, home := settled(t, 4)
+			r.must(r.simOf(home).Inject(sim.Fault{Kind: sim.FaultKind(fault), Times: 1}))
+			a := r.chat("hello", sid)
+			r.want(a, 200, "spilled")
+			if rec := r.last(); rec.Attempts != 2 || a.server() == home.Name() || r.pinned("s-1") != home {
+				t.Errorf("%d attempts, at %s", rec.Attempts, a.server())
+			}
+			r.want(r.chat("hello", sid), 200, "pinned")
+		})
+	}
+}
+
+// A prompt that kills engines reaches two of them at most.
+func TestKillerPrompt(t *testing.T) {
+	r, _ := settled(t, 5)
+	before := count(r.sims)
+	a := r.chat("hello", sid, "X-Sim-Fault: kill")
+	r.want(a, 502, "spilled")
+	if a.Header.Get("X-Should-Retry") != "false" {
+		t.Error("the client is not told to leave it at that")
+	}
+	dead := 0
+	for _, s := range r.sims {
+		if _, err := net.Dial("tcp", strings.TrimPrefix(s.URL(), "http://")); err != nil {
+			dead++
+		}
+	}
+	if got := count(r.sims) - before; got != 2 || dead != 2 {
+		t.Errorf("%d servers got the prompt, %d died", got, dead)
+	}
+	// The same over a connection that was used before: replayed to the first, then one other.
+	r, home := settled(t, 5)
+	for i := range r.sims {
+		r.pin(fmt.Sprint("warm-", i), r.up(i))
+		r.want(r.chat("hello", fmt.Sprint("X-Session-Id: warm-", i)), 200, "pinned")
+	}
+	a = r.chat("hello", sid, "X-Sim-Fault: reset")
+	r.want(a, 502, "spilled")
+	seen := map[string]bool{}
+	for i, s := range r.sims {
+		for _, q := range s.Requests() {
+			if q.Header.Get("X-Sim-Fault") != "" {
+				seen[r.up(i).Name()] = true
+			}
+		}
+	}
+	if len(seen) != 2 || !seen[home.Name()] {
+		t.Errorf("seen by %v", seen)
+	}
+}
+
+// If the second server answers, whatever it is, that is the answer.
+func TestSecondAnswerIsPassedOn(t *testing.T) {
+	r, home := settled(t, 4)
+	r.must(r.simOf(home).Inject(sim.Fault{Kind: "reset", Times: 1}))
+	a := r.chat("hello", sid, "X-Sim-Fault: status=503")
+	r.want(a, 503, "spilled")
+	if a.server() == "" || r.last().Attempts != 2 {
+		t.Errorf("%d attempts, answered by %q", r.last().Attempts, a.server())
+	}
+	// And where there is no second one, the 503 of the first is.
+	r, _ = settled(t, 1)
+	a = r.chat("hello", sid, "X-Sim-Fault: status=503")
+	r.want(a, 503, "pinned")
+	if a.server() == "" {
+		t.Error("the server's own answer was lost")
+	}
+}
+
+// What only one server can know, or goes on with, no other server gets.
+func TestStatefulCallsAreNotRetried(t *testing.T) {
+	for name, send := range map[string]func(*rig, string) *answer{
+		"retrieve": func(r *rig, f string) *answer { return r.do("GET", "/v1/responses/resp_1", "", sid, f) },
+		"cancel":   func(r *rig, f string) *answer { return r.do("POST", "/v1/responses/resp_1/cancel", "", sid, f) },
+		"previous_response_id": func(r *rig, f string) *answer {
+			return r.do("POST", "/v1/responses", `{"model":"tiny","input":"x","previous_response_id":"resp_1"}`, sid, f)
+		},
+		"background": func(r *rig, f string) *answer {
+			return r.do("POST", "/v1/responses", `{"model":"tiny","input":"x","background":true}`, sid, f)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := fleet(t, 4, sim.Config{})
+			a := send(r, "X-Sim-Fault: reset")
+			if a.StatusCode != 502 || a.Header.Get("X-Should-Retry") != "false" || count(r.sims) != 1 {
+				t.Errorf("reset: %d, seen by %d", a.StatusCode, count(r.sims))
+			}
+			a = send(r, "X-Sim-Fault: status=503")
+			if a.StatusCode != 503 || a.server() == "" || count(r.sims) != 2 {
+				t.Errorf("503: %d, seen by %d", a.StatusCode, count(r.sims)-1)
+			}
+			a = send(r, "X-Sim-Fault: shutdown-text")
+			if a.StatusCode != 500 && a.StatusCode != 404 || a.server() == "" || count(r.sims) != 3 {
+				t.Errorf("shutdown: %d, seen by %d", a.StatusCode, count(r.sims)-2)
+			}
+		})
+	}
+}
+
+func TestAnswersArePassedOn(t *testing.T) {
+	r, home := settled(t, 3)
+	before := count(r.sims)
+	statuses := []int{400, 401, 404, 408, 422, 429, 500, 501, 502, 504}
+	for _, status := range statuses {
+		a := r.chat("hello", sid, fmt.Sprintf("X-Sim-Fault: status=%d", status))
+		r.want(a, status, "pinned")
+		if rec := r.last(); rec.Attempts != 1 || a.server() != home.Name() || rec.Reason != "" {
+			t.Errorf("%d: %d attempts, %s", status, rec.Attempts, rec.Reason)
+		}
+	}
+	if got := count(r.sims) - before; got != len(statuses) {
+		t.Errorf("%d requests for %d answers", got, len(statuses))
+	}
+	if s := home.State(); s.Words() != "up" {
+		t.Errorf("the server is %s", s.Words())
+	}
+}
+
+// vLLM's refusal while it shuts down: the next server, and no new sessions for this one.
+func TestShutdownAnswer(t *testing.T) {
+	r, home := settled(t, 3)
+	r.pin("s-2", home)
+	r.pin("s-3", home)
+	r.must(r.simOf(home).Inject(sim.Fault{Kind: sim.FaultShutdownText}))
+	r.want(r.chat("hello", sid), 200, "spilled")
+	if s := home.State(); !s.Leaving() || s.LeavingForCertain() {
+		t.Fatalf("the server is %s", s.Words())
+	}
+	for i := range 30 {
+		if a := r.chat("hello", fmt.Sprint("X-Session-Id: new-", i)); a.server() == home.Name() {
+			t.Fatal("a new session went to a server that is leaving")
+		}
+	}
+	r.want(r.chat("hello", "X-Session-Id: s-2"), 200, "moved") // that answer made it certain
+	seen := len(r.simOf(home).Requests())
+	r.want(r.chat("hello", "X-Session-Id: s-3"), 200, "moved")
+	r.want(r.chat("hello", sid), 200, "moved")
+	if got := len(r.simOf(home).Requests()); got != seen {
+		t.Errorf("%d more requests for a server that is leaving for certain", got-seen)
+	}
+}
+
+// The text counts only as the whole message of a 500, in any API's form.
+func TestShutdownAnswerIsReadStrictly(t *testing.T) {
+	for body, want := range map[string]bool{
+		`{"error":{"message":"cannot schedule new futures after shutdown","type":"InternalServerError","param":null,"code":500}}`: true,
+		`{"type":"error","error":{"type":"internal_error","message":"cannot schedule new futures after shutdown"}}`:               true,
+		`{"error":{"message":"prompt said: cannot schedule new futures after shutdown"}}`:                                         false,
+		`{"error":"cannot schedule new futures after shutdown"}`:                                                                  false,
+		`{"message":"cannot schedule new futures after shutdown"}`:                                                                false,
+		`cannot schedule new futures after shutdown`:                                                                              false,
+		``: false,
+	} {
+		if got := saysLeaving([]byte(body)); got != want {
+			t.Errorf("%s: %v", body, got)
+		}
+	}
+}
+
+// While a whole fleet shuts down one after another, refusals do not use up the one other server that a request may
+// be given to.
+func TestShutdownAnswersOfSeveral(t *testing.T) {
+	r, home := settled(t, 3)
+	var left *upstream.Upstream
+	for i := range r.sims {
+		if u := r.up(i); u != home && left == nil {
+			left = u
+			continue
+		}
+		r.must(r.simOf(r.up(i)).Inject(sim.Fault{Kind: sim.FaultShutdownText}))
+	}
+	a := r.chat("hello", sid)
+	r.want(a, 200, "spilled")
+	if a.server() != left.Name() {
+		t.Errorf("answered by %s", a.server())
+	}
+	// And if nobody is left, the refusal is the answer.
+	r.must(r.simOf(left).Inject(sim.Fault{Kind: sim.FaultShutdownText}))
+	if a := r.chat("hello", sid); a.StatusCode != 500 || !strings.Contains(a.body, shutdownText) {
+		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+}
+
+func TestMarkedDownByHealth(t *testing.T) {
+	for mode, want := range map[session.Return][]string{
+		session.Stay: {"moved", "pinned", "pinned"},
+		session.Home: {"spilled", "spilled", "pinned"},
+	} {
+		t.Run(string(mode), func(t *testing.T) {
+			r, home := settled(t, 4, func(r *rig) { r.session.Return = mode })
+			home.SetHealth(upstream.Down, "test")
+			seen := len(r.simOf(home).Requests())
+			first := r.chat("hello", sid)
+			r.want(first, 200, want[0])
+			second := r.chat("hello", sid)
+			r.want(second, 200, want[1])
+			if first.server() != second.server() {
+				t.Error("two servers during one outage")
+			}
+			if len(r.simOf(home).Requests()) != seen {
+				t.Error("a pin beat health")
+			}
+			home.SetHealth(upstream.Up, "test")
+			third := r.chat("hello", sid)
+			r.want(third, 200, want[2])
+			if (third.server() == home.Name()) != (mode == session.Home) {
+				t.Errorf("back at %s", third.server())
+			}
+		})
+	}
+}
+
+func TestNothingIsRetriedAfterTheFirstByte(t *testing.T) {
+	for _, fault := range []string{"cut-between=0", "cut-between=1", "cut-inside=1", "cut-rst=1"} {
+		for _, body := range []string{chat("hello"), streamed("hello")} {
+			r, _ := settled(t, 3)
+			before := count(r.sims)
+			a := r.do("POST", chatPath, body, sid, "X-Sim-Fault: "+fault)
+			if a.StatusCode != 200 || a.err == nil {
+				t.Errorf("%s: %d, a clean end of %q", fault, a.StatusCode, a.body)
+			}
+			if got := count(r.sims) - before; got != 1 {
+				t.Errorf("%s: %d servers got it", fault, got)
+			}
+			if strings.Contains(a.body, "[DONE]") {
+				t.Errorf("%s: an invented end", fault)
+			}
+			if rec := r.recorded(2); rec.Reason != "upstream_cut" || rec.Status != 200 {
+				t.Errorf("%s: %d, %s", fault, rec.Status, rec.Reason)
+			}
+		}
+	}
+}
+
+// Where a stream's bytes so far end between two events, an error event tells of the cut in the API's own words.
+func TestStreamThatIsCutTellsSo(t *testing.T) {
+	r := fleet(t, 2, sim.Config{})
+	for _, c := range []struct{ path, body, want string }{
+		{chatPath, streamed("x"), "data: {\"error\":{\"message\":\"" + cutMessage + "\",\"type\":\"server_error\",\"param\":null,\"code\":502}}\n\n"},
+		{"/v1/completions", `{"model":"tiny","prompt":"x","stream":true}`, "data: {\"error\":{\"message\":\"" + cutMessage + "\",\"type\":\"server_error\",\"param\":null,\"code\":502}}\n\n"},
+		{"/v1/messages", `{"model":"tiny","max_tokens":4,"messages":[{"role":"user","content":"x"}],"stream":true}`, "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":\"" + cutMessage + "\"}}\n\n"},
+		{"/v1/responses", `{"model":"tiny","input":"x","stream":true}`, "event: error\ndata: {\"type\":\"error\",\"code\":\"server_error\",\"message\":\"" + cutMessage + "\","},
+	} {
+		a := r.do("POST", c.path, c.body, "X-Sim-Fault: cut-between=2")
+		if a.err == nil || !strings.Contains(a.body, c.want) {
+			t.Errorf("%s: %v\n%s", c.path, a.err, a.body)
+		}
+		a = r.do("POST", c.path, c.body, "X-Sim-Fault: cut-inside=2")
+		if a.err == nil || strings.Contains(a.body, cutMessage) {
+			t.Errorf("%s, cut inside an event: %v\n%s", c.path, a.err, a.body)
+		}
+	}
+}
+
+// To clients for whom the end of the connection is the end of the answer, a cut is a reset.
+func TestCutIsAResetWhereTheEndWouldPassForOne(t *testing.T) {
+	r := fleet(t, 1, sim.Config{})
+	c := r.dial()
+	c.send(strings.Replace(post(chatPath, streamed("x"), "X-Sim-Fault: cut-between=1"), "HTTP/1.1", "HTTP/1.0", 1))
+	if text, err := c.rest(); err == nil || isTimeout(err) || strings.Contains(text, "chunked") {
+		t.Errorf("HTTP/1.0: %v\n%s", err, text)
+	}
+	c = r.dial()
+	c.send(post(chatPath, streamed("x"), "X-Sim-Fault: no-length, cut-rst=1"))
+	if text, err := c.rest(); err == nil || isTimeout(err) {
+		t.Errorf("close-delimited: %v\n%s", err, text)
+	}
+	// Whole, both end cleanly.
+	c = r.dial()
+	c.send(strings.Replace(post(chatPath, streamed("x")), "HTTP/1.1", "HTTP/1.0", 1))
+	if text, err := c.rest(); err != nil || !strings.HasSuffix(text, "data: [DONE]\n\n") || !strings.Contains(text, "Connection: close") {
+		t.Errorf("HTTP/1.0, whole: %v\n%s", err, text)
+	}
+	c = r.dial()
+	c.send(post(chatPath, streamed("x"), "X-Sim-Fault: no-length"))
+	if text, err := c.rest(); err != nil || !strings.HasSuffix(text, "data: [DONE]\n\n") || !strings.Contains(text, "Connection: close") {
+		t.Errorf("close-delimited, whole: %v\n%s", err, text)
+	}
+}
+
+func TestAnswerBeforeTheBodyWasSent(t *testing.T) {
+	r := fleet(t, 1, sim.Config{})
+	large := chat(strings.Repeat("x", 32<<20))
+	a := r.do("POST", chatPath, large, sid, "X-Sim-Fault: early")
+	if rec := r.last(); a.StatusCode != 413 || rec.Reason != "" || a.err != nil {
+		t.Fatalf("%d, %s, %v", a.StatusCode, rec.Reason, a.err)
+	}
+	r.want(r.chat("hello", sid), 200, "new") // on another connection
+}
+
+func TestHeadMalformedOrTooLarge(t *testing.T) {
+	for _, fault := range []string{"bad-head", "huge-head=64"} {
+		r, _ := settled(t, 3)
+		before := count(r.sims)
+		r.want(r.chat("hello", sid, "X-Sim-Fault: "+fault), 502, "pinned")
+		if rec := r.last(); rec.Attempts != 1 || rec.Reason != "bad_answer" || count(r.sims) != before+1 {
+			t.Errorf("%s: %d attempts, %s", fault, rec.Attempts, rec.Reason)
+		}
+		r.want(r.chat("hello", sid), 200, "pinned")
+	}
+	r := fleet(t, 1, sim.Config{})
+	r.want(r.chat("hello", sid, "X-Sim-Fault: 1xx=3"), 200, "new")
+	r.want(r.chat("hello", sid, "X-Sim-Fault: 1xx=30"), 502, "pinned")
+	// Bytes behind the answer are dropped, and the connection with them.
+	a := r.chat("hello", sid, "X-Sim-Fault: tail")
+	r.want(a, 200, "pinned")
+	b := r.chat("hello", sid)
+	r.want(b, 200, "pinned")
+	if a.body == "" || len(a.body) != len(b.body) {
+		t.Errorf("%q, %q", a.body, b.body)
+	}
+}
+
+func TestAllDown(t *testing.T) {
+	r, home := settled(t, 2)
+	for i := range r.sims {
+		r.up(i).SetHealth(upstream.Down, "test")
+	}
+	before := count(r.sims)
+	a := r.chat("hello", sid)
+	r.want(a, 503, "none")
+	if a.Header.Get("Retry-After") != "1" || !strings.Contains(a.body, `"error":{"message":"No model server is up."`) || count(r.sims) != before {
+		t.Errorf("%s", a.body)
+	}
+	if rec := r.last(); rec.Attempts != 0 || rec.Reason != "no_upstream" {
+		t.Errorf("%d attempts, %s", rec.Attempts, rec.Reason)
+	}
+	// By timeouts alone: requests are tried all the same.
+	for i := range r.sims {
+		r.up(i).SetHealth(upstream.Up, "test")
+		r.up(i).SetHealth(upstream.TimedOut, "test")
+	}
+	a = r.chat("hello", sid)
+	r.want(a, 200, "pinned")
+	if a.server() != home.Name() {
+		t.Errorf("answered by %s", a.server())
+	}
+}
+
+// A server that hangs delays nobody but those it serves, and those no longer than the limits.
+func TestUpstreamHangs(t *testing.T) {
+	r, home := settled(t, 2, func(r *rig) { r.cfg.HeadTimeout, r.cfg.IdleTimeout = time.Second, time.Second })
+	r.must(r.simOf(home).Inject(sim.Fault{Kind: sim.FaultHang}))
+	var waiting sync.WaitGroup
+	for range 20 {
+		waiting.Go(func() {
+			a, err := r.try("POST", chatPath, chat("hello"), sid)
+			if err != nil || a.StatusCode != 504 || !strings.Contains(a.body, "did not answer in time") {
+				t.Errorf("%v, %+v", err, a)
+			}
+		})
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	r.must(r.simOf(home).Await(ctx, func(l sim.Load) bool { return l.Held == 20 }))
+	other := r.up(0)
+	if other == home {
+		other = r.up(1)
+	}
+	r.pin("s-2", other)
+	started := time.Now()
+	for range 20 {
+		r.want(r.chat("hello", "X-Session-Id: s-2"), 200, "pinned")
+	}
+	if took := time.Since(started); took > 900*time.Millisecond {
+		t.Errorf("20 requests to another server took %v", took)
+	}
+	waiting.Wait()
+	r.simOf(home).ClearFaults()
+	// Silence within an answer.
+	a := r.do("POST", chatPath, streamed("hello"), sid, "X-Sim-Fault: stall=2")
+	if a.err == nil || !strings.Contains(a.body, cutMessage) || r.last().Reason != "upstream_idle" {
+		t.Errorf("%v, %s\n%s", a.err, r.last().Reason, a.body)
+	}
+}
+
+func TestDrain(t *testing.T) {
+	r, home := settled(t, 2)
+	slow := make(chan *answer)
+	go func() {
+		a, err := r.try("POST", chatPath, streamed("hello"), sid, "X-Sim-Fault: slow=300ms")
+		if err != nil {
+			t.Error(err)
+		}
+		slow <- a
+	}()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	r.must(r.simOf(home).Await(ctx, func(l sim.Load) bool { return l.Requests > 0 }))
+	home.Drain(false)
+	r.want(r.chat("hello", sid), 200, "pinned")
+	for i := range 20 {
+		if a := r.chat("hello", fmt.Sprint("X-Session-Id: new-", i)); a.server() == home.Name() {
+			t.Fatal("a new session went to a draining server")
+		}
+	}
+	home.Drain(true)
+	r.want(r.chat("hello", sid), 200, "moved")
+	if a := <-slow; a == nil || a.err != nil || a.server() != home.Name() {
+		t.Errorf("what was in flight did not finish: %+v", a)
+	}
+}
+
+// A panic is one request's end, and nobody else's.
+func TestPanic(t *testing.T) {
+	r := fleet(t, 1, sim.Config{})
+	r.proxy.onDone = func(rec *Record) {
+		if rec.Route == "/v1/messages" {
+			panic("test")
+		}
+		r.record(rec)
+	}
+	if a, err := r.try("POST", "/v1/messages", `{"model":"tiny","max_tokens":4,"messages":[{"role":"user","content":"x"}]}`); err != nil && a != nil {
+		t.Log(err)
+	}
+	r.want(r.chat("hello"), 200, "new")
+}

@@ -1,0 +1,264 @@
+package proxy
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"tether/sim"
+	"tether/units"
+)
+
+// refusedRaw sends raw bytes and wants one answer of that status, the connection's end, and no request upstream.
+func (r *rig) refusedRaw(raw string, status int) {
+	r.t.Helper()
+	before := count(r.sims)
+	c := r.dial()
+	c.send(raw)
+	text, err := c.rest()
+	if err != nil && isTimeout(err) {
+		r.t.Fatalf("%.60q: the connection stays open after %.100q", raw, text)
+	}
+	if want := fmt.Sprintf("HTTP/1.1 %d ", status); !strings.HasPrefix(text, want) || strings.Count(text, "X-Tether-Affinity") != 1 {
+		r.t.Fatalf("%.60q: got %.200q, want one answer of %d", raw, text, status)
+	}
+	if !strings.Contains(text, `{"error":{"message":"`) || !strings.Contains(text, "Connection: close") {
+		r.t.Errorf("%.60q: got %s", raw, text)
+	}
+	if got := count(r.sims); got != before {
+		r.t.Errorf("%.60q: an upstream saw a request", raw)
+	}
+}
+
+func TestSmugglingIsRefused(t *testing.T) {
+	r := fleet(t, 1, sim.Config{}, func(r *rig) { r.cfg.MaxHeader = 4 * units.KiB })
+	line, body := "POST "+chatPath+" HTTP/1.1\r\n", chat("x")
+	smuggled := "GET /v1/models HTTP/1.1\r\nHost: a\r\n\r\n"
+	for _, c := range []struct {
+		raw    string
+		status int
+	}{
+		{line + "Host: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + smuggled, 400},
+		{line + "Host: a\r\nTransfer-Encoding: identity\r\n\r\n" + smuggled, 400},
+		{line + "Host: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n" + smuggled, 400},
+		{line + "Host: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n" + smuggled, 400},
+		{line + "Host: a\r\nContent-Length: 4\r\nContent-Length: 4\r\n\r\nabcd" + smuggled, 400},
+		{line + "Host: a\r\nX-A: b\r\n c: d\r\nContent-Length: 0\r\n\r\n" + smuggled, 400},
+		{line + "Host: a\r\nHost: b\r\nContent-Length: 0\r\n\r\n" + smuggled, 400},
+		{line + "Content-Length: 0\r\n\r\n" + smuggled, 400},
+		{line + "Host: a\r\nContent-Length : 4\r\n\r\nabcd" + smuggled, 400},
+		{line + "Host: a\nContent-Length: 4\n\nabcd", 400},
+		{"POST " + chatPath + " HTTP/2.0\r\nHost: a\r\n\r\n", 505},
+		{"POST " + chatPath + " HTTP/1.7\r\nHost: a\r\n\r\n", 505},
+		{"POST  " + chatPath + " HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+		{"POST http://b" + chatPath + " HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+		{line + "Host: a\r\nX-Big: " + strings.Repeat("x", 5000) + "\r\n\r\n", 431},
+		{line + "Host: a\r\nExpect: something\r\nContent-Length: 1\r\n\r\na", 417},
+		{line + "Host: a\r\nTransfer-Encoding: chunked\r\n\r\n5 \r\nhello\r\n0\r\n\r\n" + smuggled, 400},
+		{line + "Host: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello!\r\n0\r\n\r\n" + smuggled, 400},
+		{line + "Host: a\r\nTransfer-Encoding: chunked\r\n\r\n5\nhello\n0\n\n" + smuggled, 400},
+		{"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400},
+	} {
+		r.refusedRaw(c.raw, c.status)
+		// The same behind a good request on the same connection: that one is answered, and nothing behind the bad one.
+		c2 := r.dial()
+		c2.send(post(chatPath, body, "X-Session-Id: s") + c.raw)
+		if a := c2.receive(); a.StatusCode != 200 {
+			t.Errorf("%.60q: the request before it got %d", c.raw, a.StatusCode)
+		}
+		text, _ := c2.rest()
+		if !strings.HasPrefix(text, fmt.Sprintf("HTTP/1.1 %d ", c.status)) || strings.Count(text, "X-Tether-Affinity") != 1 {
+			t.Errorf("%.60q behind a good request: %.200q", c.raw, text)
+		}
+	}
+}
+
+func TestPaths(t *testing.T) {
+	r := fleet(t, 1, sim.Config{}, func(r *rig) {
+		r.cfg.Expose = []string{"GET /version", "POST /custom/*", "POST /wake_up", "GET /v1/*"}
+	})
+	body := `{"model":"tiny"}`
+	for _, c := range []struct {
+		method, path string
+		status       int // 0: forwarded
+	}{
+		{"POST", chatPath + "?a=b", 0},
+		{"POST", "/v1/embeddings", 0},
+		{"POST", "/rerank", 0},
+		{"GET", "/v1/responses/resp_1", 0},
+		{"POST", "/v1/responses/resp_1/cancel", 0},
+		{"OPTIONS", chatPath, 0},
+		{"OPTIONS", "/v1/responses/resp_1", 0},
+		{"GET", "/version", 0},
+		{"POST", "/custom/thing", 0},
+		{"POST", "/wake_up", 0}, // named exactly it is the operator's choice
+		{"GET", "/v1/other", 0},
+		{"DELETE", chatPath, 405},
+		{"HEAD", "/v1/models", 405},
+		{"POST", "/v1/models", 405},
+		{"DELETE", "/v1/responses/resp_1", 405},
+		{"PUT", "/v1/responses/resp_1/cancel", 405},
+		{"GET", "/", 404},
+		{"GET", "/health", 404},
+		{"GET", "/metrics", 404},
+		{"GET", "/docs", 404},
+		{"POST", "/sleep", 404},
+		{"POST", "/collective_rpc", 404},
+		{"GET", "/v1/load_lora_adapter", 404}, // never by a wildcard
+		{"POST", "/v1/chat/completions/", 404},
+		{"POST", "/V1/chat/completions", 404},
+		{"POST", "/v1/chat/../chat/completions", 404},
+		{"POST", "/v1//chat/completions", 404},
+		{"POST", "/v1/chat%2fcompletions", 404},
+		{"POST", "/v1/chat%2Fcompletions", 404},
+		{"POST", "/custom/%2e%2e/sleep", 404},
+		{"POST", "/custom/..%2fsleep", 404},
+		{"POST", `/custom/\sleep`, 404},
+		{"POST", "/v1/responses/", 404},
+		{"POST", "/v1/responses/a/b", 404},
+		{"POST", "/v1/responses/a%20b/cancel", 404},
+		{"OPTIONS", "/sleep", 404},
+		{"OPTIONS", "*", 404},
+	} {
+		before := count(r.sims)
+		conn := r.dial()
+		conn.send(fmt.Sprintf("%s %s HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\nContent-Type: application/json\r\n\r\n%s", c.method, c.path, len(body), body))
+		status := ""
+		if _, err := fmt.Fscanf(conn.r, "HTTP/1.1 %s", &status); err != nil {
+			t.Fatalf("%s %s: %v", c.method, c.path, err)
+		}
+		forwarded := count(r.sims) > before
+		if forwarded != (c.status == 0) || c.status != 0 && status != fmt.Sprint(c.status) {
+			t.Errorf("%s %s: status %s, forwarded %v", c.method, c.path, status, forwarded)
+		}
+	}
+	a := r.do("PUT", chatPath, "")
+	if a.Header.Get("Allow") != "POST" || !strings.Contains(a.body, `"type":"invalid_request_error","param":null,"code":405`) {
+		t.Errorf("Allow %q\n%s", a.Header.Get("Allow"), a.body)
+	}
+}
+
+// Refusals carry the id that the client sent, and have the form that its API's clients read.
+func TestRefusalsCarryTheID(t *testing.T) {
+	r := fleet(t, 1, sim.Config{}, func(r *rig) { r.cfg.MaxBody = units.KiB })
+	large := chat(strings.Repeat("x", 2000))
+	for _, a := range []*answer{
+		r.do("GET", "/nothing", "", sid),
+		r.do("GET", chatPath, "", sid),
+		r.do("POST", chatPath, large, sid),
+		r.do("POST", "/v1/messages", large, sid),
+	} {
+		if a.Header.Get("X-Session-Id") != "s-1" || a.outcome() != "none" || a.Header.Get("X-Request-Id") == "" || a.Header.Get("Content-Type") != "application/json" {
+			t.Errorf("%d: %v", a.StatusCode, a.Header)
+		}
+	}
+	a := r.do("POST", "/v1/messages", large)
+	if a.StatusCode != 413 || !strings.HasPrefix(a.body, `{"type":"error","error":{"type":"request_too_large","message":"`) {
+		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+}
+
+func TestMaxInFlight(t *testing.T) {
+	r := fleet(t, 1, sim.Config{}, func(r *rig) { r.cfg.MaxInFlight = 2 })
+	r.must(r.sims[0].Inject(sim.Fault{Kind: sim.FaultHang}))
+	first := r.dial()
+	first.send(post(chatPath, chat("x")))
+	second := r.dial()
+	second.send(post(chatPath, chat("y")))
+	r.awaitLoad(0, func(l sim.Load) bool { return l.Held == 2 })
+	a := r.chat("z")
+	r.want(a, 503, "none")
+	if a.Header.Get("Retry-After") != "1" {
+		t.Error("no Retry-After")
+	}
+	r.sims[0].ClearFaults()
+	if first.receive().StatusCode != 200 || second.receive().StatusCode != 200 {
+		t.Error("requests within the limit failed")
+	}
+	r.recorded(3)
+	r.want(r.chat("z"), 200, "new")
+}
+
+func TestMaxConnections(t *testing.T) {
+	r := fleet(t, 1, sim.Config{}, func(r *rig) { r.cfg.MaxConnections = 2 })
+	var kept []*rawConn
+	for range 2 {
+		c := r.dial()
+		c.send(post(chatPath, chat("x"), sid))
+		if a := c.receive(); a.StatusCode != 200 {
+			t.Fatal(a.StatusCode)
+		}
+		kept = append(kept, c)
+	}
+	c := r.dial()
+	text, _ := c.rest()
+	if !strings.HasPrefix(text, "HTTP/1.1 503 ") || !strings.Contains(text, "Retry-After: 1") {
+		t.Fatalf("%q", text)
+	}
+	kept[0].send(post(chatPath, chat("x"), sid))
+	if a := kept[0].receive(); a.StatusCode != 200 {
+		t.Error("a connection within the limit was closed")
+	}
+	kept[0].Close()
+	for r.proxy.Connections() != 1 { // until its goroutine has ended
+		time.Sleep(time.Millisecond)
+	}
+	r.want(r.chat("x", sid), 200, "pinned")
+}
+
+func TestSlowHead(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes as long as a head may")
+	}
+	t.Parallel()
+	r := fleet(t, 1, sim.Config{})
+	c := r.dial()
+	c.send("POST " + chatPath + " HTTP/1.1\r\nHo")
+	started := time.Now()
+	text, err := c.rest()
+	if err != nil || !strings.HasPrefix(text, "HTTP/1.1 408 ") {
+		t.Errorf("%v %q", err, text)
+	}
+	if took := time.Since(started); took < headTime-time.Second || took > headTime+3*time.Second {
+		t.Errorf("after %v", took)
+	}
+}
+
+func TestIdleConnectionClosesSilently(t *testing.T) {
+	r := fleet(t, 1, sim.Config{}, func(r *rig) { r.cfg.ClientIdleTimeout = time.Second })
+	fresh, used := r.dial(), r.dial()
+	used.send(post(chatPath, chat("x"), sid))
+	if a := used.receive(); a.StatusCode != 200 {
+		t.Fatal(a.StatusCode)
+	}
+	for _, c := range []*rawConn{fresh, used} {
+		if text, err := c.rest(); err != nil || text != "" {
+			t.Errorf("%v %q", err, text)
+		}
+	}
+}
+
+// Requests that come before the first verdicts wait for them.
+func TestRequestsAwaitTheFirstVerdicts(t *testing.T) {
+	verdicts := make(chan struct{})
+	r := fleet(t, 1, sim.Config{}, func(r *rig) { r.verdicts = verdicts })
+	early := r.dial()
+	early.send(post(chatPath, chat("x"), sid))
+	gone := r.dial()
+	gone.send(post(chatPath, chat("x"), sid))
+	for r.proxy.InFlight() != 2 {
+		time.Sleep(time.Millisecond)
+	}
+	gone.Close()
+	if rec := r.recorded(1); rec.Status != 499 {
+		t.Errorf("who left while waiting got %d", rec.Status)
+	}
+	if count(r.sims) != 0 {
+		t.Error("forwarded before the verdicts")
+	}
+	close(verdicts)
+	if a := early.receive(); a.StatusCode != 200 {
+		t.Error(a.StatusCode)
+	}
+}

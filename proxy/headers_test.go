@@ -1,0 +1,183 @@
+package proxy
+
+import (
+	"net/http"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"tether/http1"
+	"tether/session"
+	"tether/sim"
+)
+
+// forwarded sends a request with raw header lines and gives the headers that the upstream got.
+func forwarded(t *testing.T, lines []string, options ...option) http.Header {
+	t.Helper()
+	url, heads := echo(t)
+	r := newRig(t, []string{url}, options...)
+	c := r.dial()
+	c.send("POST /v1/completions?a=%20b HTTP/1.1\r\nHost: api.example:8080\r\nContent-Length: 14\r\n" + strings.Join(append(lines, ""), "\r\n") + "\r\n" + `{"prompt":"x"}`)
+	if a := c.receive(); a.StatusCode != 200 {
+		t.Fatalf("%d %s", a.StatusCode, a.body)
+	}
+	return heads()[0]
+}
+
+func TestRequestHeaders(t *testing.T) {
+	h := forwarded(t, []string{
+		"Authorization: Bearer secret", "User-Agent: test", "X-Custom: a", "X-Custom: b", "traceparent: 00-1-2-01", "Accept-Encoding: gzip",
+		"Connection: keep-alive, X-Hop", "X-Hop: 1", "Keep-Alive: timeout=5", "Proxy-Authorization: x", "Proxy-Connection: x", "TE: trailers",
+		"Trailer: X-T", "Upgrade: h2c", "HTTP2-Settings: x",
+		"X-Data-Parallel-Rank: 1", "x_data_parallel_rank: 1", "X-Vllm-Priority: -5", "X-Tether-Affinity: on",
+		"X-Forwarded-For: 6.6.6.6", "X-Forwarded-Proto: https", "X-Forwarded-Host: evil", "Forwarded: for=6.6.6.6", "Via: 1.1 evil",
+	})
+	for name, want := range map[string]string{
+		"Authorization": "Bearer secret", "User-Agent": "test", "X-Custom": "a,b", "Traceparent": "00-1-2-01", "Accept-Encoding": "gzip",
+		"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Proto": "http", "X-Forwarded-Host": "api.example:8080", "Via": "1.1 tether",
+		"Echo-Target": "/v1/completions?a=%20b", "Echo-Length": "14",
+		"X-Hop": "", "Keep-Alive": "", "Proxy-Authorization": "", "Proxy-Connection": "", "Te": "", "Trailer": "", "Upgrade": "", "Http2-Settings": "",
+		"X-Data-Parallel-Rank": "", "X_data_parallel_rank": "", "X-Vllm-Priority": "", "X-Tether-Affinity": "", "Forwarded": "", "Connection": "",
+		"X-Session-Id": "", // a random id is tether's own business
+	} {
+		if got := strings.Join(h.Values(name), ","); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	if h.Get("Echo-Host") == "api.example:8080" || len(h.Get("X-Request-Id")) != 36 {
+		t.Errorf("host %q, request id %q", h.Get("Echo-Host"), h.Get("X-Request-Id"))
+	}
+}
+
+func TestTrustedProxiesAreBelieved(t *testing.T) {
+	h := forwarded(t, []string{
+		"X-Forwarded-For: 6.6.6.6", "X-Forwarded-For: 7.7.7.7", "X-Forwarded-Proto: https", "X-Forwarded-Host: outer", "Via: 1.1 outer", "X-Request-Id: r-1",
+	}, func(r *rig) { r.cfg.TrustedProxies = []string{"127.0.0.0/8"} })
+	for name, want := range map[string]string{
+		"X-Forwarded-For": "6.6.6.6, 7.7.7.7, 127.0.0.1", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "outer", "Via": "1.1 outer, 1.1 tether", "X-Request-Id": "r-1",
+	} {
+		if got := strings.Join(h.Values(name), "|"); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestClientBehindTrustedProxies(t *testing.T) {
+	trusted := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+	for _, c := range []struct{ peer, forwardedFor, want string }{
+		{"1.2.3.4", "5.6.7.8", "1.2.3.4"},
+		{"10.0.0.1", "", "10.0.0.1"},
+		{"10.0.0.1", "5.6.7.8", "5.6.7.8"},
+		{"10.0.0.1", "9.9.9.9, 5.6.7.8", "5.6.7.8"}, // what a client claims does not count
+		{"10.0.0.1", "5.6.7.8, 10.0.0.2", "5.6.7.8"},
+		{"10.0.0.1", "10.0.0.3, 10.0.0.2", "10.0.0.3"},
+		{"10.0.0.1", "nonsense", "10.0.0.1"},
+		{"10.0.0.1", "::ffff:5.6.7.8", "5.6.7.8"},
+	} {
+		h := inbound{forwardedFor: []byte(c.forwardedFor)}
+		if got := h.client(netip.MustParseAddr(c.peer), trusted); got.String() != c.want {
+			t.Errorf("%s, %q: %s, want %s", c.peer, c.forwardedFor, got, c.want)
+		}
+	}
+}
+
+// Who gets to know the session id, for each way that it came by.
+func TestSessionIDs(t *testing.T) {
+	r := fleet(t, 1, sim.Config{}, func(r *rig) { r.session.Sources = append([]string{"cookie:sid"}, r.session.Sources...) })
+	last := func() string { q := r.sims[0].Requests(); return q[len(q)-1].Session }
+	plain := `{"model":"tiny","prompt":"x"}`
+	for _, c := range []struct {
+		name, path, body string
+		headers          []string
+		echoed           string // "uuid8", "uuid4", "", or the id
+		upstreamToo      bool
+	}{
+		{"header", "/v1/completions", plain, []string{"X-Session-Id: a b", "x-session-affinity: abc"}, "abc", true},
+		{"own header", "/v1/completions", plain, []string{"X-Session-Id: abc"}, "abc", true},
+		{"cookie", "/v1/completions", plain, []string{"Cookie: sid=secret"}, "uuid8", true},
+		{"body", "/v1/completions", `{"model":"tiny","prompt":"x","session_id":"s"}`, nil, "uuid8", true},
+		{"opening", chatPath, chat("x"), nil, "uuid8", true},
+		{"random", "/v1/completions", plain, nil, "uuid4", false},
+		{"invalid own header", "/v1/completions", plain, []string{"X-Session-Id: a b"}, "uuid4", false},
+		{"no affinity, no id", "/v1/embeddings", `{"model":"tiny","input":"x"}`, nil, "", false},
+		{"no affinity, an id", "/v1/embeddings", `{"model":"tiny","input":"x"}`, []string{"X-Session-Id: abc"}, "abc", true},
+		{"affinity off", chatPath, chat("x"), []string{"X-Tether-Affinity: off"}, "", false},
+		{"no JSON", "/v1/completions", "nonsense", nil, "", false},
+		{"retrieve", "/v1/responses/resp_1", "", nil, "", false},
+	} {
+		method := "POST"
+		if c.body == "" {
+			method = "GET"
+		}
+		a := r.do(method, c.path, c.body, c.headers...)
+		got := a.Header.Get("X-Session-Id")
+		want := c.echoed
+		if v, ok := strings.CutPrefix(c.echoed, "uuid"); ok && len(got) == 36 && got[14:15] == v {
+			want = got
+		}
+		if got != want {
+			t.Errorf("%s: echoed %q, want %s", c.name, got, c.echoed)
+		}
+		if sent := last(); (sent == got && sent != "") != c.upstreamToo {
+			t.Errorf("%s: the upstream got %q, the client %q", c.name, sent, got)
+		}
+	}
+}
+
+func TestAffinityHeader(t *testing.T) {
+	r := fleet(t, 2, sim.Config{}, func(r *rig) { r.cfg.ExposeUpstream = true })
+	a := r.chat("hello")
+	r.want(a, 200, "new")
+	b := r.chat("hello")
+	r.want(b, 200, "pinned")
+	if a.Header.Get("X-Tether-Upstream") != a.server() || a.server() != b.server() {
+		t.Errorf("%v", a.Header)
+	}
+	r.want(r.chat("hello", "X-Tether-Affinity: off"), 200, "none")
+	r.want(r.do("POST", "/v1/embeddings", `{"model":"tiny","input":"x"}`), 200, "none")
+	if hidden := fleet(t, 1, sim.Config{}).chat("x"); hidden.Header.Get("X-Tether-Upstream") != "" {
+		t.Error("the upstream is named though that is off")
+	}
+}
+
+func answerHead(t *testing.T, head string, chunked bool) string {
+	t.Helper()
+	var h http1.Head
+	if _, err := http1.ParseHead([]byte(head), 0, &h); err != nil {
+		t.Fatal(err)
+	}
+	own := answerFields{sessionID: []byte("s"), requestID: []byte("r"), outcome: session.Pinned}
+	return string(appendAnswerHead(nil, &h, own, chunked, ""))
+}
+
+func TestAnswerHeaders(t *testing.T) {
+	got := answerHead(t, "HTTP/1.0 201 Made\r\nServer: uvicorn\r\nConnection: keep-alive, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: 5\r\nx-request-id: theirs\r\n"+
+		"X-Session-Id: theirs\r\nX-Tether-Affinity: theirs\r\nX-Tether-Upstream: theirs\r\nSet-Cookie: a\r\nSet-Cookie: b\r\nContent-Length: 2\r\n\r\n", false)
+	want := "HTTP/1.1 201 Made\r\nServer: uvicorn\r\nSet-Cookie: a\r\nSet-Cookie: b\r\nContent-Length: 2\r\n" +
+		"X-Session-Id: s\r\nX-Request-Id: r\r\nX-Tether-Affinity: pinned\r\n\r\n"
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if got := answerHead(t, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X\r\n\r\n", true); !strings.Contains(got, "Transfer-Encoding: chunked\r\n") || !strings.Contains(got, "Trailer: X\r\n") {
+		t.Error(got)
+	}
+	if got := answerHead(t, "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", false); strings.Contains(got, "Content-Length") {
+		t.Error(got)
+	}
+	cors := answerHead(t, "HTTP/1.1 200 OK\r\nAccess-Control-Allow-Origin: *\r\n\r\n", false)
+	if !strings.Contains(cors, "Access-Control-Expose-Headers: X-Session-Id, X-Tether-Affinity\r\n") {
+		t.Error(cors)
+	}
+	for location, want := range map[string]string{
+		"http://10.0.0.1:8000/v1/models?a=b": "/v1/models?a=b",
+		"https://10.0.0.1:8000":              "/",
+		"//10.0.0.1//b/c":                    "/c",
+		"/v1/models":                         "/v1/models",
+		"relative":                           "relative",
+	} {
+		got := answerHead(t, "HTTP/1.1 307 Temporary Redirect\r\nlocation: "+location+"\r\n\r\n", false)
+		if !strings.Contains(got, "location: "+want+"\r\n") || strings.Contains(got, "10.0.0.1") {
+			t.Errorf("%s: %s", location, got)
+		}
+	}
+}

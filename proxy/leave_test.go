@@ -1,0 +1,199 @@
+package proxy
+
+import (
+	"context"
+	"io"
+	"os"
+	"runtime"
+	"slices"
+	"testing"
+	"time"
+
+	"tether/sim"
+)
+
+// moments are the points of a request's life at which its client leaves.
+var moments = []struct {
+	name string
+	sim  sim.Config
+	// block makes requests wait at that point; send is what the client sends; there tells that it is reached.
+	body  string
+	fault string
+	after string // sent behind the request
+	there func(*rig, *rawConn)
+}{
+	{name: "queued", sim: sim.Config{MaxSeqs: 1, DecodePerToken: time.Hour}, body: chat("x"), there: func(r *rig, _ *rawConn) {
+		r.awaitLoad(0, func(l sim.Load) bool { return l.Waiting >= 1 })
+	}},
+	{name: "before the head", body: chat("x"), fault: "hang", there: held},
+	{name: "before the first byte", body: streamed("x"), fault: "stall=0", there: func(r *rig, c *rawConn) {
+		held(r, c)
+		if _, err := c.r.Peek(12); err != nil { // the head is here
+			r.t.Fatal(err)
+		}
+	}},
+	{name: "mid-stream", body: streamed("x"), fault: "stall=2", there: func(r *rig, c *rawConn) {
+		held(r, c)
+		if _, err := c.r.Peek(500); err != nil {
+			r.t.Fatal(err)
+		}
+	}},
+	{name: "pipelined bytes pending", body: chat("x"), fault: "hang", after: post(chatPath, chat("y")), there: held},
+}
+
+func held(r *rig, _ *rawConn) { r.awaitLoad(0, func(l sim.Load) bool { return l.Held >= 1 }) }
+
+// leaving are the ways in which a client leaves.
+var leaving = map[string]func(*rawConn){
+	"close":      func(c *rawConn) { c.Close() },
+	"reset":      func(c *rawConn) { c.reset() },
+	"half-close": func(c *rawConn) { c.CloseWrite() },
+}
+
+func request(body, fault, after string) string {
+	if fault == "" {
+		return post(chatPath, body) + after
+	}
+	return post(chatPath, body, "X-Sim-Fault: "+fault) + after
+}
+
+// The client leaves, at five moments, in three ways, and the engine hears of it.
+func TestClientLeaves(t *testing.T) {
+	for _, m := range moments {
+		for how, leave := range leaving {
+			t.Run(m.name+", "+how, func(t *testing.T) {
+				r := fleet(t, 1, m.sim)
+				if m.sim.MaxSeqs == 1 { // somebody runs, so that the next one waits
+					first := r.dial()
+					first.send(post(chatPath, chat("first")))
+					r.awaitLoad(0, func(l sim.Load) bool { return l.Running == 1 })
+				}
+				c := r.dial()
+				c.send(request(m.body, m.fault, m.after))
+				m.there(r, c)
+				requests := r.sims[0].Load().Requests
+				started := time.Now()
+				leave(c)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				if err := r.sims[0].Await(ctx, func(l sim.Load) bool { return l.Requests < requests }); err != nil {
+					t.Fatalf("after %v the engine still works: %+v", time.Since(started), r.sims[0].Load())
+				}
+				rec := r.recorded(1)
+				if rec.Status != 499 || rec.Reason != "client_left" {
+					t.Errorf("recorded as %d, %s", rec.Status, rec.Reason)
+				}
+				c.Close()
+			})
+		}
+	}
+}
+
+// After a thousand exits at all moments nothing is left: no request in flight, no goroutine, no descriptor.
+func TestThousandExitsLeaveNothing(t *testing.T) {
+	r := fleet(t, 2, sim.Config{MaxSeqs: 4, DecodePerToken: 100 * time.Microsecond, Record: 1})
+	descriptors, goroutines := resources(t)
+	const exits, workers = 1000, 16
+	done := make(chan error, workers)
+	for w := range workers {
+		go func() {
+			for i := range exits / workers {
+				m := moments[(w+i)%len(moments)]
+				c := r.dial()
+				_, err := io.WriteString(c, request(m.body, m.fault, m.after))
+				if err != nil {
+					done <- err
+					return
+				}
+				if (w+i)%3 > 0 { // at once, or a little later
+					c.SetReadDeadline(time.Now().Add(time.Duration(i%7) * time.Millisecond))
+					c.r.Peek(1)
+				}
+				ways := []string{"close", "half-close", "reset"}
+				leaving[ways[i%3]](c)
+				c.Close()
+			}
+			done <- nil
+		}()
+	}
+	for range workers {
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range r.sims {
+		r.awaitLoad(i, func(l sim.Load) bool { return l.Requests == 0 })
+	}
+	r.cold()
+	deadline := time.Now().Add(patience)
+	for {
+		d, g := resources(t)
+		inFlight := r.proxy.InFlight() + r.up(0).InFlight() + r.up(1).InFlight()
+		if inFlight == 0 && d <= descriptors && g <= goroutines && r.proxy.Connections() == 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d in flight, %d descriptors (%d before), %d goroutines (%d before), %d connections", inFlight, d, descriptors, g, goroutines, r.proxy.Connections())
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+func resources(t testing.TB) (descriptors, goroutines int) {
+	t.Helper()
+	list, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Skip("no /proc")
+	}
+	return len(list), runtime.NumGoroutine()
+}
+
+// A client that leaves right after the last byte costs nobody a connection, and harms nobody.
+func TestClientLeavesWithTheLastByte(t *testing.T) {
+	r := fleet(t, 1, sim.Config{})
+	for i := range 300 {
+		body := chat("x")
+		if i%2 == 0 {
+			body = streamed("x")
+		}
+		a := r.do("POST", chatPath, body, sid) // Connection: close: the client leaves as it reads the end
+		if a.StatusCode != 200 || a.err != nil {
+			t.Fatalf("request %d: %d, %v", i, a.StatusCode, a.err)
+		}
+	}
+	if rec := r.last(); rec.Replays > 0 || rec.Reason != "" {
+		t.Errorf("%+v", rec)
+	}
+	if n := r.sims[0].Conns(); n > 1 {
+		t.Errorf("%d connections for requests one after another", n)
+	}
+}
+
+// BenchmarkClientLeaves is the time from the client's close to the end of the upstream's connection.
+func BenchmarkClientLeaves(b *testing.B) {
+	for _, m := range moments {
+		b.Run(m.name, func(b *testing.B) {
+			r := fleet(b, 1, m.sim)
+			if m.sim.MaxSeqs == 1 {
+				first := r.dial()
+				first.send(post(chatPath, chat("first")))
+				r.awaitLoad(0, func(l sim.Load) bool { return l.Running == 1 })
+			}
+			var took []time.Duration
+			for b.Loop() {
+				c := r.dial()
+				c.send(request(m.body, m.fault, m.after))
+				m.there(r, c)
+				requests := r.sims[0].Load().Requests
+				started := time.Now()
+				c.Close()
+				r.awaitLoad(0, func(l sim.Load) bool { return l.Requests < requests })
+				took = append(took, time.Since(started))
+			}
+			slices.Sort(took)
+			b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-us")
+			b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-us")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}

@@ -1,0 +1,51 @@
+package upstream
+
+import (
+	"net"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience bounds every wait of these tests; none is expected to take it.
+const patience = 10 * time.Second
+
+// server is a listener whose connections the test plays by hand.
+type server struct {
+	t testing.TB
+	l net.Listener
+	u *Upstream
+}
+
+func newServer(t testing.TB) *server {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	registry := NewRegistry(nil)
+	if _, err := registry.Apply([]Spec{{Name: "a", Address: Address{Network: "tcp", Dial: l.Addr().String(), Host: "a"}, Weight: 100}}); err != nil {
+		t.Fatal(err)
+	}
+	s := &server{t: t, l: l, u: registry.Table().Members[0].Upstream}
+	t.Cleanup(func() { l.Close(); s.u.pool.retire() })
+	return s
+}
+
+// dial gives both ends of a connection.
+func (s *server) dial() (*Conn, *net.TCPConn) {
+	s.t.Helper()
+	c, err := s.u.Dial(s.t.Context(), patience)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	peer, err := s.l.Accept()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { c.Close(); peer.Close() })
+	return c, peer.(*net.TCPConn)
+}
