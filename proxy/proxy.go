@@ -231,7 +231,7 @@ func (p *Proxy) Shutdown(ctx context.Context) (cut int) {
 	case <-ctx.Done():
 		p.each(func(c *conn) {
 			cut++
-			_ = c.Client.Reset() // a cut answer must not pass for a whole one
+			c.Cut() // a cut answer must not pass for a whole one
 		})
 		<-done
 	}

@@ -178,6 +178,9 @@ func TestShutdownCutsWhatDoesNotEnd(t *testing.T) {
 	c := r.dial()
 	c.send(post(chatPath, streamed("x"), "X-Sim-Fault: stall=1"))
 	r.awaitLoad(0, func(l sim.Load) bool { return l.Held == 1 })
+	if _, err := c.r.Peek(500); err != nil { // the relay waits for the next event
+		t.Fatal(err)
+	}
 	r.listener.Close()
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

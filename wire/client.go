@@ -76,5 +76,12 @@ func (c *Client) Reset() error {
 	return c.Conn.Close()
 }
 
+// Cut ends the connection from this side, whoever works for it: what is bound is aborted as if the peer had left,
+// and the peer sees a reset.
+func (c *Client) Cut() {
+	c.peerLeft()
+	_ = c.Reset() // it may be closed already
+}
+
 // CloseWrite shuts the sending half: the peer reads what was written, and then the end.
 func (c *Client) CloseWrite() error { return c.tcp.CloseWrite() }

@@ -120,6 +120,21 @@ func TestResetIsSeenAsReset(t *testing.T) {
 	}
 }
 
+func TestCut(t *testing.T) {
+	peer, c := connect(t, listen(t, ListenConfig{}))
+	gone := make(signal)
+	c.Bind(gone)
+	c.Cut()
+	gone.wait(t)
+	if _, err := peer.Read(make([]byte, 1)); !isReset(err) {
+		t.Errorf("the peer saw %v", err)
+	}
+	if !c.Left() {
+		t.Error("not left")
+	}
+	c.Cut() // again does no harm
+}
+
 // BenchmarkBind is what the watch costs a request.
 func BenchmarkBind(b *testing.B) {
 	_, c := connect(b, listen(b, ListenConfig{}))
