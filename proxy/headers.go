@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"encoding/binary"
 	"math/rand/v2"
 	"net/netip"
 	"strconv"
@@ -137,21 +138,14 @@ func (h *inbound) requestIDOf(room *[36]byte) []byte {
 	if len(h.requestID) <= maxRequestID && session.Valid(h.requestID) {
 		return h.requestID
 	}
-	// It names a request in logs and is no secret, so it need not come from the system's source.
-	id := uuid.Must(uuid.NewRandomFromReader(pseudo{}))
+	// A UUID of version 4, but for the source: it names a request in logs and is no secret.
+	var id uuid.UUID
+	binary.NativeEndian.PutUint64(id[:8], rand.Uint64())
+	binary.NativeEndian.PutUint64(id[8:], rand.Uint64())
+	id[6], id[8] = id[6]&0x0f|4<<4, id[8]&0x3f|2<<6
 	text, _ := id.MarshalText() // never fails
 	copy(room[:], text)
 	return room[:]
-}
-
-// pseudo is a reader of pseudo-random bytes.
-type pseudo struct{}
-
-func (pseudo) Read(b []byte) (int, error) {
-	for i := range b {
-		b[i] = byte(rand.Uint32())
-	}
-	return len(b), nil
 }
 
 // client is the address that a request is accounted to: the peer's, or behind trusted proxies the one that the

@@ -1,0 +1,106 @@
+package proxy
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"tether/session"
+)
+
+// fixed is a server that answers every request of size bytes with answer, and allocates nothing for it.
+func fixed(b *testing.B, head int, answer []byte) net.Listener {
+	b.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	serve := func(c net.Conn) {
+		defer c.Close()
+		room := make([]byte, 64<<10)
+		n := 0
+		for {
+			k, err := c.Read(room[n:])
+			if err != nil {
+				return
+			}
+			n += k
+			end := bytes.Index(room[:n], []byte("\r\n\r\n"))
+			if end < 0 || n < end+4+head {
+				continue
+			}
+			n = 0
+			if _, err := c.Write(answer); err != nil {
+				return
+			}
+		}
+	}
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go serve(c)
+		}
+	}()
+	b.Cleanup(func() { l.Close() })
+	return l
+}
+
+// cpu is the process's user and system time, in ns.
+func cpu(b *testing.B) int64 {
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return u.Utime.Nano() + u.Stime.Nano()
+}
+
+// BenchmarkRequest is one request of 2 KB with an answer of 1 KB, keep-alive: through the proxy, and as a direct
+// call in the same process. Client and server allocate nothing, so the allocations are the proxy's; its CPU is the
+// difference of the two.
+func BenchmarkRequest(b *testing.B) {
+	body := `{"model":"tiny","messages":[{"role":"user","content":"` + strings.Repeat("The quick brown fox. ", 92) + `"}]}`
+	request := []byte(post(chatPath, body, "Authorization: Bearer sk-0123456789", "User-Agent: OpenAI/Go 3.95.0", "X-Stainless-Lang: go", "X-Stainless-Os: Linux"))
+	answer := []byte(ok(strings.Repeat("y", 1000)))
+	server := fixed(b, len(body), answer)
+	r := newRig(b, []string{"http://" + server.Addr().String()}, func(r *rig) { r.session = session.Default() })
+	r.proxy.onDone = nil
+	for name, addr := range map[string]string{"direct": server.Addr().String(), "proxy": r.addr} {
+		b.Run(name, func(b *testing.B) {
+			c, err := net.Dial("tcp", addr)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer c.Close()
+			room := make([]byte, 64<<10)
+			turn := func() {
+				if _, err := c.Write(request); err != nil {
+					b.Fatal(err)
+				}
+				for n := 0; ; {
+					k, err := c.Read(room[n:])
+					if err != nil && err != io.EOF {
+						b.Fatal(err)
+					}
+					n += k
+					if end := bytes.Index(room[:n], []byte("\r\n\r\n")); end > 0 && n >= end+4+1000 {
+						return
+					}
+				}
+			}
+			turn()
+			b.ReportAllocs()
+			before := cpu(b)
+			for b.Loop() {
+				turn()
+			}
+			b.ReportMetric(float64(cpu(b)-before)/float64(b.N), "cpu-ns/op")
+		})
+	}
+}
