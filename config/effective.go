@@ -7,10 +7,15 @@ import (
 	"github.com/goccy/go-yaml"
 )
 
-// Effective is the configuration in force as YAML, every key with its value. Secrets are in files of their own and
-// so not in it.
+// Effective is the configuration in force as YAML, every key with its value, names and slots of upstreams included.
+// Secrets are in files of their own and so not in it.
 func (c *Config) Effective() (string, error) {
-	text, err := yaml.MarshalWithOptions(c, yaml.Indent(2), yaml.IndentSequence(true),
+	full := *c
+	full.Upstreams = nil
+	for i, s := range c.Specs() {
+		full.Upstreams = append(full.Upstreams, Upstream{Name: s.Name, URL: c.Upstreams[i].URL, Weight: &s.Weight, Slot: &s.Slot, Drain: s.Drain})
+	}
+	text, err := yaml.MarshalWithOptions(full, yaml.Indent(2), yaml.IndentSequence(true),
 		yaml.CustomMarshaler(func(d time.Duration) ([]byte, error) { return []byte(shortDuration(d)), nil }))
 	return string(text), err
 }

@@ -36,18 +36,16 @@ type Flag struct {
 
 // Load gives the configuration, or all that is wrong with it as a *Problems.
 func Load(src Source) (*Config, error) {
-	l := &loader{cfg: Default(), places: map[string]string{}, problems: &Problems{}}
-	if src.File != "" {
-		l.file(src.File)
+	l := &loader{cfg: Default(), places: map[string]place{}, broken: map[string]bool{}, problems: &Problems{}}
+	if src.File != "" && !l.file(src.File) {
+		return nil, l.problems
 	}
 	l.environ(src.Environ)
 	for _, f := range src.Flags {
 		l.text(f.Path, f.Value, f.Name)
 	}
 	l.upstreamFlags(src.Upstreams)
-	if len(l.problems.list) == 0 {
-		l.validate(src.Memory)
-	}
+	l.validate(src.Memory)
 	if len(l.problems.list) > 0 {
 		return nil, l.problems
 	}
@@ -57,34 +55,36 @@ func Load(src Source) (*Config, error) {
 // loader sets leaves and remembers where each came from.
 type loader struct {
 	cfg      *Config
-	places   map[string]string // by path
+	places   map[string]place // by path
+	broken   map[string]bool  // paths whose value could not be read: they have a problem already
 	problems *Problems
 }
 
-func (l *loader) file(path string) {
+// file sets what the file says, and reports whether there was a file to read.
+func (l *loader) file(path string) bool {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		var bad *fs.PathError
 		if errors.As(err, &bad) {
 			err = bad.Err
 		}
-		l.problems.add(path, "cannot read the configuration: "+err.Error())
-		return
+		l.problems.add(place{name: path}, "cannot read the configuration: "+err.Error())
+		return false
 	}
 	file, err := parser.ParseBytes(text, 0)
 	if err != nil {
-		l.problems.add(path, "not YAML: "+firstLine(err))
-		return
+		l.problems.add(place{name: path}, "not YAML: "+firstLine(err))
+		return false
 	}
 	if len(file.Docs) > 1 {
-		l.problems.add(path, "more than one YAML document")
-		return
+		l.problems.add(place{name: path}, "more than one YAML document")
+		return false
 	}
-	if len(file.Docs) == 0 || file.Docs[0].Body == nil {
-		return
+	if len(file.Docs) > 0 && file.Docs[0].Body != nil {
+		t := tree{loader: l, file: path}
+		t.set("", reflect.ValueOf(l.cfg).Elem(), file.Docs[0].Body)
 	}
-	t := tree{loader: l, file: path}
-	t.set("", reflect.ValueOf(l.cfg).Elem(), file.Docs[0].Body)
+	return true
 }
 
 // firstLine is the essence of the parser's error, which goes on with an excerpt.
@@ -100,7 +100,7 @@ func (l *loader) upstreamFlags(urls []string) {
 	l.cfg.Upstreams = nil
 	for i, u := range urls {
 		l.cfg.Upstreams = append(l.cfg.Upstreams, Upstream{URL: u})
-		l.places[fmt.Sprintf("upstreams[%d]", i)] = "--upstream"
+		l.places[fmt.Sprintf("upstreams[%d]", i)] = place{name: "--upstream"}
 	}
 }
 
@@ -120,7 +120,7 @@ func (l *loader) environ(environ []string) {
 		}
 		path, known := paths[name]
 		if !known {
-			l.problems.add(name, "unknown variable"+didYouMean(name, keysOf(paths)))
+			l.problems.add(place{name: name}, "unknown variable"+didYouMean(name, keysOf(paths)))
 			continue
 		}
 		l.text(path, value, name)
@@ -133,16 +133,17 @@ func ofKubernetes(name string) bool {
 }
 
 // text sets the leaf at path from a string; lists are comma-separated.
-func (l *loader) text(path, value, place string) {
+func (l *loader) text(path, value, name string) {
 	found := false
 	eachLeaf("", reflect.ValueOf(l.cfg).Elem(), func(p string, v reflect.Value) {
 		if p != path {
 			return
 		}
 		found = true
-		l.places[path] = place
+		l.places[path] = place{name: name}
 		if err := setText(v, value); err != nil {
-			l.problems.add(place, err.Error())
+			l.problem(path, err.Error())
+			l.broken[path] = true
 		}
 	})
 	if !found {
@@ -183,30 +184,36 @@ type tree struct {
 	file string
 }
 
-func (t *tree) place(n ast.Node) string {
+func (t *tree) place(n ast.Node) place {
 	if tok := n.GetToken(); tok != nil && tok.Position != nil {
-		return fmt.Sprintf("%s:%d", t.file, tok.Position.Line)
+		return place{t.file, tok.Position.Line}
 	}
-	return t.file
+	return place{name: t.file}
+}
+
+// wrong adds a problem with the value at path, which stays what it was.
+func (t *tree) wrong(path string, n ast.Node, text string) {
+	t.problems.add(t.place(n), strings.TrimPrefix(path+": "+text, ": "))
+	t.broken[path] = true
 }
 
 func (t *tree) set(path string, v reflect.Value, n ast.Node) {
+	t.places[path] = t.place(n)
 	if v.Kind() == reflect.Struct && !isText(v) {
 		t.mapping(path, v, n)
 		return
 	}
-	t.places[path] = t.place(n)
 	if v.Kind() == reflect.Slice {
 		t.sequence(path, v, n)
 		return
 	}
 	scalar, ok := n.(ast.ScalarNode)
 	if _, null := n.(*ast.NullNode); !ok || null {
-		t.problems.add(t.place(n), path+": want a plain value")
+		t.wrong(path, n, "want a plain value")
 		return
 	}
 	if err := setText(v, fmt.Sprint(scalarText(scalar))); err != nil {
-		t.problems.add(t.place(n), path+": "+err.Error())
+		t.wrong(path, n, err.Error())
 	}
 }
 
@@ -229,7 +236,7 @@ func (t *tree) mapping(path string, v reflect.Value, n ast.Node) {
 	case *ast.MappingValueNode:
 		pairs = []*ast.MappingValueNode{m}
 	default:
-		t.problems.add(t.place(n), strings.TrimPrefix(path+": ", ": ")+"want keys with values")
+		t.wrong(path, n, "want keys with values")
 		return
 	}
 	fields := map[string]reflect.Value{}
@@ -242,11 +249,11 @@ func (t *tree) mapping(path string, v reflect.Value, n ast.Node) {
 		key := pair.Key.GetToken().Value
 		field, known := fields[key]
 		if !known {
-			t.problems.add(t.place(pair.Key), join(path, key)+": unknown key"+didYouMean(key, keysOf(fields)))
+			t.wrong(join(path, key), pair.Key, "unknown key"+didYouMean(key, keysOf(fields)))
 			continue
 		}
 		if _, null := pair.Value.(*ast.NullNode); null && field.Kind() != reflect.Slice {
-			t.problems.add(t.place(pair.Key), join(path, key)+": no value")
+			t.wrong(join(path, key), pair.Key, "no value")
 			continue
 		}
 		t.set(join(path, key), field, pair.Value)
@@ -260,7 +267,7 @@ func (t *tree) sequence(path string, v reflect.Value, n ast.Node) {
 	}
 	list, ok := n.(*ast.SequenceNode)
 	if !ok {
-		t.problems.add(t.place(n), path+": want a list")
+		t.wrong(path, n, "want a list")
 		return
 	}
 	v.Set(reflect.MakeSlice(v.Type(), len(list.Values), len(list.Values)))

@@ -1,11 +1,40 @@
 package config
 
-import "strings"
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
 
 // Problems is everything that is wrong with a configuration, each with its place: a file's line, a variable, a flag.
-type Problems struct{ list []string }
+type Problems struct{ list []problem }
 
-// Error has one line a problem.
-func (p *Problems) Error() string { return strings.Join(p.list, "\n") }
+type problem struct {
+	place place
+	text  string
+}
 
-func (p *Problems) add(place, problem string) { p.list = append(p.list, place+": "+problem) }
+// place is where a value was set. The zero place is nowhere: it is a default.
+type place struct {
+	name string // the file, the variable, the flag
+	line int    // of a file, 0 for none
+}
+
+func (p place) String() string {
+	if p.line > 0 {
+		return p.name + ":" + strconv.Itoa(p.line)
+	}
+	return p.name
+}
+
+// Error has one line a problem, in the order of the file's lines.
+func (p *Problems) Error() string {
+	slices.SortStableFunc(p.list, func(a, b problem) int { return a.place.line - b.place.line })
+	var lines []string
+	for _, one := range p.list {
+		lines = append(lines, strings.TrimPrefix(one.place.String()+": "+one.text, ": "))
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (p *Problems) add(at place, text string) { p.list = append(p.list, problem{at, text}) }

@@ -22,7 +22,7 @@ func (l *loader) validate(memory int64) {
 		l.problem("listen", fmt.Sprintf("%q, want HOST:PORT or :PORT", c.Listen))
 	}
 	c.Admin.Validate(below("admin"))
-	if c.Listen == c.Admin.Listen {
+	if c.Listen == c.Admin.Listen && !strings.HasSuffix(c.Listen, ":0") {
 		l.problem("admin.listen", fmt.Sprintf("%q is where clients are served, want another", c.Admin.Listen))
 	}
 	l.readable("admin.token_file", c.Admin.TokenFile)
@@ -39,20 +39,19 @@ func (l *loader) validate(memory int64) {
 	}
 }
 
-// problem adds a problem with the value at path, at the place where that was set, or at its parent's.
-func (l *loader) problem(path, problem string) {
-	for at := path; ; {
+// problem adds a problem with the value at path, at the place where that was set, or at its parent's. A value that
+// could not be read has one already.
+func (l *loader) problem(path, text string) {
+	for at := path; at != ""; at = at[:max(0, strings.LastIndexAny(at, ".["))] {
+		if l.broken[at] {
+			return
+		}
 		if place, ok := l.places[at]; ok {
-			l.problems.add(place, path+": "+problem)
+			l.problems.add(place, path+": "+text)
 			return
 		}
-		i := strings.LastIndexAny(at, ".[")
-		if i < 0 {
-			l.problems.list = append(l.problems.list, path+": "+problem)
-			return
-		}
-		at = at[:i]
 	}
+	l.problems.add(place{}, path+": "+text)
 }
 
 func (l *loader) readable(path, file string) {

@@ -121,8 +121,11 @@ func (u *Upstream) SetHealth(h Health, reason string) {
 	}
 }
 
-// Suspected notes that traffic could not connect, and asks for a probe.
+// Suspected notes that traffic could not connect, and asks for a probe. Of one that is down it says nothing new.
 func (u *Upstream) Suspected(reason string) {
+	if u.State().Health() == Down {
+		return
+	}
 	u.change(0, suspect, reason)
 	select {
 	case u.trouble <- struct{}{}:

@@ -1,0 +1,251 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tether/ring"
+	"tether/session"
+	"tether/upstream"
+)
+
+const memory = 4 << 30
+
+func load(t *testing.T, text string, change ...func(*Source)) (*Config, error) {
+	t.Helper()
+	src := Source{File: filepath.Join(t.TempDir(), "c.yaml"), Memory: memory}
+	if err := os.WriteFile(src.File, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range change {
+		c(&src)
+	}
+	return Load(src)
+}
+
+func mustLoad(t *testing.T, text string, change ...func(*Source)) *Config {
+	t.Helper()
+	c, err := load(t, text, change...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// The example holds every key, and with its default.
+func TestExample(t *testing.T) {
+	const path = "../config.example.yaml"
+	c, err := Load(Source{File: path, Memory: memory})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Default()
+	want.Upstreams = c.Upstreams
+	if diff := cmp.Diff(want, c); diff != "" {
+		t.Errorf("the example differs from the defaults (-want +got):\n%s", diff)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	has := func(path string) {
+		key := path[strings.LastIndexByte(path, '.')+1:]
+		if !strings.Contains(string(text), key+":") {
+			t.Errorf("no %s in the example", path)
+		}
+	}
+	eachLeaf("", reflect.ValueOf(c).Elem(), func(path string, _ reflect.Value) { has(path) })
+	eachLeaf("upstreams", reflect.ValueOf(&Upstream{}).Elem(), func(path string, _ reflect.Value) { has(path) })
+}
+
+// What check prints is a configuration itself, and the same one.
+func TestEffectiveIsAConfiguration(t *testing.T) {
+	c := mustLoad(t, `{upstreams: [{url: "http://vllm-3:1"}, {url: "http://vllm-1:1", weight: 5}], proxy: {max_body_total: 123MiB}, session: {return: home}}`)
+	text, err := c.Effective()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := mustLoad(t, text)
+	if diff := cmp.Diff(c.Specs(), again.Specs()); diff != "" {
+		t.Error(diff)
+	}
+	c.Upstreams, again.Upstreams = nil, nil
+	if diff := cmp.Diff(c, again); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestOrderOfSources(t *testing.T) {
+	text := `
+listen: ":1"
+upstreams: [{url: "http://a"}]
+session: {ttl: 1m, sources: [opening]}
+health: {rise: 4}
+`
+	c := mustLoad(t, text, func(s *Source) {
+		s.Environ = []string{"PATH=/bin", "TETHER_LISTEN=:2", "TETHER_SESSION_TTL=2m", "TETHER_SESSION_SOURCES=header:X-A, opening", "TETHER_UPSTREAMS=http://b:1,http://c:2"}
+		s.Flags = []Flag{{Name: "--listen", Path: "listen", Value: ":3"}}
+	})
+	if c.Listen != ":3" || c.Session.TTL != 2*time.Minute || c.Health.Rise != 4 || c.Health.Fall != 3 {
+		t.Errorf("%+v", c)
+	}
+	if fmt.Sprint(c.Session.Sources) != "[header:X-A opening]" || len(c.Upstreams) != 2 || c.Upstreams[1].URL != "http://c:2" {
+		t.Errorf("%v, %v", c.Session.Sources, c.Upstreams)
+	}
+	c = mustLoad(t, text, func(s *Source) { s.Upstreams = []string{"http://d:1"} })
+	if len(c.Upstreams) != 1 || c.Upstreams[0].URL != "http://d:1" {
+		t.Errorf("%v", c.Upstreams)
+	}
+}
+
+// Kubernetes sets variables for a Service of the name tether: they are none of ours.
+func TestVariablesOfKubernetes(t *testing.T) {
+	mustLoad(t, `upstreams: [{url: "http://a"}]`, func(s *Source) {
+		s.Environ = []string{
+			"TETHER_SERVICE_HOST=10.0.0.1", "TETHER_SERVICE_PORT=8080", "TETHER_SERVICE_PORT_HTTP=8080", "TETHER_PORT=tcp://10.0.0.1:8080",
+			"TETHER_PORT_8080_TCP=tcp://10.0.0.1:8080", "TETHER_PORT_8080_TCP_ADDR=10.0.0.1",
+		}
+	})
+}
+
+func TestSlots(t *testing.T) {
+	slots := func(text string) string {
+		t.Helper()
+		var out []string
+		for _, s := range mustLoad(t, text).Specs() {
+			out = append(out, fmt.Sprintf("%s=%d", s.Name, s.Slot))
+		}
+		return strings.Join(out, " ")
+	}
+	for text, want := range map[string]string{
+		// StatefulSet pods by their hosts, in any order, with gaps
+		`upstreams: [{url: "http://vllm-2.vllm:8000"}, {url: "http://vllm-0.vllm:8000"}, {url: "http://vllm-7.vllm:8000"}]`: "vllm-2.vllm:8000=2 vllm-0.vllm:8000=0 vllm-7.vllm:8000=7",
+		// by the given names
+		`upstreams: [{url: "http://10.0.0.2", name: gpu-1}, {url: "http://10.0.0.1", name: gpu-0}]`: "gpu-1=1 gpu-0=0",
+		// positions, where that is not so for all
+		`upstreams: [{url: "http://vllm-1"}, {url: "http://other"}]`:                      "vllm-1:80=0 other:80=1",
+		`upstreams: [{url: "http://a-1"}, {url: "http://b-0"}]`:                           "a-1:80=0 b-0:80=1",
+		`upstreams: [{url: "http://a-1:1"}, {url: "http://a-1:2"}]`:                       "a-1:1=0 a-1:2=1",
+		`upstreams: [{url: "http://a-01"}, {url: "http://a-02"}]`:                         "a-01:80=0 a-02:80=1",
+		`upstreams: [{url: "http://a-4096"}, {url: "http://a-1"}]`:                        "a-4096:80=0 a-1:80=1",
+		`upstreams: [{url: "http://10.0.0.2:8000"}, {url: "http://10.0.0.1:8000"}]`:       "10.0.0.2:8000=0 10.0.0.1:8000=1",
+		`upstreams: [{url: "http+unix:///run/a.sock"}, {url: "http+unix:///run/b.sock"}]`: "/run/a.sock=0 /run/b.sock=1",
+		// configured
+		`upstreams: [{url: "http://vllm-1", slot: 4095}, {url: "http://vllm-0", slot: 3}]`: "vllm-1:80=4095 vllm-0:80=3",
+	} {
+		if got := slots(text); got != want {
+			t.Errorf("%s\ngot  %s\nwant %s", text, got, want)
+		}
+	}
+	want := []upstream.Spec{{
+		Name: "a:1", Address: upstream.Address{Network: "tcp", Dial: "a:1", Host: "a:1"}, Weight: ring.FullWeight,
+	}, {Name: "b", Address: upstream.Address{Network: "tcp", Dial: "b:80", Host: "b"}, Slot: 1, Drain: true}}
+	got := mustLoad(t, `upstreams: [{url: "http://a:1"}, {url: "http://b", name: b, weight: 0, drain: true}]`).Specs()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Each of these has one problem, with its place and its fix.
+func TestProblems(t *testing.T) {
+	const up = "upstreams: [{url: \"http://a\"}]\n"
+	secret := filepath.Join(t.TempDir(), "empty")
+	if err := os.WriteFile(secret, []byte(" \n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]string{
+		"":                               "upstreams: none, want at least one: --upstream http://HOST:PORT, or upstreams: in the file given with -c",
+		"upstreams:":                     "c.yaml:1: upstreams: none, want at least one: --upstream http://HOST:PORT, or upstreams: in the file given with -c",
+		"upstreams: {}":                  "c.yaml:1: upstreams: want a list",
+		up + "upstream: x":               "c.yaml:2: upstream: unknown key, did you mean upstreams?",
+		up + "a: b":                      "c.yaml:2: a: unknown key",
+		up + "listen: []":                "c.yaml:2: listen: want a plain value",
+		up + "listen:":                   "c.yaml:2: listen: no value",
+		up + "session: 5":                "c.yaml:2: session: want keys with values",
+		up + "session: {max: many}":      `c.yaml:2: session.max: "many", want a whole number`,
+		up + "session: {max: 1.5}":       `c.yaml:2: session.max: "1.5", want a whole number`,
+		up + "session:\n  return: sway":  `c.yaml:3: session.return: "sway", want stay or home`,
+		up + "session: {scope: me}":      `c.yaml:2: session.scope: "me", want authorization, none or header:NAME`,
+		up + "session: {ttl: 1ms}":       "c.yaml:2: session.ttl: 1ms, want 1s..720h",
+		up + "session: {secret_file: x}": `c.yaml:2: session.secret_file: "x" cannot be read, want a file with the secret`,
+		up + "session: {secret_file: " + secret + "}":                                  `c.yaml:2: session.secret_file: "` + secret + `" is empty, want a file with the secret`,
+		up + "session: {opening_max_in_flight: 0}":                                     "c.yaml:2: session.opening_max_in_flight: 0, want 1..10000",
+		up + "health: {path: health}":                                                  `c.yaml:2: health.path: "health", want a path that begins with /`,
+		up + "health: {interval: 1ms}":                                                 "c.yaml:2: health.interval: 1ms, want 100ms..1h",
+		up + "proxy: {expose_upstream: yes}":                                           `c.yaml:2: proxy.expose_upstream: "yes", want true or false`,
+		up + "proxy: {max_attempts: 17}":                                               "c.yaml:2: proxy.max_attempts: 17, want 1..16",
+		up + "proxy: {max_header: 1B}":                                                 "c.yaml:2: proxy.max_header: 1B, want 1KiB..1MiB",
+		up + "proxy: {max_body: 2GiB}":                                                 "c.yaml:2: proxy.max_body_total: 25% (1023 MiB), want at least max_body (2GiB)",
+		up + "proxy: {max_body: 2GiB, max_body_total: 1GiB}":                           "c.yaml:2: proxy.max_body_total: 1GiB (1024 MiB), want at least max_body (2GiB)",
+		up + "proxy: {expose: [\"GET /a/../b\"]}":                                      `c.yaml:2: proxy.expose[0]: "GET /a/../b" has .., //, an escaped . or /, or a backslash in it`,
+		up + "proxy: {expose: [\"GET /a*\"]}":                                          `c.yaml:2: proxy.expose[0]: "GET /a*", want a * only at the end, behind a /`,
+		up + "admin: {listen: \":8080\"}":                                              `c.yaml:2: admin.listen: ":8080" is where clients are served, want another`,
+		up + "log: {format: xml}":                                                      `c.yaml:2: log.format: "xml", want json or console`,
+		"upstreams: [{url: \"http://a\", name: \"" + strings.Repeat("x", 129) + "\"}]": `c.yaml:1: upstreams[0].name: "` + strings.Repeat("x", 129) + `", want 1..128 letters, digits and .:_-@/[]`,
+		"upstreams: [{url: \"http://a\", slot: 1}, {url: \"http://b\", slot: 1}]":      "c.yaml:1: upstreams[1].slot: 1 is the slot of upstreams[0] already",
+		"upstreams: [{name: a}]":                                                       `c.yaml:1: upstreams[0].url: "": no scheme, want http://HOST:PORT or http+unix:///PATH`,
+		up + "---\nlisten: \":1\"":                                                     "c.yaml: more than one YAML document",
+		up + "listen: \":1\"\nlisten: \":2\"":                                          "",
+	} {
+		_, err := load(t, text)
+		got := ""
+		if err != nil {
+			got = strings.ReplaceAll(err.Error(), filepath.Dir(firstPath(err.Error()))+"/", "")
+		}
+		if want == "" {
+			if err == nil {
+				t.Errorf("%s: no problem", text)
+			}
+			continue
+		}
+		if got != want {
+			t.Errorf("%s\ngot  %s\nwant %s", text, got, want)
+		}
+	}
+}
+
+// firstPath is the temporary file's path at the start of an error, or nothing.
+func firstPath(s string) string {
+	if i := strings.Index(s, "c.yaml"); i > 0 && s[0] == '/' {
+		return s[:i+len("c.yaml")]
+	}
+	return "/none/c.yaml"
+}
+
+func TestDefaultIsValid(t *testing.T) {
+	c := mustLoad(t, `upstreams: [{url: "http://a"}]`)
+	if c.Session.Return != session.Stay || !c.Affinity {
+		t.Errorf("%+v", c)
+	}
+}
+
+// FuzzLoad: no file may panic, and what loads is valid.
+func FuzzLoad(f *testing.F) {
+	example, err := os.ReadFile("../config.example.yaml")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(string(example))
+	f.Add("upstreams: [{url: \"http://a\"}]\nsession: {max: many, x: *a}")
+	f.Add("a: &a [*a]\n<<: *a")
+	path := filepath.Join(f.TempDir(), "c.yaml")
+	f.Fuzz(func(t *testing.T, text string) {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := Load(Source{File: path, Memory: memory})
+		if (c == nil) == (err == nil) {
+			t.Fatal("neither a configuration nor an error, or both")
+		}
+		if err == nil {
+			c.Specs()
+		}
+	})
+}

@@ -1,0 +1,277 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"tether/config"
+	"tether/sim"
+)
+
+func post(t testing.TB, addr, body string) (*http.Response, string, error) {
+	t.Helper()
+	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: false}}
+	defer client.CloseIdleConnections()
+	res, err := client.Post("http://"+addr+"/v1/chat/completions", "application/json", strings.NewReader(body))
+	if err != nil {
+		return nil, "", err
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	return res, string(text), err
+}
+
+const hello = `{"model":"tiny","messages":[{"role":"user","content":"hello"}]}`
+
+// SIGTERM: not ready any more, but serving on with Connection: close; then no new connections; what is in flight
+// finishes; then the end.
+func TestShutdownInGoodOrder(t *testing.T) {
+	sims, urls := startSims(t, 1, sim.Config{})
+	s := serve(t, func(c *config.Config) { c.Proxy.ShutdownDelay = 400 * time.Millisecond }, urls...)
+	s.ready(true)
+	if res, _, err := post(t, s.addr, hello); err != nil || res.StatusCode != 200 || res.Close {
+		t.Fatalf("%v, %v", res, err)
+	}
+	if err := sims[0].Inject(sim.Fault{Kind: sim.FaultHang, Times: 1}); err != nil {
+		t.Fatal(err)
+	}
+	inFlight := make(chan error, 1)
+	go func() {
+		res, _, err := post(t, s.addr, hello)
+		if err == nil && res.StatusCode != 200 {
+			err = fmt.Errorf("status %d", res.StatusCode)
+		}
+		inFlight <- err
+	}()
+	if err := sims[0].Await(t.Context(), func(l sim.Load) bool { return l.Held == 1 }); err != nil {
+		t.Fatal(err)
+	}
+	started := time.Now()
+	ended := make(chan struct{})
+	go func() { s.stop(true); close(ended) }()
+	s.ready(false)
+	if res, _, err := post(t, s.addr, hello); err != nil || res.StatusCode != 200 || !res.Close {
+		t.Errorf("during the delay: %v, %v", res, err)
+	}
+	for { // until the listener is closed
+		c, err := net.Dial("tcp", s.addr)
+		if err != nil {
+			break
+		}
+		c.Close()
+		time.Sleep(5 * time.Millisecond)
+	}
+	if took := time.Since(started); took < 400*time.Millisecond {
+		t.Errorf("no new connections after %v", took)
+	}
+	select {
+	case <-ended:
+		t.Fatal("ended with a request in flight")
+	default:
+	}
+	sims[0].ClearFaults()
+	if err := <-inFlight; err != nil {
+		t.Errorf("what was in flight failed: %v", err)
+	}
+	<-ended
+}
+
+// ready waits until /readyz says so.
+func (s *running) ready(want bool) {
+	s.t.Helper()
+	status := map[bool]int{true: 200, false: 503}[want]
+	for deadline := time.Now().Add(patience); s.get("/readyz", nil) != status; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			s.t.Fatalf("ready is not %v", want)
+		}
+	}
+}
+
+func TestSecondSignalStopsAtOnce(t *testing.T) {
+	sims, urls := startSims(t, 1, sim.Config{})
+	s := serve(t, nil, urls...)
+	if err := sims[0].Inject(sim.Fault{Kind: sim.FaultHang}); err != nil {
+		t.Fatal(err)
+	}
+	failed := make(chan error, 1)
+	go func() {
+		_, _, err := post(t, s.addr, hello)
+		failed <- err
+	}()
+	if err := sims[0].Await(t.Context(), func(l sim.Load) bool { return l.Held == 1 }); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() { s.stop(false); close(ended) }()
+	s.ready(false)
+	s.kill()
+	if err := <-failed; err == nil {
+		t.Error("a request was answered that nobody had answered")
+	}
+	<-ended
+}
+
+func TestShutdownTimeout(t *testing.T) {
+	sims, urls := startSims(t, 1, sim.Config{})
+	s := serve(t, func(c *config.Config) { c.Proxy.ShutdownTimeout = 50 * time.Millisecond }, urls...)
+	if err := sims[0].Inject(sim.Fault{Kind: sim.FaultHang}); err != nil {
+		t.Fatal(err)
+	}
+	go post(t, s.addr, hello)
+	if err := sims[0].Await(t.Context(), func(l sim.Load) bool { return l.Held == 1 }); err != nil {
+		t.Fatal(err)
+	}
+	s.stop(false)
+	if got := s.logs.FilterMessage("connections cut at shutdown").Len(); got != 1 {
+		t.Errorf("%d such lines", got)
+	}
+	if err := sims[0].Await(t.Context(), func(l sim.Load) bool { return l.Requests == 0 }); err != nil {
+		t.Error("the engine works on")
+	}
+}
+
+func TestFirstLinesAndChanges(t *testing.T) {
+	sims, urls := startSims(t, 2, sim.Config{})
+	s := serve(t, nil, urls...)
+	s.await(0, "up")
+	s.await(1, "up")
+	sims[1].Kill()
+	s.await(1, "down")
+	s.stop(false)
+	var text strings.Builder
+	for _, e := range s.logs.All() {
+		fmt.Fprintf(&text, "%s %v\n", e.Message, e.ContextMap())
+	}
+	for _, want := range []string{
+		"listening for clients map[address:127.0.0.1:", "open_to:this host, without API keys",
+		"listening for operators map[address:127.0.0.1:", "open_to:loopback, without a token: admin.token_file closes it",
+		"no session secret", "session map map[pins:100000", "ring map[affinity:true digest:",
+		"from:unknown reason:probe succeeded to:up", "from:up reason:probe could not connect to:down",
+		"stopped",
+	} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("no %q in\n%s", want, text.String())
+		}
+	}
+	if n := s.logs.FilterMessage("upstream changed").Len(); n != 3 {
+		t.Errorf("%d changes logged, want 3", n)
+	}
+}
+
+func TestAdmin(t *testing.T) {
+	_, urls := startSims(t, 2, sim.Config{Models: []string{"llama", "lora"}})
+	s := serve(t, nil, urls...)
+	s.await(0, "up")
+	s.await(1, "up")
+	if got := s.get("/healthz", nil); got != 200 {
+		t.Error(got)
+	}
+	client := &http.Client{Timeout: patience}
+	defer client.CloseIdleConnections()
+	first, err := s.turn(client, "s", 0, false)
+	if err != nil || first.status != 404 { // the model is tiny
+		t.Fatalf("%+v, %v", first, err)
+	}
+	views := s.upstreams()
+	if len(views) != 2 || len(views[0].Models) != 2 || views[0].Models[1] != "lora" || strings.Contains(views[0].State, "127") {
+		t.Errorf("%+v", views)
+	}
+	command := func(path string) int {
+		t.Helper()
+		res, err := client.Post("http://"+s.admin+path, "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		return res.StatusCode
+	}
+	name := views[0].Name
+	for _, c := range []struct {
+		path   string
+		status int
+		state  string
+	}{
+		{"/api/upstreams/" + name + "/drain", 200, "up, draining"},
+		{"/api/upstreams/" + name + "/drain?hard=true", 200, "up, draining hard"},
+		{"/api/upstreams/" + name + "/undrain", 200, "up"},
+		{"/api/upstreams/nobody/drain", 404, "up"},
+		{"/api/nothing", 404, "up"},
+	} {
+		if got := command(c.path); got != c.status || s.upstreams()[0].State != c.state {
+			t.Errorf("%s: %d, %s", c.path, got, s.upstreams()[0].State)
+		}
+	}
+	res, err := client.Get("http://" + s.admin + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, _ := io.ReadAll(res.Body)
+	res.Body.Close()
+	for _, want := range []string{
+		`tether_requests_total{outcome="new",reason="",route="/v1/chat/completions",status="404"} 1`,
+		`tether_upstream_up{upstream="` + name + `"} 1`, `tether_sessions 0`, `tether_build_info{version="`, "tether_attempts_total 1",
+	} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("no %s in the metrics\n%s", want, text)
+		}
+	}
+}
+
+// With a token the guarded part wants it; health and metrics do not.
+func TestAdminToken(t *testing.T) {
+	_, urls := startSims(t, 1, sim.Config{})
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("secret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := serve(t, func(c *config.Config) { c.Admin.TokenFile = token }, urls...)
+	ask := func(path, authorization string) int {
+		t.Helper()
+		req, _ := http.NewRequest("GET", "http://"+s.admin+path, nil)
+		req.Header.Set("Authorization", authorization)
+		req.Close = true
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		return res.StatusCode
+	}
+	for _, c := range []struct {
+		path, authorization string
+		want                int
+	}{
+		{"/healthz", "", 200},
+		{"/metrics", "", 200},
+		{"/api/upstreams", "", 401},
+		{"/api/upstreams", "Bearer wrong", 401},
+		{"/api/upstreams", "Bearer secret", 200},
+		{"/debug/pprof/", "", 401},
+		{"/debug/pprof/", "Bearer secret", 200},
+	} {
+		if got := ask(c.path, c.authorization); got != c.want {
+			t.Errorf("%s with %q: %d, want %d", c.path, c.authorization, got, c.want)
+		}
+	}
+}
+
+// On another address than loopback and without a token, the guarded part is closed to everybody.
+func TestAdminBeyondLoopback(t *testing.T) {
+	_, urls := startSims(t, 1, sim.Config{})
+	s := serve(t, func(c *config.Config) { c.Admin.Listen = "0.0.0.0:0" }, urls...)
+	_, port, _ := net.SplitHostPort(s.admin)
+	s.admin = "127.0.0.1:" + port
+	if got := s.get("/healthz", nil); got != 200 {
+		t.Error(got)
+	}
+	if got := s.get("/api/upstreams", nil); got != 403 {
+		t.Errorf("the guarded part answered %d", got)
+	}
+}
