@@ -134,7 +134,7 @@ func simCommand(errOut io.Writer) *cobra.Command {
 		Long: "Run one simulated vLLM server: its API, its streams, a prefix cache and the time that prompts take.\n" +
 			"A request header X-Sim-Fault, or POST /sim/fault, makes it misbehave. SIGTERM drains it as it drains vLLM.",
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: func(*cobra.Command, []string) error {
 			if err := cfg.Validate(); err != nil {
 				return usageError{err}
 			}

@@ -33,7 +33,7 @@ func main() { os.Exit(start(os.Args[1:], os.Stdout, os.Stderr)) }
 
 // start runs the command line and gives the exit code.
 func start(args []string, out, errOut io.Writer) int {
-	root := commands(out, errOut)
+	root := commands(errOut)
 	root.SetArgs(args)
 	root.SetOut(out)
 	root.SetErr(errOut)
@@ -52,11 +52,11 @@ func start(args []string, out, errOut io.Writer) int {
 	return exitFailed
 }
 
-func commands(out, errOut io.Writer) *cobra.Command {
+func commands(errOut io.Writer) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "tether",
 		Short: "keeps every conversation on the vLLM server that already holds its KV cache",
-		Args: func(cmd *cobra.Command, args []string) error {
+		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usageError{fmt.Errorf("unknown command %q: see tether --help", args[0])}
 			}

@@ -34,21 +34,18 @@ func members(text []byte, visit func(key, value []byte)) bool {
 	})
 }
 
-// elements calls visit with each element of the array that text begins with, until it returns false, and reports
-// whether the array was there and complete so far.
-func elements(text []byte, visit func(value []byte) (more bool)) bool {
-	stopped := false
-	ok := each(text, '[', ']', func(item []byte) []byte {
+// elements calls visit with each element of the array that text begins with, until it returns false.
+func elements(text []byte, visit func(value []byte) (more bool)) {
+	each(text, '[', ']', func(item []byte) []byte {
 		n := valueEnd(item)
 		if n <= 0 {
 			return nil
 		}
-		if stopped = !visit(item[:n]); stopped {
+		if !visit(item[:n]) {
 			return nil
 		}
 		return item[n:]
 	})
-	return ok || stopped
 }
 
 // each goes over the items of the container that text begins with: take consumes one item and gives what follows

@@ -10,15 +10,15 @@ import (
 type Outcome uint8
 
 const (
-	// None: a path without affinity, or no attempt was made.
+	// None is a path without affinity, or no attempt was made.
 	None Outcome = iota
-	// New: the session's first pin was written.
+	// New says that the session's first pin was written.
 	New
-	// Pinned: the pin was followed.
+	// Pinned says that the pin was followed.
 	Pinned
-	// Moved: the pin was rewritten to another upstream.
+	// Moved says that the pin was rewritten to another upstream.
 	Moved
-	// Spilled: another upstream than the pinned one served, and the pin stayed.
+	// Spilled says that another upstream than the pinned one served, and the pin stayed.
 	Spilled
 )
 

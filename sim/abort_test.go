@@ -39,15 +39,18 @@ var moments = []struct {
 	at   func(Load, Stats) bool
 }{
 	{
-		"queued", Config{MaxSeqs: 1, PrefillPerToken: time.Hour},
+		"queued",
+		Config{MaxSeqs: 1, PrefillPerToken: time.Hour},
 		func(l Load, _ Stats) bool { return l.Running == 1 && l.Waiting == 1 },
 	},
 	{
-		"prefill", Config{PrefillPerToken: time.Hour},
+		"prefill",
+		Config{PrefillPerToken: time.Hour},
 		func(l Load, s Stats) bool { return l.Running == 1 && s.PromptTokens == 0 },
 	},
 	{
-		"decode", Config{DecodePerToken: time.Hour},
+		"decode",
+		Config{DecodePerToken: time.Hour},
 		func(l Load, s Stats) bool { return l.Running == 1 && s.GeneratedTokens == 1 },
 	},
 }

@@ -49,29 +49,37 @@ var goldenCases = []struct {
 	{"chat_sse", "POST", "/v1/chat/completions", chatWith(`"max_tokens":8,"stream":true`), nil},
 	{"chat_sse_usage", "POST", "/v1/chat/completions", chatWith(`"max_tokens":8,"stream":true,"stream_options":{"include_usage":true}`), nil},
 	{"chat_sse_n", "POST", "/v1/chat/completions", chatWith(`"max_tokens":1,"stream":true,"n":2`), nil},
-	{"chat_batch", "POST", "/v1/chat/completions/batch",
-		`{"model":"tiny","messages":[[{"role":"user","content":"Hi"}],[{"role":"user","content":"Ho"}]],"max_tokens":3}`, nil},
+	{
+		"chat_batch", "POST", "/v1/chat/completions/batch",
+		`{"model":"tiny","messages":[[{"role":"user","content":"Hi"}],[{"role":"user","content":"Ho"}]],"max_tokens":3}`, nil,
+	},
 
 	{"completion", "POST", "/v1/completions", `{"model":"tiny","prompt":"Hello there","max_tokens":8}`, nil},
 	{"completion_default_limit", "POST", "/v1/completions", `{"model":"tiny","prompt":"Hello there"}`, nil},
 	{"completion_ids", "POST", "/v1/completions", `{"model":"tiny","prompt":[5,6,7],"max_tokens":8}`, nil},
 	{"completion_many", "POST", "/v1/completions", `{"model":"tiny","prompt":[[5,6],[7,8]],"max_tokens":2,"n":2}`, nil},
 	{"completion_sse", "POST", "/v1/completions", `{"model":"tiny","prompt":"Hello there","max_tokens":8,"stream":true}`, nil},
-	{"completion_sse_usage", "POST", "/v1/completions",
-		`{"model":"tiny","prompt":[5,6,7],"max_tokens":8,"stream":true,"stream_options":{"include_usage":true}}`, nil},
+	{
+		"completion_sse_usage", "POST", "/v1/completions",
+		`{"model":"tiny","prompt":[5,6,7],"max_tokens":8,"stream":true,"stream_options":{"include_usage":true}}`, nil,
+	},
 
 	{"response", "POST", "/v1/responses", `{"model":"tiny","input":"Hello there","max_output_tokens":24}`, nil},
 	{"response_items", "POST", "/v1/responses", `{"model":"tiny","input":[{"role":"user","content":"hi"}],"instructions":"be nice",` +
 		`"max_output_tokens":24,"metadata":{"a":"b"},"temperature":0.5,"user":"u","store":false}`, nil},
 	{"response_sse", "POST", "/v1/responses", `{"model":"tiny","input":"Hello there","max_output_tokens":24,"stream":true}`, nil},
 	{"response_background", "POST", "/v1/responses", `{"model":"tiny","input":"Hi","max_output_tokens":4,"background":true}`, nil},
-	{"response_background_unstored", "POST", "/v1/responses",
-		`{"model":"tiny","input":"Hi","max_output_tokens":4,"background":true,"store":false}`, nil},
+	{
+		"response_background_unstored", "POST", "/v1/responses",
+		`{"model":"tiny","input":"Hi","max_output_tokens":4,"background":true,"store":false}`, nil,
+	},
 	{"response_unknown", "GET", "/v1/responses/resp_x", "", nil},
 	{"response_unknown_cancel", "POST", "/v1/responses/resp_x/cancel", "", nil},
 	{"response_unknown_previous", "POST", "/v1/responses", `{"model":"tiny","input":"Hi","previous_response_id":"resp_x"}`, nil},
-	{"response_unknown_previous_sse", "POST", "/v1/responses",
-		`{"model":"tiny","input":"Hi","previous_response_id":"resp_x","stream":true}`, nil},
+	{
+		"response_unknown_previous_sse", "POST", "/v1/responses",
+		`{"model":"tiny","input":"Hi","previous_response_id":"resp_x","stream":true}`, nil,
+	},
 	{"response_no_input", "POST", "/v1/responses", `{"model":"tiny","x":1}`, nil},
 	{"response_delete", "DELETE", "/v1/responses/resp_x", "", nil},
 

@@ -40,12 +40,16 @@ func writeHead(w io.Writer, status string, lines ...string) {
 	for _, l := range lines {
 		fmt.Fprintf(w, "%s\r\n", l)
 	}
-	io.WriteString(w, "\r\n")
+	_, _ = io.WriteString(w, "\r\n")
 }
 
 // misbehave applies the faults that come before the answer, and says whether one of them took its place.
 func (a *answer) misbehave() bool {
-	return a.slow() || a.breakConnection() || a.hang() || a.interim() || a.refuse()
+	if a.slow() || a.breakConnection() || a.hang() {
+		return true
+	}
+	a.interim()
+	return a.refuse()
 }
 
 func (a *answer) slow() bool {
@@ -95,17 +99,16 @@ func (a *answer) hang() bool {
 }
 
 // interim sends interim answers. net/http puts the header fields of the moment in each.
-func (a *answer) interim() bool {
+func (a *answer) interim() {
 	f, ok := a.fault(FaultInterim)
 	if !ok {
-		return false
+		return
 	}
 	a.w.Header().Set("Link", "</sim>; rel=preload")
 	for range f.n {
 		a.w.WriteHeader(http.StatusEarlyHints)
 	}
 	a.w.Header().Del("Link")
-	return false
 }
 
 // refuse answers with an error in place of the answer.

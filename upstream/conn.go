@@ -12,20 +12,20 @@ import (
 type Failure uint8
 
 const (
-	// Refused: nobody listens there.
+	// Refused says that nobody listens there.
 	Refused Failure = iota + 1
-	// Unreachable: no connection in time, no route, or the name was not resolved.
+	// Unreachable says that there was no connection in time, no route, or no such name.
 	Unreachable
-	// Exhausted: this process or host is out of descriptors, ports or memory; the upstream was not tried.
+	// Exhausted says that this process or host is out of descriptors, ports or memory; the upstream was not tried.
 	Exhausted
-	// Stale: a connection that was used before died without a byte of an answer, soon after the request was
-	// written: the server had closed it meanwhile.
+	// Stale says that a connection that was used before died without a byte of an answer, soon after the request
+	// was written: the server had closed it meanwhile.
 	Stale
-	// Cut: the connection was reset or closed before the response head was complete.
+	// Cut says that the connection was reset or closed before the response head was complete.
 	Cut
-	// BadHead: the response head is malformed or too large.
+	// BadHead says that the response head is malformed or too large.
 	BadHead
-	// HeadTimeout: no complete response head within the limit.
+	// HeadTimeout says that there was no complete response head within the limit.
 	HeadTimeout
 )
 
@@ -182,7 +182,7 @@ func (c *Conn) Keep(a *Answer, now time.Time) {
 func (c *Conn) Close() {
 	c.Abort()
 	if c.sending != nil {
-		<-c.sending
+		c.sendErr = <-c.sending
 		c.sending = nil
 	}
 }

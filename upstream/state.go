@@ -12,13 +12,13 @@ type State uint32
 type Health uint8
 
 const (
-	// Unknown: no verdict yet; not usable.
+	// Unknown is no verdict yet: not usable.
 	Unknown Health = iota
-	// Up: usable.
+	// Up is usable.
 	Up
-	// Down: by failed connections or wrong answers.
+	// Down is by failed connections or wrong answers.
 	Down
-	// TimedOut: down, by probe timeouts alone.
+	// TimedOut is down by probe timeouts alone.
 	TimedOut
 )
 

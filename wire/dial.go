@@ -45,11 +45,11 @@ func Dial(ctx context.Context, network, address string, timeout time.Duration) (
 type Trouble uint8
 
 const (
-	// Refused: somebody answered that nobody listens there.
+	// Refused says that somebody answered that nobody listens there.
 	Refused Trouble = iota + 1
-	// Unreachable: no answer in time, no route, or no such name.
+	// Unreachable says that there was no answer in time, no route, or no such name.
 	Unreachable
-	// Exhausted: this process or host is out of descriptors, ports or memory; it says nothing of the upstream.
+	// Exhausted says that this process or host is out of descriptors, ports or memory, and nothing of the upstream.
 	Exhausted
 )
 

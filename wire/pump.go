@@ -16,13 +16,13 @@ type Tap interface {
 type End uint8
 
 const (
-	// Finished: the tap wanted no more.
+	// Finished says that the tap wanted no more.
 	Finished End = iota
-	// SourceEnded: the source was closed, reset or aborted; the error is io.EOF for a clean close.
+	// SourceEnded says that the source was closed, reset or aborted; the error is io.EOF for a clean close.
 	SourceEnded
-	// SourceIdle: the source sent nothing for the idle limit.
+	// SourceIdle says that the source sent nothing for the idle limit.
 	SourceIdle
-	// TargetFailed: the target could not be written to.
+	// TargetFailed says that the target could not be written to.
 	TargetFailed
 )
 

@@ -19,7 +19,7 @@ func (u *until) Take(_ time.Time, p []byte) ([]byte, bool) {
 }
 
 // pumped runs a Pump between a source that write feeds and a target.
-func pumped(t *testing.T, tap Tap, idle time.Duration, write func(*net.TCPConn)) (end End, err error, got []byte) {
+func pumped(t *testing.T, tap Tap, idle time.Duration, write func(*net.TCPConn)) (end End, got []byte, err error) {
 	t.Helper()
 	l, lerr := net.Listen("tcp", "127.0.0.1:0")
 	if lerr != nil {
@@ -41,25 +41,25 @@ func pumped(t *testing.T, tap Tap, idle time.Duration, write func(*net.TCPConn))
 	write(feeder.(*net.TCPConn))
 	end, err = Pump(dst, src, make([]byte, 1024), idle, tap)
 	dst.Close()
-	return end, err, <-all
+	return end, <-all, err
 }
 
 func TestPump(t *testing.T) {
 	body := bytes.Repeat([]byte("0123456789"), 1000)
 	want := until(len(body))
-	end, err, got := pumped(t, &want, patience, func(c *net.TCPConn) { c.Write(body); c.Write([]byte("beyond")) })
+	end, got, err := pumped(t, &want, patience, func(c *net.TCPConn) { c.Write(body); c.Write([]byte("beyond")) })
 	if end != Finished || err != nil || !bytes.Equal(got, body) {
 		t.Errorf("end %d, %v, %d bytes", end, err, len(got))
 	}
 
 	want = until(len(body) + 1)
-	end, err, got = pumped(t, &want, patience, func(c *net.TCPConn) { c.Write(body); c.Close() })
+	end, got, err = pumped(t, &want, patience, func(c *net.TCPConn) { c.Write(body); c.Close() })
 	if end != SourceEnded || err != io.EOF || !bytes.Equal(got, body) {
 		t.Errorf("source closed: end %d, %v, %d bytes", end, err, len(got))
 	}
 
 	want = until(len(body) + 1)
-	end, err, got = pumped(t, &want, time.Millisecond, func(c *net.TCPConn) { c.Write(body) })
+	end, got, err = pumped(t, &want, time.Millisecond, func(c *net.TCPConn) { c.Write(body) })
 	if end != SourceIdle || !IsTimeout(err) || !bytes.Equal(got, body) {
 		t.Errorf("source idle: end %d, %v, %d bytes", end, err, len(got))
 	}

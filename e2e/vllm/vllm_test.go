@@ -1,0 +1,396 @@
+// Package vllm runs tether in front of real vLLM servers, which servers.sh starts (make test-vllm). Without them its
+// tests are skipped.
+package vllm
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/openai/openai-go/v3"
+	"github.com/openai/openai-go/v3/option"
+)
+
+// patience bounds every wait of these tests; none is expected to take it.
+const patience = 60 * time.Second
+
+// server is a real vLLM server.
+type server struct {
+	url string
+	pid int
+}
+
+func servers(t *testing.T) (list []server) {
+	t.Helper()
+	for _, line := range strings.Split(strings.TrimSpace(os.Getenv("VLLM_SERVERS")), "\n") {
+		var port, pid int
+		if _, err := fmt.Sscan(line, &port, &pid); err == nil {
+			list = append(list, server{fmt.Sprintf("http://127.0.0.1:%d", port), pid})
+		}
+	}
+	if len(list) < 2 {
+		t.Skip("no vLLM servers: make test-vllm starts them")
+	}
+	return list
+}
+
+// metric is the value of a metric without regard to its labels, summed up.
+func (s server) metric(t *testing.T, name string) (sum float64) {
+	t.Helper()
+	res, err := http.Get(s.url + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	for lines := bufio.NewScanner(res.Body); lines.Scan(); {
+		if line := lines.Text(); strings.HasPrefix(line, name+"{") {
+			v, err := strconv.ParseFloat(line[strings.LastIndexByte(line, ' ')+1:], 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sum += v
+		}
+	}
+	return sum
+}
+
+// tether is a running tether in front of the servers.
+type tether struct{ url, admin string }
+
+func start(t *testing.T, list []server, args ...string) *tether {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "tether")
+	build := exec.Command("go", "build", "-o", binary, "tether")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	data, admin := free(t), free(t)
+	args = append([]string{"run", "--listen", data, "--admin-listen", admin}, args...)
+	for _, s := range list {
+		args = append(args, "--upstream", s.url)
+	}
+	cmd := exec.Command(binary, args...)
+	var log bytes.Buffer
+	cmd.Stderr = &log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGINT)
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("tether ended with %v\n%s", err, &log)
+		}
+		if t.Failed() {
+			t.Logf("tether's log:\n%s", &log)
+		}
+	})
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		if res, err := http.Get("http://" + admin + "/readyz"); err == nil {
+			res.Body.Close()
+			if res.StatusCode == 200 {
+				return &tether{url: "http://" + data, admin: "http://" + admin}
+			}
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("never ready\n%s", &log)
+		}
+	}
+}
+
+func free(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func (p *tether) client() openai.Client {
+	return openai.NewClient(option.WithBaseURL(p.url+"/v1"), option.WithAPIKey("sk-test"), option.WithMaxRetries(0))
+}
+
+const (
+	conversations = 20
+	turns         = 6
+	blockSize     = 32
+	atOnce        = 4
+)
+
+// result is what vLLM itself counted over the later turns of conversations, and how long clients waited.
+type result struct {
+	turns, hits     int // later turns, and those that found all of the turn before but its last block
+	prompt, cached  int64
+	firstTokenJSON  []time.Duration // of streams only the first token is measured; of JSON the whole answer
+	firstTokenSSE   []time.Duration
+	firstTokenTurn0 []time.Duration
+}
+
+// converse holds growing conversations with no session id, JSON and streamed by turns.
+func converse(t *testing.T, p *tether, tag string) (sum result) {
+	client := p.client()
+	var mu sync.Mutex
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range atOnce {
+		wg.Go(func() {
+			for c := next.Add(1); c <= conversations; c = next.Add(1) {
+				r, err := conversation(t.Context(), client, fmt.Sprintf("%s, conversation %d", tag, c))
+				if err != nil {
+					t.Errorf("%s, conversation %d: %v", tag, c, err)
+					return
+				}
+				mu.Lock()
+				sum.turns += r.turns
+				sum.hits += r.hits
+				sum.prompt += r.prompt
+				sum.cached += r.cached
+				sum.firstTokenJSON = append(sum.firstTokenJSON, r.firstTokenJSON...)
+				sum.firstTokenSSE = append(sum.firstTokenSSE, r.firstTokenSSE...)
+				sum.firstTokenTurn0 = append(sum.firstTokenTurn0, r.firstTokenTurn0...)
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	return sum
+}
+
+func conversation(ctx context.Context, client openai.Client, name string) (r result, err error) {
+	params := openai.ChatCompletionNewParams{
+		Model: "tiny", MaxTokens: openai.Int(4),
+		StreamOptions: openai.ChatCompletionStreamOptionsParam{IncludeUsage: openai.Bool(true)},
+		Messages: []openai.ChatCompletionMessageParamUnion{
+			openai.SystemMessage("Be brief. " + name),
+			openai.UserMessage(text(name, 0)),
+		},
+	}
+	before := int64(0)
+	for turn := range turns {
+		var usage openai.CompletionUsage
+		var answer string
+		started := time.Now()
+		first := time.Duration(0)
+		if turn%2 == 0 {
+			json := params
+			json.StreamOptions = openai.ChatCompletionStreamOptionsParam{}
+			res, err := client.Chat.Completions.New(ctx, json)
+			if err != nil {
+				return r, fmt.Errorf("turn %d: %w", turn, err)
+			}
+			first, usage, answer = time.Since(started), res.Usage, res.Choices[0].Message.Content
+		} else {
+			stream := client.Chat.Completions.NewStreaming(ctx, params)
+			for stream.Next() {
+				if first == 0 {
+					first = time.Since(started)
+				}
+				chunk := stream.Current()
+				if chunk.Usage.TotalTokens > 0 {
+					usage = chunk.Usage
+				}
+				if len(chunk.Choices) > 0 {
+					answer += chunk.Choices[0].Delta.Content
+				}
+			}
+			if err := stream.Err(); err != nil {
+				return r, fmt.Errorf("turn %d: %w", turn, err)
+			}
+		}
+		cached := usage.PromptTokensDetails.CachedTokens
+		switch {
+		case turn == 0:
+			r.firstTokenTurn0 = append(r.firstTokenTurn0, first)
+		case turn%2 == 0:
+			r.firstTokenJSON = append(r.firstTokenJSON, first)
+		default:
+			r.firstTokenSSE = append(r.firstTokenSSE, first)
+		}
+		if turn > 0 {
+			r.turns++
+			r.prompt += usage.PromptTokens
+			r.cached += cached
+			if cached >= (before-1)/blockSize*blockSize {
+				r.hits++
+			}
+		}
+		before = usage.PromptTokens
+		params.Messages = append(params.Messages, openai.AssistantMessage(answer), openai.UserMessage(text(name, turn+1)))
+	}
+	return r, nil
+}
+
+// text is what a user says: some 80 bytes, which are as many tokens.
+func text(name string, turn int) string {
+	return fmt.Sprintf("%s, turn %d: please think, and go on.", name, turn)
+}
+
+func quantile(d []time.Duration, q float64) time.Duration {
+	if len(d) == 0 {
+		return 0
+	}
+	d = slices.Sorted(slices.Values(d))
+	return d[min(len(d)-1, int(q*float64(len(d))))].Round(time.Millisecond)
+}
+
+// The official client with no session id: by vLLM's own count nearly every later turn finds the turn before in the
+// cache. The same with affinity off is printed beside it.
+func TestAffinity(t *testing.T) {
+	list := servers(t)
+	table := "\n                      with affinity    without (round robin)\n"
+	row := func(name string, value func(result) any, on, off result) {
+		table += fmt.Sprintf("  %-20s%14v%25v\n", name, value(on), value(off))
+	}
+	off := converse(t, start(t, list, "--affinity", "off"), "without affinity")
+	on := converse(t, start(t, list), "with affinity")
+	row("later turns that hit", func(r result) any { return fmt.Sprintf("%d of %d", r.hits, r.turns) }, on, off)
+	row("prompt tokens cached", func(r result) any { return fmt.Sprintf("%.1f %%", 100*float64(r.cached)/float64(r.prompt)) }, on, off)
+	row("first token p50", func(r result) any { return quantile(r.firstTokenSSE, 0.5) }, on, off)
+	row("first token p99", func(r result) any { return quantile(r.firstTokenSSE, 0.99) }, on, off)
+	row("JSON answer p50", func(r result) any { return quantile(r.firstTokenJSON, 0.5) }, on, off)
+	row("JSON answer p99", func(r result) any { return quantile(r.firstTokenJSON, 0.99) }, on, off)
+	t.Log(table)
+	if want := conversations * (turns - 1); on.turns != want {
+		t.Fatalf("%d later turns, want %d", on.turns, want)
+	}
+	if share := float64(on.hits) / float64(on.turns); share < 0.95 {
+		t.Errorf("%.1f %% of the later turns found the turn before in the cache, want 95 %%", 100*share)
+	}
+	if off.hits >= on.hits {
+		t.Error("affinity makes no difference: this test shows nothing")
+	}
+}
+
+// A client that leaves while its answer is generated: vLLM stops working for it.
+func TestClientLeaves(t *testing.T) {
+	list := servers(t)
+	p := start(t, list)
+	running := func() (n float64) {
+		for _, s := range list {
+			n += s.metric(t, "vllm:num_requests_running")
+		}
+		return n
+	}
+	for name, stream := range map[string]bool{"JSON": false, "SSE": true} {
+		t.Run(name, func(t *testing.T) {
+			ctx, leave := context.WithCancel(t.Context())
+			defer leave()
+			body := fmt.Sprintf(`{"model":"tiny","stream":%v,"max_tokens":12000,"ignore_eos":true,"messages":[{"role":"user","content":"Count. %s"}]}`, stream, name)
+			req, err := http.NewRequestWithContext(ctx, "POST", p.url+"/v1/chat/completions", strings.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Content-Type", "application/json")
+			done := make(chan error, 1)
+			go func() {
+				res, err := http.DefaultClient.Do(req)
+				if err == nil {
+					_, err = io.Copy(io.Discard, res.Body)
+					res.Body.Close()
+				}
+				done <- err
+			}()
+			for deadline := time.Now().Add(patience); running() == 0; time.Sleep(10 * time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatal("nothing runs")
+				}
+			}
+			leave()
+			left := time.Now()
+			if err := <-done; err == nil {
+				t.Fatal("the answer was complete: it shows nothing")
+			}
+			for running() > 0 {
+				if time.Since(left) > 300*time.Millisecond {
+					t.Fatalf("still running %v after its client left", time.Since(left))
+				}
+			}
+			t.Logf("nothing runs %v after the client left", time.Since(left).Round(time.Millisecond))
+		})
+	}
+}
+
+// One server is stopped in good order while it works, under steady traffic: no request fails. It comes last, for the
+// server does not come back.
+func TestServerStops(t *testing.T) {
+	list := servers(t)
+	p := start(t, list)
+	const clients = 8
+	stopAt := make(chan struct{})
+	ctx, end := context.WithCancel(t.Context())
+	defer end()
+	var answered, failed atomic.Int64
+	var wg sync.WaitGroup
+	for c := range clients {
+		wg.Go(func() {
+			client := p.client()
+			for n := 0; ctx.Err() == nil; n++ {
+				// New conversations and old ones, JSON and streams, short and long.
+				name := fmt.Sprintf("client %d, conversation %d", c, n/4)
+				params := openai.ChatCompletionNewParams{
+					Model: "tiny", MaxTokens: openai.Int(int64(8 + 60*(n%3))),
+					Messages: []openai.ChatCompletionMessageParamUnion{openai.SystemMessage(name), openai.UserMessage("Say something.")},
+				}
+				var err error
+				if n%2 == 0 {
+					_, err = client.Chat.Completions.New(context.WithoutCancel(ctx), params)
+				} else {
+					stream := client.Chat.Completions.NewStreaming(context.WithoutCancel(ctx), params)
+					for stream.Next() {
+					}
+					err = stream.Err()
+				}
+				if err != nil {
+					failed.Add(1)
+					t.Errorf("client %d, request %d: %v", c, n, err)
+				}
+				if answered.Add(1) == 50 {
+					close(stopAt)
+				}
+			}
+		})
+	}
+	<-stopAt
+	if got := list[0].metric(t, "vllm:num_requests_running"); got == 0 {
+		t.Log("the server had no request running when it was stopped")
+	}
+	if err := syscall.Kill(list[0].pid, syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	stopped := time.Now()
+	atStop := answered.Load()
+	// Until its port refuses, and for a while after that.
+	addr := strings.TrimPrefix(list[0].url, "http://")
+	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			break
+		}
+		c.Close()
+		if time.Now().After(deadline) {
+			t.Fatal("the server never refused")
+		}
+	}
+	refused := time.Since(stopped)
+	time.Sleep(3 * time.Second)
+	end()
+	wg.Wait()
+	t.Logf("%d requests, %d of them after SIGTERM, port refused after %v: %d failed", answered.Load(), answered.Load()-atStop, refused.Round(100*time.Millisecond), failed.Load())
+}
