@@ -96,7 +96,7 @@ func TestNameNotResolved(t *testing.T) {
 // deaf is a listener whose kernel answers no further connect: its queue is full.
 func deaf(t *testing.T) (url string) {
 	t.Helper()
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -222,10 +222,7 @@ func (p *Proxy) Shutdown(ctx context.Context) (cut int) {
 		}
 	})
 	done := make(chan struct{})
-	go func() {
-		p.all.Wait()
-		close(done)
-	}()
+	go p.ended(done)
 	select {
 	case <-done:
 	case <-ctx.Done():
@@ -236,6 +233,12 @@ func (p *Proxy) Shutdown(ctx context.Context) (cut int) {
 		<-done
 	}
 	return cut
+}
+
+// ended closes done when the last connection has ended.
+func (p *Proxy) ended(done chan<- struct{}) {
+	p.all.Wait()
+	close(done)
 }
 
 func (p *Proxy) each(f func(*conn)) {

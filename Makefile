@@ -1,0 +1,65 @@
+# What make knows of this project: "make help".
+.DEFAULT_GOAL := help
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+BUILD    = CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
+TOOL     = go tool -modfile=tools/go.mod
+
+# The race detector needs a C compiler.
+RACE := $(if $(shell command -v $$(go env CC)),-race)
+
+# Where make run listens.
+LISTEN       ?= 127.0.0.1:8080
+ADMIN_LISTEN ?= 127.0.0.1:8081
+SIM_0        ?= 127.0.0.1:8000
+SIM_1        ?= 127.0.0.1:8001
+
+.PHONY: help build run test check fuzz bench test-vllm clean
+
+help: ## print this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build bin/tether, one static binary
+	$(BUILD) -o bin/tether .
+
+CHAT = $(LISTEN)/v1/chat/completions -H 'Content-Type: application/json' -d
+run: build ## start tether in front of two simulated vLLM servers, until Ctrl-C
+	@trap : INT; \
+	bin/tether sim --name vllm-0 --listen $(SIM_0) & one=$$!; \
+	bin/tether sim --name vllm-1 --listen $(SIM_1) & two=$$!; \
+	trap 'kill $$one $$two 2>/dev/null; wait' EXIT; \
+	printf '%s\n' '' 'Try, in another terminal (X-Sim-Server in the answer names the server):' '' \
+	  "curl -i $(CHAT) '{\"model\":\"tiny\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}'" \
+	  "curl -N -H 'X-Session-Id: alice' $(CHAT) '{\"model\":\"tiny\",\"stream\":true,\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}'" \
+	  "curl $(ADMIN_LISTEN)/api/upstreams" ''; \
+	TETHER_LOG_FORMAT=console bin/tether run --listen $(LISTEN) --admin-listen $(ADMIN_LISTEN) --upstream http://$(SIM_0) --upstream http://$(SIM_1)
+
+test: ## run all tests, with the race detector where there is a C compiler
+	@$(if $(RACE),,echo "no C compiler found: the tests run without the race detector")
+	CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) -timeout 5m ./...
+
+check: ## format, lint, tidy, known vulnerabilities
+	$(TOOL) golangci-lint run ./...
+	go mod tidy -diff
+	go vet ./...
+	GOOS=darwin go vet ./...
+	@out=$$($(TOOL) govulncheck ./... 2>&1); case $$? in \
+	  0) echo "govulncheck: no known vulnerability" ;; \
+	  3) echo "$$out"; exit 1 ;; \
+	  *) echo "govulncheck: skipped, its database does not answer" ;; \
+	esac
+
+FUZZTIME ?= 5s
+fuzz: ## run every fuzz target for FUZZTIME (5s)
+	@set -e; go list -f '{{.Dir}}' ./... | while read -r dir; do \
+	  grep -ohE '^func Fuzz[A-Za-z0-9]+' "$$dir"/*_test.go 2>/dev/null | cut -c6- | while read -r target; do \
+	    go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "$$dir"; done; done
+
+bench: ## run the benchmarks
+	go test -run '^$$' -bench . -benchmem ./...
+
+test-vllm: ## run the tests against two real vLLM servers on the CPU, which it installs (6 GB, python3)
+	e2e/vllm/servers.sh 2 go test -count=1 -timeout 10m -v ./e2e/vllm
+
+clean: ## remove what was built
+	rm -rf bin

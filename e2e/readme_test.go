@@ -1,0 +1,132 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// commands are the lines of README's sh blocks without their remarks: each is run by TestReadme.
+func commands(t *testing.T) (lines []string) {
+	t.Helper()
+	text, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllSubmatch(text, -1) {
+		for line := range strings.Lines(string(block[1])) {
+			line, _, _ = strings.Cut(line, " # ")
+			lines = append(lines, strings.TrimSpace(line))
+		}
+	}
+	return lines
+}
+
+// tool skips the test where a program is missing that README's reader has.
+func tool(t *testing.T, name string) {
+	t.Helper()
+	if _, err := exec.LookPath(name); err != nil {
+		t.Skipf("%s is not installed", name)
+	}
+}
+
+func TestReadme(t *testing.T) {
+	tool(t, "make")
+	tool(t, "curl")
+	data, admin := freeAddr(t), freeAddr(t)
+	ports := strings.NewReplacer("127.0.0.1:8080", data, "127.0.0.1:8081", admin)
+	var printed string
+	for _, line := range commands(t) {
+		switch {
+		case line == "make run":
+			printed = makeRun(t, data, admin)
+		case line == "make test": // this test is part of it
+			if out, err := exec.Command("make", "-C", "..", "-n", "test").CombinedOutput(); err != nil {
+				t.Errorf("%s: %v\n%s", line, err, out)
+			}
+		case strings.HasPrefix(line, "curl "):
+			if !strings.Contains(printed, ports.Replace(line)) {
+				t.Errorf("make run does not print %s", line)
+			}
+			curl(t, ports.Replace(line))
+		default:
+			t.Errorf("no test runs %q", line)
+		}
+	}
+}
+
+// curl runs a line of README, which must be answered 200 with something in it.
+func curl(t *testing.T, line string) {
+	t.Helper()
+	out, err := exec.Command("sh", "-c", line+" --silent --show-error --fail --max-time 20").CombinedOutput()
+	if err != nil || len(out) == 0 {
+		t.Errorf("%s: %v\n%s", line, err, out)
+	}
+}
+
+// makeRun starts make run, waits until it is ready, gives what it printed until then, and ends it as Ctrl-C does.
+func makeRun(t *testing.T, data, admin string) string {
+	t.Helper()
+	cmd := exec.Command("make", "-C", "..", "run", "LISTEN="+data, "ADMIN_LISTEN="+admin, "SIM_0="+freeAddr(t), "SIM_1="+freeAddr(t))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	out := &output{ended: make(chan struct{})}
+	pipe, writer := io.Pipe()
+	cmd.Stdout, cmd.Stderr = writer, writer
+	go out.collect(pipe)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGINT)
+		err := cmd.Wait()
+		writer.Close()
+		<-out.ended
+		if state := cmd.ProcessState.Sys().(syscall.WaitStatus); err != nil && state.Signal() != syscall.SIGINT {
+			t.Errorf("make run ended with %v", err)
+		}
+		if text := out.text(); !strings.Contains(text, "stopped") {
+			t.Errorf("make run did not end in good order\n%s", text)
+		}
+	})
+	for deadline := time.Now().Add(3 * time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if res, err := http.Get("http://" + admin + "/readyz"); err == nil {
+			res.Body.Close()
+			if res.StatusCode == 200 {
+				return out.text()
+			}
+		}
+	}
+	t.Fatalf("make run never got ready\n%s", out.text())
+	return ""
+}
+
+// output is what a command printed so far.
+type output struct {
+	ended chan struct{}
+	mu  sync.Mutex
+	buf bytes.Buffer // guarded by mu
+}
+
+func (o *output) collect(r io.Reader) {
+	defer close(o.ended)
+	for lines := bufio.NewScanner(r); lines.Scan(); {
+		o.mu.Lock()
+		o.buf.WriteString(lines.Text() + "\n")
+		o.mu.Unlock()
+	}
+}
+
+func (o *output) text() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.String()
+}

@@ -1,0 +1,190 @@
+package main
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// module is the path of this module.
+const module = "tether"
+
+// layer says which of our packages a package may import, and why no others.
+type layer struct {
+	imports []string
+	why     string
+}
+
+// layers are the packages from the bottom up. The root package may import all of them.
+var layers = map[string]layer{
+	"ring":     {nil, "placement is a pure function: it can be tested and compared across processes alone"},
+	"wire":     {nil, "sockets know no rules"},
+	"http1":    {nil, "the rules of HTTP/1 know no sockets: they are tested and fuzzed over bytes"},
+	"units":    {nil, "quantities know nothing of what they measure"},
+	"sim":      {nil, "the simulator must not share the code that it tests"},
+	"upstream": {[]string{"http1", "wire"}, "an upstream knows how to talk, not who talks to it or why"},
+	"session":  {[]string{"http1", "ring", "upstream"}, "who goes where is decided without knowing how bytes get there"},
+	"health":   {[]string{"upstream"}, "health changes the upstream's state and nothing else"},
+	"proxy":    {[]string{"http1", "session", "units", "upstream", "wire"}, "the data plane does not know what watches or drives it"},
+	"metrics":  {[]string{"proxy", "session", "upstream"}, "counting looks on"},
+	"admin":    {[]string{"session", "upstream"}, "operators drive upstreams and pins, never requests"},
+	"config":   {[]string{"admin", "health", "proxy", "ring", "session", "upstream"}, "config composes what the parts define; only the root imports it"},
+	"e2e":      {[]string{"sim"}, "these tests know tether as users do, by its binary"},
+	"e2e/vllm": {nil, "these tests know tether as users do, by its binary"},
+}
+
+// homes are the only packages that may import a library.
+var homes = map[string][]string{
+	"github.com/valyala/fasthttp":         {"proxy"},
+	"github.com/prometheus/client_golang": {"metrics"},
+	"github.com/spf13/cobra":              {"."},
+	"github.com/goccy/go-yaml":            {"config"},
+	"go.uber.org/zap":                     {".", "proxy", "config"},
+}
+
+// source is a Go file of this module that is no test.
+type source struct {
+	pkg, path string
+	file      *ast.File
+}
+
+// sources parses the files here and now: a test that asked the go tool would be cached past a change.
+func sources(t *testing.T) (all []source) {
+	t.Helper()
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && path != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" || d.Name() == "tools"):
+			return fs.SkipDir
+		case d.IsDir() || !strings.HasSuffix(path, ".go"):
+			return nil
+		}
+		dir := filepath.ToSlash(filepath.Dir(path))
+		if strings.HasSuffix(path, "_test.go") && !strings.HasPrefix(dir, "e2e") {
+			return nil
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments)
+		if err != nil {
+			return err
+		}
+		all = append(all, source{pkg: dir, path: path, file: f})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func imports(f *ast.File) (paths []string) {
+	for _, i := range f.Imports {
+		paths = append(paths, strings.Trim(i.Path.Value, `"`))
+	}
+	return paths
+}
+
+// Imports point down only.
+func TestImports(t *testing.T) {
+	for _, s := range sources(t) {
+		l, known := layers[s.pkg]
+		if s.pkg != "." && !known {
+			t.Errorf("%s: the layout has no place for package %s", s.path, s.pkg)
+		}
+		for _, path := range imports(s.file) {
+			own, is := strings.CutPrefix(path, module+"/")
+			if is && s.pkg != "." && !slices.Contains(l.imports, own) {
+				t.Errorf("%s imports %s: %s", s.path, own, l.why)
+			}
+			for library, packages := range homes {
+				if strings.HasPrefix(path, library) && !slices.Contains(packages, s.pkg) {
+					t.Errorf("%s imports %s, which is for %v", s.path, library, packages)
+				}
+			}
+		}
+	}
+}
+
+// Every package says what it is for.
+func TestPackageComments(t *testing.T) {
+	said := map[string]int{}
+	for _, s := range sources(t) {
+		said[s.pkg] += 0
+		if s.file.Doc != nil {
+			said[s.pkg]++
+		}
+	}
+	for pkg, n := range said {
+		if n != 1 {
+			t.Errorf("package %s has %d package comments, want 1", pkg, n)
+		}
+	}
+}
+
+// Every goroutine has a name, and stands in the architecture's table with its owner and its end.
+func TestGoroutinesAreListed(t *testing.T) {
+	table := architecture(t)
+	for _, s := range sources(t) {
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			statement, is := n.(*ast.GoStmt)
+			if !is || strings.HasPrefix(s.pkg, "e2e") {
+				return true
+			}
+			name := calledName(statement.Call.Fun)
+			if name == "" {
+				t.Errorf("%s starts a goroutine without a name", s.path)
+			} else if name = s.file.Name.Name + "." + name; !strings.Contains(table, "`"+name+"`") {
+				t.Errorf("%s starts %s, which the goroutines of docs/ARCHITECTURE.md do not have", s.path, name)
+			}
+			return true
+		})
+	}
+}
+
+func calledName(f ast.Expr) string {
+	switch f := f.(type) {
+	case *ast.Ident:
+		return f.Name
+	case *ast.SelectorExpr:
+		return f.Sel.Name
+	}
+	return ""
+}
+
+// Every package and every library stands in the architecture with its reason.
+func TestArchitectureIsWhole(t *testing.T) {
+	text := architecture(t)
+	for pkg := range layers {
+		if !strings.Contains(text, "`"+pkg+"/`") {
+			t.Errorf("docs/ARCHITECTURE.md has no line for package %s", pkg)
+		}
+	}
+	mod, err := os.ReadFile("go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(mod)) {
+		fields := strings.Fields(line)
+		if len(fields) != 2 || !strings.HasPrefix(line, "\t") { // the others are indirect, or no requirement
+			continue
+		}
+		if name := strings.TrimPrefix(fields[0], "github.com/"); !strings.Contains(text, name) {
+			t.Errorf("docs/ARCHITECTURE.md gives no reason for %s", name)
+		}
+	}
+}
+
+func architecture(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("docs/ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}

@@ -1,0 +1,447 @@
+package proxy
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"tether/sim"
+	"tether/wire"
+)
+
+// The limits after which a vanished host's connections are cut, and by how much that may come late.
+const (
+	unheard  = (10 + 3*5) * time.Second // keep-alive's, where nothing is under way
+	unacked  = 30 * time.Second         // towards upstreams, where something is
+	lateness = 10 * time.Second
+)
+
+// vanishings are the moments at which a host vanishes, each of them a host of its own.
+var vanishings = []struct {
+	name string
+	play func(*host)
+}{
+	{"upstream before the head", vanishBeforeHead},
+	{"only upstream before the head", vanishBeforeHeadAlone},
+	{"upstream mid-stream", vanishMidStream},
+	{"upstream mid-body", vanishMidBody},
+	{"upstream between requests", vanishBetweenRequests},
+	{"client while it waits", vanishWaiting},
+	{"client mid-stream", vanishReading},
+}
+
+// apart is set for the process in namespaces of its own in which the test makes its hosts.
+const apart = "TETHER_TEST_APART"
+
+// A host vanishes without a word: no FIN, no RST, and nothing answers any more.
+func TestVanishedHost(t *testing.T) {
+	switch {
+	case testing.Short():
+		t.Skip("takes as long as a vanished host may go unnoticed")
+	case os.Getenv(apart) == "":
+		t.Parallel()
+		runApart(t)
+	default:
+		vanish(t)
+	}
+}
+
+// runApart runs this test in a user and a network namespace of its own, and says so.
+func runApart(t *testing.T) {
+	const without = "a vanished host is shown by the socket options alone, which TestVanishedHostOptions of package wire reads back"
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, self, "-test.run=^TestVanishedHost$", "-test.v", fmt.Sprint("-test.parallel=", len(vanishings)))
+	cmd.Env = append(os.Environ(), apart+"=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET,
+		UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
+		Pdeathsig:   syscall.SIGKILL,
+	}
+	runtime.LockOSThread() // Pdeathsig comes when the thread ends that started the process
+	defer runtime.UnlockOSThread()
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	switch {
+	case err != nil && !errors.As(err, &exit):
+		t.Skipf("no namespace here (%v): %s", err, without)
+	case err != nil:
+		t.Fatalf("%v%s", err, quoted(out))
+	case bytes.Contains(out, []byte("--- SKIP: ")):
+		t.Skipf("no hosts in a namespace here: %s%s", without, quoted(out))
+	}
+	t.Logf("in a network namespace of its own:%s", quoted(out))
+}
+
+// quoted is what another process's test said, such that nobody takes it for a result of this one's.
+func quoted(out []byte) string {
+	var b strings.Builder
+	for line := range strings.Lines(string(out)) {
+		if !strings.HasPrefix(line, "=== ") {
+			b.WriteString("\n| " + strings.TrimRight(line, "\n"))
+		}
+	}
+	return b.String()
+}
+
+// vanish plays all vanishings at a time.
+func vanish(t *testing.T) {
+	if l, err := net.Listen("tcp", "127.0.0.1:0"); err == nil { // the first one makes the runtime's own descriptors
+		l.Close()
+	}
+	before, _ := resources(t)
+	if err := netlink(unix.RTM_NEWLINK, 0, link(loopback, unix.IFF_UP)); err != nil {
+		t.Skip(err)
+	}
+	var hosts []*host
+	for i := range vanishings {
+		h, err := newHost(byte(i + 1))
+		if err != nil {
+			t.Skip(err)
+		}
+		t.Cleanup(h.close)
+		hosts = append(hosts, h)
+	}
+	t.Run("hosts", func(t *testing.T) {
+		for i, v := range vanishings {
+			t.Run(v.name, func(t *testing.T) {
+				t.Parallel()
+				hosts[i].t = t
+				v.play(hosts[i])
+			})
+		}
+	})
+	if after, _ := resources(t); after > before {
+		t.Errorf("%d descriptors, %d before", after, before)
+	}
+}
+
+func vanishBeforeHead(h *host) {
+	near := sim.New(sim.Config{})
+	_, err := near.Start("127.0.0.1:0")
+	h.must(err)
+	h.t.Cleanup(near.Stop)
+	r := h.fleet(near)
+	r.must(r.sims[0].Inject(sim.Fault{Kind: sim.FaultHang}))
+	c := r.patient(post(chatPath, chat("hello"), sid))
+	held(r, c)
+	r.want(h.vanishUnder(c, unheard), 200, "spilled")
+	if rec := r.recorded(1); rec.Attempts != 2 || r.pinned("s-1") != r.up(0) {
+		h.t.Errorf("%d attempts, pinned to %v", rec.Attempts, r.pinned("s-1"))
+	}
+}
+
+func vanishBeforeHeadAlone(h *host) {
+	r := h.fleet()
+	c := r.patient(post(chatPath, chat("hello"), sid, "X-Sim-Fault: hang"))
+	held(r, c)
+	r.wantDied(h.vanishUnder(c, unheard))
+}
+
+func vanishMidStream(h *host) {
+	r := h.fleet()
+	c := r.patient(post(chatPath, streamed("hello"), sid, "X-Sim-Fault: stall=2"))
+	held(r, c)
+	a := h.vanishUnder(c, unheard)
+	if a.StatusCode != 200 || a.err == nil || !strings.Contains(a.body, cutMessage) || strings.Contains(a.body, "[DONE]") {
+		h.t.Errorf("%d, %v\n%s", a.StatusCode, a.err, a.body)
+	}
+	if rec := r.recorded(1); rec.Reason != "upstream_cut" || rec.Attempts != 1 {
+		h.t.Errorf("%s, %d attempts", rec.Reason, rec.Attempts)
+	}
+}
+
+func vanishMidBody(h *host) {
+	var l net.Listener
+	h.must(h.do(func() (err error) { l, err = net.Listen("tcp", h.far+":0"); return err }))
+	defer l.Close()
+	r := newRig(h.t, []string{"http://" + l.Addr().String()})
+	c := r.patient(post(chatPath, chat(strings.Repeat("x", 32<<20)), sid))
+	h.must(l.(*net.TCPListener).SetDeadline(time.Now().Add(patience)))
+	up, err := l.Accept()
+	h.must(err)
+	defer up.Close()
+	h.must(up.(*net.TCPConn).SetReadBuffer(1 << 20)) // of what follows, the most that still arrives
+	_, err = io.CopyN(io.Discard, up, 1<<20)
+	h.must(err)
+	r.wantDied(h.vanishUnder(c, unacked))
+}
+
+// The host vanishes while its connection is idle: the body of the next request is never acknowledged.
+func vanishBetweenRequests(h *host) {
+	r := h.fleet()
+	c := r.patient(post(chatPath, chat("hello"), sid))
+	r.want(c.receive(), 200, "pinned")
+	r.recorded(1) // the connection is back in the pool
+	h.vanish()
+	c.send(post(chatPath, chat(strings.Repeat("x", 8<<20)), sid))
+	a := c.receive()
+	h.cutAfter(unacked)
+	r.wantDied(a)
+}
+
+func vanishWaiting(h *host) {
+	r := fleet(h.t, 1, sim.Config{})
+	c := h.dial(r)
+	c.send(post(chatPath, chat("hello"), "X-Sim-Fault: hang"))
+	held(r, c)
+	h.vanish()
+	r.wantLeft()
+	h.cutAfter(unheard)
+}
+
+func vanishReading(h *host) {
+	const limit = 5 * time.Second
+	r := fleet(h.t, 1, sim.Config{DecodePerToken: 10 * time.Millisecond}, func(r *rig) { r.cfg.ClientWriteTimeout = limit })
+	c := h.dial(r)
+	c.send(post(chatPath, strings.Replace(streamed("hello"), `"max_tokens":4`, `"max_tokens":100000`, 1)))
+	_, err := c.r.Peek(500)
+	h.must(err)
+	h.vanish()
+	r.wantLeft()
+	h.cutAfter(limit)
+}
+
+// patient sends a request over a connection that waits for longer than vanished hosts go unnoticed.
+func (r *rig) patient(request string) *rawConn {
+	r.t.Helper()
+	c := r.dial()
+	_ = c.SetDeadline(time.Now().Add(2 * unacked))
+	c.send(request)
+	return c
+}
+
+// wantDied checks that the client was told that its upstream died, and not to try again.
+func (r *rig) wantDied(a *answer) {
+	r.t.Helper()
+	r.want(a, 502, "pinned")
+	if !strings.Contains(a.body, errDied.message) || a.Header.Get("X-Should-Retry") != "false" {
+		r.t.Errorf("%v\n%s", a.Header, a.body)
+	}
+}
+
+// wantLeft waits until nobody works for the only request any more.
+func (r *rig) wantLeft() {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(r.t.Context(), 2*unacked)
+	defer cancel()
+	if err := r.sims[0].Await(ctx, func(l sim.Load) bool { return l.Requests == 0 }); err != nil {
+		r.t.Fatalf("the engine still works: %+v", r.sims[0].Load())
+	}
+	if rec := r.recorded(1); rec.Status != 499 || rec.Reason != "client_left" || r.proxy.InFlight()+r.up(0).InFlight() != 0 {
+		r.t.Errorf("recorded as %d, %s, with %d in flight, %d upstream", rec.Status, rec.Reason, r.proxy.InFlight(), r.up(0).InFlight())
+	}
+}
+
+// host is another machine: a network namespace, which one thread lives in, and a cable to it.
+type host struct {
+	t         *testing.T
+	near, far string // the addresses of the cable's ends
+	cable     int32  // the interface at both ends
+	work      chan func()
+	gone      time.Time
+}
+
+// newHost makes the n-th host. The caller closes it.
+func newHost(n byte) (*host, error) {
+	near, far := end{[]byte{10, 9, n, 1}, []byte{2, 0, 0, 0, n, 1}}, end{[]byte{10, 9, n, 2}, []byte{2, 0, 0, 0, n, 2}}
+	h := &host{near: net.IP(near.ip).String(), far: net.IP(far.ip).String(), cable: 100 + int32(n), work: make(chan func())}
+	here, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		return nil, err
+	}
+	defer here.Close()
+	go h.live()
+	err = h.do(func() error {
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			return os.NewSyscallError("unshare", err)
+		}
+		return errors.Join(lay(h.cable, far, near, here), settle(h.cable, far, near))
+	})
+	if err = errors.Join(err, settle(h.cable, near, far)); err != nil {
+		h.close()
+		return nil, err
+	}
+	return h, nil
+}
+
+// live is the host's goroutine. Its thread stays locked and so ends with it: it is of no use elsewhere.
+func (h *host) live() {
+	runtime.LockOSThread()
+	for f := range h.work {
+		f()
+	}
+}
+
+func (h *host) close() { close(h.work) }
+
+// do runs f on the host, whose the sockets are that it makes.
+func (h *host) do(f func() error) error {
+	done := make(chan error)
+	h.work <- func() { done <- f() }
+	return <-done
+}
+
+func (h *host) must(err error) {
+	h.t.Helper()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// fleet is a rig in front of a simulated server on the host, which has the session of sid, and others.
+func (h *host) fleet(others ...*sim.Server) *rig {
+	h.t.Helper()
+	far := sim.New(sim.Config{StopTimeout: -1})
+	h.must(h.do(func() error { _, err := far.Start(h.far + ":0"); return err }))
+	h.t.Cleanup(far.Stop)
+	sims := append([]*sim.Server{far}, others...)
+	var urls []string
+	for _, s := range sims {
+		urls = append(urls, s.URL())
+	}
+	r := newRig(h.t, urls)
+	r.sims = sims
+	r.pin("s-1", r.up(0))
+	return r
+}
+
+// dial connects from the host to the proxy, by a listener at the cable: the rig's own is on the loopback.
+func (h *host) dial(r *rig) *rawConn {
+	h.t.Helper()
+	watch, err := wire.NewWatch()
+	h.must(err)
+	ctx, cancel := context.WithCancel(context.Background())
+	var parts sync.WaitGroup
+	parts.Go(func() { _ = watch.Run(ctx) })
+	l, err := wire.Listen(h.near+":0", wire.ListenConfig{WriteTimeout: r.cfg.ClientWriteTimeout}, watch)
+	h.must(err)
+	parts.Go(func() { r.proxy.Serve(l) })
+	var c net.Conn
+	h.must(h.do(func() (err error) { c, err = net.DialTimeout("tcp", l.Addr().String(), patience); return err }))
+	h.t.Cleanup(func() {
+		c.Close()
+		l.Close()
+		cancel()
+		parts.Wait()
+	})
+	return &rawConn{t: h.t, TCPConn: c.(*net.TCPConn), r: bufio.NewReader(c)}
+}
+
+// vanish unplugs the cable at the far end, which nothing at this one takes notice of.
+func (h *host) vanish() {
+	h.t.Helper()
+	h.must(h.do(func() error { return netlink(unix.RTM_NEWLINK, 0, link(h.cable, 0)) }))
+	h.gone = time.Now()
+}
+
+// vanishUnder vanishes while c waits for the answer that it then gets.
+func (h *host) vanishUnder(c *rawConn, limit time.Duration) *answer {
+	h.t.Helper()
+	h.vanish()
+	a := c.receive()
+	h.cutAfter(limit)
+	return a
+}
+
+// cutAfter checks that it took about limit since the host vanished. Much less would mean that something told of it.
+func (h *host) cutAfter(limit time.Duration) {
+	h.t.Helper()
+	took := time.Since(h.gone).Round(10 * time.Millisecond)
+	h.t.Logf("%s: cut after %v", h.t.Name(), took)
+	if took < limit*3/4 || took > limit+lateness {
+		h.t.Errorf("cut after %v, want %v, or up to %v more", took, limit, lateness)
+	}
+}
+
+// end is one end of a cable.
+type end struct{ ip, mac []byte }
+
+const loopback = 1 // its interface's index in every namespace
+
+// lay makes a cable from here to the namespace there: a pair of interfaces.
+func lay(cable int32, here, there end, namespace *os.File) error {
+	const peer = 1 // VETH_INFO_PEER
+	descriptor := binary.NativeEndian.AppendUint32(nil, uint32(namespace.Fd()))
+	return netlink(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL,
+		link(cable, 0), attribute(unix.IFLA_ADDRESS, here.mac),
+		attribute(unix.IFLA_LINKINFO, attribute(unix.IFLA_INFO_KIND, []byte("veth")),
+			attribute(unix.IFLA_INFO_DATA, attribute(peer,
+				link(cable, 0), attribute(unix.IFLA_ADDRESS, there.mac), attribute(unix.IFLA_NET_NS_FD, descriptor)))))
+}
+
+// settle raises an end and gives it its address. The other's MAC is told, as asking for it would find out that nobody is there.
+func settle(cable int32, here, there end) error {
+	return errors.Join(
+		netlink(unix.RTM_NEWLINK, 0, link(cable, unix.IFF_UP)),
+		netlink(unix.RTM_NEWADDR, unix.NLM_F_CREATE,
+			raw(unix.IfAddrmsg{Family: unix.AF_INET, Prefixlen: 30, Index: uint32(cable)}),
+			attribute(unix.IFA_LOCAL, here.ip), attribute(unix.IFA_ADDRESS, here.ip)),
+		netlink(unix.RTM_NEWNEIGH, unix.NLM_F_CREATE,
+			raw(unix.NdMsg{Family: unix.AF_INET, Ifindex: cable, State: unix.NUD_PERMANENT}),
+			attribute(unix.NDA_DST, there.ip), attribute(unix.NDA_LLADDR, there.mac)))
+}
+
+func link(index int32, up uint32) []byte {
+	return raw(unix.IfInfomsg{Index: index, Flags: up, Change: unix.IFF_UP})
+}
+
+// netlink asks the kernel to change the calling thread's network.
+func netlink(kind, flags uint16, parts ...[]byte) error {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
+	if err != nil {
+		return os.NewSyscallError("socket", err)
+	}
+	defer unix.Close(fd)
+	payload := slices.Concat(parts...)
+	head := unix.NlMsghdr{Len: uint32(unix.SizeofNlMsghdr + len(payload)), Type: kind, Flags: unix.NLM_F_REQUEST | unix.NLM_F_ACK | flags}
+	if err := unix.Sendto(fd, append(raw(head), payload...), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return os.NewSyscallError("sendto", err)
+	}
+	answer := make([]byte, os.Getpagesize())
+	if _, _, err = unix.Recvfrom(fd, answer, 0); err != nil {
+		return os.NewSyscallError("recvfrom", err)
+	}
+	if no := -int32(binary.NativeEndian.Uint32(answer[unix.SizeofNlMsghdr:])); no != 0 {
+		return fmt.Errorf("netlink request %d: %w", kind, syscall.Errno(no))
+	}
+	return nil
+}
+
+// attribute is a netlink attribute, whose parts may be attributes again.
+func attribute(kind uint16, parts ...[]byte) []byte {
+	payload := slices.Concat(parts...)
+	length := unix.SizeofRtAttr + len(payload)
+	padding := make([]byte, -length&(unix.NLA_ALIGNTO-1))
+	return slices.Concat(raw(unix.RtAttr{Len: uint16(length), Type: kind}), payload, padding)
+}
+
+// raw is a structure of the kernel's as it stands in memory.
+func raw(v any) []byte {
+	b, err := binary.Append(nil, binary.NativeEndian, v)
+	if err != nil {
+		panic("BUG: no fixed size: " + err.Error())
+	}
+	return b
+}
