@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,6 +15,9 @@ import (
 	"tether/config"
 	"tether/sim"
 )
+
+// version is set by the build.
+var version = "dev"
 
 // options are the flags of commands that work with a configuration.
 type options struct {
@@ -159,4 +163,21 @@ func simCommand(errOut io.Writer) *cobra.Command {
 	flags.IntVar(&cfg.BlockSize, "block-size", d.BlockSize, "tokens in a block")
 	flags.StringVar(&cfg.APIKey, "api-key", "", "key that requests must have")
 	return cmd
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "print the version", Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "tether %s %s %s/%s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			return err
+		},
+	}
+}
+
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageError{fmt.Errorf("%s takes no arguments, only flags: see %s --help", cmd.CommandPath(), cmd.CommandPath())}
+	}
+	return nil
 }

@@ -112,8 +112,8 @@ func makeRun(t *testing.T, data, admin string) string {
 // output is what a command printed so far.
 type output struct {
 	ended chan struct{}
-	mu  sync.Mutex
-	buf bytes.Buffer // guarded by mu
+	mu    sync.Mutex
+	buf   bytes.Buffer // guarded by mu
 }
 
 func (o *output) collect(r io.Reader) {

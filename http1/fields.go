@@ -50,3 +50,18 @@ func NextToken(list []byte) (item, rest []byte) {
 	item, rest, _ = bytes.Cut(list, []byte{','})
 	return Trim(item), rest
 }
+
+// FoldName writes a field name into room in lower case, with "-" for "_", and gives it; nil when room is too small. Servers
+// that read names as CGI does take the one for the other, so what counts under one spelling counts under both.
+func FoldName(room, name []byte) []byte {
+	if len(name) > len(room) {
+		return nil
+	}
+	for i, c := range name {
+		if c == '_' {
+			c = '-'
+		}
+		room[i] = Lower(c)
+	}
+	return room[:len(name)]
+}

@@ -51,7 +51,7 @@ func (h *inbound) read(fields []byte, search *session.Search) {
 // take notes the field and reports whether it is to be forwarded as it is.
 func (h *inbound) take(f *http1.Fields) bool {
 	var room [maxName]byte
-	switch string(lowerName(&room, f.Name)) {
+	switch string(http1.FoldName(room[:], f.Name)) {
 	case "connection":
 		if namesFields(f.Value) {
 			h.named = append(append(h.named, f.Value...), ',')
@@ -78,21 +78,6 @@ func (h *inbound) take(f *http1.Fields) bool {
 		return true
 	}
 	return false
-}
-
-// lowerName is a field name in lower case with "-" for "_", or nil when it is longer than any that matters. Servers
-// that read names as CGI does take "_" for "-", so what is kept from them under one spelling is under both.
-func lowerName(room *[maxName]byte, name []byte) []byte {
-	if len(name) > len(room) {
-		return nil
-	}
-	for i, c := range name {
-		if c == '_' {
-			c = '-'
-		}
-		room[i] = http1.Lower(c)
-	}
-	return room[:len(name)]
 }
 
 func joinLists(a, b []byte) []byte {
@@ -272,7 +257,7 @@ func appendAnswerHead(dst []byte, h *http1.Head, own answerFields, chunked bool,
 	cors := false
 	for f := http1.NewFields(lines); f.Next(); {
 		var room [maxName]byte
-		switch string(lowerName(&room, f.Name)) {
+		switch string(http1.FoldName(room[:], f.Name)) {
 		case "connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade",
 			"x-session-id", "x-request-id", "x-tether-affinity", "x-tether-upstream":
 			continue

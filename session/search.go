@@ -107,7 +107,7 @@ func (s *Search) Begin(id *Identifier) {
 // Header shows one field of the request's head.
 func (s *Search) Header(name, value []byte) {
 	var room [maxHeaderName]byte
-	n := canonical(&room, name)
+	n := http1.FoldName(room[:], name)
 	if n == nil {
 		return
 	}

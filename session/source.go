@@ -83,7 +83,7 @@ func headerName(name string) (string, error) {
 	if len(name) > maxHeaderName {
 		return "", fmt.Errorf("header %q is longer than %d bytes", name, maxHeaderName)
 	}
-	switch n := canonical(new([maxHeaderName]byte), []byte(name)); string(n) {
+	switch n := http1.FoldName(make([]byte, maxHeaderName), []byte(name)); string(n) {
 	case "authorization", "cookie", "x-request-id", "traceparent":
 		return "", errors.New("header " + string(n) + " names a caller or a request, not a conversation")
 	default:
@@ -91,21 +91,8 @@ func headerName(name string) (string, error) {
 	}
 }
 
+// maxHeaderName is the length of the longest header name that can be a source.
 const maxHeaderName = 64
-
-// canonical is a header name in lower case with "-" for "_", in room; nil when it is too long to be a source.
-func canonical(room *[maxHeaderName]byte, name []byte) []byte {
-	if len(name) > len(room) {
-		return nil
-	}
-	for i, c := range name {
-		if c == '_' {
-			c = '-'
-		}
-		room[i] = http1.Lower(c)
-	}
-	return room[:len(name)]
-}
 
 // String is the source as it stands in the configuration.
 func (s Source) String() string {
