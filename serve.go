@@ -111,7 +111,7 @@ func build(cfg *config.Config, memory int64, log *zap.Logger) (*tether, error) {
 		return nil, err
 	}
 	t.proxy, err = proxy.New(cfg.Proxy, proxy.Deps{
-		Registry: t.registry, Router: t.router, Identifier: identifier, Verdicts: t.monitor.Ready(), TTL: cfg.Session.TTL,
+		Registry: t.registry, Router: t.router, Identifier: identifier, Verdicts: t.monitor.Ready(),
 		MemoryLimit: memory, OnDone: t.metrics.Done, OnRefused: t.metrics.Refused, Log: log.Named("proxy"),
 	})
 	if err != nil {

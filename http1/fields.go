@@ -51,6 +51,9 @@ func NextToken(list []byte) (item, rest []byte) {
 	return Trim(item), rest
 }
 
+// IsToken reports whether s can be a field name, or the name of a cookie (RFC 9110 5.6.2).
+func IsToken(s string) bool { return s != "" && span([]byte(s), isToken) == len(s) }
+
 // FoldName writes a field name into room in lower case, with "-" for "_", and gives it; nil when room is too small. Servers
 // that read names as CGI does take the one for the other, so what counts under one spelling counts under both.
 func FoldName(room, name []byte) []byte {

@@ -179,6 +179,9 @@ func (b *body) pay(n int64) bool {
 	return true
 }
 
+// held reports whether there is memory to give back.
+func (b *body) held() bool { return b.room != nil || b.paid > 0 }
+
 // free gives the memory back. It may be called more than once.
 func (b *body) free() {
 	if b.paid > 0 {

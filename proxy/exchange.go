@@ -162,7 +162,6 @@ func (x *exchange) begin(c *conn, head *fasthttp.RequestHeader) {
 	x.rec = Record{Started: c.begun}
 	x.now = c.begun
 	x.route, x.responseID, x.allowed, x.requestID = nil, nil, "", nil
-	x.identity.Reset()
 	x.bodyRead = !c.guard.Chunked && c.guard.Length == 0
 	x.identified, x.written = false, false
 	x.closing = !c.guard.KeepAlive()
@@ -188,6 +187,9 @@ func (x *exchange) end() (closing bool) {
 		x.p.budget.release(x.holder)
 		x.holder = nil
 	}
+	x.identity.Reset()
+	clear(x.out)
+	clear(x.reply)
 	c, closing := x.c, x.closing
 	if closing && !x.bodyRead {
 		c.linger()

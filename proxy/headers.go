@@ -63,7 +63,7 @@ func (h *inbound) take(f *http1.Fields) bool {
 	case "x-request-id":
 		h.requestID = f.Value
 	case "x-session-id":
-		h.sessionID = f.Value
+		h.sessionID = joinLists(h.sessionID, f.Value) // two are none
 	case "x-tether-affinity":
 		h.off = http1.EqualFold(f.Value, "off")
 	case "x-forwarded-for":

@@ -22,12 +22,10 @@ func (x *exchange) identify() session.Ask {
 	return ask
 }
 
-// sessionKey is the key of the id under the request's model. A call about a response names no model: then it is the
-// one that the session is known under.
+// sessionKey is the key of the id under the request's model. A call about a response names no model.
 func (x *exchange) sessionKey(id []byte) session.Key {
 	if x.route.byResponse {
-		key, _ := x.p.router.KnownModel(x.p.identifier, id, x.now)
-		return key
+		return x.p.router.AnyKey(x.p.identifier, id, x.now)
 	}
 	return x.p.identifier.Key(x.search.Model, id)
 }

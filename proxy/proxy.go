@@ -32,8 +32,6 @@ type Deps struct {
 	Identifier *session.Identifier
 	// Verdicts is closed when requests need not wait for health any longer.
 	Verdicts <-chan struct{}
-	// TTL is how long pins live: long answers keep theirs alive.
-	TTL time.Duration
 	// MemoryLimit is the process's, in bytes: shares are taken of it.
 	MemoryLimit int64
 	// OnDone is told of every request that is over, on the request's goroutine; nil tells nobody.
@@ -50,7 +48,6 @@ type Proxy struct {
 	router     *session.Router
 	identifier *session.Identifier
 	verdicts   <-chan struct{}
-	touchEvery time.Duration
 	onDone     func(*Record)
 	onRefused  func(int, string)
 	log        *zap.Logger
@@ -74,7 +71,7 @@ type Proxy struct {
 func New(cfg Config, d Deps) (*Proxy, error) {
 	p := &Proxy{
 		cfg: cfg, registry: d.Registry, router: d.Router, identifier: d.Identifier, verdicts: d.Verdicts,
-		touchEvery: d.TTL / 4, onDone: d.OnDone, onRefused: d.OnRefused, log: d.Log,
+		onDone: d.OnDone, onRefused: d.OnRefused, log: d.Log,
 		budget: newBudget(cfg.MaxBodyTotal.Of(d.MemoryLimit), int64(cfg.MaxBody)),
 		conns:  map[*conn]bool{},
 	}

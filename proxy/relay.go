@@ -10,13 +10,16 @@ import (
 	"tether/wire"
 )
 
+// sendSlack is how long an answer's head waits for its request to be marked as sent: a server that has it all answers
+// before our own goroutine has noticed.
+const sendSlack = 5 * time.Millisecond
+
 // relaying is the state of an answer on its way to the client.
 type relaying struct {
 	framing http1.Framing
 	conn    *upstream.Conn // nil once the upstream's part is over
 	decode  bool           // the client does not know the chunked coding
 	broken  bool           // the framing was violated
-	touched time.Time
 }
 
 // relay passes the answer on conn to the client as it arrives: the head at once, with the part of the body that
@@ -24,12 +27,12 @@ type relaying struct {
 func (x *exchange) relay(conn *upstream.Conn) *fault {
 	a := &x.answer
 	x.way.Answered(a.Status, x.now)
-	if conn.Sent() {
+	if x.body.held() && conn.SentWithin(sendSlack) {
 		x.body.free()
 	}
 	x.rec.Status = a.Status
 	r := &x.passing
-	*r = relaying{framing: http1.NewFraming(&a.Head), conn: conn, touched: x.now}
+	*r = relaying{framing: http1.NewFraming(&a.Head), conn: conn}
 	r.decode = r.framing.Chunked() && x.c.guard.HTTP10()
 	x.closing = x.closing || x.p.closing.Load() || r.decode || r.framing.UntilClose()
 	x.reply = appendAnswerHead(x.reply[:0], &a.Head, x.fields(), r.framing.Chunked() && !r.decode, x.connection())
@@ -66,9 +69,9 @@ func (x *exchange) Take(now time.Time, p []byte) (out []byte, more bool) {
 	if x.rec.FirstByte == 0 && len(p) > 0 {
 		x.rec.FirstByte = now.Sub(x.rec.Started)
 	}
-	if now.Sub(r.touched) > x.p.touchEvery {
-		x.way.Touch(now)
-		r.touched = now
+	x.way.Touch(now)
+	if x.body.held() && r.conn.Sent() {
+		x.body.free() // the answer may take hours
 	}
 	var n int
 	var err error

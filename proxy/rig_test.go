@@ -70,7 +70,7 @@ func newRig(t testing.TB, upstreams []string, options ...option) *rig {
 	r.ids, err = session.NewIdentifier(&r.session, nil)
 	r.must(err)
 	r.proxy, err = New(r.cfg, Deps{
-		Registry: r.registry, Router: r.router, Identifier: r.ids, Verdicts: r.verdicts, TTL: r.session.TTL,
+		Registry: r.registry, Router: r.router, Identifier: r.ids, Verdicts: r.verdicts,
 		MemoryLimit: 1 << 30, OnDone: r.record, Log: zap.NewNop(),
 	})
 	r.must(err)
@@ -206,7 +206,7 @@ func (r *rig) up(i int) *upstream.Upstream { return r.registry.Table().Members[i
 func (r *rig) pin(id string, u *upstream.Upstream) {
 	key := r.ids.Key([]byte("tiny"), []byte(id))
 	r.pins.Bind(key, u.Ref(), false, time.Now())
-	r.pins.Confirm(key, u.Ref(), false, time.Now())
+	r.pins.Confirm(key, u.Ref(), u.Ref(), false, time.Now())
 }
 
 // pinned is the upstream that such a session is pinned to, nil for none.

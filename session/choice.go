@@ -44,6 +44,7 @@ const (
 	byRing  order = iota // as the ring has them
 	lighter              // the less loaded of two drawn at random
 	inTurn               // one after another
+	anyhow               // to see whether there is one
 )
 
 // first gives the first upstream of the order that is acceptable as a new place, tier by tier, or nil. place is
@@ -62,6 +63,8 @@ func (c *choice) first(o order, place uint64) *upstream.Upstream {
 			i = c.lighter()
 		case inTurn:
 			i = c.scan(int(c.r.turn.Add(1)), -1)
+		case anyhow:
+			i = c.scan(0, -1)
 		}
 		if i >= 0 {
 			return c.v.table.Members[i].Upstream

@@ -114,22 +114,29 @@ func (m *Map) Move(k Key, from, to upstream.Ref, now time.Time) bool {
 	if i == none || s.entries[i].ref != from {
 		return false
 	}
-	s.count(from, -1)
-	s.entries[i].ref = to
-	s.count(to, 1)
+	s.repoint(i, to)
 	return true
 }
 
-// Confirm makes the session's first pin a lasting one. If it was dropped meanwhile it is made again.
-func (m *Map) Confirm(k Key, ref upstream.Ref, made bool, now time.Time) {
+// Confirm makes the pin to from, which Bind made, a lasting one to the upstream that answered. If it is gone
+// meanwhile it is made again. false: another request has taken it, and it stays where it is.
+func (m *Map) Confirm(k Key, from, to upstream.Ref, made bool, now time.Time) bool {
 	s, h := m.lock(k)
 	defer s.mu.Unlock()
 	t := m.tick(now)
 	i := s.find(k, h, t)
 	if i == none {
-		i = s.insert(k, h, ref, made, t)
+		s.insert(k, h, to, made, t)
+		return true
 	}
-	s.entries[i].flags &^= unconfirmed
+	e := &s.entries[i]
+	if e.ref != from || e.flags&unconfirmed == 0 {
+		return e.ref == to
+	}
+	e.flags &^= unconfirmed
+	s.repoint(i, to)
+	s.refresh(i, t)
+	return true
 }
 
 // Drop removes the session's pin to ref while it is unconfirmed.
@@ -142,13 +149,16 @@ func (m *Map) Drop(k Key, ref upstream.Ref, now time.Time) {
 	}
 }
 
-// Touch keeps the session's pin alive; unlike Get it is no use of its own.
-func (m *Map) Touch(k Key, now time.Time) {
+// Touch keeps the session's pin to ref alive for a request that used it before; unlike Get it is no use of its own.
+// A pin that has expired since then is made again; one that went for another reason stays gone.
+func (m *Map) Touch(k Key, ref upstream.Ref, before, now time.Time) {
 	s, h := m.lock(k)
 	defer s.mu.Unlock()
 	t := m.tick(now)
 	if i := s.find(k, h, t); i != none {
 		s.refresh(i, t)
+	} else if t-m.tick(before) >= s.ttl && !s.retired(ref) {
+		s.insert(k, h, ref, false, t)
 	}
 }
 
@@ -227,7 +237,7 @@ func (m *Map) sweep(ctx context.Context, now time.Time) {
 
 // Stats is what the map holds and what it has let go.
 type Stats struct {
-	// Pins is the number of live pins, Probation those of them on probation; expired ones count until they are met.
+	// Pins is the number of pins, Probation that of those on probation; expired ones count until they are met.
 	Pins, Probation int
 	// Evicted counts by cause, in the order of Causes.
 	Evicted [len(Causes)]uint64
@@ -242,8 +252,8 @@ func (m *Map) Stats() (t Stats) {
 	for i := range m.shards {
 		s := &m.shards[i]
 		s.mu.Lock()
-		t.Pins += s.live
-		t.Probation += s.size[probation]
+		t.Pins += s.live[probation] + s.live[protected]
+		t.Probation += s.live[probation]
 		for c, n := range s.evicted {
 			t.Evicted[c] += n
 		}

@@ -66,14 +66,13 @@ func (o *oracle) find(k Key, now uint32) *oraclePin {
 	return p
 }
 
-func (o *oracle) makeRoom(list int) {
+func (o *oracle) makeRoom(list int, now uint32) {
 	if len(o.lists[list]) < o.room[list] {
 		return
 	}
 	oldest := o.lists[list][len(o.lists[list])-1]
 	switch {
-	case o.dead(o.pins[oldest].ref):
-		o.remove(oldest, upstreamRemoved)
+	case o.find(oldest, now) == nil:
 	case list == probation:
 		o.remove(oldest, fromProbation)
 	default:
@@ -92,7 +91,7 @@ func (o *oracle) use(k Key, now uint32) *oraclePin {
 	}
 	p.unconfirmed = false
 	if p.list == probation {
-		o.makeRoom(protected)
+		o.makeRoom(protected, now)
 		o.lists[probation] = slices.DeleteFunc(o.lists[probation], func(x Key) bool { return x == k })
 		p.list = protected
 	}
@@ -106,16 +105,17 @@ func (o *oracle) insert(k Key, r upstream.Ref, made bool, now uint32) *oraclePin
 	if made {
 		p.list = probation
 	}
-	o.makeRoom(p.list)
+	o.makeRoom(p.list, now)
 	o.pins[k] = p
 	o.front(k, p.list)
 	return p
 }
 
-func (o *oracle) live() (n int) {
+// live counts the pins by list.
+func (o *oracle) live() (n [2]int) {
 	for _, p := range o.pins {
 		if !o.dead(p.ref) {
-			n++
+			n[p.list]++
 		}
 	}
 	return n
@@ -184,13 +184,19 @@ func TestMapAgainstOracle(t *testing.T) {
 				}
 			},
 			"confirm": func(t *rapid.T) {
-				k, r, made := drawKey(t), drawRef(t), rapid.Bool().Draw(t, "made")
-				m.Confirm(k, r, made, now)
+				k, from, to, made := drawKey(t), drawRef(t), drawRef(t), rapid.Bool().Draw(t, "made")
+				got := m.Confirm(k, from, to, made, now)
 				p := o.find(k, tickNow())
-				if p == nil {
-					p = o.insert(k, r, made, tickNow())
+				switch {
+				case p == nil:
+					p = o.insert(k, to, made, tickNow())
+				case p.ref == from && p.unconfirmed:
+					p.ref, p.unconfirmed, p.used = to, false, tickNow()
+					o.front(k, p.list)
 				}
-				p.unconfirmed = false
+				if got != (p.ref == to) {
+					t.Fatalf("confirmed %v, want %v", got, p.ref == to)
+				}
 			},
 			"drop": func(t *rapid.T) {
 				k, r := drawKey(t), drawRef(t)
@@ -200,11 +206,14 @@ func TestMapAgainstOracle(t *testing.T) {
 				}
 			},
 			"touch": func(t *rapid.T) {
-				k := drawKey(t)
-				m.Touch(k, now)
+				k, r := drawKey(t), drawRef(t)
+				before := min(tickNow(), uint32(rapid.IntRange(0, 20).Draw(t, "before")))
+				m.Touch(k, r, now.Add(-time.Duration(before)*tick), now)
 				if p := o.find(k, tickNow()); p != nil {
 					p.used = tickNow()
 					o.front(k, p.list)
+				} else if before >= o.ttl && !o.dead(r) {
+					o.insert(k, r, false, tickNow())
 				}
 			},
 			"delete": func(t *rapid.T) {
@@ -241,7 +250,8 @@ func TestMapAgainstOracle(t *testing.T) {
 			},
 			"": func(t *rapid.T) {
 				want := o.stats
-				want.Pins, want.Probation = o.live(), len(o.lists[probation])
+				live := o.live()
+				want.Pins, want.Probation = live[0]+live[1], live[probation]
 				if got := m.Stats(); got != want {
 					t.Fatalf("stats %+v, want %+v", got, want)
 				}
@@ -311,9 +321,9 @@ func TestMapStress(t *testing.T) {
 				case 1:
 					m.Move(k, living(r), living(r), now)
 				case 2:
-					m.Touch(k, now)
+					m.Touch(k, living(r), base, now)
 				case 3:
-					m.Confirm(k, living(r), r.IntN(2) == 0, now)
+					m.Confirm(k, living(r), living(r), r.IntN(2) == 0, now)
 				case 4:
 					m.Drop(k, living(r), now)
 				case 5, 6, 7, 8:
@@ -357,8 +367,9 @@ func checkCounts(t *testing.T, m *Map) {
 	total := 0
 	for i := range m.shards {
 		s := &m.shards[i]
-		inLists, live := 0, 0
-		pins := map[int]int32{}
+		var inLists int
+		var live [2]int
+		pins := map[int][2]int32{}
 		for list := range s.size {
 			n := 0
 			for i := s.entries[list].next; i != uint32(list); i = s.entries[i].next {
@@ -368,8 +379,10 @@ func checkCounts(t *testing.T, m *Map) {
 					t.Fatalf("entry in the wrong list")
 				}
 				if !s.retired(e.ref) {
-					live++
-					pins[e.ref.Seat()]++
+					live[list]++
+					n := pins[e.ref.Seat()]
+					n[list]++
+					pins[e.ref.Seat()] = n
 				}
 			}
 			if n != s.size[list] || n > s.room[list] {
@@ -401,7 +414,7 @@ func checkCounts(t *testing.T, m *Map) {
 				t.Errorf("shard %d, seat %d: %d pins, counted %d", i, seat, pins[seat], s.seats[seat].pins)
 			}
 		}
-		total += live
+		total += live[probation] + live[protected]
 	}
 	if got := m.Stats().Pins; got != total {
 		t.Errorf("%d pins, counted %d", total, got)
@@ -513,7 +526,7 @@ func TestMapDrop(t *testing.T) {
 	}
 	m.Delete(k, now)
 	m.Bind(k, r, false, now)
-	m.Confirm(k, r, false, now)
+	m.Confirm(k, r, r, false, now)
 	m.Drop(k, r, now)
 	if _, ok := m.Peek(k, now); !ok {
 		t.Error("a confirmed pin was dropped")
@@ -541,7 +554,7 @@ func TestMapNoAllocations(t *testing.T) {
 		n++
 		m.Bind(testKey(n), ref(1, 1), n%2 == 0, now)
 		m.Get(testKey(n), now)
-		m.Touch(testKey(n), now)
+		m.Touch(testKey(n), ref(1, 1), now, now)
 	}); got != 0 {
 		t.Errorf("%v allocations", got)
 	}

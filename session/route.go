@@ -61,6 +61,7 @@ type Route struct {
 
 	last    *upstream.Upstream
 	outcome Outcome
+	touched time.Time // when the pin was last used or kept alive
 }
 
 // Start begins the way of a request.
@@ -79,6 +80,7 @@ func (r *Router) Start(t *Route, ask Ask, now time.Time) {
 		}
 	}
 	t.pin, _ = r.pins.Get(ask.Key, now)
+	t.touched = now
 }
 
 // Next gives the upstream for the next attempt, none twice, or nil when there is no other.
@@ -100,7 +102,7 @@ func (t *Route) Next(now time.Time) *upstream.Upstream {
 // More reports whether Next would give an upstream.
 func (t *Route) More() bool {
 	c := t.choice()
-	return t.n < MaxTries && c.first(inTurn, 0) != nil
+	return t.n < MaxTries && c.first(anyhow, 0) != nil
 }
 
 func (t *Route) pick(now time.Time) *upstream.Upstream {
@@ -168,19 +170,32 @@ func (t *Route) Refused() { t.refused = t.refused || t.last.Ref() == t.pin }
 func (t *Route) Answered(status int, now time.Time) {
 	key, to := t.ask.Key, t.last.Ref()
 	switch {
-	case key == Key{} || t.surplus:
-	case t.bound:
-		if t.pin != to && t.r.pins.Move(key, t.pin, to, now) {
-			t.pin = to
-		}
-		if status < 400 {
-			t.r.pins.Confirm(key, to, t.ask.Made, now)
-			t.confirmed = true
-		}
-	case t.pin != to && t.lost() && t.r.pins.Move(key, t.pin, to, now):
+	case key == Key{} || t.surplus || t.mine() && status >= 400:
+		return
+	case !t.mine():
+		t.keep(now, recent)
+	case t.confirm(now):
+		return
+	}
+	if t.pin != to && t.lost() && t.r.pins.Move(key, t.pin, to, now) {
 		t.pin, t.outcome = to, Moved
 	}
 }
+
+// confirm makes the pin that this request made a lasting one, to the upstream that answered, and reports whether that
+// was still to do: another request may have taken the pin.
+func (t *Route) confirm(now time.Time) bool {
+	t.confirmed, t.touched = true, now
+	if t.r.pins.Confirm(t.ask.Key, t.pin, t.last.Ref(), t.ask.Made, now) {
+		t.pin = t.last.Ref()
+		return true
+	}
+	t.outcome = Spilled
+	return false
+}
+
+// mine reports whether the pin is this request's to confirm or to take back.
+func (t *Route) mine() bool { return t.bound && !t.confirmed }
 
 // lost reports whether the pinned upstream is gone for its sessions, other than for a moment. Where sessions
 // return home, only one that is no longer configured is.
@@ -202,10 +217,21 @@ func (t *Route) Last() *upstream.Upstream { return t.last }
 // Attempts is the number of upstreams given.
 func (t *Route) Attempts() int { return t.n }
 
-// Touch keeps the pin of a long answer alive.
+// recent is how old a use may be for a pin that need not be kept alive at the end of its request.
+const recent = time.Second
+
+// Touch keeps the pin of a long answer alive. It may be called as often as there are bytes.
 func (t *Route) Touch(now time.Time) {
-	if t.pin != 0 && t.last.Ref() == t.pin {
-		t.r.pins.Touch(t.ask.Key, now)
+	if t.pin != 0 && !t.mine() {
+		t.keep(now, t.r.cfg.TTL/4)
+	}
+}
+
+// keep keeps the pin alive if its last use is older than age.
+func (t *Route) keep(now time.Time, age time.Duration) {
+	if t.pin != 0 && now.Sub(t.touched) > age {
+		t.r.pins.Touch(t.ask.Key, t.pin, t.touched, now)
+		t.touched = now
 	}
 }
 
@@ -215,8 +241,10 @@ func (t *Route) End(now time.Time) {
 		t.r.crowds.leave(t.ask.Key)
 		t.counted = false
 	}
-	if t.bound && !t.confirmed {
+	if t.mine() {
 		t.r.pins.Drop(t.ask.Key, t.pin, now)
 		t.bound = false
+		return
 	}
+	t.keep(now, recent)
 }

@@ -53,24 +53,44 @@ func (r *Router) Use(table *upstream.Table, gone []upstream.Ref) error {
 // Digest is the digest of the ring now.
 func (r *Router) Digest() uint64 { return r.view.Load().ring.Digest() }
 
-// Ready reports whether a new session would find a place now.
+// Ready reports whether sessions find their servers: while one is up, if only for its own sessions, or all may be
+// slower than probes wait.
 func (r *Router) Ready() bool {
 	c := choice{r: r, v: r.view.Load()}
-	return c.first(inTurn, 0) != nil
+	for _, m := range c.v.table.Members {
+		if m.State().Health() == upstream.Up {
+			return true
+		}
+	}
+	return c.failOpen()
 }
 
-// KnownModel gives the key of the session under the first known model that it has a pin under: for requests that
-// name no model.
-func (r *Router) KnownModel(id *Identifier, sessionID []byte, now time.Time) (k Key, ok bool) {
+// AnyKey is the key of a session for a request that names no model: the first known model under which the session
+// has a pin, else the first one that there is, where its home is the same for everybody. Without any model it is zero.
+func (r *Router) AnyKey(id *Identifier, sessionID []byte, now time.Time) Key {
+	models := r.models()
+	for _, model := range append(models, "") { // a body need not name its model
+		k := id.Key([]byte(model), sessionID)
+		if _, ok := r.pins.Peek(k, now); ok {
+			return k
+		}
+	}
+	if len(models) == 0 {
+		return Key{}
+	}
+	return id.Key([]byte(models[0]), sessionID)
+}
+
+// models are the models that some upstream lists, in the order of the table.
+func (r *Router) models() (ids []string) {
+	seen := map[string]bool{}
 	for _, m := range r.view.Load().table.Members {
 		for _, model := range m.Models().All() {
-			k = id.Key([]byte(model.ID), sessionID)
-			if _, ok := r.pins.Peek(k, now); ok {
-				return k, true
+			if !seen[model.ID] {
+				seen[model.ID] = true
+				ids = append(ids, model.ID)
 			}
 		}
 	}
-	k = id.Key(nil, sessionID)
-	_, ok = r.pins.Peek(k, now)
-	return k, ok
+	return ids
 }

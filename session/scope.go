@@ -21,9 +21,9 @@ func parseScope(s string) (scope, error) {
 		return scope{}, nil
 	case s == "authorization":
 		return scope{headers: []string{"authorization", "x-api-key"}, jwt: true}, nil
-	case strings.HasPrefix(s, "header:") && len(s) > len("header:"):
-		name := strings.ToLower(strings.ReplaceAll(s[len("header:"):], "_", "-"))
-		return scope{headers: []string{name}}, nil
+	case strings.HasPrefix(s, "header:"):
+		name, err := headerName(s[len("header:"):])
+		return scope{headers: []string{name}}, err
 	}
 	return scope{}, fmt.Errorf("%q, want authorization, none or header:NAME", s)
 }
@@ -32,24 +32,21 @@ func parseScope(s string) (scope, error) {
 const maxToken = 4 << 10
 
 // caller is what of a header's value names the caller: all of it, but of a JWT that has a subject only issuer
-// and subject, so that a refreshed token changes nothing. room is overwritten.
+// and subject, so that a refreshed token changes nothing. Bearer may be spelled as they like. room is overwritten.
 func (s *scope) caller(value []byte, room []byte) []byte {
-	if !s.jwt {
-		return value
-	}
 	const scheme = "bearer "
-	if len(value) < len(scheme) || !http1.EqualFold(value[:len(scheme)], scheme) {
+	if !s.jwt || len(value) < len(scheme) || !http1.EqualFold(value[:len(scheme)], scheme) {
 		return value
 	}
 	token := http1.Trim(value[len(scheme):])
 	_, rest, _ := bytes.Cut(token, []byte{'.'})
 	payload, _, isJWT := bytes.Cut(rest, []byte{'.'})
 	if !isJWT || len(token) > maxToken {
-		return value
+		return token
 	}
 	claims, err := base64.RawURLEncoding.AppendDecode(room[:0], bytes.TrimRight(payload, "="))
 	if err != nil {
-		return value
+		return token
 	}
 	var issuer, subject []byte
 	if !members(claims, func(key, value []byte) {
@@ -60,10 +57,10 @@ func (s *scope) caller(value []byte, room []byte) []byte {
 			subject = value
 		}
 	}) {
-		return value
+		return token
 	}
 	if body, ok := stringBody(subject); !ok || len(body) == 0 {
-		return value
+		return token
 	}
 	return bytes.Join([][]byte{issuer, subject}, []byte{'\n'})
 }

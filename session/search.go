@@ -19,7 +19,6 @@ type Identifier struct {
 	headers map[string]int // source by canonical header name
 	cookies bool           // some source is a cookie
 	fields  []field
-	opening int // the source that is the opening, or -1
 	scope   scope
 }
 
@@ -31,7 +30,7 @@ type field struct {
 
 // NewIdentifier compiles a valid configuration. secret is the content of its secret file, empty for none.
 func NewIdentifier(cfg *Config, secret []byte) (*Identifier, error) {
-	id := &Identifier{keyer: newKeyer(secret), headers: map[string]int{}, opening: -1}
+	id := &Identifier{keyer: newKeyer(secret), headers: map[string]int{}}
 	var err error
 	if id.scope, err = parseScope(cfg.Scope); err != nil {
 		return nil, err
@@ -49,8 +48,6 @@ func NewIdentifier(cfg *Config, secret []byte) (*Identifier, error) {
 			id.cookies = true
 		case FromBody:
 			id.fields = append(id.fields, field{source: i, path: strings.Split(source.Name, ".")})
-		case FromOpening:
-			id.opening = i
 		}
 	}
 	return id, nil
@@ -59,15 +56,16 @@ func NewIdentifier(cfg *Config, secret []byte) (*Identifier, error) {
 // Key is the pin key of an id, as a client would send it in a header, under a model.
 func (id *Identifier) Key(model, sessionID []byte) Key { return id.key(model, sessionID) }
 
-// Search looks for the session id of one request: Begin, Header for each field, Body, and then its results. All
-// that it keeps are parts of what it was shown, until the next Begin. It may be used again and again.
+// Search looks for the session id of one request: Begin, Header for each field, Body, Identify. What it was shown must
+// stay untouched until then; after Identify it holds nothing of that. It may be used again and again.
 type Search struct {
 	id    *Identifier
 	found [maxSources]candidate
 	scope [2][]byte
 	token []byte // room to decode a token
 
-	// Model, Previous and Background are the body's model, previous_response_id and background.
+	// Model, Previous and Background are the body's model, previous_response_id and background. A model of more than
+	// 512 bytes is none, and of such a response id the beginning counts.
 	Model, Previous []byte
 	Background      bool
 	// IsJSON tells that the body was a JSON object.
@@ -77,9 +75,12 @@ type Search struct {
 
 	conversation conversation
 	opening      opening
-	model        []byte // room to unescape
-	previous     []byte
+	model        []byte // room for Model
+	previous     []byte // and Previous
 }
+
+// maxName bounds the names of models and responses, in bytes.
+const maxName = 512
 
 // candidate is what one source gave.
 type candidate struct {
@@ -98,10 +99,8 @@ const (
 // Begin forgets the request before.
 func (s *Search) Begin(id *Identifier) {
 	s.id = id
-	clear(s.found[:len(id.sources)])
-	s.scope = [2][]byte{}
 	s.Model, s.Previous, s.Background, s.IsJSON, s.Ignored = nil, nil, false, false, 0
-	s.conversation = conversation{}
+	s.forget()
 }
 
 // Header shows one field of the request's head.
@@ -172,6 +171,7 @@ func (s *Search) Body(body []byte, shape Shape) {
 		}
 	})
 	if s.IsJSON {
+		s.keep()
 		return
 	}
 	s.Model, s.Previous, s.Background, s.conversation = nil, nil, false, conversation{}
@@ -180,10 +180,21 @@ func (s *Search) Body(body []byte, shape Shape) {
 	}
 }
 
-// spell is the text of a JSON string, nil for another value; room is used only where there are escapes.
+// keep copies what is needed of the body for longer than the body is there.
+func (s *Search) keep() {
+	if len(s.Model) > maxName {
+		s.Model = nil
+	}
+	s.model = append(s.model[:0], s.Model...)
+	s.previous = append(s.previous[:0], s.Previous[:min(len(s.Previous), maxName)]...)
+	s.Model, s.Previous = s.model, s.previous
+}
+
+// spell is the text of a JSON string, nil for another value; room is used only where there are escapes. No name as
+// long as six times the bound is one.
 func spell(room *[]byte, value []byte) []byte {
 	body, ok := stringBody(value)
-	if !ok || bytes.IndexByte(body, '\\') < 0 {
+	if !ok || len(body) > 6*maxName || bytes.IndexByte(body, '\\') < 0 {
 		return body
 	}
 	*room = unescape((*room)[:0], body)
@@ -216,7 +227,7 @@ func (s *Search) field(f field, value []byte) {
 	}
 	body = http1.Trim(body)
 	if s.id.sources[f.source].Name == "metadata.user_id" {
-		if body = sessionPart(body); body == nil {
+		if body = sessionPart(body); len(body) == 0 {
 			return
 		}
 	}
@@ -272,8 +283,9 @@ type Identity struct {
 // ID is the id as it goes back in X-Session-Id, empty for none.
 func (i *Identity) ID() []byte { return i.room[:i.n] }
 
-// Reset makes i empty.
+// Reset makes i empty: no id outlives its request.
 func (i *Identity) Reset() {
+	clear(i.room[:i.n])
 	i.Source, i.Made, i.Shared, i.Forward, i.n = Source{}, false, false, false, 0
 }
 
@@ -318,6 +330,14 @@ func (s *Search) Identify(i *Identity, random bool) {
 		i.Made = true
 		i.setUUID(uuid.New())
 	}
+	s.forget()
+}
+
+// forget lets go of head and body.
+func (s *Search) forget() {
+	clear(s.found[:len(s.id.sources)])
+	s.scope = [2][]byte{}
+	s.conversation = conversation{}
 }
 
 func (s *Search) derive(i *Identity) bool {
@@ -335,6 +355,7 @@ func (s *Search) derive(i *Identity) bool {
 		}
 	}
 	id, ok := s.opening.id(&s.id.keyer, s.Model, s.conversation, caller)
+	clear(s.token[:cap(s.token)])
 	if ok {
 		i.setUUID(id)
 	}

@@ -18,7 +18,7 @@ type shard struct {
 	buckets []uint32    // first entry of each chain
 	free    uint32      // first of the chain of entries given back
 	size    [2]int      // by list
-	live    int         // pins whose upstream is not gone
+	live    [2]int      // by list, pins whose upstream is not gone
 	seats   []seatCount // by the upstreams' seats
 	evicted [len(Causes)]uint64
 
@@ -38,7 +38,7 @@ type entry struct {
 // seatCount counts the pins to the upstream on a seat. Refs on one seat grow, so a Ref up to gone is gone.
 type seatCount struct {
 	gone upstream.Ref
-	pins int32
+	pins [2]int32 // by list
 }
 
 // The lists, which are also the indexes of their ends. none ends chains: an end is in no chain.
@@ -91,16 +91,22 @@ func (s *shard) find(k Key, h uint64, now uint32) uint32 {
 	if i == none {
 		return none
 	}
-	e := &s.entries[i]
-	switch {
-	case s.retired(e.ref):
-		s.remove(i, upstreamRemoved)
-		return none
-	case e.age(now) >= s.ttl:
-		s.remove(i, expired)
+	if cause, void := s.void(i, now); void {
+		s.remove(i, cause)
 		return none
 	}
 	return i
+}
+
+// void reports whether an entry counts no more, and why.
+func (s *shard) void(i, now uint32) (cause int, void bool) {
+	switch e := &s.entries[i]; {
+	case s.retired(e.ref):
+		return upstreamRemoved, true
+	case e.age(now) >= s.ttl:
+		return expired, true
+	}
+	return 0, false
 }
 
 // age is 0 also for an entry that was used after now: callers take their time before they take the lock.
@@ -121,13 +127,23 @@ func (s *shard) use(k Key, h uint64, now uint32) uint32 {
 	e := &s.entries[i]
 	e.flags &^= unconfirmed
 	if e.list() == probation {
-		s.makeRoom(protected)
+		s.makeRoom(protected, now)
 		s.unlink(i)
+		s.count(e, -1)
 		e.flags |= inProtected
+		s.count(e, 1)
 		s.link(i)
 	}
 	s.refresh(i, now)
 	return i
+}
+
+// repoint makes the entry a pin to another upstream.
+func (s *shard) repoint(i uint32, to upstream.Ref) {
+	e := &s.entries[i]
+	s.count(e, -1)
+	e.ref = to
+	s.count(e, 1)
 }
 
 // refresh makes the entry the youngest of its list.
@@ -138,13 +154,12 @@ func (s *shard) refresh(i, now uint32) {
 }
 
 // insert adds k, which is not there. It never fails: a full list lets its oldest entry go.
-
 func (s *shard) insert(k Key, h uint64, ref upstream.Ref, made bool, now uint32) uint32 {
 	list := protected
 	if made {
 		list = probation
 	}
-	s.makeRoom(list)
+	s.makeRoom(list, now)
 	i := s.free
 	if i != none {
 		s.free = s.entries[i].chain
@@ -156,19 +171,19 @@ func (s *shard) insert(k Key, h uint64, ref upstream.Ref, made bool, now uint32)
 	s.entries[i] = entry{key: k, chain: *b, used: now, ref: ref, flags: uint8(list)}
 	*b = i
 	s.link(i)
-	s.count(ref, 1)
+	s.count(&s.entries[i], 1)
 	return i
 }
 
 // makeRoom lets the oldest entry of a full list go.
-func (s *shard) makeRoom(list int) {
+func (s *shard) makeRoom(list int, now uint32) {
 	if s.size[list] < s.room[list] {
 		return
 	}
 	oldest := s.entries[list].prev
-	switch {
-	case s.retired(s.entries[oldest].ref):
-		s.remove(oldest, upstreamRemoved)
+	switch cause, void := s.void(oldest, now); {
+	case void:
+		s.remove(oldest, cause)
 	case list == probation:
 		s.remove(oldest, fromProbation)
 	default:
@@ -185,7 +200,7 @@ func (s *shard) remove(i uint32, cause int) {
 	}
 	*link = e.chain
 	s.unlink(i)
-	s.count(e.ref, -1)
+	s.count(e, -1)
 	s.evicted[cause]++
 	*e = entry{chain: s.free}
 	s.free = i
@@ -197,10 +212,8 @@ func (s *shard) sweep(now uint32, most int) (more bool) {
 	for _, list := range []int{probation, protected} {
 		for s.size[list] > 0 {
 			oldest := s.entries[list].prev
-			cause := expired
-			if s.retired(s.entries[oldest].ref) {
-				cause = upstreamRemoved
-			} else if s.entries[oldest].age(now) < s.ttl {
+			cause, void := s.void(oldest, now)
+			if !void {
 				break
 			}
 			if most--; most < 0 {
@@ -231,13 +244,13 @@ func (s *shard) unlink(i uint32) {
 	s.size[e.list()]--
 }
 
-// count keeps the number of pins to ref, while its upstream is not gone.
-func (s *shard) count(ref upstream.Ref, change int32) {
-	if s.retired(ref) {
+// count keeps the number of pins to an entry's upstream, while that is not gone.
+func (s *shard) count(e *entry, change int32) {
+	if s.retired(e.ref) {
 		return
 	}
-	s.seat(ref).pins += change
-	s.live += int(change)
+	s.seat(e.ref).pins[e.list()] += change
+	s.live[e.list()] += int(change)
 }
 
 func (s *shard) seat(ref upstream.Ref) *seatCount {
@@ -257,7 +270,9 @@ func (s *shard) retire(ref upstream.Ref) {
 	if ref <= c.gone {
 		return
 	}
-	s.live -= int(c.pins)
+	for list, n := range c.pins {
+		s.live[list] -= int(n)
+	}
 	*c = seatCount{gone: ref}
 }
 
@@ -265,5 +280,6 @@ func (s *shard) pins(ref upstream.Ref) int {
 	if s.retired(ref) || ref.Seat() >= len(s.seats) {
 		return 0
 	}
-	return int(s.seats[ref.Seat()].pins)
+	c := s.seats[ref.Seat()]
+	return int(c.pins[probation] + c.pins[protected])
 }

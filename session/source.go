@@ -60,8 +60,15 @@ func ParseSource(s string) (Source, error) {
 	switch kind {
 	case "header":
 		name, err := headerName(name)
+		switch name {
+		case "authorization", "cookie", "x-request-id", "traceparent":
+			err = errors.New("header " + name + " names a caller or a request, not a conversation")
+		}
 		return Source{Kind: FromHeader, Name: name}, err
 	case "cookie":
+		if !http1.IsToken(name) {
+			return Source{}, fmt.Errorf("%q is no name of a cookie", name)
+		}
 		return Source{Kind: FromCookie, Name: name}, nil
 	case "body":
 		parts := strings.Split(name, ".")
@@ -78,17 +85,16 @@ func ParseSource(s string) (Source, error) {
 	return Source{}, fmt.Errorf("%q, want header:NAME, cookie:NAME, body:FIELD or opening", s)
 }
 
-// headerName brings a configured name into the form that canonical gives.
+// headerName brings a configured name into the form that names of requests are compared in.
 func headerName(name string) (string, error) {
-	if len(name) > maxHeaderName {
-		return "", fmt.Errorf("header %q is longer than %d bytes", name, maxHeaderName)
+	folded := http1.FoldName(make([]byte, maxHeaderName), []byte(name))
+	if folded == nil {
+		return "", fmt.Errorf("header %.80q is longer than %d bytes", name, maxHeaderName)
 	}
-	switch n := http1.FoldName(make([]byte, maxHeaderName), []byte(name)); string(n) {
-	case "authorization", "cookie", "x-request-id", "traceparent":
-		return "", errors.New("header " + string(n) + " names a caller or a request, not a conversation")
-	default:
-		return string(n), nil
+	if !http1.IsToken(name) {
+		return "", fmt.Errorf("%q is no name of a header", name)
 	}
+	return string(folded), nil
 }
 
 // maxHeaderName is the length of the longest header name that can be a source.

@@ -80,9 +80,6 @@ func (u *Upstream) Dial(ctx context.Context, timeout time.Duration) (*Conn, erro
 	return nil, Unreachable
 }
 
-// Reused reports whether the connection carried a request before this one.
-func (c *Conn) Reused() bool { return c.reused }
-
 // sendInline is the body size up to which Send writes it all itself. A larger one may not fit in the sockets'
 // buffers, and a server that answers before it has read it all must be heard.
 const sendInline = 64 << 10
@@ -108,13 +105,29 @@ func (c *Conn) Sent() bool {
 		return true
 	}
 	select {
-	case c.sendErr = <-c.sending:
-		c.sending = nil
+	case err := <-c.sending:
+		c.sent(err)
 		return true
 	default:
 		return false
 	}
 }
+
+// SentWithin is Sent, and waits that long for it.
+func (c *Conn) SentWithin(d time.Duration) bool {
+	if c.Sent() {
+		return true
+	}
+	select {
+	case err := <-c.sending:
+		c.sent(err)
+		return true
+	case <-time.After(d):
+		return false
+	}
+}
+
+func (c *Conn) sent(err error) { c.sendErr, c.sending = err, nil }
 
 const (
 	// staleWithin is how soon after the request a used connection must die to count as Stale.
@@ -182,7 +195,6 @@ func (c *Conn) Keep(a *Answer, now time.Time) {
 func (c *Conn) Close() {
 	c.Abort()
 	if c.sending != nil {
-		c.sendErr = <-c.sending
-		c.sending = nil
+		c.sent(<-c.sending)
 	}
 }

@@ -25,12 +25,12 @@ func TestExchange(t *testing.T) {
 	if err != nil || a.Status != 200 || string(a.Rest) != "ok" {
 		t.Fatalf("%+v, %v", a, err)
 	}
-	if c.Reused() {
+	if c.reused {
 		t.Error("a fresh connection counts as used")
 	}
 	c.Keep(&a, time.Now())
 	again := s.u.Pooled(time.Now())
-	if again != c || !again.Reused() {
+	if again != c || !again.reused {
 		t.Error("the connection was not kept for the next request")
 	}
 }

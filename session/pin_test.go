@@ -1,0 +1,198 @@
+package session
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"tether/upstream"
+)
+
+// A first pin that another request took and was answered well under is confirmed: its maker's blip does not move it.
+func TestPinThatWasTakenStays(t *testing.T) {
+	for _, status := range []int{200, 500} {
+		f := newFleet(t, 4, nil)
+		k := testKey(1)
+		maker := f.start(Ask{Key: k})
+		home := maker.Next(f.now)
+		u, o := f.turn(k)
+		f.want(u, o, home, Pinned)
+		maker.Next(f.now) // its connection to home was cut
+		maker.Answered(status, f.now)
+		if got := maker.Outcome(); status == 200 && got != Spilled {
+			t.Errorf("the maker is %s, want spilled", got)
+		}
+		maker.End(f.now)
+		u, o = f.turn(k)
+		f.want(u, o, home, Pinned)
+	}
+}
+
+// A first pin follows its request to the upstream that answers it well, and to no other.
+func TestFirstPinFollowsItsRequest(t *testing.T) {
+	for status, stays := range map[int]bool{200: true, 399: true, 400: false, 500: false} {
+		f := newFleet(t, 4, nil)
+		k := testKey(1)
+		r := f.start(Ask{Key: k})
+		first := r.Next(f.now)
+		second := r.Next(f.now)
+		r.Answered(status, f.now)
+		r.End(f.now)
+		u, o := f.turn(k)
+		if stays {
+			f.want(u, o, second, Pinned)
+		} else {
+			f.want(u, o, first, New)
+		}
+	}
+}
+
+// The time to live counts from the last use: an answer is a use to its end.
+func TestPinLivesFromTheEndOfTheAnswer(t *testing.T) {
+	for _, turn := range []string{"first", "later"} {
+		t.Run(turn, func(t *testing.T) {
+			f := newFleet(t, 4, func(c *Config) { c.TTL = time.Hour })
+			k := testKey(1)
+			if turn == "later" {
+				f.turn(k)
+			}
+			r := f.start(Ask{Key: k})
+			r.Next(f.now)
+			head := f.now.Add(29 * time.Minute)
+			r.Answered(200, head)
+			end := head.Add(10 * time.Minute)
+			r.End(end)
+			if _, ok := f.router.pins.Peek(k, end.Add(59*time.Minute)); !ok {
+				t.Error("the pin expired within an hour of the answer")
+			}
+			if _, ok := f.router.pins.Peek(k, end.Add(61*time.Minute)); ok {
+				t.Error("the pin did not expire")
+			}
+		})
+	}
+}
+
+// A long answer keeps its pin alive while bytes arrive.
+func TestPinLivesWhileBytesArrive(t *testing.T) {
+	f := newFleet(t, 4, func(c *Config) { c.TTL = time.Minute })
+	k := testKey(1)
+	f.turn(k)
+	r := f.start(Ask{Key: k})
+	r.Next(f.now)
+	r.Answered(200, f.now)
+	for range 100 {
+		f.now = f.now.Add(2 * time.Second)
+		r.Touch(f.now)
+		if _, ok := f.router.pins.Peek(k, f.now); !ok {
+			t.Fatal("the pin of an answer on its way expired")
+		}
+	}
+	r.End(f.now)
+}
+
+// A pin that is in use outlives its request, however long that takes.
+func TestPinOutlivesALongRequest(t *testing.T) {
+	for _, where := range []string{"stays", "moves"} {
+		t.Run(where, func(t *testing.T) {
+			f := newFleet(t, 4, func(c *Config) { c.TTL = time.Minute })
+			k := testKey(1)
+			home, _ := f.turn(k)
+			home.SetHealth(upstream.Down, "test")
+			second, _ := f.turn(k)
+			home.SetHealth(upstream.Up, "test")
+			want := second
+			r := f.start(Ask{Key: k})
+			r.Next(f.now)
+			if where == "moves" {
+				second.SetHealth(upstream.Down, "test")
+				want = r.Next(f.now)
+			}
+			f.now = f.now.Add(70 * time.Second)
+			r.Answered(200, f.now)
+			r.End(f.now)
+			second.SetHealth(upstream.Up, "test")
+			u, o := f.turn(k)
+			f.want(u, o, want, Pinned)
+		})
+	}
+}
+
+// A pin that somebody deleted does not come back with the end of a request.
+func TestDeletedPinStaysDeleted(t *testing.T) {
+	f := newFleet(t, 4, func(c *Config) { c.TTL = time.Minute })
+	k := testKey(1)
+	f.turn(k)
+	r := f.start(Ask{Key: k})
+	r.Next(f.now)
+	r.Answered(200, f.now)
+	f.router.pins.Delete(k, f.now)
+	f.now = f.now.Add(30 * time.Second)
+	r.End(f.now)
+	if _, ok := f.router.pins.Peek(k, f.now); ok {
+		t.Error("it came back")
+	}
+}
+
+// A request that names no model finds the session where its other requests go, whether it has a pin or not.
+func TestAnyKey(t *testing.T) {
+	id := mustIdentifier(t, nil)
+	f := newFleet(t, 4, nil)
+	for n, m := range f.registry.Table().Members {
+		m.SetModels(models("base", fmt.Sprintf("adapter-%d", n%2)))
+	}
+	for n := range 100 {
+		sid := fmt.Appendf(nil, "session-%d", n)
+		adapter := []byte(fmt.Sprintf("adapter-%d", n%2))
+		if n%3 == 0 {
+			home, _ := f.answer(Ask{Key: id.Key(adapter, sid), Model: adapter}, 200)
+			u, o := f.turn(f.router.AnyKey(id, sid, f.now))
+			f.want(u, o, home, Pinned)
+			continue
+		}
+		k := f.router.AnyKey(id, sid, f.now)
+		home, _ := f.answer(Ask{Key: id.Key([]byte("base"), sid), Model: []byte("base")}, 200)
+		u, o := f.turn(k)
+		f.want(u, o, home, Pinned)
+	}
+	f = newFleet(t, 4, nil)
+	if k := f.router.AnyKey(id, []byte("s"), f.now); k != (Key{}) {
+		t.Errorf("key %v where no model is known", k)
+	}
+}
+
+// To look whether there is a place changes nothing.
+func TestLookingDoesNotTurnTheWheel(t *testing.T) {
+	f := newFleet(t, 2, nil)
+	f.router.affinity = false
+	seen := map[string]int{}
+	for range 40 {
+		f.router.Ready()
+		r := f.start(Ask{})
+		seen[r.Next(f.now).Name()]++
+		r.More()
+		r.End(f.now)
+	}
+	if seen["vllm-0"] != 20 || seen["vllm-1"] != 20 {
+		t.Errorf("round robin went to %v", seen)
+	}
+}
+
+// Pins of an upstream that is gone count nowhere, and what expired was not pushed out.
+func TestMapCountsWhatIs(t *testing.T) {
+	m := NewMap(1000, time.Second)
+	now := time.Now()
+	for n := range 100 {
+		m.Bind(testKey(uint64(n)), ref(0, 1), true, now)
+	}
+	m.Retire(ref(0, 1))
+	if s := m.Stats(); s.Probation != 0 || s.Pins != 0 {
+		t.Errorf("%+v after all were retired", s)
+	}
+	for n := range 875 {
+		m.Bind(testKey(uint64(1000+n)), ref(1, 1), false, now)
+	}
+	m.Bind(testKey(5000), ref(1, 1), false, now.Add(2*time.Second))
+	if s := m.Stats(); s.Evicted[lru] != 0 || s.Evicted[expired] != 1 {
+		t.Errorf("%+v after a pin made room that had expired", s)
+	}
+}
