@@ -554,13 +554,43 @@ func TestHeadMalformedOrTooLarge(t *testing.T) {
 	r := fleet(t, 1, sim.Config{})
 	r.want(r.chat("hello", sid, "X-Sim-Fault: 1xx=3"), 200, "new")
 	r.want(r.chat("hello", sid, "X-Sim-Fault: 1xx=30"), 502, "pinned")
-	// Bytes behind the answer are dropped, and the connection with them.
-	a := r.chat("hello", sid, "X-Sim-Fault: tail")
-	r.want(a, 200, "pinned")
-	b := r.chat("hello", sid)
-	r.want(b, 200, "pinned")
-	if a.body == "" || len(a.body) != len(b.body) {
-		t.Errorf("%q, %q", a.body, b.body)
+}
+
+// Bytes behind an answer are dropped, and the connection with them: they are nobody's answer.
+func TestBytesBehindAnAnswer(t *testing.T) {
+	const more = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
+	for name, late := range map[string]bool{"with it": false, "after it": true} {
+		t.Run(name, func(t *testing.T) {
+			s := newScript(t)
+			r := newRig(t, []string{s.url()})
+			done := make(chan *answer, 1)
+			turn := func() {
+				a, _ := r.try("POST", chatPath, chat("hello"), sid) // nil where it failed
+				done <- a
+			}
+			go turn()
+			c := s.next()
+			c.request()
+			if late {
+				c.send(ok("one"))
+				r.want(<-done, 200, "new")
+				r.last() // the connection is back in the pool
+				c.send(more)
+			} else {
+				c.send(ok("one") + more)
+				r.want(<-done, 200, "new")
+			}
+			go turn()
+			other := s.next()
+			other.request()
+			other.send(ok("two"))
+			a := <-done
+			r.want(a, 200, "pinned")
+			if a.body != "two" {
+				t.Errorf("answered %q", a.body)
+			}
+			c.ended()
+		})
 	}
 }
 

@@ -60,7 +60,7 @@ func TestBodyMemoryIsReleased(t *testing.T) {
 	const streams, size = 4, 16 << 20
 	release := make(chan struct{})
 	r := newRig(t, []string{streaming(t, release)}, func(r *rig) {
-		r.cfg.MaxBodyTotal = units.Share{Bytes: 2 * units.Bytes(r.cfg.MaxBody)}
+		r.cfg.MaxBodyTotal = units.Share{Bytes: 2 * r.cfg.MaxBody}
 	})
 	content := strings.Repeat("x", size)
 	before := heap()

@@ -20,7 +20,8 @@ type Listener struct {
 	watch *Watch
 }
 
-// keepAlive finds a vanished host after 25 s of silence.
+// keepAlive finds a vanished host after 25 s of silence; where the socket has a user timeout, Linux waits for that to pass
+// instead of the probes' count.
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}
 
 // Listen opens addr, "host:port" with an empty host for all. watch must be running while clients are served.
