@@ -45,6 +45,22 @@ func HasToken(list []byte, lower string) bool {
 	return false
 }
 
+// NamesFields reports whether a value of Connection names fields that are meant for this hop: anything but close and
+// keep-alive.
+func NamesFields(list []byte) bool {
+	for len(list) > 0 {
+		var item []byte
+		if item, list = NextToken(list); len(item) > 0 && !EqualFold(item, "close") && !EqualFold(item, "keep-alive") {
+			return true
+		}
+	}
+	return false
+}
+
+// maxConnection bounds the values of a head's Connection fields together, in bytes. Each name in them is compared with
+// each field.
+const maxConnection = 256
+
 // NextToken cuts the first item off a comma-separated list, white space around it removed.
 func NextToken(list []byte) (item, rest []byte) {
 	item, rest, _ = bytes.Cut(list, []byte{','})

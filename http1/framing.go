@@ -18,7 +18,7 @@ const (
 	closeBody
 )
 
-// NewFraming gives the framing of the answer with head h to a request other than HEAD and CONNECT.
+// NewFraming gives the framing of the answer with head h to a request other than CONNECT.
 func NewFraming(h *Head) Framing {
 	switch {
 	case h.Bodiless():

@@ -32,6 +32,7 @@ type Guard struct {
 	n       int       // bytes in tok; len(tok)+1 when there were more
 
 	hosts, lengths, transfers int
+	connection                int // bytes in Connection's values
 	minor                     byte
 	closing, keepAlive        bool
 
@@ -274,8 +275,10 @@ func (g *Guard) field() error {
 		}
 		g.Chunked = true
 	case connectionField:
-		// A list too long to keep is read as "close": refusing to reuse a connection is always right.
-		g.closing = g.closing || g.overflow() || HasToken(v, "close")
+		if g.connection += g.n; g.connection > maxConnection {
+			return ErrField
+		}
+		g.closing = g.closing || HasToken(v, "close")
 		g.keepAlive = g.keepAlive || HasToken(v, "keep-alive")
 	case expectField:
 		if g.overflow() || !EqualFold(v, "100-continue") {

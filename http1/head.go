@@ -26,14 +26,16 @@ type Head struct {
 	Length int64
 	// Chunked tells that the body comes in the chunked coding.
 	Chunked bool
-	// Connection is the value of the Connection field, the last one if there are more.
-	Connection []byte
+	// Names tells that Connection names further fields that are meant for this hop.
+	Names bool
 	// Close tells that the server will close the connection after this answer.
 	Close bool
 	// EventStream tells that the content type is text/event-stream.
 	EventStream bool
 	// Encoded tells that the body has a Content-Encoding other than identity.
 	Encoded bool
+	// ToHEAD tells that the request was a HEAD, which rules a body out. Whoever sent it says so.
+	ToHEAD bool
 }
 
 var headEnd = []byte("\r\n\r\n")
@@ -44,7 +46,7 @@ func ParseHead(buf []byte, seen int, h *Head) (n int, err error) {
 	from := max(0, seen-len(headEnd)+1)
 	end := bytes.Index(buf[from:], headEnd)
 	if end < 0 {
-		return 0, ErrMore
+		return 0, begins(buf, from)
 	}
 	end += from
 	line := bytes.IndexByte(buf, '\n') + 1
@@ -59,8 +61,29 @@ func ParseHead(buf []byte, seen int, h *Head) (n int, err error) {
 	return end + len(headEnd), nil
 }
 
-// Bodiless reports whether the status rules a body out (RFC 9112 6.3).
-func (h *Head) Bodiless() bool { return h.Status < 200 || h.Status == 204 || h.Status == 304 }
+// begins gives ErrMore if buf, from is where the look at it goes on, may be the beginning of a head, and what is wrong
+// with it if not: somebody who does not speak HTTP may never send a blank line.
+func begins(buf []byte, from int) error {
+	const version = "HTTP/1."
+	if n := min(len(buf), len(version)); string(buf[:n]) != version[:n] {
+		return ErrStatusLine
+	}
+	for rest := buf[from:]; ; {
+		i := bytes.IndexByte(rest, '\n')
+		if i < 0 {
+			return ErrMore
+		}
+		if at := len(buf) - len(rest) + i; buf[at-1] != '\r' { // buf[0] is no line end
+			return ErrResponseField
+		}
+		rest = rest[i+1:]
+	}
+}
+
+// Bodiless reports whether status or request rule a body out (RFC 9112 6.3).
+func (h *Head) Bodiless() bool {
+	return h.ToHEAD || h.Status < 200 || h.Status == 204 || h.Status == 304
+}
 
 // statusLine reads "HTTP/1.x NNN reason", the reason being optional.
 func (h *Head) statusLine() (minor byte, err error) {
@@ -85,7 +108,7 @@ func (h *Head) statusLine() (minor byte, err error) {
 }
 
 func (h *Head) fields(minor byte) error {
-	lengths, transfers := 0, 0
+	lengths, transfers, connection := 0, 0, 0
 	keepAlive := minor == '1'
 	for rest := h.Lines; len(rest) > 0; {
 		name, value, after, err := splitLine(rest)
@@ -96,7 +119,10 @@ func (h *Head) fields(minor byte) error {
 		switch len(name) {
 		case len("connection"):
 			if EqualFold(name, "connection") {
-				h.Connection = value
+				if connection += len(value); connection > maxConnection {
+					return ErrResponseField
+				}
+				h.Names = h.Names || NamesFields(value)
 				h.Close = h.Close || HasToken(value, "close")
 				keepAlive = keepAlive || HasToken(value, "keep-alive")
 			}

@@ -38,7 +38,7 @@ func TestParseHead(t *testing.T) {
 			if string(h.StatusLine)+string(h.Lines)+"\r\n" != c.text {
 				t.Errorf("lines %q %q", h.StatusLine, h.Lines)
 			}
-			h.StatusLine, h.Lines, h.Connection = nil, nil, nil
+			h.StatusLine, h.Lines = nil, nil
 			if h.Status != c.want.Status || h.Length != c.want.Length || h.Chunked != c.want.Chunked || h.Close != c.want.Close ||
 				h.EventStream != c.want.EventStream || h.Encoded != c.want.Encoded {
 				t.Errorf("got %+v, want %+v", h, c.want)

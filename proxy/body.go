@@ -72,7 +72,7 @@ func (b *body) readLength(c *conn, length int, started time.Time) *fault {
 		if len(b.bytes) == cap(b.bytes) && !b.grow(cap(b.bytes)*roomGrowth, length) {
 			return errBodiesFull
 		}
-		n, f := c.readBody(b.bytes[len(b.bytes):min(cap(b.bytes), length)], started, length)
+		n, f := c.readBody(b.bytes[len(b.bytes):min(cap(b.bytes), length)], started, len(b.bytes))
 		if f != nil {
 			return f
 		}
@@ -112,9 +112,9 @@ func (b *body) readChunks(c *conn, max int64, started time.Time) *fault {
 	}
 }
 
-// readBody reads part of a body from the socket. length is what its time is reckoned by.
-func (c *conn) readBody(b []byte, started time.Time, length int) (int, *fault) {
-	limit := bodyTime + time.Duration(length)*time.Second/bodyRate
+// readBody reads part of a body from the socket. Time is bought by what has come, never by what was promised.
+func (c *conn) readBody(b []byte, started time.Time, come int) (int, *fault) {
+	limit := bodyTime + time.Duration(come)*time.Second/bodyRate
 	if c.readBefore(started.Add(limit), 0) != nil {
 		return 0, errClientLeft
 	}

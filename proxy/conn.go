@@ -29,7 +29,8 @@ type conn struct {
 	ended bool        // nothing more is read
 
 	since    time.Time // when the connection was opened, or its last answer ended
-	begun    time.Time // of the head that is being read
+	begun    time.Time // when the first byte of the head came that is being read
+	headed   time.Time // when its last byte came
 	deadline time.Time // of reads, as last set
 }
 
@@ -67,10 +68,15 @@ func (c *conn) Read(b []byte) (int, error) {
 
 // check shows bytes to the guard and tells how many of them belong to the head.
 func (c *conn) check(b []byte) (head int, err error) {
-	if !c.guard.Begun() {
+	first := !c.guard.Begun()
+	if first {
 		c.begun = time.Now()
+		c.headed = c.begun
 	}
 	head, c.whole, err = c.guard.Head(b)
+	if c.whole && !first {
+		c.headed = time.Now()
+	}
 	if err != nil {
 		c.refuse(faultOfGuard(err))
 		return 0, c.end()
@@ -135,7 +141,7 @@ func (c *conn) giveUp(err error) {
 // refuse answers a request of which nothing is known but that it cannot be read on.
 func (c *conn) refuse(f *fault) {
 	c.p.refused(f)
-	_ = c.send(appendFault(nil, f, answerFields{}, false, true)) // the connection ends either way
+	_ = c.send(appendFault(nil, f, answerFields{connection: "close"}, false)) // the connection ends either way
 	c.linger()
 }
 

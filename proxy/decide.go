@@ -31,9 +31,12 @@ type trail struct {
 	// must not tour the fleet: one more gets it, no third.
 	given bool
 	died  bool // it died over it
-	// single: the request is about a response that only one server has, or goes on working there
-	// after its answer. Nobody else may get it once a server did.
-	single bool
+	busy  bool // one answered 503, or refused while it shuts down
+	// named: the request is about a response that only one server has. Nobody else can answer it.
+	named bool
+	// background: a server that has the request works on it after its answer. Nobody else may get it, unless the
+	// server said that it does not.
+	background bool
 }
 
 // afterFailure decides after an attempt that brought no answer.
@@ -56,7 +59,7 @@ func (t *trail) afterFailure(err error) next {
 // afterDeath decides after an upstream died over the whole request, or as good as.
 func (t *trail) afterDeath() next {
 	t.died = true
-	if t.single || t.given {
+	if t.named || t.background || t.given {
 		return giveUp
 	}
 	t.given = true
@@ -67,13 +70,25 @@ func (t *trail) afterDeath() next {
 // has not begun to work on the request, so it does not count as given.
 func (t *trail) afterAnswer(status int, leaving bool) next {
 	switch {
-	case leaving && !t.single:
+	case leaving && !t.named:
+		t.busy = true
 		return another
-	case status == 503 && !t.single && !t.given:
-		t.given = true
+	case status == 503 && !t.named && !t.background && !t.given:
+		t.given, t.busy = true, true
 		return another
 	}
 	return pass
+}
+
+// verdict is the fault that the client gets when nobody is left to ask. last is that of the last attempt.
+func (t *trail) verdict(last *fault) *fault {
+	switch {
+	case t.died && last != errClientLeft:
+		return errDied
+	case t.busy && last == errNoAnswer:
+		return errNobodyUp // one was there, and asked for patience
+	}
+	return last
 }
 
 // shutdownText is what vLLM's engine client raises once it was told to stop (tried with 0.32.0): new requests get

@@ -94,14 +94,14 @@ var statusText = map[int]string{
 }
 
 // appendFault appends the whole answer to dst: head and JSON error, in Anthropic's form where its clients read it.
-func appendFault(dst []byte, f *fault, own answerFields, anthropic, closing bool) []byte {
+func appendFault(dst []byte, f *fault, own answerFields, anthropic bool) []byte {
 	body := make([]byte, 0, 256)
 	if anthropic {
 		body = append(body, `{"type":"error","error":{"type":"`+anthropicKind(f)+`","message":"`+f.message+`"}}`...)
 	} else {
 		body = append(body, `{"error":{"message":"`+f.message+`","type":"`+f.kind+`","param":null,"code":`+strconv.Itoa(f.status)+`}}`...)
 	}
-	dst = appendOwnHead(dst, f.status, len(body), own, closing)
+	dst = appendOwnHead(dst, f.status, len(body), own)
 	if f.retryAfter {
 		dst = append(dst, "Retry-After: 1\r\n"...)
 	}
@@ -112,19 +112,14 @@ func appendFault(dst []byte, f *fault, own answerFields, anthropic, closing bool
 }
 
 // appendOwnHead appends the head of a JSON answer of tether's own, but for the blank line.
-func appendOwnHead(dst []byte, status, length int, own answerFields, closing bool) []byte {
+func appendOwnHead(dst []byte, status, length int, own answerFields) []byte {
 	text := statusText[status]
 	if status == 200 {
 		text = "OK"
 	}
 	dst = append(dst, "HTTP/1.1 "+strconv.Itoa(status)+" "+text+"\r\nContent-Type: application/json\r\nContent-Length: "...)
 	dst = strconv.AppendInt(dst, int64(length), 10)
-	dst = appendDate(append(dst, "\r\n"...))
-	dst = own.append(dst)
-	if closing {
-		dst = append(dst, "Connection: close\r\n"...)
-	}
-	return dst
+	return own.append(appendDate(append(dst, "\r\n"...)))
 }
 
 // anthropicKind is the error type of Anthropic's API for a fault's status.

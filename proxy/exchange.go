@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"runtime/debug"
 	"time"
 
@@ -35,6 +36,7 @@ type exchange struct {
 	way     session.Route
 	out     []byte             // the head to the upstream
 	up      *upstream.Upstream // counted in flight there
+	conn    *upstream.Conn     // the attempt's or the answer's, bound to the client; nil before and after
 	buf     *[]byte            // read buffer of the answer, from answerRooms
 	answer  upstream.Answer
 	passing relaying
@@ -68,9 +70,9 @@ type Record struct {
 	Upstream *upstream.Upstream
 	// Attempts and Replays count the tries, and those of them on a fresh connection to the same upstream.
 	Attempts, Replays int
-	// BytesIn and BytesOut count the bodies.
+	// BytesIn and BytesOut count the bodies, BytesOut with the framing of chunks.
 	BytesIn, BytesOut int64
-	// Started is when the head was read; FirstByte and Duration count from then. FirstByte is that of the answer's
+	// Started is when the head's first byte came; FirstByte and Duration count from then. FirstByte is that of the answer's
 	// body, for vLLM sends a stream's head before it has computed anything; 0 without one.
 	Started             time.Time
 	FirstByte, Duration time.Duration
@@ -116,7 +118,7 @@ func (x *exchange) run() *fault {
 
 func (x *exchange) readBody() *fault {
 	x.body = body{budget: x.p.budget, holder: x.c.held}
-	if x.holder != nil {
+	if x.holder != nil { // behind a trusted proxy
 		x.body.holder = x.holder
 	}
 	if f := x.body.read(x.c, int64(x.p.cfg.MaxBody)); f != nil {
@@ -136,8 +138,8 @@ func (x *exchange) awaitVerdicts() *fault {
 	if x.p.ready.Load() {
 		return nil
 	}
-	left := make(signal)
-	if !x.c.Bind(left) {
+	left := make(chan struct{})
+	if !x.c.Bind(aborter(func() { close(left) })) {
 		return errClientLeft
 	}
 	select {
@@ -152,15 +154,10 @@ func (x *exchange) awaitVerdicts() *fault {
 	return nil
 }
 
-// signal is a wire.Aborter that closes a channel.
-type signal chan struct{}
-
-func (s signal) Abort() { close(s) }
-
 func (x *exchange) begin(c *conn, head *fasthttp.RequestHeader) {
 	x.c, x.head = c, head
 	x.rec = Record{Started: c.begun}
-	x.now = c.begun
+	x.now = c.headed
 	x.route, x.responseID, x.allowed, x.requestID = nil, nil, "", nil
 	x.bodyRead = !c.guard.Chunked && c.guard.Length == 0
 	x.identified, x.written = false, false
@@ -171,6 +168,7 @@ func (x *exchange) begin(c *conn, head *fasthttp.RequestHeader) {
 // way out of every exchange.
 func (x *exchange) end() (closing bool) {
 	now := time.Now()
+	x.drop() // after a panic
 	x.letGo()
 	x.way.End(now)
 	x.body.free()
@@ -191,18 +189,18 @@ func (x *exchange) end() (closing bool) {
 	clear(x.out)
 	clear(x.reply)
 	c, closing := x.c, x.closing
-	if closing && !x.bodyRead {
-		c.linger()
-	}
-	if !closing {
+	switch {
+	case !closing:
 		c.next(now)
+	case x.rec.Status != errClientLeft.status:
+		c.linger()
 	}
 	x.c, x.head, x.answer, x.way = nil, nil, upstream.Answer{}, session.Route{}
 	return closing
 }
 
 func (x *exchange) record(now time.Time) {
-	x.rec.Upstream, x.rec.Outcome = x.way.Last(), x.way.Outcome()
+	x.rec.Upstream, x.rec.Outcome = x.way.Last(), x.outcome()
 	x.rec.Source, x.rec.Ignored = x.identity.Source, x.search.Ignored
 	x.rec.Model, x.rec.RequestID = x.search.Model, x.requestID
 	x.rec.Duration = now.Sub(x.rec.Started)
@@ -213,11 +211,21 @@ func (x *exchange) record(now time.Time) {
 
 // fields are what tether adds to the answer.
 func (x *exchange) fields() answerFields {
-	f := answerFields{sessionID: x.identity.ID(), requestID: x.requestID, outcome: x.way.Outcome(), allow: x.allowed}
+	f := answerFields{
+		sessionID: x.identity.ID(), requestID: x.requestID, outcome: x.outcome(), allow: x.allowed, connection: x.connection(),
+	}
 	if u := x.way.Last(); x.p.cfg.ExposeUpstream && u != nil {
 		f.upstream = u.Name()
 	}
 	return f
+}
+
+// outcome is what affinity came to; without an attempt it came to nothing.
+func (x *exchange) outcome() session.Outcome {
+	if x.rec.Attempts == 0 {
+		return session.None
+	}
+	return x.way.Outcome()
 }
 
 // fail answers with a fault, if it is not too late for an answer.
@@ -236,8 +244,12 @@ func (x *exchange) fail(f *fault) {
 		x.search.Identify(&x.identity, false) // refusals carry the id as well
 	}
 	x.closing = x.closing || x.p.closing.Load() || !x.bodyRead || f == errPanic
-	x.reply = appendFault(x.reply[:0], f, x.fields(), x.route != nil && x.route.anthropic, x.closing)
-	x.write(x.reply)
+	x.reply = appendFault(x.reply[:0], f, x.fields(), x.route != nil && x.route.anthropic)
+	answer := x.reply
+	if x.head.IsHead() {
+		answer = answer[:bytes.Index(answer, []byte("\r\n\r\n"))+4]
+	}
+	x.write(answer)
 }
 
 // write sends to the client. A failure means that it left, which the record tells.

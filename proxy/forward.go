@@ -14,57 +14,55 @@ var answerRooms = sync.Pool{New: func() any { b := make([]byte, 16<<10); return 
 
 // forward tries upstreams until one answers or the rules end it, and relays the answer.
 func (x *exchange) forward() *fault {
-	t := trail{single: len(x.namedResponse()) > 0 || x.search.Background}
+	t := trail{named: len(x.namedResponse()) > 0, background: x.search.Background}
 	x.buf = answerRooms.Get().(*[]byte)
-	f := errNobodyUp
+	var u *upstream.Upstream
+	what, last := another, errNobodyUp
 	for x.rec.Attempts < x.p.cfg.MaxAttempts {
-		u := x.way.Next(x.now)
-		if u == nil {
-			break
+		if what == another {
+			if u = x.way.Next(x.now); u == nil {
+				break
+			}
+			t.replayed = false
 		}
-		what, conn, fault := x.try(u, &t, false)
-		if what == replay && x.rec.Attempts < x.p.cfg.MaxAttempts {
+		what, last = x.try(u, &t, what == replay)
+		switch what {
+		case pass:
+			return x.relay()
+		case giveUp:
+			return t.verdict(last)
+		case replay:
 			x.rec.Replays++
-			what, conn, fault = x.try(u, &t, true)
-		}
-		if what == pass {
-			return x.relay(conn)
-		}
-		if f = fault; what != another {
-			break
 		}
 	}
-	if t.died {
-		return errDied
-	}
-	return f
+	return t.verdict(last)
 }
 
-// try makes one attempt at u and says what follows it. With pass, conn has the answer; else the fault is what the
+// try makes one attempt at u and says what follows it. With pass, x.conn has the answer; else the fault is what the
 // client gets if this was the last attempt.
-func (x *exchange) try(u *upstream.Upstream, t *trail, fresh bool) (next, *upstream.Conn, *fault) {
+func (x *exchange) try(u *upstream.Upstream, t *trail, fresh bool) (next, *fault) {
 	x.hold(u)
-	conn, err := x.ask(u, fresh)
+	err := x.ask(u, fresh)
 	if err != upstream.Exhausted { // our own trouble is no attempt at anybody
 		x.rec.Attempts++
 	}
 	if err != nil {
 		if err == errLeft {
-			return giveUp, nil, errClientLeft
+			return giveUp, errClientLeft
 		}
 		x.blame(u, err)
-		return t.afterFailure(err), nil, faultOfUpstream(err)
+		return t.afterFailure(err), faultOfUpstream(err)
 	}
-	leaving := x.refusedLeaving(conn)
+	leaving := x.refusedLeaving()
 	if leaving {
 		u.SaidLeaving()
 	}
 	what := t.afterAnswer(x.answer.Status, leaving)
 	if what == pass || x.rec.Attempts == x.p.cfg.MaxAttempts || !x.way.More() {
-		return pass, conn, nil
+		return pass, nil
 	}
-	x.drop(conn)
-	return what, nil, errNobodyUp
+	x.drop()
+	return what, errNobodyUp
 }
 
 // hold counts the request in flight at u, and no longer where it was; letGo ends that.
@@ -95,18 +93,19 @@ func (x *exchange) blame(u *upstream.Upstream, err error) {
 // errLeft tells that the client left during an attempt.
 var errLeft = errors.New("client left")
 
-// ask sends the request to u and waits for the response head, which is in x.answer then. From here to the end of
-// the answer the client's leaving closes the connection. The error is errLeft or an upstream.Failure; after it
+// ask sends the request to u on x.conn and waits for the response head, which is in x.answer then. From here to the
+// end of the answer the client's leaving closes the connection. The error is errLeft or an upstream.Failure; after it
 // there is no connection.
-func (x *exchange) ask(u *upstream.Upstream, fresh bool) (*upstream.Conn, error) {
+func (x *exchange) ask(u *upstream.Upstream, fresh bool) error {
 	conn, err := x.connect(u, fresh)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if !x.c.Bind(conn.Conn) {
 		conn.Close()
-		return nil, errLeft
+		return errLeft
 	}
+	x.conn = conn
 	o := outbound{
 		method: x.head.Method(), target: x.head.RequestURI(), in: &x.in,
 		peer: x.c.peer, trusted: x.holder != nil, requestID: x.requestID,
@@ -117,19 +116,24 @@ func (x *exchange) ask(u *upstream.Upstream, fresh bool) (*upstream.Conn, error)
 	x.answer, err = conn.Receive(*x.buf, x.p.cfg.HeadTimeout)
 	x.now = time.Now()
 	if err == nil {
+		x.answer.ToHEAD = x.head.IsHead()
 		u.Delivered(x.now)
-		return conn, nil
+		return nil
 	}
-	if x.drop(conn) {
-		return nil, errLeft
+	if x.drop() {
+		return errLeft
 	}
-	return nil, err
+	return err
 }
 
-// drop closes the connection of an attempt and reports whether the client left meanwhile.
-func (x *exchange) drop(conn *upstream.Conn) (left bool) {
+// drop closes the connection of an attempt, if there is one, and reports whether the client left meanwhile.
+func (x *exchange) drop() (left bool) {
+	if x.conn == nil {
+		return false
+	}
 	left = x.c.Unbind()
-	conn.Close()
+	x.conn.Close()
+	x.conn = nil
 	return left
 }
 
@@ -166,17 +170,16 @@ type aborter func()
 
 func (a aborter) Abort() { a() }
 
-// refusedLeaving reports whether the answer is vLLM's refusal while it shuts down. To see that it reads the body,
-// which stays with the answer.
-func (x *exchange) refusedLeaving(conn *upstream.Conn) bool {
+// lookTime is how long an answer is held back for a look at its body. vLLM writes these at once.
+const lookTime = 5 * time.Second
+
+// refusedLeaving reports whether the answer is vLLM's refusal while it shuts down. To see that it reads the body; what
+// it has read stays with the answer.
+func (x *exchange) refusedLeaving() bool {
 	a := &x.answer
-	if a.Status != 500 || a.Length < 0 || a.Length > maxShutdownBody {
+	if a.Status != 500 || a.Length > maxShutdownBody || a.Length < 0 && !a.Chunked {
 		return false
 	}
-	body, err := conn.ReadBody(a, maxShutdownBody, x.p.cfg.IdleTimeout)
-	if err != nil {
-		return false
-	}
-	a.Rest = body
-	return saysLeaving(body)
+	body, err := x.conn.ReadBody(a, maxShutdownBody, min(lookTime, x.p.cfg.IdleTimeout))
+	return err == nil && saysLeaving(body)
 }

@@ -105,7 +105,10 @@ func TestPaths(t *testing.T) {
 		{"GET", "/docs", 404},
 		{"POST", "/sleep", 404},
 		{"POST", "/collective_rpc", 404},
-		{"GET", "/v1/load_lora_adapter", 404}, // never by a wildcard
+		{"GET", "/v1/load_lora_adapter", 404},   // never by a wildcard
+		{"GET", "/v1/%6coad_lora_adapter", 404}, // nor as a server would read it
+		{"GET", "/v1/load%5Flora_adapter/", 404},
+		{"GET", "/v1/%zz", 404},
 		{"POST", "/v1/chat/completions/", 404},
 		{"POST", "/V1/chat/completions", 404},
 		{"POST", "/v1/chat/../chat/completions", 404},

@@ -53,7 +53,7 @@ func (h *inbound) take(f *http1.Fields) bool {
 	var room [maxName]byte
 	switch string(http1.FoldName(room[:], f.Name)) {
 	case "connection":
-		if namesFields(f.Value) {
+		if http1.NamesFields(f.Value) {
 			h.named = append(append(h.named, f.Value...), ',')
 		}
 	case "keep-alive", "proxy-connection", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade",
@@ -87,15 +87,14 @@ func joinLists(a, b []byte) []byte {
 	return bytes.Join([][]byte{a, b}, []byte(", "))
 }
 
-// namesFields reports whether Connection's value has more in it than close and keep-alive.
-func namesFields(value []byte) bool {
-	for len(value) > 0 {
-		var item []byte
-		if item, value = http1.NextToken(value); len(item) > 0 && !http1.EqualFold(item, "close") && !http1.EqualFold(item, "keep-alive") {
-			return true
+// connectionNames is the list of all Connection fields among lines.
+func connectionNames(lines []byte) (names []byte) {
+	for f := http1.NewFields(lines); f.Next(); {
+		if http1.EqualFold(f.Name, "connection") {
+			names = append(append(names, f.Value...), ',')
 		}
 	}
-	return false
+	return names
 }
 
 // withoutNamed takes those fields out of lines that Connection names: they are meant for this hop.
@@ -227,6 +226,7 @@ type answerFields struct {
 	outcome              session.Outcome
 	upstream             string // name to show, "" for none
 	allow                string // methods, on 405
+	connection           string // what to say of the client's connection, "" for nothing
 }
 
 func (a *answerFields) append(dst []byte) []byte {
@@ -243,16 +243,19 @@ func (a *answerFields) append(dst []byte) []byte {
 	if a.allow != "" {
 		dst = append(append(append(dst, "Allow: "...), a.allow...), "\r\n"...)
 	}
+	if a.connection != "" {
+		dst = append(append(append(dst, "Connection: "...), a.connection...), "\r\n"...)
+	}
 	return dst
 }
 
 // appendAnswerHead appends the head of an upstream's answer for the client. chunked tells that the body follows in
-// the chunked coding, connection what to say of the connection, "" for nothing.
-func appendAnswerHead(dst []byte, h *http1.Head, own answerFields, chunked bool, connection string) []byte {
+// the chunked coding.
+func appendAnswerHead(dst []byte, h *http1.Head, own answerFields, chunked bool) []byte {
 	dst = append(append(dst, "HTTP/1.1"...), h.StatusLine[len("HTTP/1.1"):]...)
 	lines := h.Lines
-	if namesFields(h.Connection) {
-		lines = withoutNamed(bytes.Clone(lines), h.Connection)
+	if h.Names {
+		lines = withoutNamed(bytes.Clone(lines), connectionNames(lines))
 	}
 	cors := false
 	for f := http1.NewFields(lines); f.Next(); {
@@ -283,25 +286,25 @@ func appendAnswerHead(dst []byte, h *http1.Head, own answerFields, chunked bool,
 	if chunked {
 		dst = append(dst, "Transfer-Encoding: chunked\r\n"...)
 	}
-	if connection != "" {
-		dst = append(append(append(dst, "Connection: "...), connection...), "\r\n"...)
-	}
 	return append(dst, "\r\n"...)
 }
 
 // withoutAuthority is a URL as a path: where the upstream lives is nobody's business, and clients reach the path
 // here as well.
 func withoutAuthority(url []byte) []byte {
-	if i := bytes.Index(url, []byte("://")); i >= 0 {
+	if i := bytes.IndexAny(url, ":/?#"); i >= 0 && bytes.HasPrefix(url[i:], []byte("://")) {
 		url = url[i+1:]
 	}
-	if !bytes.HasPrefix(url, []byte("//")) {
-		return url
+	for bytes.HasPrefix(url, []byte("//")) {
+		i := bytes.IndexAny(url[2:], "/?#")
+		if i < 0 {
+			return []byte("/")
+		}
+		if url = url[2+i:]; url[0] != '/' {
+			return append([]byte("/"), url...)
+		}
 	}
-	if i := bytes.IndexByte(url[2:], '/'); i >= 0 {
-		return withoutAuthority(url[2+i:])
-	}
-	return []byte("/")
+	return url
 }
 
 // appendDate appends a Date field.

@@ -147,7 +147,7 @@ func answerHead(t *testing.T, head string, chunked bool) string {
 		t.Fatal(err)
 	}
 	own := answerFields{sessionID: []byte("s"), requestID: []byte("r"), outcome: session.Pinned}
-	return string(appendAnswerHead(nil, &h, own, chunked, ""))
+	return string(appendAnswerHead(nil, &h, own, chunked))
 }
 
 func TestAnswerHeaders(t *testing.T) {
@@ -164,6 +164,10 @@ func TestAnswerHeaders(t *testing.T) {
 	if got := answerHead(t, "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", false); strings.Contains(got, "Content-Length") {
 		t.Error(got)
 	}
+	two := answerHead(t, "HTTP/1.1 200 OK\r\nConnection: X-Hop\r\nConnection: keep-alive\r\nX-Hop: secret\r\nContent-Length: 0\r\n\r\n", false)
+	if strings.Contains(two, "X-Hop") {
+		t.Error(two)
+	}
 	cors := answerHead(t, "HTTP/1.1 200 OK\r\nAccess-Control-Allow-Origin: *\r\n\r\n", false)
 	if !strings.Contains(cors, "Access-Control-Expose-Headers: X-Session-Id, X-Tether-Affinity\r\n") {
 		t.Error(cors)
@@ -172,7 +176,10 @@ func TestAnswerHeaders(t *testing.T) {
 		"http://10.0.0.1:8000/v1/models?a=b": "/v1/models?a=b",
 		"https://10.0.0.1:8000":              "/",
 		"//10.0.0.1//b/c":                    "/c",
+		"https://10.0.0.1?x=1":               "/?x=1",
+		"http:////10.0.0.1/a":                "/a",
 		"/v1/models":                         "/v1/models",
+		"/login?next=https://app/y":          "/login?next=https://app/y",
 		"relative":                           "relative",
 	} {
 		got := answerHead(t, "HTTP/1.1 307 Temporary Redirect\r\nlocation: "+location+"\r\n\r\n", false)

@@ -6,8 +6,9 @@ import "tether/session"
 func (x *exchange) identify() session.Ask {
 	x.identified = true
 	if !x.route.affinity || x.in.off {
+		x.search.Body(x.body.bytes, session.Opaque)
 		x.search.Identify(&x.identity, false)
-		return session.Ask{}
+		return session.Ask{Model: x.search.Model}
 	}
 	x.search.Body(x.body.bytes, x.route.shape)
 	x.search.Identify(&x.identity, x.route.random)

@@ -44,7 +44,7 @@ func (x *exchange) listModels() *fault {
 	x.rec.Status = 200
 	x.closing = x.closing || x.p.closing.Load()
 	x.rec.BytesOut = int64(len(body))
-	x.reply = append(appendOwnHead(x.reply[:0], 200, len(body), x.fields(), x.closing), "\r\n"...)
+	x.reply = append(appendOwnHead(x.reply[:0], 200, len(body), x.fields()), "\r\n"...)
 	x.write(append(x.reply, body...))
 	return nil
 }

@@ -164,7 +164,7 @@ func (p *Proxy) open(client *wire.Client) *conn {
 
 func (p *Proxy) turnAway(client *wire.Client) {
 	p.refused(errTooManyClients)
-	_, _ = client.Write(appendFault(nil, errTooManyClients, answerFields{}, false, true)) // it is closed either way
+	_, _ = client.Write(appendFault(nil, errTooManyClients, answerFields{connection: "close"}, false)) // it is closed either way
 	_ = client.Close()
 }
 

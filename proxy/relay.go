@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"tether/http1"
-	"tether/upstream"
 	"tether/wire"
 )
 
@@ -17,25 +16,24 @@ const sendSlack = 5 * time.Millisecond
 // relaying is the state of an answer on its way to the client.
 type relaying struct {
 	framing http1.Framing
-	conn    *upstream.Conn // nil once the upstream's part is over
-	decode  bool           // the client does not know the chunked coding
-	broken  bool           // the framing was violated
+	decode  bool // the client does not know the chunked coding
+	broken  bool // the framing was violated
 }
 
-// relay passes the answer on conn to the client as it arrives: the head at once, with the part of the body that
+// relay passes the answer on x.conn to the client as it arrives: the head at once, with the part of the body that
 // came with it, then every read as one write. Nothing is retried from here on.
-func (x *exchange) relay(conn *upstream.Conn) *fault {
+func (x *exchange) relay() *fault {
 	a := &x.answer
 	x.way.Answered(a.Status, x.now)
-	if x.body.held() && conn.SentWithin(sendSlack) {
+	if x.body.held() && x.conn.SentWithin(sendSlack) {
 		x.body.free()
 	}
 	x.rec.Status = a.Status
 	r := &x.passing
-	*r = relaying{framing: http1.NewFraming(&a.Head), conn: conn}
+	*r = relaying{framing: http1.NewFraming(&a.Head)}
 	r.decode = r.framing.Chunked() && x.c.guard.HTTP10()
 	x.closing = x.closing || x.p.closing.Load() || r.decode || r.framing.UntilClose()
-	x.reply = appendAnswerHead(x.reply[:0], &a.Head, x.fields(), r.framing.Chunked() && !r.decode, x.connection())
+	x.reply = appendAnswerHead(x.reply[:0], &a.Head, x.fields(), r.framing.Chunked() && !r.decode)
 	first, more := x.Take(x.now, a.Rest)
 	x.reply = append(x.reply, first...)
 
@@ -44,7 +42,7 @@ func (x *exchange) relay(conn *upstream.Conn) *fault {
 	case !x.write(x.reply):
 		end = wire.TargetFailed
 	case more:
-		end, err = wire.Pump(x.c.Client, conn.Conn, *x.buf, x.p.cfg.IdleTimeout, x)
+		end, err = wire.Pump(x.c.Client, x.conn.Conn, *x.buf, x.p.cfg.IdleTimeout, x)
 	}
 	x.settle(end, err)
 	return nil
@@ -70,7 +68,7 @@ func (x *exchange) Take(now time.Time, p []byte) (out []byte, more bool) {
 		x.rec.FirstByte = now.Sub(x.rec.Started)
 	}
 	x.way.Touch(now)
-	if x.body.held() && r.conn.Sent() {
+	if x.body.held() && x.conn.Sent() {
 		x.body.free() // the answer may take hours
 	}
 	var n int
@@ -93,14 +91,13 @@ func (x *exchange) Take(now time.Time, p []byte) (out []byte, more bool) {
 
 // part ends the upstream's part in the exchange: its connection is kept for the next request if it is fit for one.
 func (x *exchange) part(fit bool) (left bool) {
-	r := &x.passing
 	left = x.c.Unbind()
 	if fit && !left {
-		r.conn.Keep(&x.answer, x.now)
+		x.conn.Keep(&x.answer, x.now)
 	} else {
-		r.conn.Close()
+		x.conn.Close()
 	}
-	r.conn = nil
+	x.conn = nil
 	x.letGo()
 	return left
 }
@@ -109,7 +106,7 @@ func (x *exchange) part(fit bool) (left bool) {
 func (x *exchange) settle(end wire.End, err error) {
 	r := &x.passing
 	left := false
-	if r.conn != nil {
+	if x.conn != nil {
 		left = x.part(false)
 	}
 	switch {

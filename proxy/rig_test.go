@@ -33,6 +33,7 @@ type rig struct {
 	t        testing.TB
 	cfg      Config
 	session  session.Config
+	onChange func(upstream.Change)
 	sims     []*sim.Server
 	registry *upstream.Registry
 	router   *session.Router
@@ -62,7 +63,7 @@ func newRig(t testing.TB, upstreams []string, options ...option) *rig {
 	for _, o := range options {
 		o(r)
 	}
-	r.registry = upstream.NewRegistry(nil)
+	r.registry = upstream.NewRegistry(r.onChange)
 	r.pins = session.NewMap(r.session.Max, r.session.TTL)
 	r.router = session.NewRouter(r.session, r.pins, true)
 	r.apply(upstreams)

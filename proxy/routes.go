@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -53,7 +54,7 @@ var routes = func() map[string]*route {
 
 // The calls with a response's id in their path, and the preflight of browsers for every path.
 var (
-	retrieveRoute  = &route{method: "GET", name: "/v1/responses/{id}", affinity: true, byResponse: true}
+	retrieveRoute  = &route{method: "GET", name: "/v1/responses/{id}", affinity: true, byResponse: true, namedEvents: true}
 	cancelRoute    = &route{method: "POST", name: "/v1/responses/{id}/cancel", affinity: true, byResponse: true}
 	preflightRoute = &route{method: "OPTIONS", name: "preflight"}
 )
@@ -82,15 +83,15 @@ func (p *Proxy) match(method, path []byte) (r *route, responseID []byte, methods
 	if r := routes[string(key)]; r != nil {
 		return r, nil, nil
 	}
-	if r := p.exposed.match(method, path); r != nil {
-		return r, nil, nil
-	}
 	methods = methodsOf[string(path)]
 	if r, responseID = matchResponse(path); r != nil {
 		if string(method) == r.method {
 			return r, responseID, nil
 		}
 		methods = []string{r.method}
+	}
+	if r := p.exposed.match(method, path); r != nil {
+		return r, nil, nil
 	}
 	if string(method) == "OPTIONS" && (methods != nil || p.exposed.has(path)) {
 		return preflightRoute, nil, nil
@@ -176,11 +177,12 @@ func (x *exposedPath) has(path []byte) bool {
 	if !x.prefix {
 		return x.path == string(path)
 	}
-	if !strings.HasPrefix(string(path), x.path) {
+	meant, err := url.PathUnescape(string(path)) // as the server reads it
+	if err != nil || !strings.HasPrefix(string(path), x.path) {
 		return false
 	}
 	for _, never := range neverByWildcard {
-		if rest, ok := strings.CutPrefix(string(path), never); ok && (rest == "" || rest[0] == '/') {
+		if rest, ok := strings.CutPrefix(meant, never); ok && (rest == "" || rest[0] == '/') {
 			return false
 		}
 	}

@@ -214,9 +214,6 @@ func (t *Route) Outcome() Outcome { return t.outcome }
 // Last is the upstream of the last attempt, nil before the first.
 func (t *Route) Last() *upstream.Upstream { return t.last }
 
-// Attempts is the number of upstreams given.
-func (t *Route) Attempts() int { return t.n }
-
 // recent is how old a use may be for a pin that need not be kept alive at the end of its request.
 const recent = time.Second
 

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"time"
@@ -12,14 +13,16 @@ import (
 var ErrBodyTooLarge = errors.New("answer's body too large")
 
 // ReadBody reads the rest of an answer of at most max bytes, within limit from now (or up to 1/16 more). What it
-// returns is a copy, without the chunked coding.
+// returns is a copy, without the chunked coding. a.Rest is then all that was read, as it was read, with an error as
+// well.
 func (c *Conn) ReadBody(a *Answer, max int, limit time.Duration) ([]byte, error) {
 	if err := c.ReadWithin(time.Now(), limit); err != nil {
 		return nil, err
 	}
 	framing := http1.NewFraming(&a.Head)
 	body := make([]byte, 0, 1024)
-	part := append([]byte(nil), a.Rest...)
+	a.Rest = bytes.Clone(a.Rest)
+	part := bytes.Clone(a.Rest)
 	room := make([]byte, 4<<10)
 	for {
 		payload, n, err := framing.Decode(part)
@@ -36,7 +39,9 @@ func (c *Conn) ReadBody(a *Answer, max int, limit time.Duration) ([]byte, error)
 			return body, nil
 		}
 		k, err := c.Read(room)
-		if part = room[:k]; k == 0 && err != nil {
+		part = room[:k]
+		a.Rest = append(a.Rest, part...)
+		if k == 0 && err != nil {
 			if framing.UntilClose() && errors.Is(err, io.EOF) {
 				a.Close = true
 				return body, nil

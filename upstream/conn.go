@@ -158,14 +158,16 @@ func (c *Conn) Receive(buf []byte, limit time.Duration) (a Answer, err error) {
 				seen = n
 				break
 			}
-			if err != nil || a.Status == 101 || interim == maxInterim {
+			if err != nil || a.Status == 101 {
 				return a, BadHead
 			}
 			if a.Status >= 200 {
 				a.Rest = buf[size:n]
 				return a, nil
 			}
-			interim++
+			if interim++; interim > maxInterim {
+				return a, BadHead
+			}
 			n, seen = copy(buf, buf[size:n]), 0
 		}
 	}

@@ -295,3 +295,16 @@ func BenchmarkPool(b *testing.B) {
 		}
 	}
 }
+
+// Eight interim answers are skipped, no more.
+func TestInterimAnswers(t *testing.T) {
+	for n, want := range map[int]error{0: nil, maxInterim: nil, maxInterim + 1: BadHead} {
+		s := newServer(t)
+		c, peer := s.dial()
+		c.Send([]byte("x"), nil, time.Now())
+		_, _ = peer.Write([]byte(strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", n) + okAnswer))
+		if a, err := c.Receive(make([]byte, 1024), patience); err != want {
+			t.Errorf("behind %d: %d %v, want %v", n, a.Status, err, want)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -55,9 +56,17 @@ const (
 
 // TroubleOf tells what kind of trouble a Dial ran into.
 func TroubleOf(err error) Trouble {
+	var name *net.DNSError
+	if errors.As(err, &name) && (strings.Contains(name.Err, unix.EMFILE.Error()) || strings.Contains(name.Err, unix.ENFILE.Error())) {
+		return Exhausted // the resolver keeps only the text
+	}
 	var no syscall.Errno
 	if !errors.As(err, &no) {
 		return Unreachable
+	}
+	var op *net.OpError
+	if no == unix.EADDRNOTAVAIL && errors.As(err, &op) && isLoopback6(op.Addr) {
+		return Unreachable // what localhost comes to first where IPv6 is off
 	}
 	switch no {
 	case unix.ECONNREFUSED, unix.ENOENT: // ENOENT: a unix socket that is not there
@@ -66,6 +75,11 @@ func TroubleOf(err error) Trouble {
 		return Exhausted
 	}
 	return Unreachable
+}
+
+func isLoopback6(a net.Addr) bool {
+	tcp, ok := a.(*net.TCPAddr)
+	return ok && tcp.IP.To4() == nil && tcp.IP.IsLoopback()
 }
 
 // Abort closes the connection at once, whoever reads or writes it. It implements Aborter: closing is how an

@@ -180,3 +180,14 @@ func BenchmarkStale(b *testing.B) {
 		}
 	}
 }
+
+// Out of descriptors no name can be resolved either, which says nothing of the upstream.
+func TestNameWithoutDescriptors(t *testing.T) {
+	free := exhaust(t)
+	_, byAddress := Dial(t.Context(), "tcp", "127.0.0.1:1", time.Second)
+	_, byName := Dial(t.Context(), "tcp", "vllm-0.vllm.example:80", time.Second)
+	free()
+	if TroubleOf(byAddress) != Exhausted || TroubleOf(byName) != Exhausted {
+		t.Errorf("by address: %v; by name: %v", byAddress, byName)
+	}
+}

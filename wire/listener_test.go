@@ -17,36 +17,8 @@ func TestAcceptSurvivesDescriptorLimit(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer peer.Close()
-	var before unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
-		t.Fatal(err)
-	}
-	var hogs []*os.File
-	low := before
-	low.Cur = 64
-	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &low); err != nil {
-		t.Fatal(err)
-	}
-	restore := func() {
-		for _, h := range hogs {
-			h.Close()
-		}
-		hogs = nil
-		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
-			t.Fatal(err)
-		}
-	}
-	defer restore()
-	for {
-		f, err := os.Open(os.DevNull)
-		if errors.Is(err, unix.EMFILE) {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		hogs = append(hogs, f)
-	}
+	free := exhaust(t)
+	defer free()
 	accepted := make(chan error, 1)
 	go func() {
 		c, err := l.Accept()
@@ -60,8 +32,43 @@ func TestAcceptSurvivesDescriptorLimit(t *testing.T) {
 		t.Fatalf("accepted without a descriptor: %v", err)
 	default:
 	}
-	restore()
+	free()
 	if err := <-accepted; err != nil {
 		t.Errorf("Accept ended with %v", err)
+	}
+}
+
+// exhaust takes all descriptors until free is called.
+func exhaust(t *testing.T) (free func()) {
+	t.Helper()
+	var before unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	low := before
+	low.Cur = 64
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &low); err != nil {
+		t.Fatal(err)
+	}
+	var hogs []*os.File
+	free = func() {
+		for _, h := range hogs {
+			h.Close()
+		}
+		hogs = nil
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for {
+		f, err := os.Open(os.DevNull)
+		if errors.Is(err, unix.EMFILE) {
+			return free
+		}
+		if err != nil {
+			free()
+			t.Fatal(err)
+		}
+		hogs = append(hogs, f)
 	}
 }

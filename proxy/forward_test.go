@@ -1,0 +1,271 @@
+package proxy
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"tether/sim"
+)
+
+// turn sends a request on a connection of its own; the answer comes on the channel.
+func (r *rig) turn(text string) <-chan *answer {
+	r.t.Helper()
+	c := r.dial()
+	c.send(text)
+	done := make(chan *answer, 1)
+	go func() { done <- c.receive() }()
+	return done
+}
+
+// warm leaves a kept connection to the script's server in the pool, from a request of session id.
+func (r *rig) warm(s *script, id string) *rawConn {
+	r.t.Helper()
+	r.mu.Lock()
+	before := len(r.records)
+	r.mu.Unlock()
+	done := r.turn(post(chatPath, chat("x"), "X-Session-Id: "+id))
+	up := s.next()
+	up.request()
+	up.send(ok("warm"))
+	if a := <-done; a.StatusCode != 200 {
+		r.t.Fatal(a.StatusCode)
+	}
+	r.recorded(before + 1)
+	return up
+}
+
+// What only one server has, and what goes on working there, is given to no second one, with affinity or without.
+func TestAffinityOffKeepsTheRules(t *testing.T) {
+	for _, body := range []string{`{"model":"tiny","input":"x","background":true}`, `{"model":"tiny","input":"x","previous_response_id":"resp_1"}`} {
+		r := fleet(t, 3, sim.Config{})
+		a := r.do("POST", "/v1/responses", body, "X-Tether-Affinity: off", "X-Sim-Fault: reset")
+		if n := count(r.sims); a.StatusCode != 502 || n != 1 {
+			t.Errorf("%d; %d servers got %s", a.StatusCode, n, body)
+		}
+	}
+}
+
+// Calls without affinity go where their model is.
+func TestModelsOfCallsWithoutAffinity(t *testing.T) {
+	r := fleet(t, 2, sim.Config{})
+	r.up(0).SetModels(list(`{"id":"chat"}`))
+	r.up(1).SetModels(list(`{"id":"bge"}`))
+	for range 20 {
+		if a := r.do("POST", "/v1/embeddings", `{"model":"bge","input":"x"}`); a.server() != "vllm-1" || a.outcome() != "none" {
+			t.Fatalf("went to %s, %s", a.server(), a.outcome())
+		}
+		if a := r.do("POST", chatPath, chat("x"), "X-Tether-Affinity: off"); a.outcome() != "none" {
+			t.Fatal(a.outcome())
+		}
+	}
+}
+
+// A head that takes its time does not make a stale connection look like a death.
+func TestStaleAfterASlowHead(t *testing.T) {
+	s := newScript(t)
+	r := newRig(t, []string{s.url()})
+	up := r.warm(s, "s-1")
+	slow := r.dial()
+	text := post(chatPath, chat("x"), sid)
+	slow.send(text[:10])
+	<-time.After(staleAge) // it is the time that is tested
+	slow.send(text[10:])
+	up.request() // on the kept connection
+	up.Close()
+	again := s.next()
+	again.request()
+	again.send(ok("two"))
+	if a := slow.receive(); a.StatusCode != 200 || a.body != "two" {
+		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+}
+
+// staleAge is longer than a used connection may take to die and count as stale.
+const staleAge = 1100 * time.Millisecond
+
+// Each upstream's kept connection may turn out stale.
+func TestStaleAtTwoUpstreams(t *testing.T) {
+	a, b := newScript(t), newScript(t)
+	r := newRig(t, []string{a.url(), b.url()})
+	r.pin("s-0", r.up(0))
+	r.pin("s-1", r.up(1))
+	one, two := r.warm(a, "s-0"), r.warm(b, "s-1")
+	a.l.Close()
+	done := r.turn(post(chatPath, chat("x"), "X-Session-Id: s-0"))
+	one.request()
+	one.Close() // the replay is refused
+	two.request()
+	two.Close()
+	if r.cfg.MaxAttempts != 3 {
+		t.Fatal("this test wants three attempts")
+	}
+	got := <-done
+	r.want(got, 502, "spilled") // the attempts are used up: a's two and b's one
+	if rec := r.recorded(3); rec.Attempts != 3 {
+		t.Errorf("%d attempts", rec.Attempts)
+	}
+}
+
+func TestStaleAtTwoUpstreamsIsReplayed(t *testing.T) {
+	a, b := newScript(t), newScript(t)
+	r := newRig(t, []string{a.url(), b.url()}, func(r *rig) { r.cfg.MaxAttempts = 5 })
+	r.pin("s-0", r.up(0))
+	r.pin("s-1", r.up(1))
+	one, two := r.warm(a, "s-0"), r.warm(b, "s-1")
+	a.l.Close()
+	done := r.turn(post(chatPath, chat("x"), "X-Session-Id: s-0"))
+	one.request()
+	one.Close()
+	two.request()
+	two.Close()
+	fresh := b.next()
+	fresh.request()
+	fresh.send(ok("fresh"))
+	if got := <-done; got.StatusCode != 200 || got.body != "fresh" {
+		t.Errorf("%d %s", got.StatusCode, got.body)
+	}
+	if rec := r.recorded(3); rec.Attempts != 4 || rec.Replays != 2 {
+		t.Errorf("%d attempts, %d replays", rec.Attempts, rec.Replays)
+	}
+}
+
+// Who does not speak HTTP is found out by the first bytes, and nobody else gets the request.
+func TestServersThatDoNotSpeakHTTP(t *testing.T) {
+	for _, greeting := range []string{"220 smtp.example.com ESMTP\r\n", "SSH-2.0-OpenSSH_9.2\r\n", "\x15\x03\x01\x00\x02\x02\x0a", "HTTP/1.1 200 OK\nContent-Length: 2\n\nok"} {
+		a, b := newScript(t), newScript(t)
+		r := newRig(t, []string{a.url(), b.url()})
+		r.pin("s-1", r.up(0))
+		done := r.turn(post(chatPath, chat("x"), sid))
+		up := a.next()
+		up.request()
+		up.send(greeting) // and stays connected
+		if got := <-done; got.StatusCode != 502 {
+			t.Errorf("%q: %d", greeting, got.StatusCode)
+		}
+		if rec := r.recorded(1); rec.Attempts != 1 || rec.Reason != "bad_answer" {
+			t.Errorf("%q: %d attempts, %s", greeting, rec.Attempts, rec.Reason)
+		}
+		up.ended()
+	}
+}
+
+// vLLM's refusal is found in the chunked coding as well.
+func TestShutdownAnswerInChunks(t *testing.T) {
+	a, b := newScript(t), newScript(t)
+	r := newRig(t, []string{a.url(), b.url()})
+	r.pin("s-1", r.up(0))
+	done := r.turn(post(chatPath, chat("x"), sid))
+	up := a.next()
+	up.request()
+	body := `{"error":{"message":"` + shutdownText + `"}}`
+	up.send(fmt.Sprintf("HTTP/1.1 500 E\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(body), body))
+	other := b.next()
+	other.request()
+	other.send(ok("two"))
+	if got := <-done; got.StatusCode != 200 || got.body != "two" {
+		t.Errorf("%d %s", got.StatusCode, got.body)
+	}
+}
+
+// The look for the refusal takes nothing out of an answer that is none, however it comes.
+func TestLookingAtAnErrorLosesNothing(t *testing.T) {
+	const digits = "0123456789"
+	for name, c := range map[string]struct {
+		head, body, want string
+	}{
+		"whole":   {"Content-Length: 10", digits, digits},
+		"cut":     {"Content-Length: 26", digits, digits},
+		"chunked": {"Transfer-Encoding: chunked", "a\r\n" + digits + "\r\n0\r\n\r\n", digits},
+		"broken":  {"Transfer-Encoding: chunked", "a\r\n" + digits + "\r\nx", digits},
+		"long":    {"Transfer-Encoding: chunked", "2000\r\n" + strings.Repeat("x", 0x2000) + "\r\n0\r\n\r\n", strings.Repeat("x", 0x2000)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScript(t)
+			r := newRig(t, []string{s.url()})
+			done := r.turn(post(chatPath, chat("x"), sid))
+			up := s.next()
+			up.request()
+			up.send("HTTP/1.1 500 E\r\n" + c.head + "\r\n\r\n")
+			for _, b := range []byte(c.body) {
+				up.send(string(b))
+			}
+			up.Close()
+			if a := <-done; a.StatusCode != 500 || a.body != c.want {
+				t.Errorf("%d, %d bytes: %.40q", a.StatusCode, len(a.body), a.body)
+			}
+		})
+	}
+}
+
+// A server that was there and busy is what the client hears of, not those that are away.
+func TestBusyThenNobody(t *testing.T) {
+	a, b := newScript(t), newScript(t)
+	r := newRig(t, []string{a.url(), b.url()})
+	b.l.Close()
+	r.pin("s-1", r.up(0))
+	done := r.turn(post(chatPath, chat("x"), sid))
+	up := a.next()
+	up.request()
+	up.send("HTTP/1.1 503 Busy\r\nContent-Length: 2\r\n\r\nno")
+	got := <-done
+	r.want(got, 503, "spilled")
+	if got.Header.Get("Retry-After") != "1" {
+		t.Error("no Retry-After")
+	}
+}
+
+func TestUnixSockets(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		_, _ = io.Copy(io.Discard, q.Body)
+		fmt.Fprint(w, "unix "+q.Host)
+	})}
+	go func() { _ = server.Serve(l) }()
+	t.Cleanup(func() { server.Close() })
+	r := newRig(t, []string{"http+unix://" + path})
+	for _, outcome := range []string{"new", "pinned", "pinned"} {
+		a := r.chat("x", sid)
+		r.want(a, 200, outcome)
+		if a.body != "unix localhost" {
+			t.Error(a.body)
+		}
+	}
+	server.Close()
+	r.want(r.chat("x", sid), 502, "pinned")
+}
+
+// A client that left reads nothing: this reads what is there and how it ends.
+func TestWholeAnswersArriveWhole(t *testing.T) {
+	body := strings.Repeat("x", 100<<10)
+	for name, behind := range map[string]string{"nothing": "", "an empty line": "\r\n", "the next request": post(chatPath, chat("y"))} {
+		t.Run(name, func(t *testing.T) {
+			s := newScript(t)
+			r := newRig(t, []string{s.url()})
+			c := r.dial()
+			r.must(c.SetReadBuffer(16 << 10))
+			c.send(post(chatPath, chat("x")))
+			up := s.next()
+			up.request()
+			r.proxy.LastAnswers() // this answer ends the connection
+			c.send(behind)
+			go up.send(ok(body))
+			r.recorded(1) // the proxy has written it all; most of it is still on its way
+			res, err := http.ReadResponse(bufio.NewReader(c), nil)
+			r.must(err)
+			if n, err := io.Copy(io.Discard, res.Body); err != nil || n != int64(len(body)) {
+				t.Errorf("%d of %d bytes, %v", n, len(body), err)
+			}
+		})
+	}
+}
