@@ -10,7 +10,7 @@ import (
 type Config struct {
 	// Path is what is probed, with GET.
 	Path string `yaml:"path"`
-	// Interval is the time between two probes of an upstream, give or take 10 %, 100ms..1h.
+	// Interval is the time from the start of a probe of an upstream to the next, give or take 10 %, 100ms..1h.
 	Interval time.Duration `yaml:"interval"`
 	// Timeout is how long a probe may take to connect, and again to get its answer, 10ms..1m.
 	Timeout time.Duration `yaml:"timeout"`

@@ -7,6 +7,8 @@ package health
 
 import (
 	"context"
+	"maps"
+	"net"
 	"sync"
 	"time"
 
@@ -18,9 +20,10 @@ type Monitor struct {
 	cfg    Config
 	warn   func(u *upstream.Upstream, text string)
 	tables chan request
-	first  chan struct{} // one for each first verdict
-	ready  chan struct{} // closed when requests need wait no longer
+	first  chan *upstream.Upstream // those that got their first verdict
+	ready  chan struct{}           // closed when requests need wait no longer
 	ended  chan struct{}
+	lookup lookup
 }
 
 type request struct {
@@ -31,8 +34,8 @@ type request struct {
 // NewMonitor makes a monitor of no upstreams. warn is told what an operator should know of an upstream.
 func NewMonitor(cfg Config, warn func(u *upstream.Upstream, text string)) *Monitor {
 	return &Monitor{
-		cfg: cfg, warn: warn, tables: make(chan request), first: make(chan struct{}, upstream.MaxUpstreams),
-		ready: make(chan struct{}), ended: make(chan struct{}),
+		cfg: cfg, warn: warn, tables: make(chan request), first: make(chan *upstream.Upstream),
+		ready: make(chan struct{}), ended: make(chan struct{}), lookup: net.DefaultResolver.LookupNetIP,
 	}
 }
 
@@ -46,7 +49,8 @@ func (m *Monitor) Use(table *upstream.Table) {
 	}
 }
 
-// Ready is closed when every upstream of the first table has its first verdict, or the wait for that is over.
+// Ready is closed when every upstream of the first table has its first verdict or left the table, or the wait for
+// that is over. Upstreams of later tables are not waited for.
 func (m *Monitor) Ready() <-chan struct{} { return m.ready }
 
 // FirstWait is how long Ready waits at most: time for two probes that time out.
@@ -62,34 +66,36 @@ func (m *Monitor) Run(ctx context.Context) error {
 	defer cancel()
 
 	running := map[*upstream.Upstream]func(){}
-	missing := -1 // first verdicts, before the first table
+	var missing map[*upstream.Upstream]bool // those of the first table without a verdict, nil before that table
 	var deadline <-chan time.Time
 	for {
 		select {
 		case r := <-m.tables:
-			m.reconcile(ctx, &all, running, r.table)
-			if missing < 0 {
-				missing = len(r.table.Members)
+			wanted := m.reconcile(ctx, &all, running, r.table)
+			if missing == nil {
+				missing = wanted
 				deadline = time.After(m.cfg.FirstWait())
 			}
+			maps.DeleteFunc(missing, func(u *upstream.Upstream, _ bool) bool { return !wanted[u] })
 			close(r.done)
-		case <-m.first:
-			missing--
+		case u := <-m.first:
+			delete(missing, u)
 		case <-deadline:
-			missing = 0
+			clear(missing)
 		case <-ctx.Done():
 			return nil
 		}
-		if missing == 0 && deadline != nil {
+		if len(missing) == 0 && deadline != nil {
 			close(m.ready)
 			deadline = nil
 		}
 	}
 }
 
-// reconcile starts and stops probers so that each upstream of table has one. running holds what stops them.
-func (m *Monitor) reconcile(ctx context.Context, all *sync.WaitGroup, running map[*upstream.Upstream]func(), table *upstream.Table) {
-	wanted := map[*upstream.Upstream]bool{}
+// reconcile starts and stops probers so that each upstream of table has one, and gives these upstreams. running holds
+// what stops the probers.
+func (m *Monitor) reconcile(ctx context.Context, all *sync.WaitGroup, running map[*upstream.Upstream]func(), table *upstream.Table) (wanted map[*upstream.Upstream]bool) {
+	wanted = map[*upstream.Upstream]bool{}
 	for _, member := range table.Members {
 		wanted[member.Upstream] = true
 		if running[member.Upstream] == nil {
@@ -102,6 +108,7 @@ func (m *Monitor) reconcile(ctx context.Context, all *sync.WaitGroup, running ma
 			delete(running, u)
 		}
 	}
+	return wanted
 }
 
 // start starts the prober of u and gives what stops it and waits for its end.
@@ -109,7 +116,13 @@ func (m *Monitor) start(ctx context.Context, all *sync.WaitGroup, u *upstream.Up
 	ctx, cancel := context.WithCancel(ctx)
 	p := &prober{
 		cfg: &m.cfg, up: u, tally: tally{rise: m.cfg.Rise, fall: m.cfg.Fall}, buf: make([]byte, maxHead), warn: m.warn,
-		first: func() { m.first <- struct{}{} },
+		lookup: m.lookup,
+		first: func() {
+			select {
+			case m.first <- u:
+			case <-ctx.Done():
+			}
+		},
 	}
 	ended := make(chan struct{})
 	all.Go(func() {

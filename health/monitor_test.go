@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -231,6 +234,64 @@ func TestFirstVerdictsAreAwaited(t *testing.T) {
 
 func TestReadyWithoutUpstreams(t *testing.T) {
 	w := watch(t, quick())
+	w.ready()
+}
+
+// An upstream without a verdict keeps requests waiting for two timeouts and a second, no longer.
+func TestFirstWait(t *testing.T) {
+	exhaust(t) // no probe says anything
+	synctest.Test(t, func(t *testing.T) {
+		started := time.Now()
+		w := watch(t, Default(), nowhere)
+		w.ready()
+		if got, h := time.Since(started), w.up(0).State().Health(); got != 5*time.Second || h != upstream.Unknown {
+			t.Errorf("ready after %v, %v", got, h)
+		}
+	})
+}
+
+// Only verdicts on upstreams of the first table count, and those that left it are awaited no longer.
+func TestFirstVerdictsAreOfTheFirstTable(t *testing.T) {
+	release := make(chan struct{})
+	hang := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-release:
+		case <-r.Context().Done():
+		}
+	}))
+	t.Cleanup(hang.Close)
+	goner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer goner.Close()
+	probes := make(chan string, 1000)
+	well := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { probes <- r.Host + r.URL.Path }))
+	t.Cleanup(well.Close)
+
+	cfg := quick()
+	cfg.Timeout = patience
+	w := watch(t, cfg, hang.URL, "http://"+goner.Addr().String())
+	w.apply(hang.URL, well.URL, strings.Replace(well.URL, "127.0.0.1", "localhost", 1))
+	// Whoever is probed a second time has handed in the first verdict.
+	timeout := time.After(patience)
+	for seen := map[string]int{}; len(seen) < 2 || slices.Min(slices.Collect(maps.Values(seen))) < 2; {
+		select {
+		case p := <-probes:
+			if strings.HasSuffix(p, "/health") {
+				seen[p]++
+			}
+		case <-timeout:
+			t.Fatalf("probed: %v", seen)
+		}
+	}
+	w.monitor.Use(w.registry.Table()) // Run is through with what came before
+	select {
+	case <-w.monitor.Ready():
+		t.Fatal("ready before a verdict on the first table's upstream")
+	default:
+	}
+	close(release)
 	w.ready()
 }
 

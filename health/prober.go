@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"time"
 
 	"tether/upstream"
@@ -18,17 +19,26 @@ type prober struct {
 	buf   []byte
 	warn  func(u *upstream.Upstream, text string)
 	first func() // called once, at the first verdict
+
+	lookup lookup
+	looked bool // for a lottery
 }
+
+// lookup is net.Resolver.LookupNetIP.
+type lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)
 
 // hurry is the time between probes while something is unsettled: no verdict yet, or traffic had trouble.
 const hurry = time.Second
 
 // run probes until ctx ends.
 func (p *prober) run(ctx context.Context) {
-	p.warnOfLottery(ctx)
 	for {
 		started := time.Now()
 		p.apply(p.probe(ctx), started)
+		if p.tally.health == upstream.Up && !p.looked {
+			p.looked = true
+			p.warnOfLottery(ctx)
+		}
 		if ctx.Err() != nil {
 			return
 		}
@@ -38,10 +48,10 @@ func (p *prober) run(ctx context.Context) {
 	}
 }
 
-// wait sleeps until the next probe is due, and reports false when ctx ended. Trouble makes it due a hurry after the
-// last one started.
+// wait sleeps until the next probe is due, counted from the start of the last one: probes that take long make the
+// next ones no rarer. It reports false when ctx ended. Trouble makes the probe due a hurry after the last one started.
 func (p *prober) wait(ctx context.Context, started time.Time) bool {
-	due := time.NewTimer(p.pause())
+	due := time.NewTimer(time.Until(started.Add(p.pause())))
 	defer due.Stop()
 	for {
 		select {
@@ -89,18 +99,25 @@ func (p *prober) apply(r result, now time.Time) {
 	}
 }
 
-// probe asks for the health, and on the same connection for the models.
-func (p *prober) probe(ctx context.Context) result {
-	conn, err := p.up.Dial(ctx, p.cfg.Timeout)
-	if err == upstream.Exhausted || ctx.Err() != nil {
-		return noEvidence
+// dial connects until hangUp is called or ctx ends.
+func (p *prober) dial(ctx context.Context) (conn *upstream.Conn, hangUp func(), err error) {
+	if conn, err = p.up.Dial(ctx, p.cfg.Timeout); err != nil {
+		return nil, nil, err
 	}
-	if err != nil {
+	stop := context.AfterFunc(ctx, conn.Abort)
+	return conn, func() { stop(); conn.Close() }, nil
+}
+
+// probe asks for the health, and for the models if that is good.
+func (p *prober) probe(ctx context.Context) result {
+	conn, hangUp, err := p.dial(ctx)
+	switch {
+	case err == upstream.Exhausted, err != nil && ctx.Err() != nil:
+		return noEvidence
+	case err != nil:
 		return failedConnection
 	}
-	defer conn.Close()
-	stop := context.AfterFunc(ctx, conn.Abort)
-	defer stop()
+	defer hangUp()
 	answer, err := p.get(conn, p.cfg.Path)
 	switch {
 	case ctx.Err() != nil:
@@ -114,7 +131,11 @@ func (p *prober) probe(ctx context.Context) result {
 	case answer.Status < 200 || answer.Status > 299:
 		return wrongAnswer
 	}
-	if _, err := conn.ReadBody(&answer, maxHealthBody, p.cfg.Timeout); err == nil && !answer.Close {
+	_, err = conn.ReadBody(&answer, maxHealthBody, p.cfg.Timeout)
+	switch {
+	case err == nil && answer.Close:
+		p.modelsAnew(ctx)
+	case err == nil:
 		p.models(conn)
 	}
 	return succeeded
@@ -151,6 +172,14 @@ func (p *prober) models(conn *upstream.Conn) {
 	}
 }
 
+// modelsAnew is models for a server that closes the connection on which it said that it is well.
+func (p *prober) modelsAnew(ctx context.Context) {
+	if conn, hangUp, err := p.dial(ctx); err == nil {
+		p.models(conn)
+		hangUp()
+	}
+}
+
 // parseModels reads {"data":[{"id":...},...]}. Entries without an id are left out.
 func parseModels(body []byte) (*upstream.Models, bool) {
 	var answer struct {
@@ -171,8 +200,8 @@ func parseModels(body []byte) (*upstream.Models, bool) {
 	return upstream.NewModels(list), true
 }
 
-// warnOfLottery warns once of a name behind which there are several servers: each connection may reach another
-// one, and with it another cache.
+// warnOfLottery warns of a name behind which there are several servers: each connection may reach another one, and
+// with it another cache. It may take up to the timeout, so no verdict waits for it.
 func (p *prober) warnOfLottery(ctx context.Context) {
 	address := p.up.Address()
 	host, _, err := net.SplitHostPort(address.Dial)
@@ -181,7 +210,7 @@ func (p *prober) warnOfLottery(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.cfg.Timeout)
 	defer cancel()
-	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	addrs, err := p.lookup(ctx, "ip", host)
 	if err != nil {
 		return
 	}
