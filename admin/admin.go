@@ -1,7 +1,8 @@
 // Package admin is the second listener: for operators and their tools, never for clients. It says whether the
 // process lives and is ready, shows metrics and upstreams, and lets operators drain.
 //
-// What could do harm is guarded by a token; without one it is open on loopback only.
+// What could do harm is guarded by a token; without one it is open on loopback only, to those who call it by a
+// loopback name.
 package admin
 
 import (
@@ -78,8 +79,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /debug/pprof/profile", s.guarded(pprof.Profile))
 	mux.HandleFunc("GET /debug/pprof/symbol", s.guarded(pprof.Symbol))
 	mux.HandleFunc("GET /debug/pprof/trace", s.guarded(pprof.Trace))
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fail(w, 404, "there is nothing here") })
-	return mux
+	return protect(mux)
 }
 
 func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
@@ -90,14 +90,20 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 	answer(w, 200, map[string]string{"status": "ready"})
 }
 
-// guarded lets only those through who have the token, or who come over loopback where there is none.
+// guarded lets only those through who have the token, or who come over loopback where there is none. These must call
+// us by a loopback name: by DNS any page can make its own name point here, and is then no other site to a browser.
 func (s *Server) guarded(h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		token = strings.TrimLeft(token, " ")
+		bears := strings.EqualFold(scheme, "Bearer") && subtle.ConstantTimeCompare([]byte(token), []byte(s.deps.Token)) == 1
 		switch {
 		case s.deps.Token == "" && !s.local:
 			fail(w, 403, "this is closed: set admin.token_file, or listen on loopback")
-		case s.deps.Token != "" && subtle.ConstantTimeCompare([]byte(token), []byte(s.deps.Token)) != 1:
+		case s.deps.Token == "" && !loopback(r.Host):
+			fail(w, 403, "without a token this is open by localhost and loopback addresses alone: call it so, or set admin.token_file")
+		case s.deps.Token != "" && !bears:
+			w.Header().Set("WWW-Authenticate", "Bearer")
 			fail(w, 401, "want Authorization: Bearer TOKEN with the token of admin.token_file")
 		default:
 			h(w, r)
