@@ -50,16 +50,8 @@ func (o *options) load(flags *pflag.FlagSet, memory int64) (*config.Config, erro
 			src.Flags = append(src.Flags, config.Flag{Name: "--" + f.name, Path: f.path, Value: f.value})
 		}
 	}
-	src.Upstreams = o.upstreams
-	cfg, err := config.Load(src)
-	if err != nil {
-		return nil, err
-	}
-	if o.affinity != "on" && o.affinity != "off" {
-		return nil, usageError{fmt.Errorf("--affinity: %q, want on or off", o.affinity)}
-	}
-	cfg.Affinity = o.affinity == "on"
-	return cfg, nil
+	src.Upstreams, src.Affinity = o.upstreams, o.affinity
+	return config.Load(src)
 }
 
 func runCommand(errOut io.Writer) *cobra.Command {

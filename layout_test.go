@@ -7,9 +7,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"tether/config"
 )
 
 // module is the path of this module.
@@ -45,7 +48,7 @@ var homes = map[string][]string{
 	"github.com/prometheus/client_golang": {"metrics"},
 	"github.com/spf13/cobra":              {"."},
 	"github.com/goccy/go-yaml":            {"config"},
-	"go.uber.org/zap":                     {".", "proxy", "config"},
+	"go.uber.org/zap":                     {".", "proxy"},
 }
 
 // source is a Go file of this module that is no test.
@@ -177,6 +180,26 @@ func TestArchitectureIsWhole(t *testing.T) {
 		if name := strings.TrimPrefix(fields[0], "github.com/"); !strings.Contains(text, name) {
 			t.Errorf("docs/ARCHITECTURE.md gives no reason for %s", name)
 		}
+	}
+}
+
+// No script has a variable of its own that tether would take for a mistyped key, and refuse to start.
+func TestVariablesOfScripts(t *testing.T) {
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".sh" && d.Name() != "Makefile" {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		for _, name := range regexp.MustCompile(`TETHER_\w+`).FindAllString(string(text), -1) {
+			_, problems := config.Load(config.Source{Environ: []string{name + "=x"}})
+			if strings.Contains(problems.Error(), "unknown variable") {
+				t.Errorf("%s: %v", path, problems)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -105,14 +106,72 @@ health: {rise: 4}
 	}
 }
 
-// Kubernetes sets variables for a Service of the name tether: they are none of ours.
+// Kubernetes sets variables for Services whose names begin with tether: they are none of ours.
 func TestVariablesOfKubernetes(t *testing.T) {
 	mustLoad(t, `upstreams: [{url: "http://a"}]`, func(s *Source) {
-		s.Environ = []string{
-			"TETHER_SERVICE_HOST=10.0.0.1", "TETHER_SERVICE_PORT=8080", "TETHER_SERVICE_PORT_HTTP=8080", "TETHER_PORT=tcp://10.0.0.1:8080",
-			"TETHER_PORT_8080_TCP=tcp://10.0.0.1:8080", "TETHER_PORT_8080_TCP_ADDR=10.0.0.1",
+		for _, service := range []string{"TETHER", "TETHER_ADMIN", "TETHER_2", "TETHER_LISTEN"} {
+			s.Environ = append(s.Environ,
+				service+"_SERVICE_HOST=10.0.0.1", service+"_SERVICE_PORT=8080", service+"_SERVICE_PORT_HTTP=8080", service+"_PORT=tcp://10.0.0.1:8080",
+				service+"_PORT_8080_TCP=tcp://10.0.0.1:8080", service+"_PORT_8080_TCP_ADDR=10.0.0.1", service+"_PORT_8080_TCP_PORT=8080",
+				service+"_PORT_8080_TCP_PROTO=tcp", service+"_PORT_53_UDP=udp://10.0.0.1:53", service+"_PORT_99_SCTP=sctp://10.0.0.1:99")
 		}
 	})
+	for _, name := range []string{"TETHER_LISTN", "TETHER_PORTS", "TETHER_PORT_HTTP", "TETHER_SERVICES", "TETHER_ADMIN_SERVICE", "TETHER_"} {
+		_, err := load(t, `upstreams: [{url: "http://a"}]`, func(s *Source) { s.Environ = []string{name + "=1"} })
+		if err == nil || !strings.HasPrefix(err.Error(), name+": unknown variable") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A problem stands where its value was set, also where that replaced another value, a whole list, or one that could
+// not be read.
+func TestPlacesOfOverrides(t *testing.T) {
+	const file = "upstreams:\n  - url: http://a:1\n    slot: 1\nsession:\n  sources:\n    - header:X-A\n"
+	environ := func(pairs ...string) func(*Source) { return func(s *Source) { s.Environ = pairs } }
+	for _, c := range []struct {
+		file   string
+		change func(*Source)
+		want   string
+	}{
+		{file, func(s *Source) { s.Upstreams = []string{"vllm-0:8000"} }, `--upstream: upstreams[0].url: "vllm-0:8000": scheme "vllm-0", want http or http+unix`},
+		{file, environ("TETHER_UPSTREAMS=vllm-0:8000"), `TETHER_UPSTREAMS: upstreams[0].url: "vllm-0:8000": scheme "vllm-0", want http or http+unix`},
+		{file, environ("TETHER_SESSION_SOURCES=query:x"), `TETHER_SESSION_SOURCES: session.sources[0]: "query:x", want header:NAME, cookie:NAME, body:FIELD or opening`},
+		{"health: {rise: many}\n" + file, environ("TETHER_HEALTH_RISE=0"), "TETHER_HEALTH_RISE: health.rise: 0, want 1..100\n" + `c.yaml:1: health.rise: "many", want a whole number`},
+		{"health: {rise: many}\n" + file, environ("TETHER_HEALTH_RISE=few"), `TETHER_HEALTH_RISE: health.rise: "few", want a whole number` + "\n" + `c.yaml:1: health.rise: "many", want a whole number`},
+		{"log: {level: []}\n" + file, func(s *Source) { s.Flags = []Flag{{"--log-level", "log.level", "loud"}} }, `--log-level: log.level: "loud", want debug, info, warn or error` + "\nc.yaml:1: log.level: want a plain value"},
+		{file, func(s *Source) { s.Affinity, s.Environ = "maybe", []string{"TETHER_HEALTH_RISE=0"} }, `--affinity: "maybe", want on or off` + "\nTETHER_HEALTH_RISE: health.rise: 0, want 1..100"},
+	} {
+		if _, err := load(t, c.file, c.change); problemsOf(err) != c.want {
+			t.Errorf("got  %s\nwant %s", problemsOf(err), c.want)
+		}
+	}
+}
+
+// A value that is named may be repeated; what is wrong with it is told where it is used.
+func TestAliases(t *testing.T) {
+	c := mustLoad(t, `
+health: {rise: &n 3, fall: *n}
+session: {sources: &list [opening, "header:X-A"]}
+proxy: &all {expose: ["GET /a"], max_in_flight: 5}
+upstreams: [&one {url: "http://a", weight: *n}, {url: &u "http://b"}]
+`)
+	if c.Health.Rise != 3 || c.Health.Fall != 3 || *c.Upstreams[0].Weight != 3 || c.Upstreams[1].URL != "http://b" || len(c.Session.Sources) != 2 || c.Proxy.MaxInFlight != 5 {
+		t.Errorf("%+v", c)
+	}
+}
+
+// Whatever is wrong with a URL, the user and password in it are not told.
+func TestURLsWithAPassword(t *testing.T) {
+	for _, u := range []string{
+		"http://user:hunter2@a", "http://hunter2@a:1", "user:hunter2@a:1", "hunter2://user@a", "http://user:hunter2/x@a", "http://user:hun:hunter2@a:1",
+		"http://user:hunter2%zz@a", "https://user:hunter2@a", "http+unix://user:hunter2@/a", "http://user:hunter2@a:99999", "http://a@b:hunter2@c",
+	} {
+		_, err := load(t, "", func(s *Source) { s.Upstreams = []string{u} })
+		if got := problemsOf(err); err == nil || strings.Contains(got, "hunter2") || !strings.Contains(got, "***@") || !strings.Contains(got, "without a user and password") {
+			t.Errorf("%s: %s", u, got)
+		}
+	}
 }
 
 func TestSlots(t *testing.T) {
@@ -174,7 +233,8 @@ func TestProblems(t *testing.T) {
 		up + "session:\n  return: sway":  `c.yaml:3: session.return: "sway", want stay or home`,
 		up + "session: {scope: me}":      `c.yaml:2: session.scope: "me", want authorization, none or header:NAME`,
 		up + "session: {ttl: 1ms}":       "c.yaml:2: session.ttl: 1ms, want 1s..720h",
-		up + "session: {secret_file: x}": `c.yaml:2: session.secret_file: "x" cannot be read, want a file with the secret`,
+		up + "session: {secret_file: x}": `c.yaml:2: session.secret_file: "x" is not there, want a file with the secret: write it, or leave the key out`,
+		up + "admin: {token_file: /}":    `c.yaml:2: admin.token_file: "/" cannot be read: is a directory, want a file with the secret`,
 		up + "session: {secret_file: " + secret + "}":                                  `c.yaml:2: session.secret_file: "` + secret + `" is empty, want a file with the secret`,
 		up + "session: {opening_max_in_flight: 0}":                                     "c.yaml:2: session.opening_max_in_flight: 0, want 1..10000",
 		up + "health: {path: health}":                                                  `c.yaml:2: health.path: "health", want a path that begins with /`,
@@ -187,6 +247,20 @@ func TestProblems(t *testing.T) {
 		up + "proxy: {expose: [\"GET /a/../b\"]}":                                      `c.yaml:2: proxy.expose[0]: "GET /a/../b" has .., //, an escaped . or /, or a backslash in it`,
 		up + "proxy: {expose: [\"GET /a*\"]}":                                          `c.yaml:2: proxy.expose[0]: "GET /a*", want a * only at the end, behind a /`,
 		up + "admin: {listen: \":8080\"}":                                              `c.yaml:2: admin.listen: ":8080" is where clients are served, want another`,
+		up + "listen: \":99999\"":                                                      `c.yaml:2: listen: ":99999" has the port "99999", want 0..65535`,
+		up + "listen: \":nope\"":                                                       `c.yaml:2: listen: ":nope" has the port "nope", want 0..65535`,
+		up + "listen: \":\"":                                                           `c.yaml:2: listen: ":" has the port "", want 0..65535`,
+		up + "listen: \"unix:/x\"":                                                     `c.yaml:2: listen: "unix:/x" has the port "/x", want 0..65535`,
+		up + "admin: {listen: \"127.0.0.1:-1\"}":                                       `c.yaml:2: admin.listen: "127.0.0.1:-1" has the port "-1", want 0..65535`,
+		up + "admin: {listen: \"127.0.0.1\"}":                                          `c.yaml:2: admin.listen: "127.0.0.1", want HOST:PORT`,
+		up + "log: {level: fatal}":                                                     `c.yaml:2: log.level: "fatal", want debug, info, warn or error`,
+		up + "log: {level: dpanic}":                                                    `c.yaml:2: log.level: "dpanic", want debug, info, warn or error`,
+		up + "log: {level: \"\"}":                                                      `c.yaml:2: log.level: "", want debug, info, warn or error`,
+		up + "health: {rise: &a 0,\nfall: *a}":                                         "c.yaml:2: health.rise: 0, want 1..100\nc.yaml:3: health.fall: 0, want 1..100",
+		up + "health: {rise: *a}":                                                      "c.yaml:2: health.rise: *a repeats the value with &a, want one such value in the file",
+		up + "health: {rise: &a 1, fall: &a 2}\nproxy: {max_attempts: *a}":             "c.yaml:3: proxy.max_attempts: *a repeats the value with &a, want one such value in the file",
+		up + "listen: !!str 8080":                                                      "c.yaml:2: listen: !!str is a tag, want a plain value",
+		up + "health: &a {rise: 2}\nproxy:\n  <<: *a":                                  "c.yaml:4: proxy.<<: keys cannot be merged: write them out",
 		up + "log: {format: xml}":                                                      `c.yaml:2: log.format: "xml", want json or console`,
 		"upstreams: [{url: \"http://a\", name: \"" + strings.Repeat("x", 129) + "\"}]": `c.yaml:1: upstreams[0].name: "` + strings.Repeat("x", 129) + `", want 1..128 letters, digits and .:_-@/[]`,
 		"upstreams: [{url: \"http://a\", slot: 1}, {url: \"http://b\", slot: 1}]":      "c.yaml:1: upstreams[1].slot: 1 is the slot of upstreams[0] already",
@@ -195,29 +269,27 @@ func TestProblems(t *testing.T) {
 		up + "listen: \":1\"\nlisten: \":2\"":                                          "",
 	} {
 		_, err := load(t, text)
-		got := ""
-		if err != nil {
-			got = strings.ReplaceAll(err.Error(), filepath.Dir(firstPath(err.Error()))+"/", "")
-		}
 		if want == "" {
 			if err == nil {
 				t.Errorf("%s: no problem", text)
 			}
 			continue
 		}
-		if got != want {
+		if got := problemsOf(err); got != want {
 			t.Errorf("%s\ngot  %s\nwant %s", text, got, want)
 		}
 	}
 }
 
-// firstPath is the temporary file's path at the start of an error, or nothing.
-func firstPath(s string) string {
-	if i := strings.Index(s, "c.yaml"); i > 0 && s[0] == '/' {
-		return s[:i+len("c.yaml")]
+// problemsOf is the text of an error, with the name alone of the file that load wrote.
+func problemsOf(err error) string {
+	if err == nil {
+		return ""
 	}
-	return "/none/c.yaml"
+	return directory.ReplaceAllString(err.Error(), "c.yaml")
 }
+
+var directory = regexp.MustCompile(`(?m)^/.*/c\.yaml`)
 
 func TestDefaultIsValid(t *testing.T) {
 	c := mustLoad(t, `upstreams: [{url: "http://a"}]`)
@@ -235,6 +307,7 @@ func FuzzLoad(f *testing.F) {
 	f.Add(string(example))
 	f.Add("upstreams: [{url: \"http://a\"}]\nsession: {max: many, x: *a}")
 	f.Add("a: &a [*a]\n<<: *a")
+	f.Add("upstreams: &a [*a, &b {url: \"http://a\"}, *b, !!str x, & , *]")
 	path := filepath.Join(f.TempDir(), "c.yaml")
 	f.Fuzz(func(t *testing.T, text string) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {

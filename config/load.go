@@ -4,11 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"reflect"
+	"regexp"
 	"strings"
 
-	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 )
 
@@ -22,6 +23,8 @@ type Source struct {
 	Flags []Flag
 	// Upstreams, if there are any, are the URLs that replace all configured upstreams.
 	Upstreams []string
+	// Affinity is what --affinity says, "on" or "off"; "" is on.
+	Affinity string
 	// Memory is the process's memory limit in bytes, that shares are taken of.
 	Memory int64
 }
@@ -45,6 +48,7 @@ func Load(src Source) (*Config, error) {
 		l.text(f.Path, f.Value, f.Name)
 	}
 	l.upstreamFlags(src.Upstreams)
+	l.affinityFlag(src.Affinity)
 	l.validate(src.Memory)
 	if len(l.problems.list) > 0 {
 		return nil, l.problems
@@ -64,11 +68,7 @@ type loader struct {
 func (l *loader) file(path string) bool {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		var bad *fs.PathError
-		if errors.As(err, &bad) {
-			err = bad.Err
-		}
-		l.problems.add(place{name: path}, "cannot read the configuration: "+err.Error())
+		l.problems.add(place{name: path}, "cannot read the configuration: "+reasonOf(err)+", want the path of a YAML file behind -c")
 		return false
 	}
 	file, err := parser.ParseBytes(text, 0)
@@ -81,10 +81,19 @@ func (l *loader) file(path string) bool {
 		return false
 	}
 	if len(file.Docs) > 0 && file.Docs[0].Body != nil {
-		t := tree{loader: l, file: path}
+		t := tree{loader: l, file: path, anchors: anchorsIn(file.Docs[0].Body)}
 		t.set("", reflect.ValueOf(l.cfg).Elem(), file.Docs[0].Body)
 	}
 	return true
+}
+
+// reasonOf is why a file cannot be read, without its path.
+func reasonOf(err error) string {
+	var bad *fs.PathError
+	if errors.As(err, &bad) {
+		err = bad.Err
+	}
+	return err.Error()
 }
 
 // firstLine is the essence of the parser's error, which goes on with an excerpt.
@@ -97,17 +106,40 @@ func (l *loader) upstreamFlags(urls []string) {
 	if len(urls) == 0 {
 		return
 	}
+	l.replaced("upstreams", place{name: "--upstream"})
 	l.cfg.Upstreams = nil
-	for i, u := range urls {
+	for _, u := range urls {
 		l.cfg.Upstreams = append(l.cfg.Upstreams, Upstream{URL: u})
-		l.places[fmt.Sprintf("upstreams[%d]", i)] = place{name: "--upstream"}
 	}
+}
+
+func (l *loader) affinityFlag(value string) {
+	if value != "" && value != "on" && value != "off" {
+		l.problems.add(place{name: "--affinity"}, fmt.Sprintf("%q, want on or off", value))
+	}
+	l.cfg.Affinity = value != "off"
+}
+
+// replaced notes that the value at path is now from another place: what was known of it, and of all below, was of
+// the value before.
+func (l *loader) replaced(path string, by place) {
+	before := func(p string) bool {
+		return p == path || strings.HasPrefix(p, path+".") || strings.HasPrefix(p, path+"[")
+	}
+	maps.DeleteFunc(l.places, func(p string, _ place) bool { return before(p) })
+	maps.DeleteFunc(l.broken, func(p string, _ bool) bool { return before(p) })
+	l.places[path] = by
 }
 
 const envPrefix = "TETHER_"
 
-// environ sets the leaves that the environment names. Kubernetes adds variables of its own for a Service that is
-// called tether: those are passed over, any other unknown one is a mistake.
+// ofKubernetes are the variables that every pod gets for each Service of its namespace: for one that is called
+// tether, and for all whose names begin so, such as tether-admin.
+var ofKubernetes = regexp.MustCompile(`^TETHER_(?:[A-Z0-9_]+_)?` +
+	`(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT(?:_[0-9]+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)?)$`)
+
+// environ sets the leaves that the environment names. Those of Kubernetes are passed over; any other unknown one is a
+// mistake.
 func (l *loader) environ(environ []string) {
 	paths := map[string]string{}
 	eachLeaf("", reflect.ValueOf(l.cfg).Elem(), func(path string, _ reflect.Value) {
@@ -115,21 +147,14 @@ func (l *loader) environ(environ []string) {
 	})
 	for _, pair := range environ {
 		name, value, _ := strings.Cut(pair, "=")
-		if !strings.HasPrefix(name, envPrefix) || ofKubernetes(name) {
-			continue
-		}
 		path, known := paths[name]
-		if !known {
+		switch {
+		case known:
+			l.text(path, value, name)
+		case strings.HasPrefix(name, envPrefix) && !ofKubernetes.MatchString(name):
 			l.problems.add(place{name: name}, "unknown variable"+didYouMean(name, keysOf(paths)))
-			continue
 		}
-		l.text(path, value, name)
 	}
-}
-
-func ofKubernetes(name string) bool {
-	rest := strings.TrimPrefix(name, envPrefix)
-	return rest == "PORT" || strings.HasPrefix(rest, "PORT_") || strings.Contains(rest, "SERVICE_HOST") || strings.Contains(rest, "SERVICE_PORT")
 }
 
 // text sets the leaf at path from a string; lists are comma-separated.
@@ -140,7 +165,7 @@ func (l *loader) text(path, value, name string) {
 			return
 		}
 		found = true
-		l.places[path] = place{name: name}
+		l.replaced(path, place{name: name})
 		if err := setText(v, value); err != nil {
 			l.problem(path, err.Error())
 			l.broken[path] = true
@@ -176,102 +201,4 @@ func join(path, key string) string {
 		return key
 	}
 	return path + "." + key
-}
-
-// tree sets values from the nodes of a YAML file.
-type tree struct {
-	*loader
-	file string
-}
-
-func (t *tree) place(n ast.Node) place {
-	if tok := n.GetToken(); tok != nil && tok.Position != nil {
-		return place{t.file, tok.Position.Line}
-	}
-	return place{name: t.file}
-}
-
-// wrong adds a problem with the value at path, which stays what it was.
-func (t *tree) wrong(path string, n ast.Node, text string) {
-	t.problems.add(t.place(n), strings.TrimPrefix(path+": "+text, ": "))
-	t.broken[path] = true
-}
-
-func (t *tree) set(path string, v reflect.Value, n ast.Node) {
-	t.places[path] = t.place(n)
-	if v.Kind() == reflect.Struct && !isText(v) {
-		t.mapping(path, v, n)
-		return
-	}
-	if v.Kind() == reflect.Slice {
-		t.sequence(path, v, n)
-		return
-	}
-	scalar, ok := n.(ast.ScalarNode)
-	if _, null := n.(*ast.NullNode); !ok || null {
-		t.wrong(path, n, "want a plain value")
-		return
-	}
-	if err := setText(v, fmt.Sprint(scalarText(scalar))); err != nil {
-		t.wrong(path, n, err.Error())
-	}
-}
-
-// scalarText is a scalar as it was written, without quotes.
-func scalarText(n ast.ScalarNode) string {
-	switch s := n.(type) {
-	case *ast.StringNode:
-		return s.Value
-	case *ast.LiteralNode:
-		return s.Value.Value
-	}
-	return n.GetToken().Value
-}
-
-func (t *tree) mapping(path string, v reflect.Value, n ast.Node) {
-	var pairs []*ast.MappingValueNode
-	switch m := n.(type) {
-	case *ast.MappingNode:
-		pairs = m.Values
-	case *ast.MappingValueNode:
-		pairs = []*ast.MappingValueNode{m}
-	default:
-		t.wrong(path, n, "want keys with values")
-		return
-	}
-	fields := map[string]reflect.Value{}
-	for i := range v.NumField() {
-		if key := keyOf(v.Type().Field(i)); key != "" {
-			fields[key] = v.Field(i)
-		}
-	}
-	for _, pair := range pairs {
-		key := pair.Key.GetToken().Value
-		field, known := fields[key]
-		if !known {
-			t.wrong(join(path, key), pair.Key, "unknown key"+didYouMean(key, keysOf(fields)))
-			continue
-		}
-		if _, null := pair.Value.(*ast.NullNode); null && field.Kind() != reflect.Slice {
-			t.wrong(join(path, key), pair.Key, "no value")
-			continue
-		}
-		t.set(join(path, key), field, pair.Value)
-	}
-}
-
-func (t *tree) sequence(path string, v reflect.Value, n ast.Node) {
-	v.SetZero()
-	if _, null := n.(*ast.NullNode); null {
-		return
-	}
-	list, ok := n.(*ast.SequenceNode)
-	if !ok {
-		t.wrong(path, n, "want a list")
-		return
-	}
-	v.Set(reflect.MakeSlice(v.Type(), len(list.Values), len(list.Values)))
-	for i, item := range list.Values {
-		t.set(fmt.Sprintf("%s[%d]", path, i), v.Index(i), item)
-	}
 }

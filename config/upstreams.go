@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
@@ -19,6 +20,27 @@ func (u *Upstream) name() string {
 		return ""
 	}
 	return a.Dial
+}
+
+// problemOfURL is what is wrong with the URL of an upstream, "" for nothing. It never tells the user and password that
+// somebody may have put there; an error of parsing might, for it quotes pieces.
+func problemOfURL(raw string) string {
+	_, err := upstream.ParseURL(raw)
+	parsed, bad := url.Parse(raw)
+	at := strings.LastIndexByte(raw, '@')
+	switch {
+	case err == nil && bad == nil && parsed.User == nil:
+		return ""
+	case at < 0:
+		return fmt.Sprintf("%q: %v", raw, err)
+	}
+	scheme := ""
+	for _, known := range []string{"http://", "https://", "http+unix://"} {
+		if strings.HasPrefix(raw, known) {
+			scheme = known
+		}
+	}
+	return fmt.Sprintf("%q: want http://HOST:PORT without a user and password", scheme+"***"+raw[at:])
 }
 
 // Specs are the upstreams of a valid configuration.

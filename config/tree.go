@@ -1,0 +1,162 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/goccy/go-yaml/ast"
+)
+
+// tree sets values from the nodes of a YAML file.
+type tree struct {
+	*loader
+	file    string
+	anchors map[string]ast.Node // what aliases stand for
+}
+
+// anchorsIn finds the values that have a name, &NAME, for aliases to repeat.
+func anchorsIn(n ast.Node) map[string]ast.Node {
+	found := anchors{}
+	ast.Walk(found, n)
+	return found
+}
+
+type anchors map[string]ast.Node
+
+// Visit implements ast.Visitor.
+func (a anchors) Visit(n ast.Node) ast.Visitor {
+	if named, is := n.(*ast.AnchorNode); is {
+		name := named.Name.GetToken().Value
+		if _, twice := a[name]; twice {
+			a[name] = nil // whichever an alias means
+		} else {
+			a[name] = named.Value
+		}
+	}
+	return a
+}
+
+// maxAliases bounds the aliases of aliases that are followed: one may stand for itself.
+const maxAliases = 8
+
+// value is what stands at n: an alias is replaced by what it repeats, or there is a problem to tell.
+func (t *tree) value(n ast.Node) (ast.Node, string) {
+	for range maxAliases {
+		switch v := n.(type) {
+		case *ast.AnchorNode:
+			n = v.Value
+		case *ast.AliasNode:
+			name := v.Value.GetToken().Value
+			if n = t.anchors[name]; n == nil {
+				return nil, "*" + name + " repeats the value with &" + name + ", want one such value in the file"
+			}
+		case *ast.TagNode:
+			return nil, v.GetToken().Value + " is a tag, want a plain value"
+		default:
+			return n, ""
+		}
+	}
+	return nil, "an alias of itself, want a value"
+}
+
+func (t *tree) place(n ast.Node) place {
+	if tok := n.GetToken(); tok != nil && tok.Position != nil {
+		return place{t.file, tok.Position.Line}
+	}
+	return place{name: t.file}
+}
+
+// wrong adds a problem with the value at path, which stays what it was.
+func (t *tree) wrong(path, text string) {
+	t.problems.add(t.places[path], strings.TrimPrefix(path+": "+text, ": "))
+	t.broken[path] = true
+}
+
+func (t *tree) set(path string, v reflect.Value, at ast.Node) {
+	t.places[path] = t.place(at)
+	n, problem := t.value(at)
+	if problem != "" {
+		t.wrong(path, problem)
+		return
+	}
+	if v.Kind() == reflect.Struct && !isText(v) {
+		t.mapping(path, v, n)
+		return
+	}
+	if v.Kind() == reflect.Slice {
+		t.sequence(path, v, n)
+		return
+	}
+	scalar, ok := n.(ast.ScalarNode)
+	if _, null := n.(*ast.NullNode); !ok || null {
+		t.wrong(path, "want a plain value")
+		return
+	}
+	if err := setText(v, fmt.Sprint(scalarText(scalar))); err != nil {
+		t.wrong(path, err.Error())
+	}
+}
+
+// scalarText is a scalar as it was written, without quotes.
+func scalarText(n ast.ScalarNode) string {
+	switch s := n.(type) {
+	case *ast.StringNode:
+		return s.Value
+	case *ast.LiteralNode:
+		return s.Value.Value
+	}
+	return n.GetToken().Value
+}
+
+func (t *tree) mapping(path string, v reflect.Value, n ast.Node) {
+	var pairs []*ast.MappingValueNode
+	switch m := n.(type) {
+	case *ast.MappingNode:
+		pairs = m.Values
+	case *ast.MappingValueNode:
+		pairs = []*ast.MappingValueNode{m}
+	default:
+		t.wrong(path, "want keys with values")
+		return
+	}
+	fields := map[string]reflect.Value{}
+	for i := range v.NumField() {
+		if key := keyOf(v.Type().Field(i)); key != "" {
+			fields[key] = v.Field(i)
+		}
+	}
+	for _, pair := range pairs {
+		key := pair.Key.GetToken().Value
+		at := join(path, key)
+		field, known := fields[key]
+		_, null := pair.Value.(*ast.NullNode)
+		t.places[at] = t.place(pair.Key)
+		switch {
+		case key == "<<":
+			t.wrong(at, "keys cannot be merged: write them out")
+		case !known:
+			t.wrong(at, "unknown key"+didYouMean(key, keysOf(fields)))
+		case null && field.Kind() != reflect.Slice:
+			t.wrong(at, "no value")
+		default:
+			t.set(at, field, pair.Value)
+		}
+	}
+}
+
+func (t *tree) sequence(path string, v reflect.Value, n ast.Node) {
+	v.SetZero()
+	if _, null := n.(*ast.NullNode); null {
+		return
+	}
+	list, ok := n.(*ast.SequenceNode)
+	if !ok {
+		t.wrong(path, "want a list")
+		return
+	}
+	v.Set(reflect.MakeSlice(v.Type(), len(list.Values), len(list.Values)))
+	for i, item := range list.Values {
+		t.set(fmt.Sprintf("%s[%d]", path, i), v.Index(i), item)
+	}
+}
