@@ -128,7 +128,8 @@ func simCommand(errOut io.Writer) *cobra.Command {
 		Use:   "sim --listen :8000",
 		Short: "run one simulated vLLM server, to try tether without a GPU",
 		Long: "Run one simulated vLLM server: its API, its streams, a prefix cache and the time that prompts take.\n" +
-			"A request header X-Sim-Fault, or POST /sim/fault, makes it misbehave. SIGTERM drains it as it drains vLLM.",
+			"A request header X-Sim-Fault, or POST /sim/fault, makes it misbehave. SIGTERM drains it as it drains vLLM, SIGINT without\n" +
+			"vLLM's wait for latecomers, and a second signal ends it at once.",
 		Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if err := cfg.Validate(); err != nil {
@@ -136,7 +137,8 @@ func simCommand(errOut io.Writer) *cobra.Command {
 			}
 			l, stop := untilSignal(func() {})
 			defer stop()
-			err := sim.Run(l.wanted, cfg, listen, func(format string, args ...any) { fmt.Fprintf(errOut, "sim: "+format+"\n", args...) })
+			end := sim.End{Wanted: l.wanted, Hasty: func() bool { return !l.delayed() }, Needed: l.needed}
+			err := sim.Run(end, cfg, listen, func(format string, args ...any) { fmt.Fprintf(errOut, "sim: "+format+"\n", args...) })
 			if err != nil {
 				return listenError("listen", listen, err)
 			}

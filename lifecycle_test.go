@@ -35,10 +35,10 @@ const hello = `{"model":"tiny","messages":[{"role":"user","content":"hello"}]}`
 func TestShutdownInGoodOrder(t *testing.T) {
 	sims, urls := startSims(t, 1, sim.Config{})
 	s := serve(t, func(c *config.Config) { c.Proxy.ShutdownDelay = 400 * time.Millisecond }, urls...)
-	s.ready(true)
 	if res, _, err := post(t, s.addr, hello); err != nil || res.StatusCode != 200 || res.Close {
 		t.Fatalf("%v, %v", res, err)
 	}
+	s.ready(true) // no request is sent on before
 	if err := sims[0].Inject(sim.Fault{Kind: sim.FaultHang, Times: 1}); err != nil {
 		t.Fatal(err)
 	}
@@ -56,18 +56,17 @@ func TestShutdownInGoodOrder(t *testing.T) {
 	started := time.Now()
 	ended := make(chan struct{})
 	go func() { s.stop(true); close(ended) }()
+	s.logs.awaitLine(t, "shutting down: not ready any more, still serving")
 	s.ready(false)
 	if res, _, err := post(t, s.addr, hello); err != nil || res.StatusCode != 200 || !res.Close {
 		t.Errorf("during the delay: %v, %v", res, err)
 	}
-	for { // until the listener is closed
-		c, err := net.Dial("tcp", s.addr)
-		if err != nil {
-			break
-		}
+	s.logs.awaitLine(t, "shutting down: requests in flight may finish")
+	if c, err := net.Dial("tcp", s.addr); err == nil {
+		t.Error("a new connection after the delay")
 		c.Close()
-		time.Sleep(5 * time.Millisecond)
 	}
+	s.ready(false)
 	if took := time.Since(started); took < 400*time.Millisecond {
 		t.Errorf("no new connections after %v", took)
 	}
@@ -83,14 +82,11 @@ func TestShutdownInGoodOrder(t *testing.T) {
 	<-ended
 }
 
-// ready waits until /readyz says so.
+// ready wants /readyz to say so.
 func (s *running) ready(want bool) {
 	s.t.Helper()
-	status := map[bool]int{true: 200, false: 503}[want]
-	for deadline := time.Now().Add(patience); s.get("/readyz", nil) != status; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			s.t.Fatalf("ready is not %v", want)
-		}
+	if got, status := s.get("/readyz", nil), map[bool]int{true: 200, false: 503}[want]; got != status {
+		s.t.Errorf("/readyz says %d, want %d", got, status)
 	}
 }
 
@@ -110,7 +106,7 @@ func TestSecondSignalStopsAtOnce(t *testing.T) {
 	}
 	ended := make(chan struct{})
 	go func() { s.stop(false); close(ended) }()
-	s.ready(false)
+	s.logs.awaitLine(t, "shutting down: requests in flight may finish")
 	s.kill()
 	if err := <-failed; err == nil {
 		t.Error("a request was answered that nobody had answered")
@@ -208,20 +204,52 @@ func TestAdmin(t *testing.T) {
 			t.Errorf("%s: %d, %s", c.path, got, s.upstreams()[0].State)
 		}
 	}
-	res, err := client.Get("http://" + s.admin + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, _ := io.ReadAll(res.Body)
-	res.Body.Close()
+	text := s.text("/metrics")
 	for _, want := range []string{
 		`tether_requests_total{outcome="new",reason="",route="/v1/chat/completions",status="404"} 1`,
 		`tether_upstream_up{upstream="` + name + `"} 1`, `tether_sessions 0`, `tether_build_info{version="`, "tether_attempts_total 1",
 	} {
-		if !strings.Contains(string(text), want) {
+		if !strings.Contains(text, want) {
 			t.Errorf("no %s in the metrics\n%s", want, text)
 		}
 	}
+}
+
+// A session id that is no valid one, or that comes with a different one, is counted.
+func TestIgnoredSessionIDsAreCounted(t *testing.T) {
+	_, urls := startSims(t, 1, sim.Config{})
+	s := serve(t, nil, urls...)
+	client := &http.Client{Timeout: patience}
+	defer client.CloseIdleConnections()
+	// The last one comes over the connection of the others, and so after they were counted.
+	for _, ids := range [][]string{{"fine"}, {"one", "another"}, {strings.Repeat("x", 300)}, {"fine"}} {
+		req, _ := http.NewRequest("POST", "http://"+s.addr+"/v1/chat/completions", strings.NewReader(hello))
+		req.Header = http.Header{"Content-Type": {"application/json"}, "X-Session-Id": ids}
+		res, err := client.Do(req)
+		if err != nil || res.StatusCode != 200 {
+			t.Fatalf("%v, %v", res, err)
+		}
+		_, _ = io.Copy(io.Discard, res.Body)
+		res.Body.Close()
+	}
+	if want := "tether_session_ids_ignored_total 2\n"; !strings.Contains(s.text("/metrics"), want) {
+		t.Errorf("no %s in the metrics", want)
+	}
+}
+
+// text is what the admin listener answers.
+func (s *running) text(path string) string {
+	s.t.Helper()
+	res, err := http.Get("http://" + s.admin + path)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return string(text)
 }
 
 // With a token the guarded part wants it; health and metrics do not.

@@ -6,12 +6,11 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
-	"strings"
+	"sync/atomic"
 	"syscall"
+	"time"
 
 	"go.uber.org/zap"
-	"golang.org/x/sync/errgroup"
 
 	"tether/admin"
 	"tether/config"
@@ -42,34 +41,16 @@ type usageError struct{ error }
 // run serves cfg until l ends, and returns when everything that it started has ended. started is told where it
 // listens.
 func run(l life, cfg *config.Config, memory int64, log *zap.Logger, started func(addresses)) error {
-	t, err := build(cfg, memory, log)
+	t, err := build(l, cfg, memory, log)
 	if err != nil {
 		return err
 	}
-	background, stop := context.WithCancel(context.Background())
-	defer stop()
-	parts, failed := errgroup.WithContext(background)
-	t.start(failed, parts)
-	if err := t.apply(cfg.Specs()); err != nil {
-		stop()
-		return errors.Join(err, parts.Wait())
-	}
-	t.announce()
-	if started != nil {
-		started(addresses{data: t.listener.Addr().String(), admin: t.adminListener.Addr().String()})
-	}
-	select {
-	case <-l.wanted.Done():
-		t.shutDown(l, failed)
-	case <-failed.Done(): // a part ended with an error
-		_ = t.listener.Close()
-	}
-	stop()
-	return parts.Wait()
+	return t.run(started)
 }
 
 // tether is the whole graph.
 type tether struct {
+	life     life
 	cfg      *config.Config
 	log      *zap.Logger
 	registry *upstream.Registry
@@ -79,34 +60,31 @@ type tether struct {
 	proxy    *proxy.Proxy
 	metrics  *metrics.Metrics
 
-	watch         *wire.Watch
+	secret, token []byte
+	steps         *steps
 	listener      *wire.Listener
 	adminListener net.Listener
 	admin         *admin.Server
-	stopping      context.Context
-	stop          context.CancelFunc
-	secret        bool
+	leaving       atomic.Bool // not ready any more
 }
 
-// build makes all parts and opens the listeners; nothing runs yet.
-func build(cfg *config.Config, memory int64, log *zap.Logger) (*tether, error) {
-	secret, err := readSecret(cfg.Session.SecretFile)
-	if err != nil {
-		return nil, err
+// build makes all parts; nothing is open and nothing runs yet.
+func build(l life, cfg *config.Config, memory int64, log *zap.Logger) (*tether, error) {
+	t := &tether{life: l, cfg: cfg, log: log, metrics: metrics.New(version), steps: newSteps()}
+	var err error
+	if t.secret, err = config.ReadSecret(cfg.Session.SecretFile); err != nil {
+		return nil, usageError{fmt.Errorf("session.secret_file: %w", err)}
 	}
-	token, err := readSecret(cfg.Admin.TokenFile)
-	if err != nil {
-		return nil, err
+	if t.token, err = config.ReadSecret(cfg.Admin.TokenFile); err != nil {
+		return nil, usageError{fmt.Errorf("admin.token_file: %w", err)}
 	}
-	t := &tether{cfg: cfg, log: log, metrics: metrics.New(version), secret: len(secret) > 0}
-	t.stopping, t.stop = context.WithCancel(context.Background())
 	t.registry = upstream.NewRegistry(t.changed)
 	t.pins = session.NewMap(cfg.Session.Max, cfg.Session.TTL)
 	t.router = session.NewRouter(cfg.Session, t.pins, cfg.Affinity)
 	t.monitor = health.NewMonitor(cfg.Health, func(u *upstream.Upstream, text string) {
 		log.Warn("upstream warning", zap.String("upstream", u.Name()), zap.String("warning", text))
 	})
-	identifier, err := session.NewIdentifier(&cfg.Session, secret)
+	identifier, err := session.NewIdentifier(&cfg.Session, t.secret)
 	if err != nil {
 		return nil, err
 	}
@@ -118,24 +96,66 @@ func build(cfg *config.Config, memory int64, log *zap.Logger) (*tether, error) {
 		return nil, err
 	}
 	t.metrics.Watch(t.registry, t.pins, t.proxy)
-	return t, t.listen(string(token))
+	return t, nil
 }
 
-func (t *tether) listen(token string) (err error) {
-	if t.watch, err = wire.NewWatch(); err != nil {
+// run serves until its life ends, or a part fails without which nothing works.
+func (t *tether) run(started func(addresses)) error {
+	if err := t.start(); err != nil {
+		return errors.Join(err, t.stop())
+	}
+	t.announce()
+	if started != nil {
+		started(addresses{data: t.listener.Addr().String(), admin: t.adminListener.Addr().String()})
+	}
+	select {
+	case <-t.life.wanted.Done():
+	case <-t.steps.failed:
+		t.log.Error("a part failed: shutting down")
+	}
+	err := t.stop()
+	t.log.Info("stopped")
+	return err
+}
+
+// start starts the parts, each before those that need it; stop ends them the other way round.
+func (t *tether) start() error {
+	watch, err := wire.NewWatch()
+	if err != nil {
 		return err
 	}
-	t.listener, err = wire.Listen(t.cfg.Listen, wire.ListenConfig{WriteTimeout: t.cfg.Proxy.ClientWriteTimeout}, t.watch)
-	if err != nil {
-		return listenError("listen", t.cfg.Listen, err)
+	t.steps.start("watch of clients", watch.Run)
+	t.steps.start("upstreams", t.registry.Run)
+	t.steps.start("session map", t.pins.Run)
+	t.steps.start("health", t.monitor.Run)
+	if err := t.serveOperators(); err != nil {
+		return err
 	}
+	return t.serveClients(watch)
+}
+
+func (t *tether) serveOperators() (err error) {
 	if t.adminListener, err = net.Listen("tcp", t.cfg.Admin.Listen); err != nil {
-		_ = t.listener.Close()
 		return listenError("admin-listen", t.cfg.Admin.Listen, err)
 	}
 	t.admin = admin.NewServer(t.adminListener.Addr(), admin.Deps{
-		Registry: t.registry, Pins: t.pins, Ready: t.ready, Metrics: t.metrics.Handler(), Token: token,
+		Registry: t.registry, Pins: t.pins, Ready: t.ready, Metrics: t.metrics.Handler(), Token: string(t.token),
 	})
+	t.steps.start("admin listener", func(ctx context.Context) error { return t.admin.Serve(ctx, t.adminListener) })
+	return nil
+}
+
+func (t *tether) serveClients(watch *wire.Watch) (err error) {
+	t.listener, err = wire.Listen(t.cfg.Listen, wire.ListenConfig{WriteTimeout: t.cfg.Proxy.ClientWriteTimeout}, watch)
+	if err != nil {
+		return listenError("listen", t.cfg.Listen, err)
+	}
+	if err := t.apply(t.cfg.Specs()); err != nil {
+		return errors.Join(err, t.listener.Close())
+	}
+	t.steps.atEnd("requests", t.finish)
+	t.steps.start("listener", t.accept)
+	t.steps.atEnd("readiness", t.leave)
 	return nil
 }
 
@@ -151,25 +171,11 @@ func listenError(flag, addr string, err error) error {
 	return usageError{fmt.Errorf("cannot listen on %s: %w", addr, err)}
 }
 
-func readSecret(file string) ([]byte, error) {
-	if file == "" {
-		return nil, nil
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	return []byte(strings.TrimSpace(string(text))), nil
-}
-
-// start runs the parts that work beside the requests.
-func (t *tether) start(ctx context.Context, parts *errgroup.Group) {
-	parts.Go(func() error { return t.watch.Run(ctx) })
-	parts.Go(func() error { return t.registry.Run(ctx) })
-	parts.Go(func() error { return t.pins.Run(ctx) })
-	parts.Go(func() error { return t.monitor.Run(ctx) })
-	parts.Go(func() error { return t.admin.Serve(ctx, t.adminListener) })
-	parts.Go(func() error { t.proxy.Serve(t.listener); return nil })
+// accept serves clients until ctx ends.
+func (t *tether) accept(ctx context.Context) error {
+	defer context.AfterFunc(ctx, func() { _ = t.listener.Close() })() // closing is what ends it
+	t.proxy.Serve(t.listener)
+	return nil
 }
 
 // apply makes specs the upstreams, from the registry on down to who uses them.
@@ -190,35 +196,53 @@ func (t *tether) apply(specs []upstream.Spec) error {
 func (t *tether) ready() bool {
 	select {
 	case <-t.monitor.Ready():
-		return t.stopping.Err() == nil && t.router.Ready()
+		return !t.leaving.Load() && t.router.Ready()
 	default:
 		return false
 	}
 }
 
-// shutDown stops serving, in the order in which clients notice least: say so, serve on for a while, take no more
-// connections, let requests finish, cut what is left.
-func (t *tether) shutDown(l life, failed context.Context) {
-	t.stop()
-	t.proxy.LastAnswers()
-	if delay := t.cfg.Proxy.ShutdownDelay; delay > 0 && l.delayed() {
-		t.log.Info("shutting down: not ready any more, still serving", zap.Duration("shutdown_delay", delay))
-		wait, cancel := context.WithTimeout(l.needed, delay)
-		select {
-		case <-wait.Done():
-		case <-failed.Done():
-		}
-		cancel()
+// stop ends what was started, the last first, in the order in which clients notice least: say so and serve on for a
+// while, take no more connections, let requests finish and cut what is left; then the parts that they needed.
+func (t *tether) stop() error {
+	deadline, cancel := context.WithTimeout(t.life.needed, t.delay()+t.cfg.Proxy.ShutdownTimeout)
+	defer cancel()
+	return t.steps.stop(deadline)
+}
+
+// delay is how long to go on serving while not ready.
+func (t *tether) delay() time.Duration {
+	if t.life.delayed() {
+		return t.cfg.Proxy.ShutdownDelay
 	}
-	_ = t.listener.Close()
+	return 0
+}
+
+// leave says that this process is going, and serves on for the delay.
+func (t *tether) leave(deadline context.Context) error {
+	t.leaving.Store(true)
+	t.proxy.LastAnswers()
+	delay := t.delay()
+	if delay == 0 {
+		return nil
+	}
+	t.log.Info("shutting down: not ready any more, still serving", zap.Duration("shutdown_delay", delay))
+	select {
+	case <-time.After(delay):
+	case <-deadline.Done():
+	case <-t.steps.failed:
+	}
+	return nil
+}
+
+// finish lets requests in flight finish, and cuts those that have not at the deadline.
+func (t *tether) finish(deadline context.Context) error {
 	t.log.Info("shutting down: requests in flight may finish", zap.Int64("requests", t.proxy.InFlight()),
 		zap.Duration("shutdown_timeout", t.cfg.Proxy.ShutdownTimeout))
-	wait, cancel := context.WithTimeout(l.needed, t.cfg.Proxy.ShutdownTimeout)
-	defer cancel()
-	if cut := t.proxy.Shutdown(wait); cut > 0 {
+	if cut := t.proxy.Shutdown(deadline); cut > 0 {
 		t.log.Warn("connections cut at shutdown", zap.Int("connections", cut))
 	}
-	t.log.Info("stopped")
+	return nil
 }
 
 // changed hears of every change of an upstream's state.
@@ -240,7 +264,7 @@ func (t *tether) announce() {
 		open = "holders of the token"
 	}
 	t.log.Info("listening for operators", zap.Stringer("address", t.adminListener.Addr()), zap.String("open_to", open))
-	if !t.secret {
+	if len(t.secret) == 0 {
 		t.log.Info("no session secret: hashes of guessable session ids can be guessed too; session.secret_file closes that")
 	}
 	t.log.Info("session map", zap.Int("pins", t.cfg.Session.Max), zap.Stringer("room", t.pins), zap.Duration("ttl", t.cfg.Session.TTL))

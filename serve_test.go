@@ -12,10 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
-	"go.uber.org/zap/zaptest/observer"
-
 	"tether/config"
 	"tether/session"
 	"tether/sim"
@@ -29,7 +25,7 @@ type running struct {
 	t     testing.TB
 	addr  string
 	admin string
-	logs  *observer.ObservedLogs
+	logs  *logbook
 	stop  func(delayed bool) // and wait
 	kill  context.CancelFunc
 	done  chan error
@@ -49,14 +45,14 @@ func serve(t testing.TB, change func(*config.Config), urls ...string) *running {
 	if change != nil {
 		change(cfg)
 	}
-	core, logs := observer.New(zapcore.DebugLevel)
+	logs := newLogbook()
 	wanted, want := context.WithCancel(context.Background())
 	needed, need := context.WithCancel(context.Background())
 	var delayed atomic.Bool
 	s := &running{t: t, logs: logs, kill: need, done: make(chan error, 1)}
 	at := make(chan addresses, 1)
 	go func() {
-		s.done <- run(life{wanted: wanted, delayed: delayed.Load, needed: needed}, cfg, 4<<30, zap.New(core), func(a addresses) { at <- a })
+		s.done <- run(life{wanted: wanted, delayed: delayed.Load, needed: needed}, cfg, 4<<30, logs.log, func(a addresses) { at <- a })
 	}()
 	select {
 	case a := <-at:
@@ -123,14 +119,10 @@ func (s *running) get(path string, into any) int {
 	return res.StatusCode
 }
 
-// await waits until the health of the n-th upstream is as told; the sims' probes are what makes time pass.
+// await waits until the n-th upstream is as told. Every change of it is logged.
 func (s *running) await(n int, state string) {
 	s.t.Helper()
-	for deadline := time.Now().Add(patience); s.upstreams()[n].State != state; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			s.t.Fatalf("upstream %d is %s, want %s", n, s.upstreams()[n].State, state)
-		}
-	}
+	s.logs.await(s.t, fmt.Sprintf("%s of upstream %d", state, n), func() bool { return s.upstreams()[n].State == state })
 }
 
 // turn is what one request of a conversation came to.
@@ -138,29 +130,61 @@ type turn struct {
 	server  string
 	outcome string
 	status  int
-	cut     bool // the answer's end was not clean
+	cut     bool // the answer is not whole
+	seen    bool // and its client sees that
 	bytes   int
 }
 
 func (s *running) turn(client *http.Client, sessionID string, n int, stream bool) (turn, error) {
-	body := fmt.Sprintf(`{"model":"tiny","max_tokens":8,"stream":%v,"messages":[{"role":"user","content":"conversation %s"},{"role":"user","content":"turn %d"}]}`, stream, sessionID, n)
-	req, err := http.NewRequest("POST", "http://"+s.addr+"/v1/chat/completions", strings.NewReader(body))
-	if err != nil {
-		return turn{}, err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("X-Session-Id", sessionID)
-	res, err := client.Do(req)
+	res, err := s.ask(client, sessionID, n, stream, "")
 	if err != nil {
 		return turn{}, err
 	}
 	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	clean := err == nil && (!stream || strings.HasSuffix(string(text), "data: [DONE]\n\n"))
-	return turn{
-		server: res.Header.Get("X-Sim-Server"), outcome: res.Header.Get("X-Tether-Affinity"), status: res.StatusCode,
-		cut: !clean, bytes: len(text),
-	}, nil
+	got := turn{server: res.Header.Get("X-Sim-Server"), outcome: res.Header.Get("X-Tether-Affinity"), status: res.StatusCode}
+	got.read(res.Body, stream)
+	return got, nil
+}
+
+// read reads an answer to its end.
+func (t *turn) read(body io.Reader, stream bool) {
+	text, err := io.ReadAll(body)
+	t.bytes = len(text)
+	t.seen = err != nil || strings.Contains(string(text), `"error":{`)
+	t.cut = t.seen || stream && !strings.HasSuffix(string(text), "data: [DONE]\n\n")
+}
+
+func (s *running) ask(client *http.Client, sessionID string, n int, stream bool, fault string) (*http.Response, error) {
+	body := fmt.Sprintf(`{"model":"tiny","max_tokens":8,"stream":%v,"messages":[{"role":"user","content":"conversation %s"},{"role":"user","content":"turn %d"}]}`, stream, sessionID, n)
+	req, err := http.NewRequest("POST", "http://"+s.addr+"/v1/chat/completions", strings.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("X-Session-Id", sessionID)
+	if fault != "" {
+		req.Header.Set("X-Sim-Fault", fault)
+	}
+	return client.Do(req)
+}
+
+// stall opens streams of that many of the sessions on a server, and has the server stall after their first events.
+func (s *running) stall(client *http.Client, home []string, server string, n int) (streams []*http.Response) {
+	s.t.Helper()
+	for i := 0; i < len(home) && len(streams) < n; i++ {
+		if home[i] != server {
+			continue
+		}
+		res, err := s.ask(client, fmt.Sprint("s-", i), 5, true, "stall=2")
+		if err != nil || res.StatusCode != 200 {
+			s.t.Fatalf("%v, %v", res, err)
+		}
+		if _, err := io.ReadFull(res.Body, make([]byte, len("data: {"))); err != nil {
+			s.t.Fatal(err)
+		}
+		streams = append(streams, res)
+	}
+	return streams
 }
 
 // each runs f for every number below n, by workers.
@@ -215,8 +239,11 @@ func TestConversationsStay(t *testing.T) {
 			}
 			t.Logf("sessions by server: %v", perServer)
 
-			// The server dies while a turn of everybody is under way.
+			// The server dies while a turn of everybody is under way, some of its streams for certain.
 			const dead = 1
+			client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableCompression: true}}
+			defer client.CloseIdleConnections()
+			streams := s.stall(client, home, "vllm-1", 4)
 			var killed sync.Once
 			var begun, cutStreams atomic.Int64
 			now := make([]string, sessions)
@@ -231,6 +258,8 @@ func TestConversationsStay(t *testing.T) {
 					t.Errorf("session %d: %+v, %v", i, got, err)
 				case got.cut && !stream:
 					t.Errorf("session %d: a JSON answer was cut: %+v", i, got)
+				case got.cut && !got.seen:
+					t.Errorf("session %d: a stream that was cut ended as if it were whole: %+v", i, got)
 				case got.cut:
 					cutStreams.Add(1)
 					if got.bytes == 0 || got.server != "vllm-1" {
@@ -242,6 +271,13 @@ func TestConversationsStay(t *testing.T) {
 					t.Errorf("session %d moved from %s to %s (%s)", i, home[i], got.server, got.outcome)
 				}
 			})
+			for _, res := range streams {
+				var got turn
+				if got.read(res.Body, true); !got.seen {
+					t.Errorf("a stream of the dead server was not visibly cut: %+v", got)
+				}
+				res.Body.Close()
+			}
 			s.await(dead, "down")
 			orphans := map[string]int{}
 			each(sessions, 64, func(i int, client *http.Client) {

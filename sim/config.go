@@ -39,7 +39,7 @@ type Config struct {
 	RefuseAfter time.Duration
 	// StopTimeout is how long Stop lets requests finish before it cuts them. Negative: not at all. Default: 1s.
 	StopTimeout time.Duration
-	// ShutdownTimeout is how long Run lets requests finish after its context ended (--shutdown-timeout). Negative: not at
+	// ShutdownTimeout is how long Run lets requests finish once its end is wanted (--shutdown-timeout). Negative: not at
 	// all. Default: 30s.
 	ShutdownTimeout time.Duration
 	// APIKey guards /v1, /v2, /inference and /cohere, as vLLM's --api-key: 401 without "Authorization: Bearer KEY".

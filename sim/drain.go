@@ -51,9 +51,19 @@ func (l *life) idle() bool {
 	return l.jobs == 0
 }
 
-// Run serves on listen until ctx ends, and then drains for at most Config.ShutdownTimeout. What there is to say goes to
-// logf, in lines without a newline. An error is that of listening.
-func Run(ctx context.Context, cfg Config, listen string, logf func(format string, args ...any)) error {
+// End is when Run ends, and how.
+type End struct {
+	// Wanted ends when the server shall: requests in flight may finish for Config.ShutdownTimeout.
+	Wanted context.Context
+	// Hasty is asked then: whether the port refuses at once, or as vLLM's does, Config.RefuseAfter after the last request.
+	Hasty func() bool
+	// Needed ends when everything shall be cut.
+	Needed context.Context
+}
+
+// Run serves on listen until its end is wanted. What there is to say goes to logf, in lines without a newline. An error is
+// that of listening.
+func Run(end End, cfg Config, listen string, logf func(format string, args ...any)) error {
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
@@ -62,13 +72,18 @@ func Run(ctx context.Context, cfg Config, listen string, logf func(format string
 		return err
 	}
 	logf("simulated vLLM %s on %s, models %v", version, s.URL(), s.cfg.Models)
-	<-ctx.Done()
+	<-end.Wanted.Done()
 	grace := max(s.cfg.ShutdownTimeout, 0)
 	logf("draining %d requests, at most %v", s.Load().Requests, grace)
-	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace+max(s.cfg.RefuseAfter, 0))
+	defer context.AfterFunc(end.Needed, s.Kill)()
+	if end.Hasty() {
+		s.current().stop(grace)
+		return nil
+	}
+	limit, cancel := context.WithTimeout(end.Needed, grace+max(s.cfg.RefuseAfter, 0))
 	defer cancel()
 	if err := s.Drain(limit); err != nil {
-		logf("cut what was left after %v", grace)
+		logf("cut what was left")
 	}
 	return nil
 }

@@ -239,25 +239,47 @@ func TestKillEndsADrain(t *testing.T) {
 	}
 }
 
+// An idle server ends as vLLM does, at once in haste, and at once when that is needed.
 func TestRun(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	said := make(chan string, 9)
-	end := make(chan error, 1)
-	listen := "unix:" + filepath.Join(t.TempDir(), "s")
-	go func() {
-		end <- Run(ctx, Config{RefuseAfter: -1}, listen, func(format string, args ...any) { said <- format })
-	}()
-	if line := <-said; line != "simulated vLLM %s on %s, models %v" {
-		t.Errorf("said %q", line)
+	for _, c := range []struct {
+		name   string
+		cfg    Config
+		hasty  bool
+		needed bool
+	}{
+		{"vLLM's wait", Config{RefuseAfter: -1}, false, false},
+		{"haste", Config{RefuseAfter: time.Hour}, true, false},
+		{"need", Config{RefuseAfter: time.Hour, DecodePerToken: time.Hour}, false, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			wanted, want := context.WithCancel(t.Context())
+			needed, need := context.WithCancel(t.Context())
+			said := make(chan string, 9)
+			ended := make(chan error, 1)
+			listen := "unix:" + filepath.Join(t.TempDir(), "s")
+			end := End{Wanted: wanted, Hasty: func() bool { return c.hasty }, Needed: needed}
+			go func() { ended <- Run(end, c.cfg, listen, func(format string, _ ...any) { said <- format }) }()
+			if line := <-said; line != "simulated vLLM %s on %s, models %v" {
+				t.Errorf("said %q", line)
+			}
+			want()
+			<-said
+			if c.needed {
+				need()
+			}
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+			need()
+		})
 	}
-	cancel()
-	if err := <-end; err != nil {
-		t.Error(err)
-	}
-	if err := Run(t.Context(), Config{}, "unix:/no/such/place", t.Logf); err == nil {
+}
+
+func TestRunCannot(t *testing.T) {
+	if err := Run(End{}, Config{}, "unix:/no/such/place", t.Logf); err == nil {
 		t.Error("no error from an impossible address")
 	}
-	if err := Run(t.Context(), Config{MaxSeqs: -1}, listen, t.Logf); err == nil || err.Error() != "MaxSeqs: -1, want 1 or more" {
+	if err := Run(End{}, Config{MaxSeqs: -1}, "unix:/no/such/place", t.Logf); err == nil || err.Error() != "MaxSeqs: -1, want 1 or more" {
 		t.Errorf("error %v", err)
 	}
 }
