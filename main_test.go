@@ -29,7 +29,8 @@ func (l leakTested) Run() int {
 
 // TestScripts runs the real command as a user does.
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{Dir: "testdata/script", RequireExplicitExec: true, Cmds: map[string]func(*testscript.TestScript, bool, []string){
-		"await": await,
-	}})
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script", RequireExplicitExec: true, Setup: freePorts,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"await": await, "exits": exits},
+	})
 }

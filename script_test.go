@@ -1,8 +1,12 @@
 package main
 
 import (
+	"errors"
 	"io"
+	"net"
 	"net/http"
+	"os/exec"
+	"strconv"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -26,4 +30,35 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Fatalf("%s never answered 200", args[0])
+}
+
+// freePorts gives a script ports that nobody listens on in $PORT_0 to $PORT_3.
+func freePorts(env *testscript.Env) error {
+	for i := range 4 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		defer l.Close() // when all are taken: they differ
+		_, port, _ := net.SplitHostPort(l.Addr().String())
+		env.Setenv("PORT_"+strconv.Itoa(i), port)
+	}
+	return nil
+}
+
+// exits is the script command that runs a program which shall end with an exit code.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE PROGRAM ARGS...")
+	}
+	code := 0
+	var failed *exec.ExitError
+	if err := ts.Exec(args[1], args[2:]...); errors.As(err, &failed) {
+		code = failed.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if strconv.Itoa(code) != args[0] {
+		ts.Fatalf("exit code %d, want %s", code, args[0])
+	}
 }

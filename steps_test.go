@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -96,14 +97,34 @@ func TestStartThatFails(t *testing.T) {
 		`admin.token_file: "/nowhere"`:       func(c *config.Config) { c.Admin.TokenFile = "/nowhere" },
 	} {
 		cfg := config.Default()
-		cfg.Listen, cfg.Admin.Listen = "127.0.0.1:0", "127.0.0.1:0"
+		cfg.Listen, cfg.Admin.Listen = freeAddress(t), freeAddress(t)
+		ours := []string{cfg.Listen, cfg.Admin.Listen}
 		change(cfg)
 		done := make(chan error, 1)
 		go func() { done <- run(unending(t), cfg, 4<<30, zap.NewNop(), nil) }()
 		if err := awaitEnd(t, done); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)
 		}
+		for _, addr := range ours {
+			l, err := net.Listen("tcp", addr)
+			if err != nil {
+				t.Errorf("%s: its listener is still open: %v", want, err)
+				continue
+			}
+			l.Close()
+		}
 	}
+}
+
+// freeAddress is one that nobody listens on.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
 }
 
 // When a part fails, requests in flight still finish before run returns, and nothing is left.
