@@ -1,0 +1,249 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+
+	"tether/config"
+	"tether/proxy"
+	"tether/session"
+	"tether/sim"
+	"tether/upstream"
+	"tether/wire"
+)
+
+// canary is a part of everything in these requests that belongs to the client.
+const canary = "canary7f3a"
+
+// Nothing of what clients send, and no address of an upstream, comes into logs, metrics or the admin API: not of
+// requests that are served, nor of those that fail in any way.
+func TestNothingOfClientsIsTold(t *testing.T) {
+	sims, urls := startSims(t, 2, sim.Config{Record: 1000})
+	s := serve(t, func(c *config.Config) {
+		c.Log.Level = "debug"
+		c.Session.Sources = append(c.Session.Sources, "cookie:chat")
+		c.Proxy.MaxBody, c.Proxy.ExposeUpstream = 64<<10, true
+		for i := range c.Upstreams {
+			c.Upstreams[i].Name = fmt.Sprintf("gpu-%d", i)
+		}
+	}, urls...)
+	client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableCompression: true}}
+	defer client.CloseIdleConnections()
+	for _, source := range []string{"header", "cookie", "body"} {
+		for _, want := range []string{"new", "pinned"} {
+			if res := s.canaries(client, source, "tiny", ""); res.StatusCode != 200 || res.Header.Get("X-Tether-Affinity") != want {
+				t.Errorf("id in the %s: %v, want %s", source, res, want)
+			}
+		}
+	}
+	if n := chats(sims); n != 6 {
+		t.Errorf("%d requests came through, want 6", n)
+	}
+	s.canaries(client, "header", "no-"+canary, "") // 404 of the server, which names the model
+	for _, fault := range []string{
+		"500", "503", "reset", "close", "bad-head", "huge-head", "cut-between", "cut-inside", "cut-rst", "early", "shutdown-text", "no-length", "1xx", "tail",
+	} {
+		s.canaries(client, "header", "tiny", fault)
+	}
+	s.refusals()
+	s.leaves(client, sims)
+	down := func(n int) {
+		t.Helper()
+		sims[n].Kill()
+		s.logs.await(t, "death", func() bool { return strings.HasPrefix(s.upstreams()[n].State, "down") })
+	}
+	down(0)
+	for _, source := range []string{"header", "cookie", "body"} {
+		s.canaries(client, source, "tiny", "")
+	}
+	down(1)
+	s.canaries(client, "header", "tiny", "") // nobody is up
+	told := map[string]string{"/metrics": s.text("/metrics"), "/api/upstreams": s.text("/api/upstreams")}
+	s.stop(false)
+	told["the log"] = s.logs.text()
+	for where, text := range told {
+		silent(t, where, text, urls)
+		if !strings.Contains(text, "gpu-1") {
+			t.Errorf("%s does not name the upstreams: is it whole?\n%s", where, text)
+		}
+	}
+}
+
+// A panic in a request is logged without the request.
+func TestNothingOfClientsIsToldByAPanic(t *testing.T) {
+	logs := newLogbook()
+	cfg := session.Default()
+	identifier, err := session.NewIdentifier(&cfg, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ready := make(chan struct{})
+	close(ready)
+	p, err := proxy.New(proxy.Default(), proxy.Deps{ // without a router
+		Registry: upstream.NewRegistry(nil), Identifier: identifier, Verdicts: ready, MemoryLimit: 4 << 30, Log: logs.log,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	watch, err := wire.NewWatch()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := wire.Listen("127.0.0.1:0", wire.ListenConfig{}, watch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := newSteps()
+	parts.start("watch", watch.Run)
+	parts.start("listener", (&tether{proxy: p, listener: l}).accept)
+	s := &running{t: t, addr: l.Addr().String()}
+	client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
+	if res := s.canaries(client, "header", "tiny", ""); res.StatusCode != 500 {
+		t.Errorf("%v, want a panic", res)
+	}
+	p.Shutdown(t.Context())
+	if err := parts.stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if text := logs.text(); !strings.Contains(text, "panic in a request") {
+		t.Errorf("no panic in the log: %s", text)
+	}
+	silent(t, "the log", logs.text(), nil)
+}
+
+func silent(t *testing.T, where, text string, urls []string) {
+	t.Helper()
+	secrets := []string{canary}
+	for _, u := range urls {
+		_, address, _ := strings.Cut(u, "//")
+		_, port, _ := strings.Cut(address, ":")
+		secrets = append(secrets, address, ":"+port)
+	}
+	for _, secret := range secrets {
+		if strings.Contains(strings.ToLower(text), secret) {
+			t.Errorf("%s tells %s:\n%s", where, secret, text)
+		}
+	}
+}
+
+// text is all of the log, with the fields and stacks.
+func (b *logbook) text() string {
+	var text strings.Builder
+	for _, e := range b.All() {
+		fmt.Fprintln(&text, e.LoggerName, e.Message, e.ContextMap(), e.Stack, e.Caller)
+	}
+	return text.String()
+}
+
+// canaries sends a request that is full of them, reads what comes of it, and gives the head.
+func (s *running) canaries(client *http.Client, source, model, fault string) *http.Response {
+	s.t.Helper()
+	res, err := client.Do(s.canary(source, model, fault))
+	if err != nil {
+		s.t.Fatalf("%s: %v", fault, err)
+	}
+	defer res.Body.Close()
+	_, _ = io.Copy(io.Discard, res.Body) // it may be cut
+	return res
+}
+
+// canary makes such a request, with the session id in the header, the cookie or the body.
+func (s *running) canary(source, model, fault string) *http.Request {
+	s.t.Helper()
+	id := ""
+	if source == "body" {
+		id = `"session_id":"body-` + canary + `",`
+	}
+	body := fmt.Sprintf(`{%s"model":%q,"max_tokens":4,"stream":%v,"user":%q,"messages":[{"role":"user","content":"prompt %s"}]}`, id, model, fault != "", canary, canary)
+	req, err := http.NewRequest("POST", "http://"+s.addr+"/v1/chat/completions?query="+canary, strings.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	req.Header = http.Header{
+		"Content-Type": {"application/json"}, "Authorization": {"Bearer key-" + canary}, "X-Api-Key": {"key-" + canary},
+		"User-Agent": {canary}, "X-Request-Id": {"request-" + canary}, "X-Forwarded-For": {canary}, "Referer": {"http://" + canary},
+	}
+	switch source {
+	case "header":
+		req.Header.Set("X-Session-Id", "header-"+canary)
+	case "cookie":
+		req.Header.Set("Cookie", "other=1; chat=cookie-"+canary)
+	}
+	if fault != "" {
+		req.Header.Set("X-Sim-Fault", fault)
+	}
+	return req
+}
+
+// refusals are requests that tether refuses by itself.
+func (s *running) refusals() {
+	s.t.Helper()
+	const host = "Host: " + canary + "\r\nConnection: close\r\n"
+	for _, request := range []string{
+		"GET /v1/" + canary + "?" + canary + " HTTP/1.1\r\n" + host + "\r\n",
+		canary + " /v1/models HTTP/1.1\r\n" + host + "\r\n",
+		"DELETE /v1/chat/completions HTTP/1.1\r\n" + host + "\r\n",
+		"GET /v1/../" + canary + " HTTP/1.1\r\n" + host + "\r\n",
+		"GET /v1/models HTTP/1.1\r\n" + host + canary + "\r\n\r\n",
+		"GET /v1/models HTTP/3." + canary + "\r\n" + host + "\r\n",
+		"GET /v1/models HTTP/1.1\r\n" + host + "X-Long: " + canary + strings.Repeat("x", 20<<10) + "\r\n\r\n",
+		"POST /v1/chat/completions HTTP/1.1\r\n" + host + "Expect: " + canary + "\r\nContent-Length: 9\r\n\r\n",
+		"POST /v1/chat/completions HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\n\r\n" + canary + "\r\n",
+		"POST /v1/chat/completions HTTP/1.1\r\n" + host + "Content-Length: 99999999\r\n\r\n" + canary,
+		"POST /v1/chat/completions HTTP/1.1\r\n" + host + "X-Session-Id: a " + canary + "\r\nX-Session-Id: b\r\nContent-Length: 12\r\n\r\n{" + canary + "}",
+	} {
+		c, err := net.Dial("tcp", s.addr)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		_, _ = io.WriteString(c, request) // it may be refused before its end
+		answer, _ := io.ReadAll(c)        // a reset may follow
+		c.Close()
+		if !strings.HasPrefix(string(answer), "HTTP/1.1 4") && !strings.HasPrefix(string(answer), "HTTP/1.1 5") {
+			s.t.Errorf("%.60q: %.60q, want a refusal", request, answer)
+		}
+	}
+}
+
+// leaves has a client leave while the server works for it.
+func (s *running) leaves(client *http.Client, sims []*sim.Server) {
+	s.t.Helper()
+	n := 0
+	if s.canaries(client, "header", "tiny", "").Header.Get("X-Sim-Server") == "vllm-1" {
+		n = 1
+	}
+	held := func(n int) func(sim.Load) bool { return func(l sim.Load) bool { return l.Held == n } }
+	ctx, leave := context.WithCancel(s.t.Context())
+	left := make(chan error, 1)
+	go func() {
+		_, err := client.Do(s.canary("header", "tiny", "hang").WithContext(ctx))
+		left <- err
+	}()
+	if err := sims[n].Await(ctx, held(1)); err != nil {
+		s.t.Fatal(err)
+	}
+	leave()
+	if err := <-left; err == nil {
+		s.t.Error("a request was answered that nobody had answered")
+	}
+	if err := sims[n].Await(s.t.Context(), held(0)); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// chats counts the chats that came to the servers.
+func chats(sims []*sim.Server) (n int) {
+	for _, one := range sims {
+		for _, seen := range one.Requests() {
+			if seen.Path == "/v1/chat/completions" {
+				n++
+			}
+		}
+	}
+	return n
+}
