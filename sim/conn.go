@@ -11,6 +11,8 @@ type conn struct {
 	net.Conn
 	life *life
 	tail []byte // written after the answer in progress; touched only by the connection's own goroutine
+
+	answering bool // guarded by life.mu; from a request's handler to the last byte of its answer, which comes after it
 }
 
 // Close closes the connection with a FIN.
@@ -42,14 +44,24 @@ func connOf(r *http.Request) *conn {
 	return r.Context().Value(connKey{}).(*conn)
 }
 
-// sendTail writes what the fault tail left on a connection whose answer has ended.
-func sendTail(c net.Conn, state http.ConnState) {
+// follow hears of the end of every answer.
+func follow(c net.Conn, state http.ConnState) {
 	own := c.(*conn)
-	if state != http.StateIdle || len(own.tail) == 0 {
-		return
+	switch state {
+	case http.StateIdle:
+		own.sendTail()
+		own.life.answer(own, false)
+	case http.StateClosed, http.StateHijacked:
+		own.life.answer(own, false)
 	}
-	_, _ = own.Write(own.tail) // a client that left already does not get it
-	own.tail = nil
+}
+
+// sendTail writes what the fault tail left on a connection whose answer has ended.
+func (c *conn) sendTail() {
+	if len(c.tail) > 0 {
+		_, _ = c.Write(c.tail) // a client that left already does not get it
+		c.tail = nil
+	}
 }
 
 // listener tracks what it accepts.

@@ -1,6 +1,9 @@
 package sim
 
-import "net"
+import (
+	"net"
+	"time"
+)
 
 // track adds an accepted connection. One that comes when the life has died is reset, like those before it.
 func (l *life) track(nc net.Conn) *conn {
@@ -23,6 +26,40 @@ func (l *life) untrack(c *conn) {
 	delete(l.conns, c)
 	l.mu.Unlock()
 	l.srv.bell.ring()
+}
+
+// answer notes whether more of an answer is to be written to c.
+func (l *life) answer(c *conn, more bool) {
+	l.mu.Lock()
+	c.answering = more
+	l.mu.Unlock()
+	l.srv.bell.ring()
+}
+
+// written waits until the answers of requests that have left their handlers are written to their ends, or for timeout.
+func (l *life) written(timeout <-chan time.Time) {
+	for {
+		changed := l.srv.bell.next()
+		if !l.answering() {
+			return
+		}
+		select {
+		case <-changed:
+		case <-timeout:
+			return
+		}
+	}
+}
+
+func (l *life) answering() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for c := range l.conns {
+		if c.answering {
+			return true
+		}
+	}
+	return false
 }
 
 // open lists the connections of this moment.

@@ -44,7 +44,7 @@ func newLife(s *Server, ln net.Listener) *life {
 		IdleTimeout: max(s.cfg.KeepAlive, 0),
 		BaseContext: func(net.Listener) context.Context { return l.ctx },
 		ConnContext: withConn,
-		ConnState:   sendTail,
+		ConnState:   follow,
 		ErrorLog:    log.New(io.Discard, "", 0), // packages do not log
 	}
 	return l
@@ -130,6 +130,7 @@ func (l *life) stop(bound time.Duration) {
 	defer timer.Stop()
 	select {
 	case <-l.quiet:
+		l.written(timer.C)
 	case <-timer.C:
 	}
 	l.cut()

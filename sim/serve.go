@@ -10,6 +10,7 @@ func (l *life) handle(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer l.exit()
+	l.answer(connOf(r), true)
 	if r.URL.Path == "/sim/fault" {
 		l.srv.faultAPI(w, r)
 		return
