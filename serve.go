@@ -105,6 +105,7 @@ func (t *tether) run(started func(addresses)) error {
 		return errors.Join(err, t.stop())
 	}
 	t.announce()
+	t.monitor.Use(t.registry.Table()) // now, for the first lines of the log say what listens where
 	if started != nil {
 		started(addresses{data: t.listener.Addr().String(), admin: t.adminListener.Addr().String()})
 	}
@@ -178,18 +179,13 @@ func (t *tether) accept(ctx context.Context) error {
 	return nil
 }
 
-// apply makes specs the upstreams, from the registry on down to who uses them.
+// apply makes specs the upstreams. The monitor is to use them then.
 func (t *tether) apply(specs []upstream.Spec) error {
 	gone, err := t.registry.Apply(specs)
 	if err != nil {
 		return err
 	}
-	table := t.registry.Table()
-	if err := t.router.Use(table, gone); err != nil {
-		return err
-	}
-	t.monitor.Use(table)
-	return nil
+	return t.router.Use(t.registry.Table(), gone)
 }
 
 // ready reports whether requests are wanted and would find a place.
