@@ -70,7 +70,7 @@ type tether struct {
 
 // build makes all parts; nothing is open and nothing runs yet.
 func build(l life, cfg *config.Config, memory int64, log *zap.Logger) (*tether, error) {
-	t := &tether{life: l, cfg: cfg, log: log, metrics: metrics.New(version), steps: newSteps()}
+	t := &tether{life: l, cfg: cfg, log: log, steps: newSteps()}
 	var err error
 	if t.secret, err = config.ReadSecret(cfg.Session.SecretFile); err != nil {
 		return nil, usageError{fmt.Errorf("session.secret_file: %w", err)}
@@ -79,11 +79,10 @@ func build(l life, cfg *config.Config, memory int64, log *zap.Logger) (*tether, 
 		return nil, usageError{fmt.Errorf("admin.token_file: %w", err)}
 	}
 	t.registry = upstream.NewRegistry(t.changed)
+	t.metrics = metrics.New(version, t.registry)
 	t.pins = session.NewMap(cfg.Session.Max, cfg.Session.TTL)
 	t.router = session.NewRouter(cfg.Session, t.pins, cfg.Affinity)
-	t.monitor = health.NewMonitor(cfg.Health, func(u *upstream.Upstream, text string) {
-		log.Warn("upstream warning", zap.String("upstream", u.Name()), zap.String("warning", text))
-	})
+	t.monitor = health.NewMonitor(cfg.Health, health.Hooks{Warned: t.warned, Probed: t.metrics.Probed})
 	identifier, err := session.NewIdentifier(&cfg.Session, t.secret)
 	if err != nil {
 		return nil, err
@@ -95,7 +94,7 @@ func build(l life, cfg *config.Config, memory int64, log *zap.Logger) (*tether, 
 	if err != nil {
 		return nil, err
 	}
-	t.metrics.Watch(t.registry, t.pins, t.proxy)
+	t.metrics.Watch(t.router, t.pins, t.proxy)
 	return t, nil
 }
 
@@ -239,6 +238,11 @@ func (t *tether) finish(deadline context.Context) error {
 		t.log.Warn("connections cut at shutdown", zap.Int("connections", cut))
 	}
 	return nil
+}
+
+// warned hears what an operator should know of an upstream.
+func (t *tether) warned(u *upstream.Upstream, text string) {
+	t.log.Warn("upstream warning", zap.String("upstream", u.Name()), zap.String("warning", text))
 }
 
 // changed hears of every change of an upstream's state.

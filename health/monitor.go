@@ -18,7 +18,7 @@ import (
 // Monitor runs the probers.
 type Monitor struct {
 	cfg    Config
-	warn   func(u *upstream.Upstream, text string)
+	hooks  Hooks
 	tables chan request
 	first  chan *upstream.Upstream // those that got their first verdict
 	ready  chan struct{}           // closed when requests need wait no longer
@@ -31,10 +31,18 @@ type request struct {
 	done  chan struct{}
 }
 
-// NewMonitor makes a monitor of no upstreams. warn is told what an operator should know of an upstream.
-func NewMonitor(cfg Config, warn func(u *upstream.Upstream, text string)) *Monitor {
+// Hooks are told what the probers find, from any goroutine. Each may be nil.
+type Hooks struct {
+	// Warned is told what an operator should know of an upstream.
+	Warned func(u *upstream.Upstream, text string)
+	// Probed is told every probe's result, in a word.
+	Probed func(u *upstream.Upstream, result string)
+}
+
+// NewMonitor makes a monitor of no upstreams.
+func NewMonitor(cfg Config, hooks Hooks) *Monitor {
 	return &Monitor{
-		cfg: cfg, warn: warn, tables: make(chan request), first: make(chan *upstream.Upstream),
+		cfg: cfg, hooks: hooks, tables: make(chan request), first: make(chan *upstream.Upstream),
 		ready: make(chan struct{}), ended: make(chan struct{}), lookup: net.DefaultResolver.LookupNetIP,
 	}
 }
@@ -115,7 +123,7 @@ func (m *Monitor) reconcile(ctx context.Context, all *sync.WaitGroup, running ma
 func (m *Monitor) start(ctx context.Context, all *sync.WaitGroup, u *upstream.Upstream) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	p := &prober{
-		cfg: &m.cfg, up: u, tally: tally{rise: m.cfg.Rise, fall: m.cfg.Fall}, buf: make([]byte, maxHead), warn: m.warn,
+		cfg: &m.cfg, up: u, tally: tally{rise: m.cfg.Rise, fall: m.cfg.Fall}, buf: make([]byte, maxHead), hooks: m.hooks,
 		lookup: m.lookup,
 		first: func() {
 			select {

@@ -40,7 +40,7 @@ func watch(t *testing.T, cfg Config, urls ...string) *watched {
 	t.Helper()
 	w := &watched{t: t, changes: make(chan upstream.Change, 1000), warnings: make(chan string, 10)}
 	w.registry = upstream.NewRegistry(func(c upstream.Change) { w.changes <- c })
-	w.monitor = NewMonitor(cfg, func(_ *upstream.Upstream, text string) { w.warnings <- text })
+	w.monitor = NewMonitor(cfg, Hooks{Warned: func(_ *upstream.Upstream, text string) { w.warnings <- text }})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- w.monitor.Run(ctx) }()

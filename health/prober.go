@@ -17,7 +17,7 @@ type prober struct {
 	up    *upstream.Upstream
 	tally tally
 	buf   []byte
-	warn  func(u *upstream.Upstream, text string)
+	hooks Hooks
 	first func() // called once, at the first verdict
 
 	lookup lookup
@@ -80,6 +80,9 @@ func (p *prober) pause() time.Duration {
 func (p *prober) apply(r result, now time.Time) {
 	if r == timedOut && now.Sub(p.up.LastDelivered()) < p.cfg.Interval {
 		r = noEvidence // its answers are on their way: a busy engine is slow to say that it is well
+	}
+	if p.hooks.Probed != nil {
+		p.hooks.Probed(p.up, words[r])
 	}
 	before := p.tally.health
 	health := p.tally.note(r)
@@ -200,6 +203,12 @@ func parseModels(body []byte) (*upstream.Models, bool) {
 	return upstream.NewModels(list), true
 }
 
+func (p *prober) warn(text string) {
+	if p.hooks.Warned != nil {
+		p.hooks.Warned(p.up, text)
+	}
+}
+
 // warnOfLottery warns of a name behind which there are several servers: each connection may reach another one, and
 // with it another cache. It may take up to the timeout, so no verdict waits for it.
 func (p *prober) warnOfLottery(ctx context.Context) {
@@ -223,6 +232,6 @@ func (p *prober) warnOfLottery(ctx context.Context) {
 		}
 	}
 	if v4 > 1 || v6 > 1 {
-		p.warn(p.up, "the name has several addresses: affinity behind it is a lottery, configure each server by itself")
+		p.warn("the name has several addresses: affinity behind it is a lottery, configure each server by itself")
 	}
 }

@@ -196,7 +196,7 @@ func TestLottery(t *testing.T) {
 			}
 			warnings := 0
 			p := alone(t, "http://vllm.test:8000")
-			p.warn = func(*upstream.Upstream, string) { warnings++ }
+			p.hooks.Warned = func(*upstream.Upstream, string) { warnings++ }
 			p.lookup = func(_ context.Context, network, host string) ([]netip.Addr, error) {
 				if network != "ip" || host != "vllm.test" {
 					t.Errorf("asked for %s %s", network, host)

@@ -22,6 +22,12 @@ var reasons = [...]string{
 	timedOut: "probe timed out", noEvidence: "probe said nothing",
 }
 
+// words are the results as metrics have them.
+var words = [...]string{
+	succeeded: "succeeded", failedConnection: "failed_connection", wrongAnswer: "wrong_answer", timedOut: "timed_out",
+	noEvidence: "no_evidence",
+}
+
 // weight is how much a failure counts towards fall.
 func (r result) weight() int {
 	if r == failedConnection {

@@ -8,6 +8,9 @@ type Framing struct {
 	chunks Chunks
 	tail   [4]byte // the last bytes of the payload, newest last
 	any    bool    // payload was seen
+
+	// OnPayload, if set, is shown the body without its coding, part by part.
+	OnPayload func([]byte)
 }
 
 type bodyKind uint8
@@ -108,6 +111,9 @@ func (f *Framing) payload(data []byte) {
 		return
 	}
 	f.any = true
+	if f.OnPayload != nil {
+		f.OnPayload(data)
+	}
 	if len(data) >= len(f.tail) {
 		copy(f.tail[:], data[len(data)-len(f.tail):])
 		return

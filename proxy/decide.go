@@ -10,6 +10,70 @@ import (
 // What follows an attempt. The rules for all that can go wrong before the first byte to the client stand here and
 // nowhere else; docs/ARCHITECTURE.md has them as a table.
 
+// Result is what an attempt at an upstream came to.
+type Result uint8
+
+const (
+	// Answered: its answer was passed on.
+	Answered Result = iota
+	// Refused: nobody listens there.
+	Refused
+	// Unreachable: no connection in time, no route, no such name.
+	Unreachable
+	// Exhausted: no connection for want of our own descriptors or ports; no attempt at the upstream.
+	Exhausted
+	// Stale: a kept connection turned out dead.
+	Stale
+	// Died: it was cut before the head of an answer.
+	Died
+	// Malformed: its head was no HTTP, or too large.
+	Malformed
+	// TimedOut: no head in time.
+	TimedOut
+	// Busy: it answered 503, and another one was asked.
+	Busy
+	// Leaving: it refused because it shuts down.
+	Leaving
+	// ClientLeft: the client did not wait for the answer's head.
+	ClientLeft
+)
+
+// Results are the words for the results, as metrics have them.
+var Results = [...]string{
+	Answered: "answered", Refused: "refused", Unreachable: "unreachable", Exhausted: "exhausted", Stale: "stale", Died: "died",
+	Malformed: "malformed", TimedOut: "timed_out", Busy: "busy", Leaving: "leaving", ClientLeft: "client_left",
+}
+
+// String is the result's word.
+func (r Result) String() string { return Results[r] }
+
+// resultOf is the result of an attempt that brought no answer.
+func resultOf(err error) Result {
+	switch err {
+	case upstream.Refused:
+		return Refused
+	case upstream.Unreachable:
+		return Unreachable
+	case upstream.Exhausted:
+		return Exhausted
+	case upstream.Stale:
+		return Stale
+	case upstream.BadHead:
+		return Malformed
+	case upstream.HeadTimeout:
+		return TimedOut
+	case errLeft:
+		return ClientLeft
+	}
+	return Died
+}
+
+// Try is one attempt of a request.
+type Try struct {
+	Upstream *upstream.Upstream
+	Result   Result
+}
+
 // next is what follows an attempt.
 type next uint8
 

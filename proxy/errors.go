@@ -22,6 +22,9 @@ type fault struct {
 	noRetry bool
 }
 
+// StatusClientLeft is the status of a request whose client left. No answer has it.
+const StatusClientLeft = 499
+
 // The kinds of faults, in OpenAI's words.
 const (
 	invalidRequest = "invalid_request_error"
@@ -42,7 +45,7 @@ var (
 	errHeadTooLarge    = &fault{status: 431, kind: invalidRequest, reason: "head_too_large", message: "The request's head is larger than this server takes."}
 	errVersion         = &fault{status: 505, kind: invalidRequest, reason: "version", message: "Only HTTP/1.0 and HTTP/1.1 are spoken here."}
 
-	errClientLeft = &fault{status: 499, reason: "client_left"}
+	errClientLeft = &fault{status: StatusClientLeft, reason: "client_left"}
 
 	errPanic = &fault{status: 500, kind: serverError, reason: "panic", message: "Internal error."}
 

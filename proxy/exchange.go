@@ -40,7 +40,11 @@ type exchange struct {
 	buf     *[]byte            // read buffer of the answer, from answerRooms
 	answer  upstream.Answer
 	passing relaying
+	tries   []Try
+	usage   usage
 	reply   []byte // the head to the client
+
+	seeUsage func([]byte) // usage.see, made once
 
 	counted    bool // in the proxy's requests in flight
 	bodyRead   bool // nothing of the request is left on the connection
@@ -54,6 +58,8 @@ type exchange struct {
 type Record struct {
 	// Method and Route are those of the allowlist; Route is "" for a path that is not on it.
 	Method, Route string
+	// Path is the path as sent, without the query.
+	Path []byte
 	// Model is the model asked for, as the client spelled it.
 	Model []byte
 	// Status is what the client was answered, 499 if it left before.
@@ -68,15 +74,23 @@ type Record struct {
 	Key session.Key
 	// Upstream is the last one tried, nil for none.
 	Upstream *upstream.Upstream
-	// Attempts and Replays count the tries, and those of them on a fresh connection to the same upstream.
+	// Attempts and Replays count the tries, and those of them on a fresh connection to the same upstream. Tries are
+	// they all, with those that were no attempt at an upstream.
 	Attempts, Replays int
+	Tries             []Try
+	// Surplus tells that the request was one too many of a crowd under one made-up id.
+	Surplus bool
+	// PromptTokens are the tokens of the prompt, CachedTokens those of them that the server had in its prefix cache,
+	// -1 where the answer does not say.
+	PromptTokens, CachedTokens int
 	// BytesIn and BytesOut count the bodies, BytesOut with the framing of chunks.
 	BytesIn, BytesOut int64
 	// Started is when the head's first byte came; FirstByte and Duration count from then. FirstByte is that of the answer's
 	// body, for vLLM sends a stream's head before it has computed anything; 0 without one.
 	Started             time.Time
 	FirstByte, Duration time.Duration
-	RequestID           []byte
+	// RequestID is the X-Request-Id, TraceID the trace of traceparent, empty without one.
+	RequestID, TraceID []byte
 }
 
 // serve is fasthttp's handler: it sees a request whose head is complete, and whose body is still on the connection.
@@ -160,6 +174,7 @@ func (x *exchange) begin(c *conn, head *fasthttp.RequestHeader) {
 	x.now = c.headed
 	x.route, x.responseID, x.allowed, x.requestID = nil, nil, "", nil
 	x.bodyRead = !c.guard.Chunked && c.guard.Length == 0
+	x.tries, x.usage.n = x.tries[:0], 0
 	x.identified, x.written = false, false
 	x.closing = !c.guard.KeepAlive()
 }
@@ -202,7 +217,9 @@ func (x *exchange) end() (closing bool) {
 func (x *exchange) record(now time.Time) {
 	x.rec.Upstream, x.rec.Outcome = x.way.Last(), x.outcome()
 	x.rec.Source, x.rec.Ignored = x.identity.Source, x.search.Ignored
-	x.rec.Model, x.rec.RequestID = x.search.Model, x.requestID
+	x.rec.Model, x.rec.RequestID, x.rec.TraceID = x.search.Model, x.requestID, x.in.traceID()
+	x.rec.Tries, x.rec.Surplus = x.tries, x.way.Surplus()
+	x.rec.PromptTokens, x.rec.CachedTokens = x.usage.tokens()
 	x.rec.Duration = now.Sub(x.rec.Started)
 	if x.p.onDone != nil {
 		x.p.onDone(&x.rec)

@@ -47,6 +47,7 @@ func (x *exchange) try(u *upstream.Upstream, t *trail, fresh bool) (next, *fault
 		x.rec.Attempts++
 	}
 	if err != nil {
+		x.tried(u, resultOf(err))
 		if err == errLeft {
 			return giveUp, errClientLeft
 		}
@@ -59,11 +60,19 @@ func (x *exchange) try(u *upstream.Upstream, t *trail, fresh bool) (next, *fault
 	}
 	what := t.afterAnswer(x.answer.Status, leaving)
 	if what == pass || x.rec.Attempts == x.p.cfg.MaxAttempts || !x.way.More() {
+		x.tried(u, Answered)
 		return pass, nil
+	}
+	if leaving {
+		x.tried(u, Leaving)
+	} else {
+		x.tried(u, Busy)
 	}
 	x.drop()
 	return what, errNobodyUp
 }
+
+func (x *exchange) tried(u *upstream.Upstream, r Result) { x.tries = append(x.tries, Try{u, r}) }
 
 // hold counts the request in flight at u, and no longer where it was; letGo ends that.
 func (x *exchange) hold(u *upstream.Upstream) {

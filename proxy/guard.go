@@ -15,6 +15,7 @@ func (x *exchange) guard() *fault {
 		x.holder = x.p.budget.holder(x.in.client(x.c.address, x.p.trusted))
 	}
 	path, _, _ := bytes.Cut(x.head.RequestURI(), []byte{'?'})
+	x.rec.Path = path
 	var methods []string
 	if !crooked(path) {
 		x.route, x.responseID, methods = x.p.match(x.head.Method(), path)

@@ -26,7 +26,7 @@ type inbound struct {
 	host, requestID, sessionID    []byte
 	forwardedFor                  []byte // X-Forwarded-For, joined if it came more than once
 	forwardedProto, forwardedHost []byte
-	via                           []byte
+	via, traceparent              []byte
 	named                         []byte // Connection's value, where it names fields
 	off                           bool   // X-Tether-Affinity: off
 }
@@ -74,10 +74,27 @@ func (h *inbound) take(f *http1.Fields) bool {
 		h.forwardedHost = f.Value
 	case "via":
 		h.via = joinLists(h.via, f.Value)
+	case "traceparent":
+		h.traceparent = f.Value
+		return true
 	default:
 		return true
 	}
 	return false
+}
+
+// traceID is the trace of a W3C traceparent (version 00: 2-32-16-2 hex digits), nil for none.
+func (h *inbound) traceID() []byte {
+	v := h.traceparent
+	if len(v) < 55 || v[2] != '-' || v[35] != '-' || v[52] != '-' {
+		return nil
+	}
+	for _, c := range v[3:35] {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return nil
+		}
+	}
+	return v[3:35]
 }
 
 func joinLists(a, b []byte) []byte {

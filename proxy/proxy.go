@@ -90,7 +90,9 @@ func New(cfg Config, d Deps) (*Proxy, error) {
 		p.trusted = append(p.trusted, prefix)
 	}
 	p.exchanges.New = func() any {
-		return &exchange{p: p, out: make([]byte, 0, 4<<10), reply: make([]byte, 0, 4<<10)}
+		x := &exchange{p: p, out: make([]byte, 0, 4<<10), reply: make([]byte, 0, 4<<10)}
+		x.seeUsage = x.usage.see
+		return x
 	}
 	p.server = fasthttp.Server{
 		Handler: p.serve,

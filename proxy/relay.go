@@ -31,6 +31,9 @@ func (x *exchange) relay() *fault {
 	x.rec.Status = a.Status
 	r := &x.passing
 	*r = relaying{framing: http1.NewFraming(&a.Head)}
+	if a.Status < 400 && !a.Encoded {
+		r.framing.OnPayload = x.seeUsage
+	}
 	r.decode = r.framing.Chunked() && x.c.guard.HTTP10()
 	x.closing = x.closing || x.p.closing.Load() || r.decode || r.framing.UntilClose()
 	x.reply = appendAnswerHead(x.reply[:0], &a.Head, x.fields(), r.framing.Chunked() && !r.decode)

@@ -72,6 +72,9 @@ func (m *Map) Bytes() int64 {
 	return int64(len(m.shards)) * (int64(cap(s.entries))*int64(unsafe.Sizeof(entry{})) + int64(len(s.buckets))*4)
 }
 
+// Max is the number of pins that the map has room for.
+func (m *Map) Max() int { return len(m.shards) * m.shards[0].capacity() }
+
 // Get gives the upstream that the session is pinned to, and counts as a use of the pin.
 func (m *Map) Get(k Key, now time.Time) (ref upstream.Ref, ok bool) {
 	s, h := m.lock(k)

@@ -211,6 +211,9 @@ func (t *Route) lost() bool {
 // Outcome is what the request's affinity came to so far.
 func (t *Route) Outcome() Outcome { return t.outcome }
 
+// Surplus reports whether the request was one too many of a crowd.
+func (t *Route) Surplus() bool { return t.surplus }
+
 // Last is the upstream of the last attempt, nil before the first.
 func (t *Route) Last() *upstream.Upstream { return t.last }
 

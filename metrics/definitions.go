@@ -1,0 +1,99 @@
+package metrics
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// definition is a metric as docs/METRICS.md has it.
+type definition struct {
+	name, kind, help string
+	labels           []string
+}
+
+// definitions are all metrics of tether's own, in the order of the documentation.
+var definitions []*definition
+
+func define(kind, name, help string, labels ...string) *definition {
+	d := &definition{name: name, kind: kind, help: help, labels: labels}
+	definitions = append(definitions, d)
+	return d
+}
+
+var (
+	requestsTotal = define("counter", "tether_requests_total",
+		"Requests that are over. Status 499: the client left. Model: as some upstream lists it, else other.",
+		"route", "model", "outcome", "status")
+	failuresTotal = define("counter", "tether_request_failures_total",
+		"Requests that were refused, failed or cut, by tether's reason. Errors that upstreams answered are in the requests' status.", "reason")
+	refusedTotal = define("counter", "tether_requests_refused_total",
+		"Connections and request heads refused before there was a request.", "status", "reason")
+	firstByteSeconds = define("histogram", "tether_time_to_first_byte_seconds",
+		"Time from the first byte of a request's head to the first byte of its answer's body.", "model", "outcome")
+	durationSeconds = define("histogram", "tether_request_duration_seconds",
+		"Time from the first byte of a request's head to the end of its answer.", "model")
+	promptTokens = define("counter", "tether_prompt_tokens_total",
+		"Tokens of prompts whose answers say how many of them were cached.", "model", "outcome")
+	cachedTokens = define("counter", "tether_cached_prompt_tokens_total",
+		"Tokens of prompts that the server had in its prefix cache.", "model", "outcome")
+	bytesIn     = define("counter", "tether_request_body_bytes_total", "Bytes of request bodies.")
+	bytesOut    = define("counter", "tether_response_body_bytes_total", "Bytes of answers' bodies, with the framing of chunks.")
+	clientsLeft = define("counter", "tether_clients_left_total", "Requests whose client left before the end of the answer.")
+
+	idsTotal = define("counter", "tether_session_ids_total",
+		"Requests by the source of their session id; random: tether made one, none: there is none.", "source")
+	idsIgnored = define("counter", "tether_session_ids_ignored_total",
+		"Session ids that were passed over: invalid, or two different ones in one header.")
+	surplusTotal = define("counter", "tether_crowd_surplus_total",
+		"Requests that were spread because too many were in flight under one derived id.")
+
+	attemptsTotal = define("counter", "tether_attempts_total",
+		"Attempts at upstreams, by what they came to. answered: the answer was passed on. Exhausted ones failed for want of tether's own descriptors or ports.",
+		"upstream", "result")
+	replaysTotal = define("counter", "tether_replays_total",
+		"Attempts on a fresh connection after the upstream had closed a kept one.")
+	probesTotal  = define("counter", "tether_probes_total", "Health probes, by result.", "upstream", "result")
+	changesTotal = define("counter", "tether_upstream_changes_total", "Changes of upstreams' health.", "upstream", "to")
+
+	upstreamUp       = define("gauge", "tether_upstream_up", "1 when health finds the upstream up.", "upstream")
+	upstreamState    = define("gauge", "tether_upstream_state", "1 while the upstream is in the state.", "upstream", "state")
+	upstreamInFlight = define("gauge", "tether_upstream_requests_in_flight", "Requests in flight at the upstream.", "upstream")
+	upstreamPins     = define("gauge", "tether_upstream_pins", "Sessions pinned to the upstream.", "upstream")
+
+	sessionsNow    = define("gauge", "tether_sessions", "Sessions in the map.")
+	sessionsMax    = define("gauge", "tether_sessions_max", "Sessions that the map has room for.")
+	probationNow   = define("gauge", "tether_sessions_on_probation", "Sessions of made-up ids that were used once.")
+	evictionsTotal = define("counter", "tether_session_evictions_total", "Sessions that were forgotten, by cause.", "cause")
+
+	requestsNow    = define("gauge", "tether_requests_in_flight", "Requests in flight.")
+	connectionsNow = define("gauge", "tether_client_connections", "Clients' connections.")
+	bodiesNow      = define("gauge", "tether_request_body_buffer_bytes", "Memory that buffered request bodies take.")
+	ringInfo       = define("gauge", "tether_ring_info", "1, labelled with the ring's digest: equal on all replicas that agree.", "digest")
+	buildInfo      = define("gauge", "tether_build_info", "1, labelled with the version.", "version", "goversion")
+)
+
+// seconds are the buckets of times: 1 ms to 10 min.
+var seconds = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600}
+
+func counterVec(d *definition) *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: d.name, Help: d.help}, d.labels)
+}
+
+func counter(d *definition) prometheus.Counter {
+	return prometheus.NewCounter(prometheus.CounterOpts{Name: d.name, Help: d.help})
+}
+
+func gaugeVec(d *definition) *prometheus.GaugeVec {
+	return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: d.name, Help: d.help}, d.labels)
+}
+
+func histogramVec(d *definition) *prometheus.HistogramVec {
+	return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: d.name, Help: d.help, Buckets: seconds}, d.labels)
+}
+
+func (d *definition) desc() *prometheus.Desc {
+	return prometheus.NewDesc(d.name, d.help, d.labels, nil)
+}
+
+func statusWord(status int) string { return strconv.Itoa(status) }

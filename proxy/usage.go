@@ -1,0 +1,83 @@
+package proxy
+
+import "bytes"
+
+// usage reads the token counts off an answer as it passes. They stand near the end of it: in the last object named
+// usage, of a JSON body or of the last events of a stream. It keeps that end and nothing else, and holds nothing up.
+type usage struct {
+	tail [2 * usageTail]byte
+	n    int
+}
+
+// usageTail is how much of an answer's end is kept, in bytes.
+const usageTail = 2 << 10
+
+// see is shown the payload of an answer part by part.
+func (u *usage) see(p []byte) {
+	p = p[max(0, len(p)-usageTail):]
+	if u.n+len(p) > len(u.tail) {
+		u.n = copy(u.tail[:], u.tail[u.n-usageTail:u.n])
+	}
+	u.n += copy(u.tail[u.n:], p)
+}
+
+// tokens gives the tokens of the prompt, and how many of them the server had in its prefix cache. Where the answer does
+// not say it gives -1.
+func (u *usage) tokens() (prompt, cached int) {
+	object := lastUsage(u.tail[:u.n])
+	prompt, cached = number(object, `"prompt_tokens"`), number(object, `"cached_tokens"`)
+	if prompt >= 0 {
+		return prompt, cached
+	}
+	prompt = number(object, `"input_tokens"`)
+	if read := number(object, `"cache_read_input_tokens"`); prompt >= 0 && read >= 0 {
+		// Anthropic's input_tokens leave out what the cache held or took in.
+		return prompt + read + max(0, number(object, `"cache_creation_input_tokens"`)), read
+	}
+	return prompt, cached
+}
+
+// lastUsage is what follows the last "usage": {. Text that a model wrote is no such thing: in it the quotes are escaped.
+func lastUsage(p []byte) []byte {
+	const key = `"usage"`
+	for {
+		i := bytes.LastIndex(p, []byte(key))
+		if i < 0 {
+			return nil
+		}
+		if rest, ok := bytes.CutPrefix(skipSpace(p[i+len(key):]), []byte{':'}); ok {
+			if rest = skipSpace(rest); len(rest) > 0 && rest[0] == '{' {
+				return rest
+			}
+		}
+		p = p[:i]
+	}
+}
+
+// number is the value of a key that is a number, -1 for none.
+func number(object []byte, key string) int {
+	_, rest, ok := bytes.Cut(object, []byte(key))
+	if !ok {
+		return -1
+	}
+	if rest, ok = bytes.CutPrefix(skipSpace(rest), []byte{':'}); !ok {
+		return -1
+	}
+	n, digits := 0, 0
+	for _, c := range skipSpace(rest) {
+		if c < '0' || c > '9' || digits == maxDigits {
+			break
+		}
+		n = n*10 + int(c-'0')
+		digits++
+	}
+	if digits == 0 {
+		return -1
+	}
+	return n
+}
+
+// maxDigits bounds a count of tokens.
+const maxDigits = 12
+
+func skipSpace(p []byte) []byte { return bytes.TrimLeft(p, " \t\r\n") }

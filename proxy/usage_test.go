@@ -1,0 +1,71 @@
+package proxy
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"tether/sim"
+)
+
+func TestUsageOfAnswers(t *testing.T) {
+	filler := strings.Repeat("x", 3*usageTail)
+	for _, c := range []struct {
+		name, text     string
+		prompt, cached int
+	}{
+		{"chat", `{"choices":[],"usage":{"prompt_tokens":42,"total_tokens":50,"prompt_tokens_details":{"cached_tokens":32}},"kv":null}`, 42, 32},
+		{"chat without details", `{"usage":{"prompt_tokens":42,"prompt_tokens_details":null}}`, 42, -1},
+		{"spaces", `{"usage" : { "prompt_tokens" : 42 , "cached_tokens" : 0 } }`, 42, 0},
+		{"responses", `{"usage":{"input_tokens":7,"input_tokens_details":{"cached_tokens":4,"cached_tokens_per_turn":[1]}}}`, 7, 4},
+		{"messages", `{"usage":{"input_tokens":3,"output_tokens":9,"cache_creation_input_tokens":5,"cache_read_input_tokens":32}}`, 40, 32},
+		{"stream", "data: {\"usage\":null}\n\ndata: {\"usage\":{\"prompt_tokens\":9}}\n\ndata: {\"usage\":null}\n\ndata: [DONE]\n\n", 9, -1},
+		{"long", filler + `{"usage":{"prompt_tokens":42}}`, 42, -1},
+		{"too far from the end", `{"usage":{"prompt_tokens":42}}` + filler, -1, -1},
+		{"a model's words", `{"content":"\"usage\":{\"prompt_tokens\":1}"}`, -1, -1},
+		{"none", `{}`, -1, -1},
+		{"no number", `{"usage":{"prompt_tokens":"many"}}`, -1, -1},
+		{"no object", `{"usage":[{"prompt_tokens":1}]}`, -1, -1},
+		{"cut", `{"usage":{"prompt_tokens"`, -1, -1},
+		{"huge", `{"usage":{"prompt_tokens":99999999999999999999}}`, 999999999999, -1},
+	} {
+		for _, step := range []int{1, 7, 1000, len(c.text)} {
+			u := new(usage)
+			for rest := c.text; len(rest) > 0; {
+				n := min(step, len(rest))
+				u.see([]byte(rest[:n]))
+				rest = rest[n:]
+			}
+			if prompt, cached := u.tokens(); prompt != c.prompt || cached != c.cached {
+				t.Errorf("%s by %d: %d, %d, want %d, %d", c.name, step, prompt, cached, c.prompt, c.cached)
+			}
+		}
+	}
+}
+
+// The counts in the record are those that the server gave, for every API, streamed or not.
+func TestUsageOfRequests(t *testing.T) {
+	r := fleet(t, 1, sim.Config{})
+	prompt := strings.Repeat("All work and no play makes Jack a dull boy. ", 20)
+	for path, body := range map[string]string{
+		chatPath:          `{"model":"tiny","max_tokens":3,%s"messages":[{"role":"user","content":"` + prompt + `"}]}`,
+		"/v1/messages":    `{"model":"tiny","max_tokens":3,%s"messages":[{"role":"user","content":"` + prompt + `"}]}`,
+		"/v1/responses":   `{"model":"tiny","max_output_tokens":3,%s"input":"` + prompt + `"}`,
+		"/v1/completions": `{"model":"tiny","max_tokens":3,%s"prompt":"` + prompt + `"}`,
+	} {
+		for _, mode := range []string{"", `"stream":true,"stream_options":{"include_usage":true},`} {
+			for turn := range 2 {
+				if a := r.do("POST", path, fmt.Sprintf(body, mode)); a.StatusCode != 200 {
+					t.Fatalf("%s: %d %s", path, a.StatusCode, a.body)
+				}
+				rec := r.last()
+				if rec.PromptTokens < 100 || turn > 0 && rec.CachedTokens < 32 {
+					t.Errorf("%s %s: %d prompt tokens, %d cached", path, mode, rec.PromptTokens, rec.CachedTokens)
+				}
+			}
+		}
+	}
+	if r.do("POST", "/v1/embeddings", `{"model":"none"}`); r.last().PromptTokens != -1 {
+		t.Errorf("%d prompt tokens of an error", r.last().PromptTokens)
+	}
+}
