@@ -75,7 +75,7 @@ func runCommand(errOut io.Writer) *cobra.Command {
 			defer func() { _ = log.Sync() }() // standard error cannot be synced everywhere
 			l, stop := untilSignal(func() { log.Info("SIGHUP ignored: a change of the configuration needs a restart") })
 			defer stop()
-			return run(l, cfg, memory, log, nil)
+			return run(l, cfg, memory, outputs{log: log, access: cmd.OutOrStdout()}, nil)
 		},
 	}
 	o.add(cmd.Flags())

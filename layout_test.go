@@ -48,7 +48,7 @@ var homes = map[string][]string{
 	"github.com/prometheus/client_golang": {"metrics"},
 	"github.com/spf13/cobra":              {"."},
 	"github.com/goccy/go-yaml":            {"config"},
-	"go.uber.org/zap":                     {".", "proxy"},
+	"go.uber.org/zap":                     {".", "proxy", "accesslog"},
 }
 
 // source is a Go file of this module that is no test.

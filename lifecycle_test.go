@@ -206,8 +206,8 @@ func TestAdmin(t *testing.T) {
 	}
 	text := s.text("/metrics")
 	for _, want := range []string{
-		`tether_requests_total{outcome="new",reason="",route="/v1/chat/completions",status="404"} 1`,
-		`tether_upstream_up{upstream="` + name + `"} 1`, `tether_sessions 0`, `tether_build_info{version="`, "tether_attempts_total 1",
+		`tether_requests_total{model="other",outcome="new",route="/v1/chat/completions",status="404"} 1`,
+		`tether_upstream_up{upstream="` + name + `"} 1`, `tether_sessions 0`, `tether_build_info{goversion="`, `tether_attempts_total{result="answered",upstream="`,
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %s in the metrics\n%s", want, text)

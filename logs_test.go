@@ -1,6 +1,9 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,6 +17,35 @@ type logbook struct {
 	*observer.ObservedLogs
 	log     *zap.Logger
 	written chan struct{}
+	access  lines
+}
+
+// lines are what the access log wrote.
+type lines struct {
+	mu   sync.Mutex
+	text []byte // guarded by mu
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text = append(l.text, b...)
+	return len(b), nil
+}
+
+// all gives the lines.
+func (l *lines) all(t testing.TB) (all []map[string]any) {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for text := range bytes.Lines(l.text) {
+		var line map[string]any
+		if err := json.Unmarshal(text, &line); err != nil {
+			t.Fatalf("%v: %s", err, text)
+		}
+		all = append(all, line)
+	}
+	return all
 }
 
 func newLogbook() *logbook {

@@ -25,7 +25,7 @@ const canary = "canary7f3a"
 func TestNothingOfClientsIsTold(t *testing.T) {
 	sims, urls := startSims(t, 2, sim.Config{Record: 1000})
 	s := serve(t, func(c *config.Config) {
-		c.Log.Level = "debug"
+		c.Log.Level, c.Log.Access = "debug", "all"
 		c.Session.Sources = append(c.Session.Sources, "cookie:chat")
 		c.Proxy.MaxBody, c.Proxy.ExposeUpstream = 64<<10, true
 		for i := range c.Upstreams {
@@ -66,6 +66,14 @@ func TestNothingOfClientsIsTold(t *testing.T) {
 	told := map[string]string{"/metrics": s.text("/metrics"), "/api/upstreams": s.text("/api/upstreams")}
 	s.stop(false)
 	told["the log"] = s.logs.text()
+	var access strings.Builder
+	for _, line := range s.logs.access.all(t) {
+		for _, theirs := range []string{"method", "path", "model", "request_id"} { // a line is there to show these
+			delete(line, theirs)
+		}
+		fmt.Fprintln(&access, line)
+	}
+	told["the access log"] = access.String()
 	for where, text := range told {
 		silent(t, where, text, urls)
 		if !strings.Contains(text, "gpu-1") {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"sync/atomic"
@@ -12,6 +13,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"tether/accesslog"
 	"tether/admin"
 	"tether/config"
 	"tether/health"
@@ -38,10 +40,16 @@ type life struct {
 // usageError is an error that the user mends by asking for something else: its text says what.
 type usageError struct{ error }
 
+// outputs are where a running tether writes: what it has to say itself, and lines about requests.
+type outputs struct {
+	log    *zap.Logger
+	access io.Writer
+}
+
 // run serves cfg until l ends, and returns when everything that it started has ended. started is told where it
 // listens.
-func run(l life, cfg *config.Config, memory int64, log *zap.Logger, started func(addresses)) error {
-	t, err := build(l, cfg, memory, log)
+func run(l life, cfg *config.Config, memory int64, out outputs, started func(addresses)) error {
+	t, err := build(l, cfg, memory, out)
 	if err != nil {
 		return err
 	}
@@ -59,6 +67,7 @@ type tether struct {
 	monitor  *health.Monitor
 	proxy    *proxy.Proxy
 	metrics  *metrics.Metrics
+	access   *accesslog.Log
 
 	secret, token []byte
 	steps         *steps
@@ -69,8 +78,10 @@ type tether struct {
 }
 
 // build makes all parts; nothing is open and nothing runs yet.
-func build(l life, cfg *config.Config, memory int64, log *zap.Logger) (*tether, error) {
-	t := &tether{life: l, cfg: cfg, log: log, steps: newSteps()}
+func build(l life, cfg *config.Config, memory int64, out outputs) (*tether, error) {
+	t := &tether{life: l, cfg: cfg, log: out.log, steps: newSteps()}
+	mode, _ := accesslog.ParseMode(cfg.Log.Access) // a valid configuration has one
+	t.access = accesslog.New(mode, out.access)
 	var err error
 	if t.secret, err = config.ReadSecret(cfg.Session.SecretFile); err != nil {
 		return nil, usageError{fmt.Errorf("session.secret_file: %w", err)}
@@ -89,7 +100,7 @@ func build(l life, cfg *config.Config, memory int64, log *zap.Logger) (*tether, 
 	}
 	t.proxy, err = proxy.New(cfg.Proxy, proxy.Deps{
 		Registry: t.registry, Router: t.router, Identifier: identifier, Verdicts: t.monitor.Ready(),
-		MemoryLimit: memory, OnDone: t.metrics.Done, OnRefused: t.metrics.Refused, Log: log.Named("proxy"),
+		MemoryLimit: memory, OnDone: t.done, OnRefused: t.metrics.Refused, Log: t.log.Named("proxy"),
 	})
 	if err != nil {
 		return nil, err
@@ -153,6 +164,7 @@ func (t *tether) serveClients(watch *wire.Watch) (err error) {
 	if err := t.apply(t.cfg.Specs()); err != nil {
 		return errors.Join(err, t.listener.Close())
 	}
+	t.steps.atEnd("access log", func(context.Context) error { return t.access.Close() })
 	t.steps.atEnd("requests", t.finish)
 	t.steps.start("listener", t.accept)
 	t.steps.atEnd("readiness", t.leave)
@@ -238,6 +250,12 @@ func (t *tether) finish(deadline context.Context) error {
 		t.log.Warn("connections cut at shutdown", zap.Int("connections", cut))
 	}
 	return nil
+}
+
+// done hears of every request that is over.
+func (t *tether) done(r *proxy.Record) {
+	t.metrics.Done(r)
+	t.access.Done(r)
 }
 
 // warned hears what an operator should know of an upstream.

@@ -52,7 +52,7 @@ func serve(t testing.TB, change func(*config.Config), urls ...string) *running {
 	s := &running{t: t, logs: logs, kill: need, done: make(chan error, 1)}
 	at := make(chan addresses, 1)
 	go func() {
-		s.done <- run(life{wanted: wanted, delayed: delayed.Load, needed: needed}, cfg, 4<<30, logs.log, func(a addresses) { at <- a })
+		s.done <- run(life{wanted: wanted, delayed: delayed.Load, needed: needed}, cfg, 4<<30, outputs{log: logs.log, access: &logs.access}, func(a addresses) { at <- a })
 	}()
 	select {
 	case a := <-at:

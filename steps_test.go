@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"slices"
 	"strings"
@@ -101,7 +102,7 @@ func TestStartThatFails(t *testing.T) {
 		ours := []string{cfg.Listen, cfg.Admin.Listen}
 		change(cfg)
 		done := make(chan error, 1)
-		go func() { done <- run(unending(t), cfg, 4<<30, zap.NewNop(), nil) }()
+		go func() { done <- run(unending(t), cfg, 4<<30, outputs{log: zap.NewNop(), access: io.Discard}, nil) }()
 		if err := awaitEnd(t, done); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)
 		}
@@ -137,7 +138,7 @@ func TestPartThatFails(t *testing.T) {
 	l.delayed = func() bool { return true }
 	cfg.Proxy.ShutdownDelay = time.Hour
 	logs := newLogbook()
-	x, err := build(l, cfg, 4<<30, logs.log)
+	x, err := build(l, cfg, 4<<30, outputs{log: logs.log, access: &logs.access})
 	if err != nil {
 		t.Fatal(err)
 	}

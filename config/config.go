@@ -45,12 +45,14 @@ type Log struct {
 	Level string `yaml:"level"`
 	// Format is json or console.
 	Format string `yaml:"format"`
+	// Access says which requests have a line on standard output: all, errors, off, or 1/N, one in N and all errors.
+	Access string `yaml:"access"`
 }
 
 // Default is the configuration that is in force where nothing else is said.
 func Default() *Config {
 	return &Config{
 		Listen: ":8080", Admin: admin.Default(), Upstreams: []Upstream{}, Session: session.Default(), Health: health.Default(),
-		Proxy: proxy.Default(), Log: Log{Level: "info", Format: "json"}, Affinity: true,
+		Proxy: proxy.Default(), Log: Log{Level: "info", Format: "json", Access: "errors"}, Affinity: true,
 	}
 }

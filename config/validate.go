@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"tether/accesslog"
 	"tether/ring"
 	"tether/upstream"
 )
@@ -34,6 +35,9 @@ func (l *loader) validate(memory int64) {
 	c.Proxy.Validate(memory, below("proxy"))
 	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level) {
 		l.problem("log.level", fmt.Sprintf("%q, want debug, info, warn or error", c.Log.Level))
+	}
+	if _, ok := accesslog.ParseMode(c.Log.Access); !ok {
+		l.problem("log.access", fmt.Sprintf("%q, want all, errors, off or 1/N", c.Log.Access))
 	}
 	if c.Log.Format != "json" && c.Log.Format != "console" {
 		l.problem("log.format", fmt.Sprintf("%q, want json or console", c.Log.Format))

@@ -56,10 +56,10 @@ type exchange struct {
 // Record is what there is to say of a request once it is over. The slices and the Record itself are valid until
 // the function that it is given to returns.
 type Record struct {
-	// Method and Route are those of the allowlist; Route is "" for a path that is not on it.
-	Method, Route string
-	// Path is the path as sent, without the query.
-	Path []byte
+	// Method and Path are as they were sent, the path without the query.
+	Method, Path []byte
+	// Route is the path on the allowlist, ids as {id}, "" where there is none.
+	Route string
 	// Model is the model asked for, as the client spelled it.
 	Model []byte
 	// Status is what the client was answered, 499 if it left before.

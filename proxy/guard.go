@@ -15,7 +15,7 @@ func (x *exchange) guard() *fault {
 		x.holder = x.p.budget.holder(x.in.client(x.c.address, x.p.trusted))
 	}
 	path, _, _ := bytes.Cut(x.head.RequestURI(), []byte{'?'})
-	x.rec.Path = path
+	x.rec.Method, x.rec.Path = x.head.Method(), path
 	var methods []string
 	if !crooked(path) {
 		x.route, x.responseID, methods = x.p.match(x.head.Method(), path)
@@ -27,7 +27,7 @@ func (x *exchange) guard() *fault {
 	case x.route == nil:
 		return errNotFound
 	}
-	x.rec.Method, x.rec.Route = x.route.method, x.route.name
+	x.rec.Route = x.route.name
 	x.counted = true
 	if x.p.inFlight.Add(1) > int64(x.p.cfg.MaxInFlight) {
 		return errTooManyRequests

@@ -1,0 +1,109 @@
+package accesslog
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"tether/proxy"
+	"tether/session"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// written are the lines of a log that was told of records.
+func written(t *testing.T, mode string, records ...proxy.Record) (lines []map[string]any) {
+	t.Helper()
+	m, ok := ParseMode(mode)
+	if !ok {
+		t.Fatal(mode)
+	}
+	var out bytes.Buffer
+	l := New(m, &out)
+	for i := range records {
+		l.Done(&records[i])
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for text := range bytes.Lines(out.Bytes()) {
+		var line map[string]any
+		if err := json.Unmarshal(text, &line); err != nil {
+			t.Fatalf("%v: %s", err, text)
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+func TestKeysAreFixed(t *testing.T) {
+	full := proxy.Record{
+		Method: []byte("POST"), Path: []byte("/v1/chat/completions"), Route: "/v1/chat/completions", Model: []byte("tiny"), Status: 200,
+		Outcome: session.Pinned, Source: session.Source{Kind: session.FromHeader, Name: "x-session-id"}, Attempts: 1,
+		BytesIn: 10, BytesOut: 20, Started: time.Now(), FirstByte: 1500 * time.Microsecond, Duration: 2 * time.Second,
+		PromptTokens: 42, CachedTokens: 32, RequestID: []byte("r"), TraceID: []byte("t"),
+	}
+	lines := written(t, "all", full, proxy.Record{Started: time.Now()})
+	want := []string{
+		"time", "method", "path", "model", "status", "reason", "outcome", "id_source", "id_hash", "upstream", "attempts", "bytes_in",
+		"bytes_out", "ttfb", "duration", "prompt_tokens", "cached_tokens", "request_id", "trace_id",
+	}
+	slices.Sort(want)
+	for _, line := range lines {
+		var keys []string
+		for k := range line {
+			keys = append(keys, k)
+		}
+		if slices.Sort(keys); !slices.Equal(keys, want) {
+			t.Errorf("keys %v, want %v", keys, want)
+		}
+	}
+	for key, want := range map[string]any{
+		"path": "/v1/chat/completions", "outcome": "pinned", "id_source": "header:x-session-id", "ttfb": 0.0015, "duration": 2.0, "cached_tokens": 32.0,
+	} {
+		if got := lines[0][key]; got != want {
+			t.Errorf("%s is %v, want %v", key, got, want)
+		}
+	}
+}
+
+func TestModes(t *testing.T) {
+	fine, failed, cut := proxy.Record{Status: 200}, proxy.Record{Status: 404}, proxy.Record{Status: 200, Reason: "upstream_cut"}
+	for mode, want := range map[string]int{"all": 6, "errors": 2, "off": 0, "1/2": 4, "1/100": 2} {
+		if got := len(written(t, mode, fine, failed, fine, cut, fine, fine)); got != want {
+			t.Errorf("%s: %d lines, want %d", mode, got, want)
+		}
+	}
+	for _, mode := range []string{"", "none", "1/0", "1/-1", "1/x", "2/3", "1/99999999999"} {
+		if _, ok := ParseMode(mode); ok {
+			t.Errorf("mode %q is accepted", mode)
+		}
+	}
+}
+
+// What a client sends is bounded, and can neither end the line nor forge a field.
+func TestHostileText(t *testing.T) {
+	hostile := []byte("\"}\n{\"status\":200}\x1b[31m<script>\xff" + strings.Repeat("x", 10<<10))
+	lines := written(t, "all", proxy.Record{Method: hostile, Path: hostile, Model: hostile, RequestID: hostile, TraceID: hostile, Status: 404})
+	if len(lines) != 1 || lines[0]["status"] != 404.0 {
+		t.Fatalf("%v", lines)
+	}
+	for key, v := range lines[0] {
+		if text, ok := v.(string); ok && len(text) > maxText+2 { // the byte that is no text is three long now
+			t.Errorf("%s has %d bytes", key, len(text))
+		}
+	}
+}
+
+// The path of a call about a response holds its id, which is nobody else's business.
+func TestResponseIDsAreNotShown(t *testing.T) {
+	line := written(t, "all", proxy.Record{Route: "/v1/responses/{id}", Path: []byte("/v1/responses/resp_secret"), Status: 200})[0]
+	if line["path"] != "/v1/responses/{id}" {
+		t.Error(line["path"])
+	}
+}
