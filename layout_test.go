@@ -26,20 +26,21 @@ type layer struct {
 
 // layers are the packages from the bottom up. The root package may import all of them.
 var layers = map[string]layer{
-	"ring":     {nil, "placement is a pure function: it can be tested and compared across processes alone"},
-	"wire":     {nil, "sockets know no rules"},
-	"http1":    {nil, "the rules of HTTP/1 know no sockets: they are tested and fuzzed over bytes"},
-	"units":    {nil, "quantities know nothing of what they measure"},
-	"sim":      {nil, "the simulator must not share the code that it tests"},
-	"upstream": {[]string{"http1", "wire"}, "an upstream knows how to talk, not who talks to it or why"},
-	"session":  {[]string{"http1", "ring", "upstream"}, "who goes where is decided without knowing how bytes get there"},
-	"health":   {[]string{"upstream"}, "health changes the upstream's state and nothing else"},
-	"proxy":    {[]string{"http1", "session", "units", "upstream", "wire"}, "the data plane does not know what watches or drives it"},
-	"metrics":  {[]string{"proxy", "session", "upstream"}, "counting looks on"},
-	"admin":    {[]string{"session", "upstream"}, "operators drive upstreams and pins, never requests"},
-	"config":   {[]string{"admin", "health", "proxy", "ring", "session", "upstream"}, "config composes what the parts define; only the root imports it"},
-	"e2e":      {[]string{"sim"}, "these tests know tether as users do, by its binary"},
-	"e2e/vllm": {nil, "these tests know tether as users do, by its binary"},
+	"ring":      {nil, "placement is a pure function: it can be tested and compared across processes alone"},
+	"wire":      {nil, "sockets know no rules"},
+	"http1":     {nil, "the rules of HTTP/1 know no sockets: they are tested and fuzzed over bytes"},
+	"units":     {nil, "quantities know nothing of what they measure"},
+	"sim":       {nil, "the simulator must not share the code that it tests"},
+	"upstream":  {[]string{"http1", "wire"}, "an upstream knows how to talk, not who talks to it or why"},
+	"session":   {[]string{"http1", "ring", "upstream"}, "who goes where is decided without knowing how bytes get there"},
+	"health":    {[]string{"upstream"}, "health changes the upstream's state and nothing else"},
+	"proxy":     {[]string{"http1", "session", "units", "upstream", "wire"}, "the data plane does not know what watches or drives it"},
+	"accesslog": {[]string{"proxy", "session"}, "logging looks on"},
+	"metrics":   {[]string{"proxy", "session", "upstream"}, "counting looks on"},
+	"admin":     {[]string{"session", "upstream"}, "operators drive upstreams and pins, never requests"},
+	"config":    {[]string{"accesslog", "admin", "health", "proxy", "ring", "session", "upstream"}, "config composes what the parts define; only the root imports it"},
+	"e2e":       {[]string{"sim"}, "these tests know tether as users do, by its binary"},
+	"e2e/vllm":  {nil, "these tests know tether as users do, by its binary"},
 }
 
 // homes are the only packages that may import a library.
