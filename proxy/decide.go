@@ -14,27 +14,27 @@ import (
 type Result uint8
 
 const (
-	// Answered: its answer was passed on.
+	// Answered says that its answer was passed on.
 	Answered Result = iota
-	// Refused: nobody listens there.
+	// Refused says that nobody listens there.
 	Refused
-	// Unreachable: no connection in time, no route, no such name.
+	// Unreachable says that there was no connection in time, no route, or no such name.
 	Unreachable
-	// Exhausted: no connection for want of our own descriptors or ports; no attempt at the upstream.
+	// Exhausted says that our own descriptors or ports ran out; it was no attempt at the upstream.
 	Exhausted
-	// Stale: a kept connection turned out dead.
+	// Stale says that a kept connection turned out dead.
 	Stale
-	// Died: it was cut before the head of an answer.
+	// Died says that the connection was cut before the head of an answer.
 	Died
-	// Malformed: its head was no HTTP, or too large.
+	// Malformed says that the head was no HTTP, or too large.
 	Malformed
-	// TimedOut: no head in time.
+	// TimedOut says that no head came in time.
 	TimedOut
-	// Busy: it answered 503, and another one was asked.
+	// Busy says that it answered 503, and another one was asked.
 	Busy
-	// Leaving: it refused because it shuts down.
+	// Leaving says that it refused because it shuts down.
 	Leaving
-	// ClientLeft: the client did not wait for the answer's head.
+	// ClientLeft says that the client did not wait for the answer's head.
 	ClientLeft
 )
 
