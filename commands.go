@@ -30,7 +30,7 @@ type options struct {
 }
 
 func (o *options) add(flags *pflag.FlagSet) {
-	flags.StringVarP(&o.file, "config", "c", "", "configuration file (YAML)")
+	flags.StringVarP(&o.file, "config", "c", "", "configuration file (YAML); default: $"+config.FileVariable)
 	flags.StringVar(&o.listen, "listen", ":8080", "where clients are served")
 	flags.StringVar(&o.admin, "admin-listen", "127.0.0.1:8081", "where operators are served")
 	flags.StringArrayVar(&o.upstreams, "upstream", nil, "URL of a vLLM server, http://HOST:PORT; once for each")
@@ -38,9 +38,9 @@ func (o *options) add(flags *pflag.FlagSet) {
 	flags.StringVar(&o.affinity, "affinity", "on", "on, or off: round robin, for comparison")
 }
 
-// load gives the configuration from file, environment and those flags that were given.
-func (o *options) load(flags *pflag.FlagSet, memory int64) (*config.Config, error) {
-	src := config.Source{File: o.file, Environ: os.Environ(), Memory: memory}
+// source is what the configuration is loaded from: file, environment and those flags that were given.
+func (o *options) source(flags *pflag.FlagSet) config.Source {
+	src := config.Source{File: o.file, Environ: os.Environ(), Upstreams: o.upstreams}
 	for _, f := range []struct{ name, path, value string }{
 		{"listen", "listen", o.listen},
 		{"admin-listen", "admin.listen", o.admin},
@@ -50,7 +50,14 @@ func (o *options) load(flags *pflag.FlagSet, memory int64) (*config.Config, erro
 			src.Flags = append(src.Flags, config.Flag{Name: "--" + f.name, Path: f.path, Value: f.value})
 		}
 	}
-	src.Upstreams, src.Affinity = o.upstreams, o.affinity
+	src.Affinity = o.affinity
+	return src
+}
+
+// load gives the configuration.
+func (o *options) load(flags *pflag.FlagSet, memory int64) (*config.Config, error) {
+	src := o.source(flags)
+	src.Memory = memory
 	return config.Load(src)
 }
 

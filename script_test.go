@@ -12,10 +12,15 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// await is the script command that asks a URL until it answers 200, and leaves the answer as standard output.
+// await is the script command that asks a URL until it answers with the status, 200 if none is given, and leaves the
+// answer as standard output.
 func await(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: await URL")
+	if neg || len(args) < 1 || len(args) > 2 {
+		ts.Fatalf("usage: await URL [STATUS]")
+	}
+	want := "200"
+	if len(args) == 2 {
+		want = args[1]
 	}
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		res, err := http.Get(args[0])
@@ -24,12 +29,12 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		text, err := io.ReadAll(res.Body)
 		res.Body.Close()
-		if err == nil && res.StatusCode == 200 {
+		if err == nil && strconv.Itoa(res.StatusCode) == want {
 			_, _ = ts.Stdout().Write(text)
 			return
 		}
 	}
-	ts.Fatalf("%s never answered 200", args[0])
+	ts.Fatalf("%s never answered %s", args[0], want)
 }
 
 // freePorts gives a script ports that nobody listens on in $PORT_0 to $PORT_3.

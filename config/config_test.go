@@ -174,6 +174,58 @@ func TestURLsWithAPassword(t *testing.T) {
 	}
 }
 
+// The environment may name the file, for commands that are not told one.
+func TestFileVariable(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "c.yaml")
+	if err := os.WriteFile(path, []byte(`{listen: ":1", upstreams: [{url: "http://a"}]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	environ := []string{FileVariable + "=" + path}
+	if c, err := Load(Source{Environ: environ, Memory: memory}); err != nil || c.Listen != ":1" {
+		t.Errorf("%+v, %v", c, err)
+	}
+	c := mustLoad(t, `{listen: ":2", upstreams: [{url: "http://a"}]}`, func(s *Source) { s.Environ = environ })
+	if c.Listen != ":2" {
+		t.Errorf("the variable won over the file that was named: %s", c.Listen)
+	}
+	_, err := Load(Source{Environ: []string{"TETHER_CONFG=x"}, Upstreams: []string{"http://a"}, Memory: memory})
+	if err == nil || err.Error() != "TETHER_CONFG: unknown variable, did you mean TETHER_CONFIG?" {
+		t.Error(err)
+	}
+}
+
+// Who asks a running tether needs to know where, whatever else is wrong with the configuration.
+func TestAdminListen(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "127.0.0.1:8081",
+		"admin: {listen: \":9\", token_file: /x}":                      ":9",
+		"listen: 5\nhealht: {}\nupstreams: 7\nadmin: {listen: \":9\"}": ":9",
+		"admin: {listen: 9}":   "c.yaml:1: admin.listen: \"9\", want HOST:PORT",
+		"admin: {listen: [9]}": "c.yaml:1: admin.listen: want a plain value",
+		"admin: []":            "c.yaml:1: admin: want keys with values",
+		"admin: {":             "c.yaml: not YAML: [1:8] could not find flow mapping end token '}'",
+	} {
+		path := filepath.Join(t.TempDir(), "c.yaml")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got, err := AdminListen(Source{File: path})
+		if err != nil {
+			got = temporary.ReplaceAllString(err.Error(), "c.yaml")
+		}
+		if got != want {
+			t.Errorf("%s\ngot  %s\nwant %s", text, got, want)
+		}
+	}
+	got, err := AdminListen(Source{
+		Environ: []string{"TETHER_ADMIN_LISTEN=:1", "TETHER_LISTEN=nonsense"},
+		Flags:   []Flag{{Name: "--admin-listen", Path: "admin.listen", Value: ":2"}},
+	})
+	if err != nil || got != ":2" {
+		t.Errorf("%s, %v", got, err)
+	}
+}
+
 func TestSlots(t *testing.T) {
 	slots := func(text string) string {
 		t.Helper()
@@ -220,8 +272,8 @@ func TestProblems(t *testing.T) {
 		t.Fatal(err)
 	}
 	for text, want := range map[string]string{
-		"":                               "upstreams: none, want at least one: --upstream http://HOST:PORT, or upstreams: in the file given with -c",
-		"upstreams:":                     "c.yaml:1: upstreams: none, want at least one: --upstream http://HOST:PORT, or upstreams: in the file given with -c",
+		"":                               "upstreams: none, want at least one: --upstream http://HOST:PORT, TETHER_UPSTREAMS, or upstreams: in c.yaml",
+		"upstreams:":                     "c.yaml:1: upstreams: none, want at least one: --upstream http://HOST:PORT, TETHER_UPSTREAMS, or upstreams: in c.yaml",
 		"upstreams: {}":                  "c.yaml:1: upstreams: want a list",
 		up + "upstream: x":               "c.yaml:2: upstream: unknown key, did you mean upstreams?",
 		up + "a: b":                      "c.yaml:2: a: unknown key",
@@ -286,10 +338,11 @@ func problemsOf(err error) string {
 	if err == nil {
 		return ""
 	}
-	return directory.ReplaceAllString(err.Error(), "c.yaml")
+	return temporary.ReplaceAllString(err.Error(), "c.yaml")
 }
 
-var directory = regexp.MustCompile(`(?m)^/.*/c\.yaml`)
+// temporary is the path of the file in an error.
+var temporary = regexp.MustCompile(`(?m)/[^\s"]+/c\.yaml`)
 
 func TestDefaultIsValid(t *testing.T) {
 	c := mustLoad(t, `upstreams: [{url: "http://a"}]`)

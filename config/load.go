@@ -8,6 +8,7 @@ import (
 	"os"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml/parser"
@@ -15,7 +16,7 @@ import (
 
 // Source is what a configuration is loaded from.
 type Source struct {
-	// File is the path of a YAML file, "" for none.
+	// File is the path of a YAML file, "" for the one that FileVariable names in Environ, if it does.
 	File string
 	// Environ is the environment, NAME=VALUE each.
 	Environ []string
@@ -37,18 +38,16 @@ type Flag struct {
 	Path, Value string
 }
 
+// FileVariable names the configuration's file in the environment. A container image sets it, so that every command
+// that runs in it finds the same file without being told.
+const FileVariable = "TETHER_CONFIG"
+
 // Load gives the configuration, or all that is wrong with it as a *Problems.
 func Load(src Source) (*Config, error) {
-	l := &loader{cfg: Default(), places: map[string]place{}, broken: map[string]bool{}, problems: &Problems{}}
-	if src.File != "" && !l.file(src.File) {
+	l, ok := read(src)
+	if !ok {
 		return nil, l.problems
 	}
-	l.environ(src.Environ)
-	for _, f := range src.Flags {
-		l.text(f.Path, f.Value, f.Name)
-	}
-	l.upstreamFlags(src.Upstreams)
-	l.affinityFlag(src.Affinity)
 	l.validate(src.Memory)
 	if len(l.problems.list) > 0 {
 		return nil, l.problems
@@ -56,9 +55,51 @@ func Load(src Source) (*Config, error) {
 	return l.cfg, nil
 }
 
+// AdminListen gives admin.listen alone, for those who ask a tether that runs. Whatever else is wrong with the
+// configuration is not theirs: the process may have had its upstreams from flags, or the file may have changed since.
+func AdminListen(src Source) (string, error) {
+	l, ok := read(src)
+	if !ok {
+		return "", l.problems
+	}
+	l.problems.list = slices.DeleteFunc(l.problems.list, func(p problem) bool {
+		return !strings.HasPrefix(p.text, "admin: ") && !strings.HasPrefix(p.text, "admin.listen: ")
+	})
+	l.cfg.Admin.Validate(func(key, problem string) {
+		if key == "listen" {
+			l.problem("admin.listen", problem)
+		}
+	})
+	if len(l.problems.list) > 0 {
+		return "", l.problems
+	}
+	return l.cfg.Admin.Listen, nil
+}
+
+// read sets what file, environment and flags say, and reports whether there was a file to read, if there is to be one.
+func read(src Source) (l *loader, ok bool) {
+	l = &loader{cfg: Default(), source: src.File, places: map[string]place{}, broken: map[string]bool{}, problems: &Problems{}}
+	for _, pair := range src.Environ {
+		if name, value, _ := strings.Cut(pair, "="); name == FileVariable && src.File == "" {
+			l.source = value
+		}
+	}
+	if l.source != "" && !l.file(l.source) {
+		return l, false
+	}
+	l.environ(src.Environ)
+	for _, f := range src.Flags {
+		l.text(f.Path, f.Value, f.Name)
+	}
+	l.upstreamFlags(src.Upstreams)
+	l.affinityFlag(src.Affinity)
+	return l, true
+}
+
 // loader sets leaves and remembers where each came from.
 type loader struct {
 	cfg      *Config
+	source   string           // the file, "" for none
 	places   map[string]place // by path
 	broken   map[string]bool  // paths whose value could not be read: they have a problem already
 	problems *Problems
@@ -141,7 +182,7 @@ var ofKubernetes = regexp.MustCompile(`^TETHER_(?:[A-Z0-9_]+_)?` +
 // environ sets the leaves that the environment names. Those of Kubernetes are passed over; any other unknown one is a
 // mistake.
 func (l *loader) environ(environ []string) {
-	paths := map[string]string{}
+	paths := map[string]string{FileVariable: ""}
 	eachLeaf("", reflect.ValueOf(l.cfg).Elem(), func(path string, _ reflect.Value) {
 		paths[envPrefix+strings.ToUpper(strings.ReplaceAll(path, ".", "_"))] = path
 	})
@@ -149,6 +190,7 @@ func (l *loader) environ(environ []string) {
 		name, value, _ := strings.Cut(pair, "=")
 		path, known := paths[name]
 		switch {
+		case name == FileVariable: // read by read
 		case known:
 			l.text(path, value, name)
 		case strings.HasPrefix(name, envPrefix) && !ofKubernetes.MatchString(name):

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"slices"
@@ -79,7 +80,8 @@ func (l *loader) readable(path, file string) {
 func (l *loader) upstreams() {
 	c := l.cfg
 	if len(c.Upstreams) == 0 {
-		l.problem("upstreams", "none, want at least one: --upstream http://HOST:PORT, or upstreams: in the file given with -c")
+		file := cmp.Or(l.source, "the file given with -c")
+		l.problem("upstreams", "none, want at least one: --upstream http://HOST:PORT, TETHER_UPSTREAMS, or upstreams: in "+file)
 	}
 	if len(c.Upstreams) > upstream.MaxUpstreams {
 		l.problem("upstreams", fmt.Sprintf("%d, want at most %d", len(c.Upstreams), upstream.MaxUpstreams))
