@@ -14,7 +14,7 @@ ADMIN_LISTEN ?= 127.0.0.1:8081
 SIM_0        ?= 127.0.0.1:8000
 SIM_1        ?= 127.0.0.1:8001
 
-.PHONY: help build run test check fuzz bench test-vllm clean
+.PHONY: help build run test check fuzz bench test-vllm image-root image clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +60,24 @@ bench: ## run the benchmarks
 
 test-vllm: ## run the tests against two real vLLM servers on the CPU, which it installs (6 GB, python3)
 	e2e/vllm/servers.sh 2 go test -count=1 -timeout 10m -v ./e2e/vllm
+
+# The image's files, and the only list of them: the Dockerfile copies this folder, and e2e/image runs it in an empty root.
+IMAGE_ROOT = bin/image
+CA_BUNDLE  ?= $(firstword $(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem))
+image-root: ## assemble the image's files in bin/image
+	$(if $(CA_BUNDLE),,$(error no CA certificates found: install ca-certificates, or say CA_BUNDLE=FILE))
+	rm -rf $(IMAGE_ROOT)
+	mkdir -p $(IMAGE_ROOT)/etc/tether $(IMAGE_ROOT)/etc/ssl/certs
+	$(BUILD) -o $(IMAGE_ROOT)/tether .
+	cp deploy/image/config.yaml $(IMAGE_ROOT)/etc/tether/config.yaml
+	cp $(CA_BUNDLE) $(IMAGE_ROOT)/etc/ssl/certs/ca-certificates.crt
+	chmod -R u=rwX,go=rX $(IMAGE_ROOT)
+
+# BuildKit is what knows the target's platform; engines before 23 have it but do not use it unasked.
+IMAGE       ?= tether
+IMAGE_FLAGS ?=
+image: ## build the container image tether:VERSION (IMAGE=, IMAGE_FLAGS="--platform linux/arm64")
+	DOCKER_BUILDKIT=1 docker build --build-arg VERSION=$(VERSION) -t $(IMAGE):$(VERSION) -t $(IMAGE):latest $(IMAGE_FLAGS) .
 
 clean: ## remove what was built
 	rm -rf bin

@@ -40,6 +40,7 @@ var layers = map[string]layer{
 	"admin":     {[]string{"session", "upstream"}, "operators drive upstreams and pins, never requests"},
 	"config":    {[]string{"accesslog", "admin", "health", "proxy", "ring", "session", "upstream"}, "config composes what the parts define; only the root imports it"},
 	"e2e":       {[]string{"sim"}, "these tests know tether as users do, by its binary"},
+	"e2e/image": {[]string{"sim"}, "these tests know tether as users do, by its image"},
 	"e2e/vllm":  {nil, "these tests know tether as users do, by its binary"},
 }
 
@@ -65,7 +66,7 @@ func sources(t *testing.T) (all []source) {
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && path != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" || d.Name() == "tools"):
+		case d.IsDir() && path != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" || isModule(path)):
 			return fs.SkipDir
 		case d.IsDir() || !strings.HasSuffix(path, ".go"):
 			return nil
@@ -85,6 +86,12 @@ func sources(t *testing.T) (all []source) {
 		t.Fatal(err)
 	}
 	return all
+}
+
+// isModule reports whether a folder is a module of its own.
+func isModule(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "go.mod"))
+	return err == nil
 }
 
 func imports(f *ast.File) (paths []string) {

@@ -1,0 +1,138 @@
+package image
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"tether/sim"
+)
+
+// patience bounds every wait of these tests; none is expected to take it.
+const patience = 30 * time.Second
+
+// place is where the image's commands can run: an empty root, or a container.
+type place interface {
+	// start runs the image with further variables of the environment, args in the place of its own ones if there are
+	// any, and a file mounted over its configuration if one is given.
+	start(t testing.TB, env, args []string, mounted string) process
+}
+
+// process is the image's command, running.
+type process interface {
+	// health runs the image's health check beside it.
+	health() error
+	// wait waits for its end, and gives its exit code and what it said.
+	wait() (code int, said string)
+	// terminate sends the image's stop signal.
+	terminate()
+}
+
+// testPlace runs the image in a place in every way in which it is told of its upstreams.
+func testPlace(t *testing.T, p place) {
+	t.Run("unconfigured", func(t *testing.T) {
+		code, said := p.start(t, nil, nil, "").wait()
+		if want := "TETHER_UPSTREAMS, or upstreams: in /etc/tether/config.yaml"; code != 2 || !strings.Contains(said, want) {
+			t.Errorf("exit %d, and no %q in %s", code, want, said)
+		}
+	})
+	t.Run("check", func(t *testing.T) {
+		code, said := p.start(t, []string{"TETHER_UPSTREAMS=http://10.0.0.1:8000"}, []string{"check"}, "").wait()
+		ports := readSettings(t).expose
+		for _, want := range []string{"listen: :" + ports[0] + "\n", "\n  listen: 0.0.0.0:" + ports[1] + "\n", "url: http://10.0.0.1:8000\n"} {
+			if code != 0 || !strings.Contains(said, want) {
+				t.Errorf("exit %d, and no %q in %s", code, want, said)
+			}
+		}
+	})
+	s := sim.New(sim.Config{Name: "vllm-0"})
+	if _, err := s.Start("127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Stop)
+	mounted := filepath.Join(t.TempDir(), "config.yaml")
+	text := fmt.Sprintf("upstreams: [{url: %q}]\nadmin: {listen: \"0.0.0.0:1\"}", s.URL())
+	if err := os.WriteFile(mounted, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, way := range []struct {
+		name      string
+		env, args []string
+		mounted   string
+	}{
+		{name: "variable", env: []string{"TETHER_UPSTREAMS=" + s.URL()}},
+		{name: "flag", args: []string{"run", "--upstream", s.URL()}},
+		{name: "mounted file", mounted: mounted},
+	} {
+		t.Run(way.name, func(t *testing.T) {
+			data, admin := freePort(t), freePort(t)
+			env := append(way.env, "TETHER_LISTEN=127.0.0.1:"+data, "TETHER_ADMIN_LISTEN=0.0.0.0:"+admin, "TETHER_PROXY_SHUTDOWN_DELAY=50ms")
+			testLife(t, p.start(t, env, way.args, way.mounted), "http://127.0.0.1:"+data, "http://127.0.0.1:"+admin)
+		})
+	}
+}
+
+// testLife follows a running image from its start to its end.
+func testLife(t *testing.T, p process, data, admin string) {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for err := p.health(); err != nil; err = p.health() {
+		if ctx.Err() != nil {
+			t.Fatalf("never healthy: %v", err)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	status, text := ask(ctx, t, http.MethodPost, data+"/v1/chat/completions", `{"model":"tiny","messages":[{"role":"user","content":"Hello"}]}`)
+	if status != 200 || !strings.Contains(text, `"choices"`) {
+		t.Errorf("a chat: %d %s", status, text)
+	}
+	if status, text := ask(ctx, t, http.MethodGet, admin+"/api/upstreams", ""); status != 403 {
+		t.Errorf("the guarded part of a listener on all addresses answers %d %s", status, text)
+	}
+	p.terminate()
+	code, said := p.wait()
+	if code != 0 || !strings.Contains(said, `"msg":"stopped"`) {
+		t.Errorf("after SIGTERM: exit %d\n%s", code, said)
+	}
+}
+
+func ask(ctx context.Context, t testing.TB, method, url, body string) (status int, text string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Close = true
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	all, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, string(all)
+}
+
+func freePort(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
