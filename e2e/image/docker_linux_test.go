@@ -27,7 +27,7 @@ func TestDocker(t *testing.T) {
 		}
 	}
 	image := fmt.Sprintf("tether-test-%d", time.Now().UnixNano())
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	defer cancel()
 	t.Cleanup(func() { _, _ = docker(t, time.Minute, "image", "rm", "--force", image+":test", image+":latest") })
 	if out, err := exec.CommandContext(ctx, "make", "-C", "../..", "image", "IMAGE="+image, "VERSION=test").CombinedOutput(); err != nil {
