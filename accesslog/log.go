@@ -8,6 +8,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -63,9 +64,16 @@ func (l *Log) Done(r *proxy.Record) {
 	}
 	if line := l.log.Check(zapcore.InfoLevel, ""); line != nil {
 		line.Time = r.Started
-		line.Write(fields(r)...)
+		room := rooms.Get().(*[]zap.Field)
+		*room = appendFields((*room)[:0], r)
+		line.Write(*room...)
+		clear(*room)
+		rooms.Put(room)
 	}
 }
+
+// rooms are for the fields of a line: making them anew would be most of what a line costs.
+var rooms = sync.Pool{New: func() any { return new([]zap.Field) }}
 
 // wants reports whether the mode asks for the request's line: of a sample it asks for all that went wrong as well.
 func (l *Log) wants(r *proxy.Record) bool {
@@ -81,7 +89,7 @@ func (l *Log) wants(r *proxy.Record) bool {
 // maxText bounds what a client may write into a line, in bytes.
 const maxText = 256
 
-func fields(r *proxy.Record) []zap.Field {
+func appendFields(to []zap.Field, r *proxy.Record) []zap.Field {
 	upstream, source, hash := "", "none", ""
 	if r.Upstream != nil {
 		upstream = r.Upstream.Name()
@@ -92,16 +100,16 @@ func fields(r *proxy.Record) []zap.Field {
 	if r.Source.Kind != 0 {
 		source = r.Source.String()
 	}
-	return []zap.Field{
+	return append(to,
 		text("method", r.Method), path(r), text("model", r.Model),
-		zap.Int("status", r.Status), zap.String("reason", r.Reason), zap.Stringer("outcome", r.Outcome),
+		zap.Int("status", r.Status), zap.String("reason", r.Reason), zap.String("outcome", r.Outcome.String()),
 		zap.String("id_source", source), zap.String("id_hash", hash),
 		zap.String("upstream", upstream), zap.Int("attempts", r.Attempts),
 		zap.Int64("bytes_in", r.BytesIn), zap.Int64("bytes_out", r.BytesOut),
 		zap.Duration("ttfb", r.FirstByte), zap.Duration("duration", r.Duration),
 		zap.Int("prompt_tokens", r.PromptTokens), zap.Int("cached_tokens", r.CachedTokens),
 		text("request_id", r.RequestID), text("trace_id", r.TraceID),
-	}
+	)
 }
 
 // path is the path of the allowlist, for those that are sent may hold the ids of responses; where there is none, the
