@@ -16,6 +16,14 @@ type choice struct {
 	tried []upstream.Ref
 	known knowledge
 	tier  tier // what acceptable asks for
+	// heard takes in what there is to explain; nil on the way of a request.
+	heard *hearing
+}
+
+// hearing is what speaks against upstreams, by what was last asked about them.
+type hearing struct {
+	places []obstacle // against members as new places
+	pin    obstacle   // against the session's pin
 }
 
 // knowledge is whether any upstream lists a model, found out when it matters.
@@ -75,18 +83,32 @@ func (c *choice) first(o order, place uint64) *upstream.Upstream {
 
 // acceptable reports whether the member with index i is a new place on the present tier.
 func (c *choice) acceptable(i int) bool {
+	o := c.against(i)
+	if c.heard != nil {
+		c.heard.places[i] = o
+	}
+	return o == nothing
+}
+
+// against is what speaks against the member with index i as a new place on the present tier.
+func (c *choice) against(i int) obstacle {
 	m := &c.v.table.Members[i]
 	s := m.State()
-	if m.Weight == 0 || s.Draining() {
-		return false
+	switch {
+	case m.Weight == 0:
+		return weightless
+	case s.Draining():
+		return draining
+	case c.tier <= doubtful && s.Health() != upstream.Up:
+		return notUp
+	case c.tier == sound && s.Suspect():
+		return suspect
+	case c.tier == sound && s.Leaving():
+		return leaving
+	case !c.open(m.Upstream):
+		return closed
 	}
-	switch c.tier {
-	case sound:
-		return s.Health() == upstream.Up && !s.Suspect() && !s.Leaving() && c.open(m.Upstream)
-	case doubtful:
-		return s.Health() == upstream.Up && c.open(m.Upstream)
-	}
-	return c.open(m.Upstream)
+	return nothing
 }
 
 // failOpen reports whether all upstreams are down by probe timeouts alone.
@@ -100,17 +122,22 @@ func (c *choice) failOpen() bool {
 }
 
 // holds reports whether u may serve the sessions that are pinned to it.
-func (c *choice) holds(u *upstream.Upstream) bool {
+func (c *choice) holds(u *upstream.Upstream) bool { return c.againstPin(u) == nothing }
+
+// againstPin is what keeps u from serving the sessions that are pinned to it.
+func (c *choice) againstPin(u *upstream.Upstream) obstacle {
 	s := u.State()
 	switch {
 	case s.DrainingHard():
-		return false
+		return draining
 	case s.Health() != upstream.Up && !(s.Health() == upstream.TimedOut && c.failOpen()):
-		return false
+		return notUp
 	case s.LeavingForCertain() && c.another(u):
-		return false
+		return leaving
+	case !c.serves(u):
+		return closed
 	}
-	return c.serves(u)
+	return nothing
 }
 
 // another reports whether a sound upstream other than u could take u's sessions.

@@ -36,6 +36,14 @@ func (c *crowds) enter(k Key) bool {
 	return true
 }
 
+// full reports whether enter would count no more.
+func (c *crowds) full(k Key) bool {
+	s := c.shard(k)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.n[k] >= c.most
+}
+
 // leave takes back what enter counted.
 func (c *crowds) leave(k Key) {
 	s := c.shard(k)

@@ -66,10 +66,7 @@ type Route struct {
 
 // Start begins the way of a request.
 func (r *Router) Start(t *Route, ask Ask, now time.Time) {
-	*t = Route{r: r, v: r.view.Load(), ask: ask}
-	if !r.affinity {
-		t.ask.Key, t.ask.Place = Key{}, 0
-	}
+	t.begin(r, ask)
 	if t.ask.Key == (Key{}) {
 		return
 	}
@@ -81,6 +78,13 @@ func (r *Router) Start(t *Route, ask Ask, now time.Time) {
 	}
 	t.pin, _ = r.pins.Get(ask.Key, now)
 	t.touched = now
+}
+
+func (t *Route) begin(r *Router, ask Ask) {
+	*t = Route{r: r, v: r.view.Load(), ask: ask}
+	if !r.affinity {
+		t.ask.Key, t.ask.Place = Key{}, 0
+	}
 }
 
 // Next gives the upstream for the next attempt, none twice, or nil when there is no other.
@@ -107,21 +111,8 @@ func (t *Route) More() bool {
 
 func (t *Route) pick(now time.Time) *upstream.Upstream {
 	c := t.choice()
-	switch {
-	case !t.r.affinity:
-		return c.first(inTurn, 0)
-	case t.surplus, t.ask.Key == Key{} && t.ask.Place == 0:
-		return c.first(lighter, 0)
-	}
-	if u := t.pinned(&c); u != nil {
-		return u
-	}
-	place := t.ask.Place
-	if place == 0 {
-		place = t.ask.Key.Ring()
-	}
-	u := c.first(byRing, place)
-	if u == nil || t.pin != 0 || t.ask.Key == (Key{}) {
+	u := t.find(&c)
+	if u == nil || !t.binds() {
 		return u
 	}
 	// Of requests of one new session that come at once, the first one's choice is everybody's.
@@ -132,6 +123,39 @@ func (t *Route) pick(now time.Time) *upstream.Upstream {
 	return u
 }
 
+// find gives the upstream that the request takes as things are.
+func (t *Route) find(c *choice) *upstream.Upstream {
+	o := t.order()
+	if o == byRing {
+		if u := t.pinned(c); u != nil {
+			return u
+		}
+	}
+	return c.first(o, t.place())
+}
+
+// order is the way in which the request looks for a new place.
+func (t *Route) order() order {
+	switch {
+	case !t.r.affinity:
+		return inTurn
+	case t.surplus, t.ask.Key == Key{} && t.ask.Place == 0:
+		return lighter
+	}
+	return byRing
+}
+
+// place is where the ring starts.
+func (t *Route) place() uint64 {
+	if t.ask.Place != 0 {
+		return t.ask.Place
+	}
+	return t.ask.Key.Ring()
+}
+
+// binds reports whether the request's place becomes its session's: there is one, and it has no pin.
+func (t *Route) binds() bool { return t.pin == 0 && t.ask.Key != (Key{}) && t.order() == byRing }
+
 func (t *Route) choice() choice {
 	return choice{r: t.r, v: t.v, model: t.ask.Model, tried: t.tries[:t.n]}
 }
@@ -141,8 +165,16 @@ func (t *Route) pinned(c *choice) *upstream.Upstream {
 	if t.pin == 0 {
 		return nil
 	}
-	if u := t.v.table.Resolve(t.pin); u != nil && c.open(u) && c.holds(u) {
+	u := t.v.table.Resolve(t.pin)
+	if u == nil || !c.open(u) {
+		return nil
+	}
+	o := c.againstPin(u)
+	if o == nothing {
 		return u
+	}
+	if c.heard != nil {
+		c.heard.pin = o
 	}
 	return nil
 }
@@ -177,7 +209,7 @@ func (t *Route) Answered(status int, now time.Time) {
 	case t.confirm(now):
 		return
 	}
-	if t.pin != to && t.lost() && t.r.pins.Move(key, t.pin, to, now) {
+	if t.moves() && t.r.pins.Move(key, t.pin, to, now) {
 		t.pin, t.outcome = to, Moved
 	}
 }
@@ -196,6 +228,9 @@ func (t *Route) confirm(now time.Time) bool {
 
 // mine reports whether the pin is this request's to confirm or to take back.
 func (t *Route) mine() bool { return t.bound && !t.confirmed }
+
+// moves reports whether an answer of the last attempt makes the pin follow it.
+func (t *Route) moves() bool { return t.pin != t.last.Ref() && t.lost() }
 
 // lost reports whether the pinned upstream is gone for its sessions, other than for a moment. Where sessions
 // return home, only one that is no longer configured is.

@@ -68,7 +68,7 @@ func (r *Router) Ready() bool {
 // AnyKey is the key of a session for a request that names no model: the first known model under which the session
 // has a pin, else the first one that there is, where its home is the same for everybody. Without any model it is zero.
 func (r *Router) AnyKey(id *Identifier, sessionID []byte, now time.Time) Key {
-	models := r.models()
+	models := r.Models()
 	for _, model := range append(models, "") { // a body need not name its model
 		k := id.Key([]byte(model), sessionID)
 		if _, ok := r.pins.Peek(k, now); ok {
@@ -81,8 +81,8 @@ func (r *Router) AnyKey(id *Identifier, sessionID []byte, now time.Time) Key {
 	return id.Key([]byte(models[0]), sessionID)
 }
 
-// models are the models that some upstream lists, in the order of the table.
-func (r *Router) models() (ids []string) {
+// Models are the models that some upstream lists, each once, in the order of the table.
+func (r *Router) Models() (ids []string) {
 	seen := map[string]bool{}
 	for _, m := range r.view.Load().table.Members {
 		for _, model := range m.Models().All() {

@@ -75,8 +75,9 @@ type Search struct {
 
 	conversation conversation
 	opening      opening
-	model        []byte // room for Model
-	previous     []byte // and Previous
+	model        []byte  // room for Model
+	previous     []byte  // and Previous
+	trace        []Found // what Identify is to note, nil on the way of a request
 }
 
 // maxName bounds the names of models and responses, in bytes.
@@ -220,7 +221,7 @@ func (s *Search) field(f field, value []byte) {
 	}
 	if bytes.IndexByte(body, '\\') >= 0 {
 		if len(body) > 6*maxID { // no valid id has more; huge strings are not copied
-			*c = candidate{value: body, state: ambiguous}
+			*c = candidate{value: body, state: present}
 			return
 		}
 		body = unescape(nil, body)
@@ -301,36 +302,28 @@ func (i *Identity) setUUID(id uuid.UUID) {
 // set and the body parsed: then it makes one.
 func (s *Search) Identify(i *Identity, random bool) {
 	i.Reset()
-	for n, source := range s.id.sources {
-		if source.Kind == FromOpening {
-			if len(s.Previous) == 0 && s.derive(i) {
-				i.Source, i.Made, i.Shared, i.Forward = source, true, true, true
-				break
-			}
-			continue
-		}
-		c := &s.found[n]
-		if c.state == absent {
-			continue
-		}
-		if c.state == ambiguous || !Valid(c.value) {
-			s.Ignored++
-			continue
-		}
-		i.Source, i.Forward = source, true
-		i.Shared = source.Kind == FromBody && source.Name == "prompt_cache_key"
-		if source.Kind == FromHeader {
-			i.set(c.value)
-		} else {
-			i.setUUID(s.id.digest(c.value))
-		}
-		break
-	}
-	if i.n == 0 && random && s.IsJSON {
+	if !s.choose(i) && random && s.IsJSON {
 		i.Made = true
 		i.setUUID(uuid.New())
 	}
 	s.forget()
+}
+
+// choose takes the id of the first source that has a valid one.
+func (s *Search) choose(i *Identity) (won bool) {
+	for n := range s.id.sources {
+		f := s.look(n, i)
+		if s.trace != nil {
+			s.trace[n].Finding = f
+		}
+		switch f {
+		case Won:
+			return true
+		case Invalid, Ambiguous:
+			s.Ignored++
+		}
+	}
+	return false
 }
 
 // forget lets go of head and body.
@@ -338,6 +331,36 @@ func (s *Search) forget() {
 	clear(s.found[:len(s.id.sources)])
 	s.scope = [2][]byte{}
 	s.conversation = conversation{}
+	s.trace = nil
+}
+
+// look takes the id of the n-th source, if it has a valid one.
+func (s *Search) look(n int, i *Identity) Finding {
+	source := s.id.sources[n]
+	if source.Kind == FromOpening {
+		if len(s.Previous) > 0 || !s.derive(i) {
+			return Absent
+		}
+		i.Source, i.Made, i.Shared, i.Forward = source, true, true, true
+		return Won
+	}
+	c := &s.found[n]
+	switch {
+	case c.state == absent:
+		return Absent
+	case c.state == ambiguous:
+		return Ambiguous
+	case !Valid(c.value):
+		return Invalid
+	}
+	i.Source, i.Forward = source, true
+	i.Shared = source.Kind == FromBody && source.Name == "prompt_cache_key"
+	if source.Kind == FromHeader {
+		i.set(c.value)
+	} else {
+		i.setUUID(s.id.digest(c.value))
+	}
+	return Won
 }
 
 func (s *Search) derive(i *Identity) bool {

@@ -1,0 +1,186 @@
+package session
+
+import (
+	"time"
+
+	"tether/upstream"
+)
+
+// Explanation is where a request would go now, and why.
+type Explanation struct {
+	// Home is where the ring places the request while every upstream is up, nil for one that has no place there.
+	Home *upstream.Upstream
+	// Pin is the upstream that the session is pinned to, nil for none. PinSkipped says why the request does not go
+	// there, "" if it does.
+	Pin        *upstream.Upstream
+	PinSkipped string
+	// Upstream gets the request first. It is nil where nobody may have it, or where load or turn decides among
+	// the candidates.
+	Upstream *upstream.Upstream
+	// Outcome is what the request's affinity comes to if the upstream answers well.
+	Outcome Outcome
+	// Why says in a few words how the upstream is chosen.
+	Why string
+	// Steps are all upstreams: in the order in which the ring has them, else in that of the table.
+	Steps []Step
+}
+
+// Step is what an explained request makes of one upstream.
+type Step struct {
+	Upstream *upstream.Upstream
+	Verdict  Verdict
+	// Why says for a skipped one what speaks against it.
+	Why string
+}
+
+// Verdict is what comes of an upstream in an explanation.
+type Verdict string
+
+// Verdicts.
+const (
+	Taken      Verdict = "taken"
+	Skipped    Verdict = "skipped"
+	NotReached Verdict = "not reached" // another was taken before
+	Candidate  Verdict = "candidate"   // load or turn decides
+)
+
+// Explain tells where a request would go if it came now. It walks the way that the request would, and stops where
+// that would change something: no pin is used, no crowd entered, nobody's turn taken.
+func (r *Router) Explain(ask Ask, now time.Time) Explanation {
+	var t Route
+	t.begin(r, ask)
+	if t.ask.Key != (Key{}) {
+		t.surplus = ask.Shared && r.crowds.full(ask.Key)
+		t.pin, _ = r.pins.Peek(ask.Key, now)
+	}
+	c := t.choice()
+	c.heard = &hearing{places: make([]obstacle, len(t.v.table.Members))}
+	if t.order() != byRing {
+		return t.explainDraw(&c)
+	}
+	return t.explainWalk(&c)
+}
+
+// explainWalk explains a request that follows its pin or the ring.
+func (t *Route) explainWalk(c *choice) (e Explanation) {
+	t.last = t.find(c)
+	e.Upstream, e.Pin, e.Why = t.last, t.v.table.Resolve(t.pin), t.chosen(c)
+	if t.pin != 0 && (t.last == nil || t.last.Ref() != t.pin) {
+		e.PinSkipped = "it is not configured any more"
+		if e.Pin != nil {
+			e.PinSkipped = c.heard.pin.words(e.Pin)
+		}
+	}
+	if t.last != nil {
+		e.Outcome = t.foresee()
+	}
+	order := t.wholeOrder()
+	e.Home = t.home(order)
+	e.Steps = t.steps(c, order, e.Outcome == Pinned)
+	return e
+}
+
+func (t *Route) home(order []int) *upstream.Upstream {
+	if len(order) == 0 {
+		return nil
+	}
+	return t.v.table.Members[order[0]].Upstream
+}
+
+// chosen says how find came to its choice.
+func (t *Route) chosen(c *choice) string {
+	switch {
+	case t.last == nil:
+		return "nobody may take it"
+	case t.last.Ref() == t.pin:
+		return "it is pinned there"
+	case c.tier == doubtful:
+		return "the first of its order that is up: suspect and leaving ones count where all are"
+	case c.tier == blind:
+		return "the first of its order: all are down by probe timeouts alone, so requests are tried all the same"
+	}
+	return "the first of its order that may take it"
+}
+
+// foresee is the outcome if the last attempt is answered well.
+func (t *Route) foresee() Outcome {
+	t.bound = t.binds()
+	o := t.judge()
+	if o == Spilled && t.moves() {
+		return Moved
+	}
+	return o
+}
+
+// wholeOrder gives all members that the ring gives while every one is up.
+func (t *Route) wholeOrder() (order []int) {
+	walk := t.v.ring.Walk(t.place())
+	for i := walk.Next(anyone); i >= 0; i = walk.Next(anyone) {
+		order = append(order, i)
+	}
+	return order
+}
+
+func anyone(int) bool { return true }
+
+// steps tells of each member what came of it: of those of the order, and then of those that the ring never gives.
+func (t *Route) steps(c *choice, order []int, pinned bool) []Step {
+	members := t.v.table.Members
+	steps := make([]Step, 0, len(members))
+	reached := pinned
+	for _, i := range order {
+		s := Step{Upstream: members[i].Upstream, Verdict: NotReached}
+		switch {
+		case s.Upstream == t.last:
+			s.Verdict, reached = Taken, true
+		case !reached:
+			s.Verdict, s.Why = Skipped, c.heard.places[i].words(s.Upstream)
+		}
+		steps = append(steps, s)
+	}
+	for _, m := range members {
+		if m.Weight > 0 {
+			continue
+		}
+		s := Step{Upstream: m.Upstream, Verdict: Skipped, Why: weightless.words(m.Upstream)}
+		if m.Upstream == t.last {
+			s = Step{Upstream: m.Upstream, Verdict: Taken}
+		}
+		steps = append(steps, s)
+	}
+	return steps
+}
+
+// explainDraw explains a request that goes by load or turn.
+func (t *Route) explainDraw(c *choice) (e Explanation) {
+	if t.surplus {
+		e.Pin, e.Home = t.v.table.Resolve(t.pin), t.home(t.wholeOrder())
+	}
+	if t.pin != 0 {
+		e.PinSkipped = "too many requests are in flight under its id"
+	}
+	found := c.first(anyhow, 0) != nil
+	switch {
+	case !found:
+		e.Why = "nobody may take it"
+	case t.order() == inTurn:
+		e.Why = "the candidates take turns: affinity is off"
+	case t.surplus:
+		e.Why = "the less loaded of two candidates: more requests are in flight under its id than one conversation has"
+		e.Outcome = Spilled
+	default:
+		e.Why = "the less loaded of two candidates: it has no session"
+	}
+	for i, m := range t.v.table.Members {
+		o := c.heard.places[i]
+		if found {
+			o = c.against(i) // scan asked until the first that is acceptable
+		}
+		s := Step{Upstream: m.Upstream, Verdict: Candidate}
+		if o != nothing {
+			s.Verdict, s.Why = Skipped, o.words(m.Upstream)
+		}
+		e.Steps = append(e.Steps, s)
+	}
+	return e
+}
