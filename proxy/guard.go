@@ -14,6 +14,19 @@ func (x *exchange) guard() *fault {
 	if contains(x.p.trusted, x.c.address) {
 		x.holder = x.p.budget.holder(x.in.client(x.c.address, x.p.trusted))
 	}
+	if f := x.find(); f != nil {
+		return f
+	}
+	x.rec.Route = x.route.name
+	x.counted = true
+	if x.p.inFlight.Add(1) > int64(x.p.cfg.MaxInFlight) {
+		return errTooManyRequests
+	}
+	return nil
+}
+
+// find looks the request's call up in the list of those that are let through.
+func (x *exchange) find() *fault {
 	path, _, _ := bytes.Cut(x.head.RequestURI(), []byte{'?'})
 	x.rec.Method, x.rec.Path = x.head.Method(), path
 	var methods []string
@@ -26,11 +39,6 @@ func (x *exchange) guard() *fault {
 		return errMethod
 	case x.route == nil:
 		return errNotFound
-	}
-	x.rec.Route = x.route.name
-	x.counted = true
-	if x.p.inFlight.Add(1) > int64(x.p.cfg.MaxInFlight) {
-		return errTooManyRequests
 	}
 	return nil
 }

@@ -1,0 +1,152 @@
+package proxy
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"go.uber.org/zap"
+
+	"tether/session"
+	"tether/units"
+	"tether/upstream"
+)
+
+func reader(t testing.TB) (*Proxy, *session.Identifier) {
+	t.Helper()
+	cfg := Default()
+	cfg.MaxHeader, cfg.MaxBody, cfg.MaxBodyTotal = 1*units.KiB, 2*units.KiB, units.Share{Bytes: units.GiB}
+	cfg.Expose = []string{"POST /custom/*"}
+	s := session.Default()
+	ids, err := session.NewIdentifier(&s, []byte("secret"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := New(cfg, Deps{
+		Registry: upstream.NewRegistry(nil), Router: session.NewRouter(s, session.NewMap(1000, s.TTL), true), Identifier: ids,
+		Log: zap.NewNop(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p, ids
+}
+
+// A captured request is read alike however its lines end, and however its body is framed.
+func TestReadFramings(t *testing.T) {
+	p, ids := reader(t)
+	body := `{"model":"m","session_id":"s",` + "\n" + `"messages":[]}`
+	want := ids.Key([]byte("m"), ids.Foreign([]byte("s")))
+	head := "POST /v1/chat/completions HTTP/1.1\nHost: h\n"
+	chunked := fmt.Sprintf("%x\n%s\n%X;ext=1\n%s\n0\n\n", 10, body[:10], len(body)-10, body[10:])
+	for name, raw := range map[string]string{
+		"length":           fmt.Sprintf("%sContent-Length: %d\n\n%s", head, len(body), body),
+		"length, and more": fmt.Sprintf("%sContent-Length: %d\n\n%s\n\n", head, len(body), body),
+		"too much length":  fmt.Sprintf("%sContent-Length: %d\n\n%s", head, len(body)+100, body),
+		"no length":        head + "\n" + body + "\n",
+		"chunked":          head + "Transfer-Encoding: chunked\n\n" + chunked,
+		"empty line first": "\n" + head + "\n" + body,
+		"query":            strings.Replace(head, " HTTP", "?a=b HTTP", 1) + "\n" + body,
+	} {
+		r := p.Read([]byte(raw))
+		if r.Status != 0 || r.Ask.Key != want || r.Path != "/v1/chat/completions" || r.Source.String() != "body:session_id" {
+			t.Errorf("%s: %+v", name, r)
+		}
+		crlf := strings.ReplaceAll(strings.ReplaceAll(raw, "\n", "\r\n"), strings.ReplaceAll(body, "\n", "\r\n"), body)
+		crlf = strings.ReplaceAll(crlf, strings.ReplaceAll(body[10:], "\n", "\r\n"), body[10:])
+		if r := p.Read([]byte(crlf)); r.Status != 0 || r.Ask.Key != want {
+			t.Errorf("%s with CRLF: %+v", name, r)
+		}
+	}
+}
+
+func TestReadRefusals(t *testing.T) {
+	p, _ := reader(t)
+	for _, c := range []struct {
+		raw     string
+		status  int
+		refused string
+	}{
+		{"", 400, "no whole request head"},
+		{"\r\n", 400, "malformed request line"},
+		{"hello", 400, "malformed request line"},
+		{"GET / HTTP/1.1\n", 400, "want exactly one valid Host"},
+		{"GET / HTTP/1.1\nHost: a\nHost: b\n\n", 400, "want exactly one valid Host"},
+		{"GET / HTTP/2.0\nHost: a\n\n", 505, "HTTP version not supported"},
+		{"GET / HTTP/1.1\nHost: a\nX-Long: " + strings.Repeat("x", 2000) + "\n\n", 431, "request head too large"},
+		{strings.Repeat("x: y\n", 1000), 400, "malformed request line"},
+		{"GET / HTTP/1.1\nHost: a\n\n", 404, "This path is not served here."},
+		{"GET /v1/../sleep HTTP/1.1\nHost: a\n\n", 404, "This path is not served here."},
+		{"GET /v1/chat/completions HTTP/1.1\nHost: a\n\n", 405, "This path does not take this method."},
+		{"POST /v1/chat/completions HTTP/1.1\nHost: a\n\n" + strings.Repeat("x", 3000), 413, "The request's body is larger than this server takes."},
+		{"POST /v1/chat/completions HTTP/1.1\nHost: a\nTransfer-Encoding: chunked\n\n5\nab", 400, "The request body's chunked coding is malformed."},
+		{"POST /v1/chat/completions HTTP/1.1\nHost: a\nTransfer-Encoding: chunked\n\n{}", 400, "The request body's chunked coding is malformed."},
+		{"POST /v1/chat/completions HTTP/1.1\nHost: a\nTransfer-Encoding: chunked\nContent-Length: 1\n\n{}", 400, "Content-Length with Transfer-Encoding"},
+	} {
+		if r := p.Read([]byte(c.raw)); r.Status != c.status || r.Refused != c.refused {
+			t.Errorf("%.40q: %d %q, want %d %q", c.raw, r.Status, r.Refused, c.status, c.refused)
+		}
+	}
+}
+
+// What else than a session decides where a request goes is said.
+func TestReadNotes(t *testing.T) {
+	p, ids := reader(t)
+	for _, c := range []struct {
+		line, fields, body, path, note string
+		session, place                 bool
+	}{
+		{line: "GET /v1/models", path: "/v1/models", note: "tether answers this by itself"},
+		{line: "POST /v1/embeddings", body: `{"session_id":"s"}`, path: "/v1/embeddings", note: "calls of this path have no affinity"},
+		{line: "OPTIONS /v1/responses", path: "preflight", note: "calls of this path have no affinity"},
+		{line: "POST /custom/x", path: "exposed", note: "calls of this path have no affinity"},
+		{
+			line: "POST /v1/completions", fields: "X-Tether-Affinity: off\nX-Session-Id: s\n", path: "/v1/completions",
+			note: "the request wants no affinity: X-Tether-Affinity: off",
+		},
+		{line: "POST /v1/completions", body: "{", path: "/v1/completions", note: "the body is no JSON object: nothing is looked for in it, and no id is made"},
+		{line: "POST /v1/completions", body: "{}", path: "/v1/completions", session: true},
+		{
+			line: "GET /v1/responses/resp_1", path: "/v1/responses/{id}", place: true,
+			note: "it is about a stored response: without a session of its own it goes where the ring has the response's id",
+		},
+	} {
+		r := p.Read([]byte(c.line + " HTTP/1.1\nHost: h\n" + c.fields + "\n" + c.body))
+		if r.Status != 0 || r.Path != c.path || r.Note != c.note || (r.Ask.Key != session.Key{}) != c.session || (r.Ask.Place != 0) != c.place {
+			t.Errorf("%s: %+v", c.line, r)
+		}
+		if c.place && r.Ask.Place != ids.Key(nil, []byte("resp_1")).Ring() {
+			t.Error("another place than that of the response's id")
+		}
+	}
+}
+
+// FuzzRead: no capture may panic, none may yield an invalid state, and one framed by the book is read as what it is.
+func FuzzRead(f *testing.F) {
+	f.Add([]byte("POST /v1/chat/completions HTTP/1.1\nHost: h\n\n{}"), []byte(`{"session_id":"s"}`))
+	f.Add([]byte("POST /v1/responses HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"), []byte("{}"))
+	f.Add([]byte("GET /v1/responses/a HTTP/1.0\nHost: h\nX-Session-Id: s\n"), []byte("\r\n"))
+	p, _ := reader(f)
+	f.Fuzz(func(t *testing.T, raw, body []byte) {
+		r := p.Read(raw)
+		if r.Status == 0 && r.Path == "" || r.Status != 0 && r.Refused == "" {
+			t.Fatalf("%+v", r)
+		}
+		if len(body) == 0 || len(body) > 2<<10 {
+			return
+		}
+		const head = "POST /v1/chat/completions HTTP/1.1\r\nHost: h\r\n"
+		plain := p.Read(fmt.Appendf(nil, "%sContent-Length: %d\r\n\r\n%s", head, len(body), body))
+		half := len(body) / 2
+		for _, chunks := range []string{
+			fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(body), body),
+			fmt.Sprintf("1\n%s\n%x\n%s\n0\n\n", body[:1], max(len(body)-1, 0), body[1:]),
+			fmt.Sprintf("%x;x\r\n%s\r\n%x\r\n%s\r\n0\r\n\r\n", max(half, 1), body[:max(half, 1)], len(body)-max(half, 1), body[max(half, 1):]),
+		} {
+			chunked := p.Read([]byte(head + "Transfer-Encoding: chunked\r\n\r\n" + chunks))
+			if len(body) > 1 && (plain.Source != chunked.Source || plain.Source.Kind != 0 && plain.Ask.Key != chunked.Ask.Key) {
+				t.Fatalf("%q: %+v, chunked %+v", body, plain, chunked)
+			}
+		}
+	})
+}
