@@ -1,5 +1,6 @@
 // Package admin is the second listener: for operators and their tools, never for clients. It says whether the
-// process lives and is ready, shows metrics and upstreams, and lets operators drain.
+// process lives and is ready, shows metrics, upstreams and sessions, explains where requests go, and lets operators
+// drain upstreams and move sessions.
 //
 // What could do harm is guarded by a token; without one it is open on loopback only, to those who call it by a
 // loopback name.
@@ -13,6 +14,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"strings"
+	"sync"
 	"time"
 
 	"tether/session"
@@ -23,6 +25,9 @@ import (
 type Deps struct {
 	Registry *upstream.Registry
 	Pins     *session.Map
+	Guide    Guide
+	// MaxRequest bounds the requests that are explained, in bytes.
+	MaxRequest int64
 	// Ready reports whether the process wants requests.
 	Ready   func() bool
 	Metrics http.Handler
@@ -32,9 +37,11 @@ type Deps struct {
 
 // Server is the admin listener's server.
 type Server struct {
-	deps  Deps
-	local bool // on loopback
-	http  http.Server
+	deps    Deps
+	guide   *Guide
+	local   bool // on loopback
+	http    http.Server
+	reading sync.Mutex // held while a request is read to be explained
 }
 
 // What a client of the admin listener may take.
@@ -46,7 +53,7 @@ const (
 
 // NewServer makes a server for a listener on addr.
 func NewServer(addr net.Addr, d Deps) *Server {
-	s := &Server{deps: d}
+	s := &Server{deps: d, guide: &d.Guide}
 	if tcp, ok := addr.(*net.TCPAddr); ok {
 		s.local = tcp.IP.IsLoopback()
 	}
@@ -75,6 +82,11 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /api/upstreams", s.guarded(s.upstreams))
 	mux.HandleFunc("POST /api/upstreams/{name}/drain", s.guarded(s.drain))
 	mux.HandleFunc("POST /api/upstreams/{name}/undrain", s.guarded(s.undrain))
+	mux.HandleFunc("GET /api/sessions/{id}", s.guarded(s.session))
+	mux.HandleFunc("DELETE /api/sessions/{id}", s.guarded(s.forget))
+	mux.HandleFunc("POST /api/sessions/{id}/move", s.guarded(s.move))
+	mux.HandleFunc("POST /api/where", s.guarded(s.where))
+	mux.HandleFunc("POST /api/where/request", s.guarded(s.whereRequest))
 	mux.HandleFunc("GET /debug/pprof/", s.guarded(pprof.Index))
 	mux.HandleFunc("GET /debug/pprof/profile", s.guarded(pprof.Profile))
 	mux.HandleFunc("GET /debug/pprof/symbol", s.guarded(pprof.Symbol))

@@ -14,7 +14,6 @@ import (
 
 	"go.uber.org/goleak"
 
-	"tether/session"
 	"tether/upstream"
 )
 
@@ -53,10 +52,10 @@ func operate(t *testing.T, listen, token string, names ...string) *operated {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.server = NewServer(l.Addr(), Deps{
-		Registry: o.registry, Pins: session.NewMap(1000, time.Hour), Ready: func() bool { return o.ready }, Token: token,
-		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "tether_sessions 0\n") }),
-	})
+	d := depsOf(t, o.registry, token)
+	d.Ready = func() bool { return o.ready }
+	d.Metrics = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "tether_sessions 0\n") })
+	o.server = NewServer(l.Addr(), d)
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	o.addr = "127.0.0.1:" + port
 	o.client = http.Client{
@@ -131,23 +130,45 @@ func (o *operated) wantState(want string) {
 	}
 }
 
-// routes are all of them, and whether they are guarded.
+// routes are all of them, whether they are guarded, and what they answer to a request without a body that may come in.
+// No session has a pin.
 var routes = []struct {
 	method, path string
 	guarded      bool
+	status       int
 }{
-	{"GET", "/healthz", false},
-	{"GET", "/readyz", false},
-	{"GET", "/metrics", false},
-	{"GET", "/api/upstreams", true},
-	{"POST", "/api/upstreams/vllm-0/drain", true},
-	{"POST", "/api/upstreams/vllm-0/drain?hard=true", true},
-	{"POST", "/api/upstreams/vllm-0/undrain", true},
-	{"GET", "/debug/pprof/", true},
-	{"GET", "/debug/pprof/goroutine?debug=1", true},
-	{"GET", "/debug/pprof/profile?seconds=1", true},
-	{"GET", "/debug/pprof/symbol", true},
-	{"GET", "/debug/pprof/trace?seconds=0.01", true},
+	{"GET", "/healthz", false, 200},
+	{"GET", "/readyz", false, 200},
+	{"GET", "/metrics", false, 200},
+	{"GET", "/api/upstreams", true, 200},
+	{"POST", "/api/upstreams/vllm-0/drain", true, 200},
+	{"POST", "/api/upstreams/vllm-0/drain?hard=true", true, 200},
+	{"POST", "/api/upstreams/vllm-0/undrain", true, 200},
+	{"GET", "/api/sessions/s", true, 404},
+	{"DELETE", "/api/sessions/s", true, 404},
+	{"POST", "/api/sessions/s/move?to=vllm-0", true, 404},
+	{"POST", "/api/where", true, 400},
+	{"POST", "/api/where/request", true, 200},
+	{"GET", "/debug/pprof/", true, 200},
+	{"GET", "/debug/pprof/goroutine?debug=1", true, 200},
+	{"GET", "/debug/pprof/profile?seconds=1", true, 200},
+	{"GET", "/debug/pprof/symbol", true, 200},
+	{"GET", "/debug/pprof/trace?seconds=0.01", true, 200},
+}
+
+// allowed are the methods that the routes take for the path, as Allow lists them.
+func allowed(path string) string {
+	var methods []string
+	for _, c := range routes {
+		if c.path != path {
+			continue
+		}
+		if methods = append(methods, c.method); c.method == "GET" {
+			methods = append(methods, "HEAD")
+		}
+	}
+	slices.Sort(methods)
+	return strings.Join(methods, ", ")
 }
 
 func TestRoutes(t *testing.T) {
@@ -156,7 +177,7 @@ func TestRoutes(t *testing.T) {
 		t.Error("not open on loopback without a token")
 	}
 	for _, c := range routes {
-		if r := o.ask(c.method, c.path); r.StatusCode != 200 || strings.Contains(r.body, "10.9.8.7") {
+		if r := o.ask(c.method, c.path); r.StatusCode != c.status || strings.Contains(r.body, "10.9.8.7") {
 			t.Errorf("%s %s: %d %s", c.method, c.path, r.StatusCode, r.body)
 		}
 	}
@@ -178,16 +199,18 @@ func TestRoutes(t *testing.T) {
 func TestErrorsAreJSON(t *testing.T) {
 	o := operate(t, loopbackOnly, "", "vllm-0")
 	for _, c := range routes {
-		wrong, allow := "POST", "GET, HEAD"
-		if c.method == "POST" {
-			wrong, allow = "GET", "POST"
-		}
-		r := o.ask(wrong, c.path)
-		if o.wantError(r, 405); r.Header.Get("Allow") != allow {
-			t.Errorf("%s: Allow: %q, want %q", c.path, r.Header.Get("Allow"), allow)
+		for _, wrong := range []string{"GET", "POST", "PUT"} {
+			allow := allowed(c.path)
+			if strings.Contains(allow, wrong) {
+				continue
+			}
+			r := o.ask(wrong, c.path)
+			if o.wantError(r, 405); r.Header.Get("Allow") != allow {
+				t.Errorf("%s: Allow: %q, want %q", c.path, r.Header.Get("Allow"), allow)
+			}
 		}
 	}
-	for _, path := range []string{"/", "/nothing", "/api/", "/api/upstreams/", "/api/upstreams/vllm-0", "/api/upstreams/nobody/drain/", "/debug/", "//nothing"} {
+	for _, path := range []string{"/", "/nothing", "/api/", "/api/upstreams/", "/api/upstreams/vllm-0", "/api/upstreams/nobody/drain/", "/api/sessions/", "/debug/", "//nothing"} {
 		o.wantError(o.ask("GET", path), 404)
 	}
 	o.wantError(o.ask("POST", "/api/upstreams/nobody/drain"), 404)
@@ -277,7 +300,7 @@ func TestToken(t *testing.T) {
 				r := o.ask(c.method, c.path, "Authorization: "+authorization)
 				switch {
 				case right || !c.guarded:
-					if r.StatusCode != 200 {
+					if r.StatusCode != c.status {
 						t.Errorf("%s %s with %q: %d", c.method, c.path, authorization, r.StatusCode)
 					}
 				case r.Header.Get("WWW-Authenticate") != "Bearer":
@@ -304,7 +327,7 @@ func TestBeyondLoopbackWithoutToken(t *testing.T) {
 	for _, c := range routes {
 		if r := o.ask(c.method, c.path, "Authorization: Bearer "); c.guarded {
 			o.wantError(r, 403)
-		} else if r.StatusCode != 200 {
+		} else if r.StatusCode != c.status {
 			t.Errorf("%s: %d", c.path, r.StatusCode)
 		}
 	}
@@ -324,9 +347,12 @@ func TestCrossSite(t *testing.T) {
 			{"Origin: null"},
 			{"Origin: http://127.0.0.1:1"},
 		} {
-			for _, path := range []string{"/api/upstreams/vllm-0/drain", "/api/upstreams/vllm-0/drain?hard=true", "/nothing"} {
-				o.wantError(o.ask("POST", path, append(foreign, right)...), 403)
+			for _, c := range routes {
+				if c.method != "GET" {
+					o.wantError(o.ask(c.method, c.path, append(foreign, right)...), 403)
+				}
 			}
+			o.wantError(o.ask("POST", "/nothing", append(foreign, right)...), 403)
 		}
 		o.wantState("unknown")
 		for _, ours := range [][]string{{}, {own}, {own, "Sec-Fetch-Site: same-origin"}, {"Sec-Fetch-Site: none"}} {
@@ -353,7 +379,7 @@ func TestReboundHost(t *testing.T) {
 			}
 			if r := o.ask(c.method, c.path, "Host: "+host, "Origin: http://"+host); c.guarded && !open {
 				o.wantError(r, 403)
-			} else if r.StatusCode != 200 {
+			} else if r.StatusCode != c.status {
 				t.Errorf("%s %s as %s: %d %s", c.method, c.path, host, r.StatusCode, r.body)
 			}
 		}

@@ -18,7 +18,12 @@ type upstreamView struct {
 	InFlight int64     `json:"in_flight"`
 	Pins     int       `json:"pins"`
 	Models   []string  `json:"models"`
+	// MoreModels counts those that are not listed.
+	MoreModels int `json:"more_models,omitempty"`
 }
+
+// maxModels bounds the models that are listed of an upstream: the list is its own.
+const maxModels = 1000
 
 func (s *Server) view(m *upstream.Member) upstreamView {
 	since, reason := m.Since()
@@ -26,8 +31,12 @@ func (s *Server) view(m *upstream.Member) upstreamView {
 		Name: m.Name(), State: m.State().Words(), Since: since, Reason: reason, Slot: m.Slot, Weight: m.Weight,
 		InFlight: m.InFlight(), Pins: s.deps.Pins.Pins(m.Ref()), Models: []string{},
 	}
-	for _, model := range m.Models().All() {
-		v.Models = append(v.Models, model.ID)
+	models := m.Models().All()
+	if left := len(models) - maxModels; left > 0 {
+		models, v.MoreModels = models[:maxModels], left
+	}
+	for _, model := range models {
+		v.Models = append(v.Models, clip(model.ID))
 	}
 	return v
 }
