@@ -64,6 +64,7 @@ type tether struct {
 	registry *upstream.Registry
 	pins     *session.Map
 	router   *session.Router
+	ids      *session.Identifier
 	monitor  *health.Monitor
 	proxy    *proxy.Proxy
 	metrics  *metrics.Metrics
@@ -94,12 +95,11 @@ func build(l life, cfg *config.Config, memory int64, out outputs) (*tether, erro
 	t.pins = session.NewMap(cfg.Session.Max, cfg.Session.TTL)
 	t.router = session.NewRouter(cfg.Session, t.pins, cfg.Affinity)
 	t.monitor = health.NewMonitor(cfg.Health, health.Hooks{Warned: t.warned, Probed: t.metrics.Probed})
-	identifier, err := session.NewIdentifier(&cfg.Session, t.secret)
-	if err != nil {
+	if t.ids, err = session.NewIdentifier(&cfg.Session, t.secret); err != nil {
 		return nil, err
 	}
 	t.proxy, err = proxy.New(cfg.Proxy, proxy.Deps{
-		Registry: t.registry, Router: t.router, Identifier: identifier, Verdicts: t.monitor.Ready(),
+		Registry: t.registry, Router: t.router, Identifier: t.ids, Verdicts: t.monitor.Ready(),
 		MemoryLimit: memory, OnDone: t.done, OnRefused: t.metrics.Refused, Log: t.log.Named("proxy"),
 	})
 	if err != nil {
@@ -151,6 +151,8 @@ func (t *tether) serveOperators() (err error) {
 	}
 	t.admin = admin.NewServer(t.adminListener.Addr(), admin.Deps{
 		Registry: t.registry, Pins: t.pins, Ready: t.ready, Metrics: t.metrics.Handler(), Token: string(t.token),
+		Guide:      admin.Guide{Router: t.router, Identifier: t.ids, Read: t.proxy.Read},
+		MaxRequest: int64(t.cfg.Proxy.MaxHeader) + int64(t.cfg.Proxy.MaxBody),
 	})
 	t.steps.start("admin listener", func(ctx context.Context) error { return t.admin.Serve(ctx, t.adminListener) })
 	return nil
