@@ -21,12 +21,12 @@ import (
 const canary = "canary7f3a"
 
 // Nothing of what clients send, and no address of an upstream, comes into logs, metrics or the admin API: not of
-// requests that are served, nor of those that fail in any way.
+// requests that are served, nor of those that fail in any way, nor where operators ask about them.
 func TestNothingOfClientsIsTold(t *testing.T) {
 	sims, urls := startSims(t, 2, sim.Config{Record: 1000})
 	s := serve(t, func(c *config.Config) {
 		c.Log.Level, c.Log.Access = "debug", "all"
-		c.Session.Sources = append(c.Session.Sources, "cookie:chat")
+		c.Session.Sources = append([]string{"cookie:chat"}, c.Session.Sources...)
 		c.Proxy.MaxBody, c.Proxy.ExposeUpstream = 64<<10, true
 		for i := range c.Upstreams {
 			c.Upstreams[i].Name = fmt.Sprintf("gpu-%d", i)
@@ -44,6 +44,9 @@ func TestNothingOfClientsIsTold(t *testing.T) {
 	if n := chats(sims); n != 6 {
 		t.Errorf("%d requests came through, want 6", n)
 	}
+	s.await(0, "up")
+	s.await(1, "up")
+	told := map[string]string{"/api/where": s.wheres(), "/api/sessions": s.sessions()}
 	s.canaries(client, "header", "no-"+canary, "") // 404 of the server, which names the model
 	for _, fault := range []string{
 		"500", "503", "reset", "close", "bad-head", "huge-head", "cut-between", "cut-inside", "cut-rst", "early", "shutdown-text", "no-length", "1xx", "tail",
@@ -63,7 +66,7 @@ func TestNothingOfClientsIsTold(t *testing.T) {
 	}
 	down(1)
 	s.canaries(client, "header", "tiny", "") // nobody is up
-	told := map[string]string{"/metrics": s.text("/metrics"), "/api/upstreams": s.text("/api/upstreams")}
+	told["/metrics"], told["/api/upstreams"] = s.text("/metrics"), s.text("/api/upstreams")
 	s.stop(false)
 	told["the log"] = s.logs.text()
 	var access strings.Builder
@@ -188,11 +191,10 @@ func (s *running) canary(source, model, fault string) *http.Request {
 	return req
 }
 
-// refusals are requests that tether refuses by itself.
-func (s *running) refusals() {
-	s.t.Helper()
+// refused are requests that tether refuses by itself.
+func refused() []string {
 	const host = "Host: " + canary + "\r\nConnection: close\r\n"
-	for _, request := range []string{
+	return []string{
 		"GET /v1/" + canary + "?" + canary + " HTTP/1.1\r\n" + host + "\r\n",
 		canary + " /v1/models HTTP/1.1\r\n" + host + "\r\n",
 		"DELETE /v1/chat/completions HTTP/1.1\r\n" + host + "\r\n",
@@ -204,7 +206,13 @@ func (s *running) refusals() {
 		"POST /v1/chat/completions HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\n\r\n" + canary + "\r\n",
 		"POST /v1/chat/completions HTTP/1.1\r\n" + host + "Content-Length: 99999999\r\n\r\n" + canary,
 		"POST /v1/chat/completions HTTP/1.1\r\n" + host + "X-Session-Id: a " + canary + "\r\nX-Session-Id: b\r\nContent-Length: 12\r\n\r\n{" + canary + "}",
-	} {
+	}
+}
+
+// refusals sends them.
+func (s *running) refusals() {
+	s.t.Helper()
+	for _, request := range refused() {
 		c, err := net.Dial("tcp", s.addr)
 		if err != nil {
 			s.t.Fatal(err)
@@ -216,6 +224,79 @@ func (s *running) refusals() {
 			s.t.Errorf("%.60q: %.60q, want a refusal", request, answer)
 		}
 	}
+}
+
+// wheres is all that the admin API answers about where sessions and requests go, to questions full of canaries.
+func (s *running) wheres() string {
+	s.t.Helper()
+	var told strings.Builder
+	ask := func(want int, path, body string) { told.WriteString(s.operator(want, "POST", path, body)) }
+	for _, source := range []string{"header", "cookie", "body"} {
+		id := source + "-" + canary
+		ask(200, "/api/where", `{"id":"`+id+`"}`)
+		ask(200, "/api/where", `{"id":"unknown-`+id+`","model":"tiny"}`)
+		ask(400, "/api/where", `{"id":"`+id+`","`+canary+`":1}`)
+		ask(400, "/api/where", `{"id":"a `+canary+`"}`)
+		ask(400, "/api/where", `{"id":`+canary)
+	}
+	for _, source := range []string{"header", "cookie", "body", "opening"} {
+		var request strings.Builder
+		if err := s.canary(source, "tiny", "").Write(&request); err != nil {
+			s.t.Fatal(err)
+		}
+		ask(200, "/api/where/request", request.String())
+	}
+	for _, request := range refused() {
+		ask(200, "/api/where/request", request)
+	}
+	return told.String()
+}
+
+// sessions is likewise what it answers about sessions, which it looks up, moves and deletes.
+func (s *running) sessions() string {
+	s.t.Helper()
+	var told strings.Builder
+	for _, source := range []string{"header", "cookie", "body"} {
+		path := "/api/sessions/" + source + "-" + canary
+		for _, c := range []struct {
+			method, path string
+			want         int
+		}{
+			{"GET", path, 200},
+			{"GET", path + "?model=" + canary, 404},
+			{"GET", path + "%20", 400},
+			{"PUT", path, 405},
+			{"POST", path + "/move?to=gpu-0", 200},
+			{"POST", path + "/move?to=gpu-1", 200},
+			{"POST", path + "/move?to=" + canary, 404},
+			{"DELETE", path, 200},
+			{"DELETE", path, 404},
+			{"GET", path + "/" + canary, 404},
+		} {
+			told.WriteString(s.operator(c.want, c.method, c.path, ""))
+		}
+	}
+	return told.String()
+}
+
+// operator asks the admin listener and gives the answer, with its head.
+func (s *running) operator(want int, method, path, body string) string {
+	s.t.Helper()
+	req, err := http.NewRequest(method, "http://"+s.admin+path, strings.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	req.Close = true
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != want {
+		s.t.Errorf("%s %s %.60q: %d %s, %v, want %d", method, path, body, res.StatusCode, text, err, want)
+	}
+	return fmt.Sprintf("%v %s\n", res.Header, text)
 }
 
 // leaves has a client leave while the server works for it.
