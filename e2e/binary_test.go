@@ -130,16 +130,23 @@ func (v *visits) note(server string, q sim.Seen) {
 	v.seen[server]++
 }
 
+// take gives what was seen since the last look.
+func (v *visits) take() map[string]int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	seen := v.seen
+	v.seen = nil
+	return seen
+}
+
 // only gives the one server that saw all requests since the last look.
 func (v *visits) only(t testing.TB) string {
 	t.Helper()
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	defer func() { v.seen = nil }()
-	if len(v.seen) != 1 {
-		t.Fatalf("requests of one conversation went to %v", v.seen)
+	seen := v.take()
+	if len(seen) != 1 {
+		t.Fatalf("requests of one conversation went to %v", seen)
 	}
-	for s := range v.seen {
+	for s := range seen {
 		return s
 	}
 	return ""

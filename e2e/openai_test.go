@@ -153,8 +153,8 @@ func TestOpenAIErrors(t *testing.T) {
 	_, err := killer.Chat.Completions.New(t.Context(), openai.ChatCompletionNewParams{
 		Model: "tiny", Messages: []openai.ChatCompletionMessageParamUnion{openai.UserMessage("hello")},
 	}, option.WithHeader("X-Sim-Fault", "reset"))
-	if err == nil || len(v.seen) != 2 {
-		t.Errorf("a killer prompt reached %v, %v", v.seen, err)
+	if reached := v.take(); err == nil || len(reached) != 2 {
+		t.Errorf("a killer prompt reached %v, %v", reached, err)
 	}
 	// A stream that is cut is an error for its reader, never a short answer.
 	stream := client.Chat.Completions.NewStreaming(t.Context(), openai.ChatCompletionNewParams{
