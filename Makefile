@@ -11,10 +11,8 @@ RACE := $(if $(shell command -v $$(go env CC)),-race)
 # Where make run listens.
 LISTEN       ?= 127.0.0.1:8080
 ADMIN_LISTEN ?= 127.0.0.1:8081
-SIM_0        ?= 127.0.0.1:8000
-SIM_1        ?= 127.0.0.1:8001
 
-.PHONY: help build run test check fuzz bench test-vllm image-root image clean
+.PHONY: help build run demo-once test check fuzz bench test-vllm image-root image clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,17 +20,11 @@ help: ## print this
 build: ## build bin/tether, one static binary
 	$(BUILD) -o bin/tether .
 
-CHAT = $(LISTEN)/v1/chat/completions -H 'Content-Type: application/json' -d
-run: build ## start tether in front of two simulated vLLM servers, until Ctrl-C
-	@trap : INT; \
-	bin/tether sim --name vllm-0 --listen $(SIM_0) & one=$$!; \
-	bin/tether sim --name vllm-1 --listen $(SIM_1) & two=$$!; \
-	trap 'kill $$one $$two 2>/dev/null; wait' EXIT; \
-	printf '%s\n' '' 'Try, in another terminal (X-Sim-Server in the answer names the server):' '' \
-	  "curl -i $(CHAT) '{\"model\":\"tiny\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}'" \
-	  "curl -N -H 'X-Session-Id: alice' $(CHAT) '{\"model\":\"tiny\",\"stream\":true,\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}'" \
-	  "curl $(ADMIN_LISTEN)/api/upstreams" ''; \
-	TETHER_LOG_FORMAT=console bin/tether run --listen $(LISTEN) --admin-listen $(ADMIN_LISTEN) --upstream http://$(SIM_0) --upstream http://$(SIM_1)
+run: build ## show tether at work over simulated servers, until Ctrl-C
+	bin/tether demo --listen $(LISTEN) --admin-listen $(ADMIN_LISTEN)
+
+demo-once: build ## show simulated servers with and without affinity, side by side (25 s)
+	bin/tether demo --once
 
 test: ## run all tests, with the race detector where there is a C compiler
 	@$(if $(RACE),,echo "no C compiler found: the tests run without the race detector")

@@ -39,6 +39,7 @@ var layers = map[string]layer{
 	"metrics":   {[]string{"proxy", "session", "upstream"}, "counting looks on"},
 	"admin":     {[]string{"session", "upstream"}, "operators drive upstreams and pins, never requests"},
 	"config":    {[]string{"accesslog", "admin", "health", "proxy", "ring", "session", "upstream"}, "config composes what the parts define; only the root imports it"},
+	"demo":      {[]string{"sim"}, "the demo uses tether as its users do: over HTTP, with nothing to look behind it"},
 	"e2e":       {[]string{"sim"}, "these tests know tether as users do, by its binary"},
 	"e2e/image": {[]string{"sim"}, "these tests know tether as users do, by its image"},
 	"e2e/vllm":  {nil, "these tests know tether as users do, by its binary"},

@@ -62,6 +62,6 @@ func commands(errOut io.Writer) *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w: see %s --help", err, cmd.CommandPath())}
 	})
-	root.AddCommand(runCommand(errOut), checkCommand(), healthCommand(), simCommand(errOut), whereCommand(), versionCommand())
+	root.AddCommand(runCommand(errOut), checkCommand(), demoCommand(), healthCommand(), simCommand(errOut), whereCommand(), versionCommand())
 	return root
 }

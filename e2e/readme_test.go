@@ -39,7 +39,10 @@ func tool(t *testing.T, name string) {
 	}
 }
 
+// It mostly waits for the demonstration, and may do so beside other tests: its calls of make, which all write bin/tether,
+// are one after the other.
 func TestReadme(t *testing.T) {
+	t.Parallel()
 	tool(t, "make")
 	tool(t, "curl")
 	data, admin := freeAddr(t), freeAddr(t)
@@ -49,6 +52,8 @@ func TestReadme(t *testing.T) {
 		switch {
 		case line == "make run":
 			printed = makeRun(t, data, admin)
+		case line == "make demo-once":
+			makeDemoOnce(t)
 		case line == "make test": // this test is part of it
 			if out, err := exec.Command("make", "-C", "..", "-n", "test").CombinedOutput(); err != nil {
 				t.Errorf("%s: %v\n%s", line, err, out)
@@ -76,7 +81,7 @@ func curl(t *testing.T, line string) {
 // makeRun starts make run, waits until it is ready, gives what it printed until then, and ends it as Ctrl-C does.
 func makeRun(t *testing.T, data, admin string) string {
 	t.Helper()
-	cmd := exec.Command("make", "-C", "..", "run", "LISTEN="+data, "ADMIN_LISTEN="+admin, "SIM_0="+freeAddr(t), "SIM_1="+freeAddr(t))
+	cmd := exec.Command("make", "-C", "..", "run", "LISTEN="+data, "ADMIN_LISTEN="+admin)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out := &output{ended: make(chan struct{})}
 	pipe, writer := io.Pipe()
@@ -100,13 +105,27 @@ func makeRun(t *testing.T, data, admin string) string {
 	for deadline := time.Now().Add(3 * time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if res, err := http.Get("http://" + admin + "/readyz"); err == nil {
 			res.Body.Close()
-			if res.StatusCode == 200 {
-				return out.text()
+			if text := out.text(); res.StatusCode == 200 && strings.Contains(text, admin+"/api/upstreams\n") {
+				return text
 			}
 		}
 	}
 	t.Fatalf("make run never got ready\n%s", out.text())
 	return ""
+}
+
+// makeDemoOnce shows both worlds, which takes half a minute.
+func makeDemoOnce(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Log("make demo-once is left out")
+		return
+	}
+	out, err := exec.Command("make", "-C", "..", "demo-once").CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "Held: a server died, and of the conversations on the others 0 of ") {
+		t.Errorf("make demo-once: %v\n%s", err, out)
+	}
+	t.Logf("%s", out)
 }
 
 // output is what a command printed so far.
