@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 		}
 		defer os.RemoveAll(dir)
 		tether = filepath.Join(dir, "tether")
-		build := exec.Command("go", "build", "-o", tether, ".")
+		build := exec.Command("go", "build", "-trimpath", "-o", tether, ".")
 		build.Dir, build.Env = "..", append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := build.CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "%v\n%s", err, out)

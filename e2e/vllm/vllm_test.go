@@ -75,7 +75,7 @@ type tether struct{ url, admin string }
 func start(t *testing.T, list []server, args ...string) *tether {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "tether")
-	build := exec.Command("go", "build", "-o", binary, "tether")
+	build := exec.Command("go", "build", "-trimpath", "-o", binary, "tether")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
