@@ -12,7 +12,7 @@ RACE := $(if $(shell command -v $$(go env CC)),-race)
 LISTEN       ?= 127.0.0.1:8080
 ADMIN_LISTEN ?= 127.0.0.1:8081
 
-.PHONY: help build run demo-once test check fuzz bench test-vllm image-root image clean
+.PHONY: help build run demo-once test check fuzz bench test-vllm test-deploy image-root image clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,8 @@ demo-once: build ## show simulated servers with and without affinity, side by si
 test: ## run all tests, with the race detector where there is a C compiler
 	@$(if $(RACE),,echo "no C compiler found: the tests run without the race detector")
 	CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) -timeout 10m ./...
+
+test-deploy: ## check the Dockerfile and what is in deploy/
 	cd deploy && go test -timeout 10m ./...
 
 check: ## format, lint, tidy, known vulnerabilities
