@@ -31,8 +31,6 @@ func (x *exchange) forward() *fault {
 			return x.relay()
 		case giveUp:
 			return t.verdict(last)
-		case replay:
-			x.rec.Replays++
 		}
 	}
 	return t.verdict(last)
@@ -45,6 +43,9 @@ func (x *exchange) try(u *upstream.Upstream, t *trail, fresh bool) (next, *fault
 	err := x.ask(u, fresh)
 	if err != upstream.Exhausted { // our own trouble is no attempt at anybody
 		x.rec.Attempts++
+		if fresh {
+			x.rec.Replays++
+		}
 	}
 	if err != nil {
 		x.tried(u, resultOf(err))

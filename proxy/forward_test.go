@@ -20,7 +20,13 @@ func (r *rig) turn(text string) <-chan *answer {
 	c := r.dial()
 	c.send(text)
 	done := make(chan *answer, 1)
-	go func() { done <- c.receive() }()
+	go func() {
+		a, err := c.answered()
+		if err != nil {
+			r.t.Error(err)
+		}
+		done <- a
+	}()
 	return done
 }
 
@@ -69,6 +75,7 @@ func TestModelsOfCallsWithoutAffinity(t *testing.T) {
 
 // A head that takes its time does not make a stale connection look like a death.
 func TestStaleAfterASlowHead(t *testing.T) {
+	t.Parallel()
 	s := newScript(t)
 	r := newRig(t, []string{s.url()})
 	up := r.warm(s, "s-1")
@@ -108,8 +115,8 @@ func TestStaleAtTwoUpstreams(t *testing.T) {
 	}
 	got := <-done
 	r.want(got, 502, "spilled") // the attempts are used up: a's two and b's one
-	if rec := r.recorded(3); rec.Attempts != 3 {
-		t.Errorf("%d attempts", rec.Attempts)
+	if rec := r.recorded(3); rec.Attempts != 3 || rec.Replays != 1 {
+		t.Errorf("%d attempts, %d replays", rec.Attempts, rec.Replays)
 	}
 }
 
@@ -204,6 +211,35 @@ func TestLookingAtAnErrorLosesNothing(t *testing.T) {
 	}
 }
 
+// The look for the refusal holds an answer back for a moment, and a long one not at all.
+func TestLookingAtAnErrorIsBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for a limit")
+	}
+	t.Parallel()
+	for _, length := range []int{10, maxShutdownBody + 1} {
+		s := newScript(t)
+		r := newRig(t, []string{s.url()})
+		c := r.dial()
+		c.send(post(chatPath, chat("x")))
+		up := s.next()
+		up.request()
+		up.send(fmt.Sprintf("HTTP/1.1 500 E\r\nContent-Length: %d\r\n\r\n01234", length))
+		started := time.Now()
+		if _, err := c.r.Peek(1); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(started); (length == 10) != (took >= lookTime) || took > lookTime+3*time.Second {
+			t.Errorf("%d bytes: held back for %v", length, took)
+		}
+		rest := strings.Repeat("x", length-5)
+		up.send(rest)
+		if a := c.receive(); a.StatusCode != 500 || a.body != "01234"+rest || a.err != nil {
+			t.Errorf("%d bytes: %d, %d bytes, %v", length, a.StatusCode, len(a.body), a.err)
+		}
+	}
+}
+
 // A server that was there and busy is what the client hears of, not those that are away.
 func TestBusyThenNobody(t *testing.T) {
 	a, b := newScript(t), newScript(t)
@@ -247,6 +283,7 @@ func TestUnixSockets(t *testing.T) {
 
 // A client that left reads nothing: this reads what is there and how it ends.
 func TestWholeAnswersArriveWhole(t *testing.T) {
+	t.Parallel()
 	body := strings.Repeat("x", 100<<10)
 	for name, behind := range map[string]string{"nothing": "", "an empty line": "\r\n", "the next request": post(chatPath, chat("y"))} {
 		t.Run(name, func(t *testing.T) {

@@ -34,6 +34,7 @@ type rig struct {
 	cfg      Config
 	session  session.Config
 	onChange func(upstream.Change)
+	onRefuse func(status int, reason string)
 	sims     []*sim.Server
 	registry *upstream.Registry
 	router   *session.Router
@@ -72,7 +73,7 @@ func newRig(t testing.TB, upstreams []string, options ...option) *rig {
 	r.must(err)
 	r.proxy, err = New(r.cfg, Deps{
 		Registry: r.registry, Router: r.router, Identifier: r.ids, Verdicts: r.verdicts,
-		MemoryLimit: 1 << 30, OnDone: r.record, Log: zap.NewNop(),
+		MemoryLimit: 1 << 30, OnDone: r.record, OnRefused: r.onRefuse, Log: zap.NewNop(),
 	})
 	r.must(err)
 	r.start()
@@ -317,13 +318,22 @@ func (c *rawConn) send(text string) {
 // receive reads one answer.
 func (c *rawConn) receive() *answer {
 	c.t.Helper()
-	res, err := http.ReadResponse(c.r, nil)
+	a, err := c.answered()
 	if err != nil {
 		c.t.Fatal(err)
 	}
+	return a
+}
+
+// answered is receive for other goroutines than the test's. Of no answer it gives an empty one.
+func (c *rawConn) answered() (*answer, error) {
+	res, err := http.ReadResponse(c.r, nil)
+	if err != nil {
+		return &answer{Response: new(http.Response)}, err
+	}
 	body, err := io.ReadAll(res.Body)
 	res.Body.Close()
-	return &answer{Response: res, body: string(body), err: err}
+	return &answer{Response: res, body: string(body), err: err}, nil
 }
 
 // rest reads until the connection ends.
