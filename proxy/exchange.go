@@ -201,6 +201,7 @@ func (x *exchange) end() (closing bool) {
 		x.holder = nil
 	}
 	x.identity.Reset()
+	clear(x.in.lines[:cap(x.in.lines)]) // what Connection named lies behind its end
 	clear(x.out)
 	clear(x.reply)
 	c, closing := x.c, x.closing

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"net"
@@ -10,7 +11,9 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
+	"tether/sim"
 	"tether/units"
 )
 
@@ -110,5 +113,37 @@ func TestAmbiguousSessionIDIsNotForwarded(t *testing.T) {
 	r.must(err)
 	if ids := <-got; len(ids) != 0 {
 		t.Errorf("the server got %q", ids)
+	}
+	if rec := r.recorded(1); rec.Ignored != 1 {
+		t.Errorf("%d ids are said to be ignored", rec.Ignored)
+	}
+}
+
+// What a request is worked on with is used for the next one: no id is left in it.
+func TestExchangesForget(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // one pool for all, so that what was used is found
+	const secret = "mrs-robinson"
+	r := fleet(t, 1, sim.Config{})
+	used := 0
+	for range 20 {
+		r.chat("x", "X-Session-Id: "+secret, "X-Session-Affinity: "+secret, "Connection: X-Hop", "X-Hop: "+strings.Repeat("x", 100))
+		for r.proxy.Connections() != 0 { // until its goroutine has ended
+			time.Sleep(time.Millisecond)
+		}
+		x := r.proxy.exchanges.Get().(*exchange)
+		if cap(x.in.lines) > 0 {
+			used++
+		}
+		for what, room := range map[string][]byte{"request": x.out, "answer": x.reply, "fields": x.in.lines} {
+			if bytes.Contains(room[:cap(room)], []byte(secret)) {
+				t.Fatalf("the id is left in the %s", what)
+			}
+		}
+		if id := x.identity.ID(); len(id) > 0 {
+			t.Fatalf("the id is left: %q", id)
+		}
+	}
+	if used == 0 {
+		t.Error("none had been used: this shows nothing")
 	}
 }
