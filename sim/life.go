@@ -152,7 +152,8 @@ func (l *life) die() {
 	l.mu.Lock()
 	l.dead = true
 	l.mu.Unlock()
-	// First the resets: handlers that see the end of ctx close their connections with a FIN.
+	_ = l.ln.Close() // who sees the reset and comes again finds nobody
+	// Then the resets, before the end of ctx: handlers that see that close their connections with a FIN.
 	for _, c := range l.open() {
 		c.reset()
 	}
