@@ -36,19 +36,12 @@ func (c *Client) Bind(a Aborter) bool {
 	return true
 }
 
-// Unbind unties what Bind tied and reports whether the peer left; then Abort was called, or nothing was bound any
-// more when it left. No Abort comes after Unbind returned.
+// Unbind unties what Bind tied and reports whether the peer left: closed, reset, or shut its sending half. If it did,
+// Abort was called, or nothing was bound any more when it left. No Abort comes after Unbind returned.
 func (c *Client) Unbind() (left bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.bound = nil
-	return c.left
-}
-
-// Left reports whether the peer has left: closed, reset, or shut its sending half.
-func (c *Client) Left() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	return c.left
 }
 

@@ -26,7 +26,7 @@ func TestPeerLeaves(t *testing.T) {
 			}
 			leave(peer)
 			gone.wait(t)
-			if !c.Unbind() || !c.Left() {
+			if !c.Unbind() {
 				t.Error("the client does not know that its peer left")
 			}
 			if c.Bind(make(signal)) {
@@ -51,6 +51,17 @@ func TestUnboundIsNotAborted(t *testing.T) {
 		t.Error("aborted after Unbind")
 	default:
 	}
+}
+
+func TestBindingTwiceIsABug(t *testing.T) {
+	_, c := connect(t, listen(t, ListenConfig{}))
+	c.Bind(make(signal))
+	defer func() {
+		if recover() == nil {
+			t.Error("bound twice")
+		}
+	}()
+	c.Bind(make(signal))
 }
 
 // A descriptor that is used again must not get the events of its former user.
@@ -88,7 +99,7 @@ func TestDescriptorReuse(t *testing.T) {
 	wg.Wait()
 	deadline := time.Now().Add(patience)
 	for _, c := range kept {
-		for !c.Left() {
+		for !c.Unbind() {
 			if time.Now().After(deadline) {
 				t.Fatal("a client does not know that its peer left")
 			}
@@ -129,7 +140,7 @@ func TestCut(t *testing.T) {
 	if _, err := peer.Read(make([]byte, 1)); !isReset(err) {
 		t.Errorf("the peer saw %v", err)
 	}
-	if !c.Left() {
+	if !c.Unbind() {
 		t.Error("not left")
 	}
 	c.Cut() // again does no harm
