@@ -133,6 +133,71 @@ func TestDeletedPinStaysDeleted(t *testing.T) {
 	}
 }
 
+// A made-up id is on probation also where its pin went while its first request was on its way.
+func TestPinMadeAgainIsOnProbation(t *testing.T) {
+	for _, made := range []bool{true, false} {
+		f := newFleet(t, 4, nil)
+		k := testKey(1)
+		r := f.start(Ask{Key: k, Made: made})
+		u := r.Next(f.now)
+		before := f.router.pins.Stats().Probation
+		f.router.pins.Delete(k, f.now)
+		r.Answered(200, f.now)
+		r.End(f.now)
+		if s := f.router.pins.Stats(); s.Pins != 1 || s.Probation != before || (before == 1) != made {
+			t.Errorf("made up: %v, %d on probation at first, then %+v", made, before, s)
+		}
+		again, o := f.turn(k)
+		f.want(again, o, u, Pinned)
+	}
+}
+
+// Of requests that find their server gone, the first to be answered moves the session; the others help themselves.
+func TestPinThatWasRewrittenStays(t *testing.T) {
+	f := newFleet(t, 4, nil)
+	k := testKey(1)
+	home, _ := f.turn(k)
+	slow := f.start(Ask{Key: k})
+	slow.Next(f.now)
+	home.SetHealth(upstream.Down, "test")
+	second, o := f.turn(k)
+	f.want(second, o, second, Moved)
+	slow.Next(f.now)
+	if third := slow.Next(f.now); third == second {
+		t.Fatal("this shows nothing")
+	}
+	slow.Answered(200, f.now)
+	if o := slow.Outcome(); o != Spilled {
+		t.Errorf("the slow one is %s, want spilled", o)
+	}
+	slow.End(f.now)
+	u, o := f.turn(k)
+	f.want(u, o, second, Pinned)
+}
+
+// A pin to a server that serves the model no longer is of no use to its session, however well that server is.
+func TestPinFollowsItsModel(t *testing.T) {
+	for mode, want := range map[Return]Outcome{Stay: Moved, Home: Spilled} {
+		f := newFleet(t, 4, func(c *Config) { c.Return = mode })
+		for _, m := range f.registry.Table().Members {
+			m.SetModels(models("a"))
+		}
+		ask := Ask{Key: testKey(1), Model: []byte("a")}
+		home, o := f.answer(ask, 200)
+		f.want(home, o, home, New)
+		home.SetModels(models("b"))
+		second, o := f.answer(ask, 200)
+		f.want(second, o, second, want)
+		home.SetModels(models("a"))
+		u, o := f.answer(ask, 200)
+		if mode == Stay {
+			f.want(u, o, second, Pinned)
+		} else {
+			f.want(u, o, home, Pinned)
+		}
+	}
+}
+
 // A request that names no model finds the session where its other requests go, whether it has a pin or not.
 func TestAnyKey(t *testing.T) {
 	id := mustIdentifier(t, nil)

@@ -122,12 +122,39 @@ func TestAnswerBeforeTheBodyWasSent(t *testing.T) {
 	if c.Sent() {
 		t.Skip("the kernel took 64 MiB")
 	}
+	if c.SentWithin(time.Millisecond) {
+		t.Error("sent, though the server has not read it")
+	}
 	c.Keep(&a, time.Now())
 	if c.sending != nil {
 		t.Error("still sending")
 	}
 	if s.u.Pooled(time.Now()) != nil {
 		t.Error("a connection with half a request on it was kept")
+	}
+}
+
+// A connection on which a request could not be written to its end is of no use for another, though that one was answered.
+func TestConnectionOfHalfARequestIsNotKept(t *testing.T) {
+	s := newServer(t)
+	for _, body := range []int{0, sendInline + 1} {
+		c, peer := s.dial()
+		if err := c.SetWriteDeadline(time.Unix(1, 0)); err != nil {
+			t.Fatal(err)
+		}
+		c.Send([]byte("GET / HTTP/1.1\r\n\r\n"), make([]byte, body), time.Now())
+		peer.Write([]byte(okAnswer))
+		a, err := c.Receive(make([]byte, 1024), patience)
+		if err != nil || !c.SentWithin(patience) {
+			t.Fatalf("%+v, %v", a, err)
+		}
+		c.Keep(&a, time.Now())
+		if s.u.Pooled(time.Now()) != nil {
+			t.Errorf("%d bytes of body: kept", body)
+		}
+		if _, err := peer.Read(make([]byte, 1)); err != io.EOF {
+			t.Errorf("%d bytes of body: the server saw %v", body, err)
+		}
 	}
 }
 
@@ -201,6 +228,7 @@ func TestReadBody(t *testing.T) {
 }
 
 func TestPoolOrderAndAge(t *testing.T) {
+	const old = 4 * time.Second // vLLM's server closes idle connections after 5
 	s := newServer(t)
 	var conns []*Conn
 	var peers []*net.TCPConn
@@ -214,14 +242,14 @@ func TestPoolOrderAndAge(t *testing.T) {
 		p.put(c, now.Add(time.Duration(i)*time.Second))
 	}
 	// Four seconds after the first was put back it is reaped, and no other.
-	p.reap(now.Add(maxIdle))
+	p.reap(now.Add(old))
 	if len(p.idle) != 3 {
 		t.Fatalf("%d idle after the first reap", len(p.idle))
 	}
 	if _, err := peers[0].Read(make([]byte, 1)); err != io.EOF {
 		t.Errorf("the reaped connection's server saw %v", err)
 	}
-	if got := p.get(now.Add(maxIdle)); got != conns[3] {
+	if got := p.get(now.Add(old)); got != conns[3] {
 		t.Error("not the newest")
 	}
 	// One that the server closed is passed over.
@@ -231,23 +259,33 @@ func TestPoolOrderAndAge(t *testing.T) {
 			t.Fatal("never stale")
 		}
 	}
-	if got := p.get(now.Add(maxIdle)); got != conns[1] {
+	if got := p.get(now.Add(old)); got != conns[1] {
 		t.Error("a closed connection was given")
 	}
-	if got := p.get(now.Add(maxIdle)); got != nil {
+	if _, err := conns[2].Write([]byte("x")); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("a connection that was passed over is open: %v", err)
+	}
+	if got := p.get(now.Add(old)); got != nil {
 		t.Error("more than there was")
 	}
 	// Too old is not given even before it is reaped.
 	p.put(conns[1], now)
-	if got := p.get(now.Add(maxIdle)); got != nil {
+	if got := p.get(now.Add(old)); got != nil {
 		t.Error("a connection beyond its time was given")
+	}
+	if _, err := peers[1].Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("its server saw %v", err)
 	}
 	// A retired pool keeps nothing.
 	c, peer := s.dial()
+	p.put(conns[3], now)
 	p.retire()
 	p.put(c, now)
 	if _, err := peer.Read(make([]byte, 1)); err != io.EOF {
 		t.Errorf("a retired pool's server saw %v", err)
+	}
+	if len(p.idle) != 0 {
+		t.Error("a retired pool keeps connections")
 	}
 }
 

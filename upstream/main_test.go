@@ -46,6 +46,7 @@ func (s *server) dial() (*Conn, *net.TCPConn) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	_ = peer.SetDeadline(time.Now().Add(patience))
 	s.t.Cleanup(func() { c.Close(); peer.Close() })
 	return c, peer.(*net.TCPConn)
 }
