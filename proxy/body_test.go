@@ -67,6 +67,7 @@ func echo(t testing.TB) (url string, heads func() []http.Header) {
 
 // The body that the upstream gets, and the one that the client gets, are those that were sent, to the byte.
 func TestBodiesAreByteExact(t *testing.T) {
+	t.Parallel()
 	url, heads := echo(t)
 	r := newRig(t, []string{url})
 	random := make([]byte, 32<<20)
@@ -189,45 +190,73 @@ func (r *rig) chunked(path, body string) *answer {
 }
 
 // A promised length costs nothing until bytes arrive: the sum is bounded by what is there.
-func TestBodiesTogetherAreBounded(t *testing.T) {
+func TestPromisedBodiesCostNothing(t *testing.T) {
 	r := fleet(t, 1, sim.Config{}, func(r *rig) {
 		r.cfg.MaxBody, r.cfg.MaxBodyTotal = 4*units.MiB, units.Share{Bytes: 8 * units.MiB}
 	})
-	var slow []*rawConn
 	for range 100 { // 400 MiB promised
-		c := r.dial()
-		c.send("POST " + chatPath + " HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 4000000\r\n\r\n{")
-		slow = append(slow, c)
+		r.dial().send("POST " + chatPath + " HTTP/1.1\r\nHost: a\r\nContent-Length: 4000000\r\n\r\n{")
 	}
-	for r.proxy.InFlight() != 100 || r.proxy.BodyBytes() < 100*firstRoom {
-		time.Sleep(time.Millisecond)
-	}
-	if got := r.proxy.BodyBytes(); got != 100*firstRoom {
-		t.Errorf("%d bytes for 100 promises", got)
+	r.awaitBodies(100 * firstRoom)
+	if n := r.proxy.InFlight(); n != 100 {
+		t.Errorf("%d requests in flight", n)
 	}
 	r.want(r.chat("hello"), 200, "new")
-	// Three of them send what they promised, two have room.
-	part := bytes.Repeat([]byte("x"), 3_500_000)
-	status := map[int]int{}
-	for _, c := range slow[:3] {
-		c.Write(part)
-		c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
-		if res, err := http.ReadResponse(c.r, nil); err == nil {
-			status[res.StatusCode]++
-			res.Body.Close()
+}
+
+// awaitBodies waits until bodies take that many bytes.
+func (r *rig) awaitBodies(want int64) {
+	r.t.Helper()
+	for deadline := time.Now().Add(patience); r.proxy.BodyBytes() != want; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			r.t.Fatalf("%d bytes of bodies, want %d", r.proxy.BodyBytes(), want)
 		}
 	}
-	if status[503] == 0 || len(status) != 1 {
-		t.Errorf("statuses %v, %d bytes", status, r.proxy.BodyBytes())
+}
+
+// All bodies together have their bound, and an address its part of it while that is scarce: the address that a trusted
+// proxy names.
+func TestBodiesTogetherAreBounded(t *testing.T) {
+	const size = 1 << 20
+	r := fleet(t, 1, sim.Config{}, func(r *rig) {
+		r.cfg.MaxBody, r.cfg.MaxBodyTotal = size, units.Share{Bytes: 4 * size}
+		r.cfg.TrustedProxies = []string{"127.0.0.1"}
+	})
+	text := chat(strings.Repeat("x", size))[:size-4] + `"}]}`
+	send := func(from string) *rawConn {
+		c := r.dial()
+		request := post(chatPath, text, "X-Forwarded-For: "+from)
+		c.send(request[:len(request)-1]) // all but the last byte
+		return c
 	}
-	if got := r.proxy.BodyBytes(); got > 8<<20 {
-		t.Errorf("%d bytes of bodies, want at most 8 MiB", got)
-	}
-	for _, c := range slow {
+	refused := func(from string) {
+		t.Helper()
+		c := r.dial()
+		c.send("POST " + chatPath + " HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: " + from + "\r\nContent-Length: 2\r\n\r\n{")
+		if a := c.receive(); a.StatusCode != 503 || a.Header.Get("Retry-After") != "1" || !strings.Contains(a.body, errBodiesFull.message) {
+			t.Errorf("%s: %d, %v", from, a.StatusCode, a.Header)
+		}
 		c.Close()
 	}
-	for r.proxy.InFlight() != 0 {
-		time.Sleep(time.Millisecond)
+	var bodies []*rawConn
+	for i, from := range []string{"10.0.0.1", "10.0.0.1", "10.0.0.2", "10.0.0.3"} { // a half, and a quarter each
+		bodies = append(bodies, send(from))
+		r.awaitBodies(int64(i+1) * size)
+		if i == 2 {
+			refused("10.0.0.1")
+		}
+	}
+	refused("10.0.0.4")
+	// One ends, and its room is another's.
+	bodies[0].send("}")
+	r.want(bodies[0].receive(), 200, "new")
+	r.awaitBodies(3 * size)
+	refused("10.0.0.3")
+	again := send("10.0.0.4")
+	r.awaitBodies(4 * size)
+	again.send("}")
+	if a := again.receive(); a.StatusCode != 200 {
+		t.Error(a.StatusCode)
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"tether/sim"
-	"tether/units"
 )
 
 // Answers to HEAD have no body, tether's own as little as those of upstreams.
@@ -46,17 +45,42 @@ func TestPromisesBuyNoTime(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits for a limit")
 	}
-	r := fleet(t, 1, sim.Config{}, func(r *rig) { r.cfg.MaxBodyTotal = units.Share{Bytes: units.GiB}; r.cfg.MaxInFlight = 20 })
-	var slow []*rawConn
-	for range r.cfg.MaxInFlight {
+	t.Parallel()
+	r := fleet(t, 1, sim.Config{}, func(r *rig) { r.cfg.MaxInFlight = 20 })
+	const head = "POST " + chatPath + " HTTP/1.1\r\nHost: a\r\n"
+	slow := make(chan *answer)
+	started := time.Now()
+	for i := range r.cfg.MaxInFlight {
 		c := r.dial()
-		c.send("POST " + chatPath + " HTTP/1.1\r\nHost: a\r\nContent-Length: 67108864\r\n\r\n{")
-		slow = append(slow, c)
+		_ = c.SetDeadline(started.Add(3 * bodyTime))
+		switch i {
+		case 0:
+			c.send(head + "Content-Length: 67108864\r\n\r\n" + strings.Repeat("x", 2*bodyRate))
+		case 1:
+			c.send(head + "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n")
+		default:
+			c.send(head + "Content-Length: 67108864\r\n\r\n{")
+		}
+		go func() {
+			a, err := c.answered()
+			if err != nil {
+				t.Error(err)
+			}
+			slow <- a
+		}()
 	}
-	for _, c := range slow {
-		r.must(c.SetDeadline(time.Now().Add(2 * bodyTime)))
-		if a := c.receive(); a.StatusCode != 408 {
-			t.Errorf("%d", a.StatusCode)
+	for range r.cfg.MaxInFlight {
+		if a := <-slow; a.StatusCode != 408 || !a.Close {
+			t.Errorf("%d, close %v", a.StatusCode, a.Close)
+		}
+	}
+	for n := range r.cfg.MaxInFlight {
+		rec, want := r.recorded(n+1), bodyTime
+		if n == r.cfg.MaxInFlight-1 {
+			want += 2 * time.Second // for as much had come of that one
+		}
+		if rec.Duration < want || rec.Duration > want+3*time.Second || rec.Reason != "slow_body" {
+			t.Errorf("%s after %v, want %v", rec.Reason, rec.Duration, want)
 		}
 	}
 	r.want(r.chat("x"), 200, "new")

@@ -3,6 +3,7 @@ package proxy
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -79,50 +80,51 @@ func TestPaths(t *testing.T) {
 		r.cfg.Expose = []string{"GET /version", "POST /custom/*", "POST /wake_up", "GET /v1/*"}
 	})
 	body := `{"model":"tiny"}`
-	for _, c := range []struct {
+	for i, c := range []struct {
 		method, path string
-		status       int // 0: forwarded
+		status       int    // 0: forwarded
+		route        string // where the path is let through
 	}{
-		{"POST", chatPath + "?a=b", 0},
-		{"POST", "/v1/embeddings", 0},
-		{"POST", "/rerank", 0},
-		{"GET", "/v1/responses/resp_1", 0},
-		{"POST", "/v1/responses/resp_1/cancel", 0},
-		{"OPTIONS", chatPath, 0},
-		{"OPTIONS", "/v1/responses/resp_1", 0},
-		{"GET", "/version", 0},
-		{"POST", "/custom/thing", 0},
-		{"POST", "/wake_up", 0}, // named exactly it is the operator's choice
-		{"GET", "/v1/other", 0},
-		{"DELETE", chatPath, 405},
-		{"HEAD", "/v1/models", 405},
-		{"POST", "/v1/models", 405},
-		{"DELETE", "/v1/responses/resp_1", 405},
-		{"PUT", "/v1/responses/resp_1/cancel", 405},
-		{"GET", "/", 404},
-		{"GET", "/health", 404},
-		{"GET", "/metrics", 404},
-		{"GET", "/docs", 404},
-		{"POST", "/sleep", 404},
-		{"POST", "/collective_rpc", 404},
-		{"GET", "/v1/load_lora_adapter", 404},   // never by a wildcard
-		{"GET", "/v1/%6coad_lora_adapter", 404}, // nor as a server would read it
-		{"GET", "/v1/load%5Flora_adapter/", 404},
-		{"GET", "/v1/%zz", 404},
-		{"POST", "/v1/chat/completions/", 404},
-		{"POST", "/V1/chat/completions", 404},
-		{"POST", "/v1/chat/../chat/completions", 404},
-		{"POST", "/v1//chat/completions", 404},
-		{"POST", "/v1/chat%2fcompletions", 404},
-		{"POST", "/v1/chat%2Fcompletions", 404},
-		{"POST", "/custom/%2e%2e/sleep", 404},
-		{"POST", "/custom/..%2fsleep", 404},
-		{"POST", `/custom/\sleep`, 404},
-		{"POST", "/v1/responses/", 404},
-		{"POST", "/v1/responses/a/b", 404},
-		{"POST", "/v1/responses/a%20b/cancel", 404},
-		{"OPTIONS", "/sleep", 404},
-		{"OPTIONS", "*", 404},
+		{"POST", chatPath + "?a=b", 0, chatPath},
+		{"POST", "/v1/embeddings", 0, "/v1/embeddings"},
+		{"POST", "/rerank", 0, "/rerank"},
+		{"GET", "/v1/responses/resp_1", 0, "/v1/responses/{id}"},
+		{"POST", "/v1/responses/resp_1/cancel", 0, "/v1/responses/{id}/cancel"},
+		{"OPTIONS", chatPath, 0, "preflight"},
+		{"OPTIONS", "/v1/responses/resp_1", 0, "preflight"},
+		{"GET", "/version", 0, "exposed"},
+		{"POST", "/custom/thing", 0, "exposed"},
+		{"POST", "/wake_up", 0, "exposed"}, // named exactly it is the operator's choice
+		{"GET", "/v1/other", 0, "exposed"},
+		{"DELETE", chatPath, 405, ""},
+		{"HEAD", "/v1/models", 405, ""},
+		{"POST", "/v1/models", 405, ""},
+		{"DELETE", "/v1/responses/resp_1", 405, ""},
+		{"PUT", "/v1/responses/resp_1/cancel", 405, ""},
+		{"GET", "/", 404, ""},
+		{"GET", "/health", 404, ""},
+		{"GET", "/metrics", 404, ""},
+		{"GET", "/docs", 404, ""},
+		{"POST", "/sleep", 404, ""},
+		{"POST", "/collective_rpc", 404, ""},
+		{"GET", "/v1/load_lora_adapter", 404, ""},   // never by a wildcard
+		{"GET", "/v1/%6coad_lora_adapter", 404, ""}, // nor as a server would read it
+		{"GET", "/v1/load%5Flora_adapter/", 404, ""},
+		{"GET", "/v1/%zz", 404, ""},
+		{"POST", "/v1/chat/completions/", 404, ""},
+		{"POST", "/V1/chat/completions", 404, ""},
+		{"POST", "/v1/chat/../chat/completions", 404, ""},
+		{"POST", "/v1//chat/completions", 404, ""},
+		{"POST", "/v1/chat%2fcompletions", 404, ""},
+		{"POST", "/v1/chat%2Fcompletions", 404, ""},
+		{"POST", "/custom/%2e%2e/sleep", 404, ""},
+		{"POST", "/custom/..%2fsleep", 404, ""},
+		{"POST", `/custom/\sleep`, 404, ""},
+		{"POST", "/v1/responses/", 404, ""},
+		{"POST", "/v1/responses/a/b", 404, ""},
+		{"POST", "/v1/responses/a%20b/cancel", 404, ""},
+		{"OPTIONS", "/sleep", 404, ""},
+		{"OPTIONS", "*", 404, ""},
 	} {
 		before := count(r.sims)
 		conn := r.dial()
@@ -131,9 +133,12 @@ func TestPaths(t *testing.T) {
 		if _, err := fmt.Fscanf(conn.r, "HTTP/1.1 %s", &status); err != nil {
 			t.Fatalf("%s %s: %v", c.method, c.path, err)
 		}
-		forwarded := count(r.sims) > before
+		forwarded, rec := count(r.sims) > before, r.recorded(i+1)
 		if forwarded != (c.status == 0) || c.status != 0 && status != fmt.Sprint(c.status) {
 			t.Errorf("%s %s: status %s, forwarded %v", c.method, c.path, status, forwarded)
+		}
+		if rec.Route != c.route {
+			t.Errorf("%s %s: recorded as %q", c.method, c.path, rec.Route)
 		}
 	}
 	a := r.do("PUT", chatPath, "")
@@ -184,7 +189,11 @@ func TestMaxInFlight(t *testing.T) {
 }
 
 func TestMaxConnections(t *testing.T) {
-	r := fleet(t, 1, sim.Config{}, func(r *rig) { r.cfg.MaxConnections = 2 })
+	refused := make(chan string, 1)
+	r := fleet(t, 1, sim.Config{}, func(r *rig) {
+		r.cfg.MaxConnections = 2
+		r.onRefuse = func(status int, reason string) { refused <- fmt.Sprint(status, " ", reason) }
+	})
 	var kept []*rawConn
 	for range 2 {
 		c := r.dial()
@@ -199,6 +208,14 @@ func TestMaxConnections(t *testing.T) {
 	if !strings.HasPrefix(text, "HTTP/1.1 503 ") || !strings.Contains(text, "Retry-After: 1") {
 		t.Fatalf("%q", text)
 	}
+	select { // it was heard of before it was answered
+	case got := <-refused:
+		if got != "503 connections" {
+			t.Errorf("heard of as %s", got)
+		}
+	default:
+		t.Error("not heard of")
+	}
 	kept[0].send(post(chatPath, chat("x"), sid))
 	if a := kept[0].receive(); a.StatusCode != 200 {
 		t.Error("a connection within the limit was closed")
@@ -210,25 +227,44 @@ func TestMaxConnections(t *testing.T) {
 	r.want(r.chat("x", sid), 200, "pinned")
 }
 
+// The time for a head counts from its first byte, whatever the connection did before.
 func TestSlowHead(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes as long as a head may")
 	}
 	t.Parallel()
-	r := fleet(t, 1, sim.Config{})
-	c := r.dial()
-	c.send("POST " + chatPath + " HTTP/1.1\r\nHo")
-	started := time.Now()
-	text, err := c.rest()
-	if err != nil || !strings.HasPrefix(text, "HTTP/1.1 408 ") {
-		t.Errorf("%v %q", err, text)
+	refused := make(chan string, 3)
+	r := fleet(t, 1, sim.Config{}, func(r *rig) { r.onRefuse = func(_ int, reason string) { refused <- reason } })
+	var slow sync.WaitGroup
+	for name, idle := range map[string]time.Duration{"fresh": 0, "idle": time.Second, "used": time.Second} {
+		c := r.dial()
+		if name == "used" {
+			c.send(post(chatPath, chat("x"), sid))
+			c.receive()
+		}
+		slow.Go(func() {
+			<-time.After(idle) // it is the time that is tested
+			started := time.Now()
+			c.send("POST " + chatPath + " HTTP/1.1\r\nHo")
+			text, err := c.rest()
+			if took := time.Since(started); took < headTime || took > headTime+3*time.Second {
+				t.Errorf("%s: after %v", name, took)
+			}
+			if err != nil || !strings.HasPrefix(text, "HTTP/1.1 408 ") || !strings.Contains(text, "Connection: close") {
+				t.Errorf("%s: %v %q", name, err, text)
+			}
+		})
 	}
-	if took := time.Since(started); took < headTime-time.Second || took > headTime+3*time.Second {
-		t.Errorf("after %v", took)
+	slow.Wait()
+	for range 3 {
+		if reason := <-refused; reason != "slow_head" {
+			t.Errorf("heard of as %s", reason)
+		}
 	}
 }
 
 func TestIdleConnectionClosesSilently(t *testing.T) {
+	t.Parallel()
 	r := fleet(t, 1, sim.Config{}, func(r *rig) { r.cfg.ClientIdleTimeout = time.Second })
 	fresh, used := r.dial(), r.dial()
 	used.send(post(chatPath, chat("x"), sid))

@@ -3,6 +3,7 @@ package proxy
 import (
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -46,6 +47,29 @@ func TestRequestHeaders(t *testing.T) {
 	}
 	if h.Get("Echo-Host") == "api.example:8080" || len(h.Get("X-Request-Id")) != 36 {
 		t.Errorf("host %q, request id %q", h.Get("Echo-Host"), h.Get("X-Request-Id"))
+	}
+}
+
+// A request id is kept if it can stand in a log line; else the request gets a new one, which the client is told too.
+func TestRequestIDs(t *testing.T) {
+	url, heads := echo(t)
+	r := newRig(t, []string{url})
+	for id, kept := range map[string]bool{
+		"r-1":                    true,
+		"!~":                     true,
+		strings.Repeat("x", 128): true,
+		strings.Repeat("x", 129): false,
+		"":                       false,
+		"a b":                    false,
+		"a\tb":                   false,
+		"\xc3\xa9":               false,
+	} {
+		a := r.do("POST", "/v1/completions", `{"prompt":"x"}`, "X-Request-Id: "+id)
+		seen := heads()
+		sent, told := seen[len(seen)-1].Values("X-Request-Id"), a.Header.Values("X-Request-Id")
+		if !slices.Equal(sent, told) || len(told) != 1 || (told[0] == id) != kept || !kept && len(told[0]) != 36 {
+			t.Errorf("%q: the upstream got %q, the client %q", id, sent, told)
+		}
 	}
 }
 
@@ -97,6 +121,9 @@ func TestSessionIDs(t *testing.T) {
 		{"cookie", "/v1/completions", plain, []string{"Cookie: sid=secret"}, "uuid8", true},
 		{"body", "/v1/completions", `{"model":"tiny","prompt":"x","session_id":"s"}`, nil, "uuid8", true},
 		{"opening", chatPath, chat("x"), nil, "uuid8", true},
+		{"opening of messages", "/v1/messages", chat("x"), nil, "uuid8", true},
+		{"opening to be counted", "/v1/messages/count_tokens", chat("x"), nil, "uuid8", true},
+		{"opening of responses", "/v1/responses", `{"model":"tiny","input":"x"}`, nil, "uuid8", true},
 		{"random", "/v1/completions", plain, nil, "uuid4", false},
 		{"invalid own header", "/v1/completions", plain, []string{"X-Session-Id: a b"}, "uuid4", false},
 		{"no affinity, no id", "/v1/embeddings", `{"model":"tiny","input":"x"}`, nil, "", false},

@@ -334,10 +334,11 @@ func TestServerStops(t *testing.T) {
 	p := start(t, list)
 	const clients = 8
 	stopAt := make(chan struct{})
+	var wg sync.WaitGroup
+	defer wg.Wait()
 	ctx, end := context.WithCancel(t.Context())
 	defer end()
 	var answered, failed atomic.Int64
-	var wg sync.WaitGroup
 	for c := range clients {
 		wg.Go(func() {
 			client := p.client()
@@ -368,8 +369,10 @@ func TestServerStops(t *testing.T) {
 		})
 	}
 	<-stopAt
-	if got := list[0].metric(t, "vllm:num_requests_running"); got == 0 {
-		t.Log("the server had no request running when it was stopped")
+	for deadline := time.Now().Add(patience); list[0].metric(t, "vllm:num_requests_running") == 0; {
+		if time.Now().After(deadline) {
+			t.Fatal("the server never had a request running to be stopped in")
+		}
 	}
 	if err := syscall.Kill(list[0].pid, syscall.SIGTERM); err != nil {
 		t.Fatal(err)

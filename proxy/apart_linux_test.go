@@ -4,11 +4,11 @@ import (
 	"bufio"
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -54,16 +54,21 @@ func TestVanishedHost(t *testing.T) {
 	case testing.Short():
 		t.Skip("takes as long as a vanished host may go unnoticed")
 	case os.Getenv(apart) == "":
-		t.Parallel()
 		runApart(t)
 	default:
 		vanish(t)
 	}
 }
 
-// runApart runs this test in a user and a network namespace of its own, and says so.
+// runApart runs this test in a user and a network namespace of its own, and says so. It begins before the package's other
+// tests, by the name of this file, and ends beside the parallel ones: all that it takes is time.
 func runApart(t *testing.T) {
 	const without = "a vanished host is shown by the socket options alone, which TestVanishedHostOptions of package wire reads back"
+	out, err := os.Create(filepath.Join(t.TempDir(), "out")) // no pipe: this process may not read it all the while
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
 	cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^TestVanishedHost$", "-test.timeout=2m", "-test.parallel=16")
 	cmd.Env = append(os.Environ(), apart+"=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{
@@ -73,13 +78,17 @@ func runApart(t *testing.T) {
 	}
 	runtime.LockOSThread() // Pdeathsig comes when the thread ends that started the process
 	defer runtime.UnlockOSThread()
-	out, err := cmd.CombinedOutput()
-	said := strings.ReplaceAll("\n"+strings.TrimSpace(string(out)), "\n", "\n| ") // it is no result of this process's
-	switch {
-	case cmd.ProcessState == nil: // it was not started
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
 		t.Skipf("no namespace here (%v): %s", err, without)
-	case err != nil:
-		t.Fatalf("%v%s", err, said)
+	}
+	t.Parallel()
+	err = cmd.Wait()
+	text, readErr := os.ReadFile(out.Name())
+	said := strings.ReplaceAll("\n"+strings.TrimSpace(string(text)), "\n", "\n| ") // it is no result of this process's
+	switch {
+	case err != nil || readErr != nil:
+		t.Fatalf("%v, %v%s", err, readErr, said)
 	case strings.Contains(said, noHosts):
 		t.Skipf("%s%s", without, said)
 	}
@@ -340,60 +349,4 @@ func (h *host) cutAfter(limit time.Duration) {
 	if took < limit*3/4 || took > limit+lateness {
 		h.t.Errorf("cut after %v, want %v, or up to %v more", took, limit, lateness)
 	}
-}
-
-// mac is the address below an interface's.
-func mac(ip net.IP) []byte { return append([]byte{2, 0}, ip...) }
-
-// settle raises an end. The other's MAC is told, as asking for it would find out that nobody is there.
-func settle(cable int32, here, there net.IP) error {
-	return errors.Join(
-		netlink(unix.RTM_NEWLINK, 0, link(cable, unix.IFF_UP)),
-		netlink(unix.RTM_NEWADDR, unix.NLM_F_CREATE,
-			raw(unix.IfAddrmsg{Family: unix.AF_INET, Prefixlen: 30, Index: uint32(cable)}),
-			attribute(unix.IFA_LOCAL, here), attribute(unix.IFA_ADDRESS, here)),
-		netlink(unix.RTM_NEWNEIGH, unix.NLM_F_CREATE,
-			raw(unix.NdMsg{Family: unix.AF_INET, Ifindex: cable, State: unix.NUD_PERMANENT}),
-			attribute(unix.NDA_DST, there), attribute(unix.NDA_LLADDR, mac(there))))
-}
-
-func link(index int32, up uint32) []byte {
-	return raw(unix.IfInfomsg{Index: index, Flags: up, Change: unix.IFF_UP})
-}
-
-// netlink asks the kernel to change the calling thread's network.
-func netlink(kind, flags uint16, parts ...[]byte) error {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
-	if err != nil {
-		return os.NewSyscallError("socket", err)
-	}
-	defer unix.Close(fd)
-	payload := slices.Concat(parts...)
-	head := unix.NlMsghdr{Len: uint32(unix.SizeofNlMsghdr + len(payload)), Type: kind, Flags: unix.NLM_F_REQUEST | unix.NLM_F_ACK | flags}
-	err = unix.Sendto(fd, append(raw(head), payload...), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
-	answer := make([]byte, os.Getpagesize())
-	if err == nil {
-		_, _, err = unix.Recvfrom(fd, answer, 0)
-	}
-	if err != nil {
-		return os.NewSyscallError("netlink", err)
-	}
-	if no := -int32(binary.NativeEndian.Uint32(answer[unix.SizeofNlMsghdr:])); no != 0 {
-		return fmt.Errorf("netlink request %d: %w", kind, syscall.Errno(no))
-	}
-	return nil
-}
-
-// attribute is a netlink attribute, whose parts may be attributes again.
-func attribute(kind uint16, parts ...[]byte) []byte {
-	payload := slices.Concat(parts...)
-	length := unix.SizeofRtAttr + len(payload)
-	padding := make([]byte, -length&(unix.NLA_ALIGNTO-1))
-	return slices.Concat(raw(unix.RtAttr{Len: uint16(length), Type: kind}), payload, padding)
-}
-
-// raw is a structure of the kernel's as it stands in memory.
-func raw(v any) []byte {
-	b, _ := binary.Append(nil, binary.NativeEndian, v) // fails only on what has no fixed size
-	return b
 }
