@@ -15,14 +15,19 @@ import (
 	"time"
 )
 
-// commands are the lines of README's sh blocks without their remarks: each is run by TestReadme.
-func commands(t *testing.T) (lines []string) {
+// commands are the lines of the sh blocks in a part of README, without their remarks. Each is run by a test here.
+func commands(t *testing.T, from, to string) (lines []string) {
 	t.Helper()
 	text, err := os.ReadFile("../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllSubmatch(text, -1) {
+	_, part, begins := bytes.Cut(text, []byte(from))
+	part, _, ends := bytes.Cut(part, []byte(to))
+	if !begins || !ends {
+		t.Fatalf("README has no part from %q to %q", from, to)
+	}
+	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllSubmatch(part, -1) {
 		for line := range strings.Lines(string(block[1])) {
 			line, _, _ = strings.Cut(line, " # ")
 			lines = append(lines, strings.TrimSpace(line))
@@ -39,16 +44,24 @@ func tool(t *testing.T, name string) {
 	}
 }
 
+// All of README's commands stand in the two parts that are run.
+func TestReadmeIsRun(t *testing.T) {
+	all := commands(t, "# tether", "Apache-2.0")
+	if run := append(commands(t, "## Try it", "## Use it"), commands(t, "## Use it", "## What it is worth")...); len(all) != len(run) || len(all) < 15 {
+		t.Errorf("%d commands, %d of them in the parts that are run", len(all), len(run))
+	}
+}
+
 // It mostly waits for the demonstration, and may do so beside other tests: its calls of make, which all write bin/tether,
 // are one after the other.
-func TestReadme(t *testing.T) {
+func TestReadmeTry(t *testing.T) {
 	t.Parallel()
 	tool(t, "make")
 	tool(t, "curl")
 	data, admin := freeAddr(t), freeAddr(t)
 	ports := strings.NewReplacer("127.0.0.1:8080", data, "127.0.0.1:8081", admin)
 	var printed string
-	for _, line := range commands(t) {
+	for _, line := range commands(t, "## Try it", "## Use it") {
 		switch {
 		case line == "make run":
 			printed = makeRun(t, data, admin)

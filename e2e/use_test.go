@@ -1,0 +1,129 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"tether/sim"
+)
+
+// reader is where README's commands are tried: a folder with the files that they name, and a tether that runs.
+type reader struct {
+	t           *testing.T
+	folder      string
+	urls        []string
+	proxy       *proxy
+	name        string // of an upstream
+	data, admin string // of those that the commands start
+}
+
+func TestReadmeUse(t *testing.T) {
+	tool(t, "make")
+	tool(t, "curl")
+	urls := servers(t, 2, sim.Config{}, nil)
+	r := &reader{t: t, folder: t.TempDir(), urls: urls, proxy: start(t, urls), name: strings.TrimPrefix(urls[0], "http://"), data: freeAddr(t), admin: freeAddr(t)}
+	r.write("config.yaml", fmt.Sprintf("upstreams: [{url: %q}, {url: %q}]\n", urls[0], urls[1]))
+	r.write("turn.http", "POST /v1/chat/completions HTTP/1.1\nHost: tether\n\n"+`{"model":"tiny","messages":[{"role":"user","content":"Hello"}]}`)
+	for _, line := range commands(t, "## Use it", "## What it is worth") {
+		words := strings.Fields(r.here(line))
+		switch {
+		case line == "make build":
+			r.succeeds(exec.Command("make", "-C", "..", "build"))
+		case strings.HasPrefix(line, "bin/tether run"):
+			r.serves(words[1:])
+		case strings.HasPrefix(line, "docker run"): // e2e/image runs the image itself; this is what it would run
+			r.serves(inContainer(words))
+		case strings.HasPrefix(line, "bin/tether where") && !strings.Contains(line, " -c "):
+			r.pin()
+			r.succeeds(r.tether(append(words[1:], "--admin", r.proxy.admin)...))
+		case strings.HasPrefix(line, "bin/tether "):
+			r.succeeds(r.tether(words[1:]...))
+		case strings.HasPrefix(line, "curl "):
+			r.pin()
+			curl(t, r.here(line))
+		default:
+			t.Errorf("no test runs %q", line)
+		}
+	}
+}
+
+// here is a command with the addresses and names that README leaves to its reader.
+func (r *reader) here(line string) string {
+	return strings.NewReplacer(
+		"http://10.0.0.1:8000", r.urls[0], "http://10.0.0.2:8000", r.urls[1], "127.0.0.1:8081", strings.TrimPrefix(r.proxy.admin, "http://"),
+		"NAME", r.name, " ID", " alice", "/ID", "/alice", "--model M", "--model tiny",
+	).Replace(line)
+}
+
+// inContainer is the command line in the container of a docker run: what stands behind the image's name, or the image's own.
+func inContainer(words []string) []string {
+	for i, word := range words {
+		if word == "tether" && i < len(words)-1 {
+			return words[i+1:]
+		}
+	}
+	return []string{"run", "-c", "config.yaml"}
+}
+
+func (r *reader) write(name, text string) {
+	r.t.Helper()
+	if err := os.WriteFile(filepath.Join(r.folder, name), []byte(text), 0o600); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// pin makes a session that the commands can ask for.
+func (r *reader) pin() {
+	r.t.Helper()
+	req, _ := http.NewRequest("POST", r.proxy.url+"/v1/chat/completions", strings.NewReader(`{"model":"tiny","messages":[{"role":"user","content":"Hello"}]}`))
+	req.Header = http.Header{"Content-Type": {"application/json"}, "X-Session-Id": {"alice"}}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil || res.StatusCode != 200 {
+		r.t.Fatalf("%v, %v", res, err)
+	}
+	res.Body.Close()
+}
+
+func (r *reader) tether(args ...string) *exec.Cmd {
+	cmd := exec.Command(binary, args...)
+	cmd.Dir = r.folder
+	cmd.Env = append(os.Environ(), "TETHER_LISTEN="+r.data, "TETHER_ADMIN_LISTEN="+r.admin)
+	return cmd
+}
+
+func (r *reader) succeeds(cmd *exec.Cmd) {
+	r.t.Helper()
+	if out, err := cmd.CombinedOutput(); err != nil || len(out) == 0 {
+		r.t.Errorf("%v: %v\n%s", cmd.Args, err, out)
+	}
+}
+
+// serves runs tether until it is ready, and ends it as Ctrl-C does.
+func (r *reader) serves(args []string) {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
+	defer cancel()
+	cmd := r.tether(args...)
+	if err := cmd.Start(); err != nil {
+		r.t.Fatal(err)
+	}
+	for ready := false; !ready && ctx.Err() == nil; time.Sleep(10 * time.Millisecond) {
+		res, err := http.Get("http://" + r.admin + "/readyz")
+		if err == nil {
+			res.Body.Close()
+			ready = res.StatusCode == 200
+		}
+	}
+	_ = cmd.Process.Signal(syscall.SIGINT)
+	if err := cmd.Wait(); err != nil || ctx.Err() != nil {
+		r.t.Errorf("%v: %v, %v", cmd.Args, err, ctx.Err())
+	}
+}
