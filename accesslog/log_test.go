@@ -3,6 +3,7 @@ package accesslog
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -105,5 +106,21 @@ func TestResponseIDsAreNotShown(t *testing.T) {
 	line := written(t, "all", proxy.Record{Route: "/v1/responses/{id}", Path: []byte("/v1/responses/resp_secret"), Status: 200})[0]
 	if line["path"] != "/v1/responses/{id}" {
 		t.Error(line["path"])
+	}
+}
+
+// BenchmarkDone is one line.
+func BenchmarkDone(b *testing.B) {
+	mode, _ := ParseMode("all")
+	l := New(mode, io.Discard)
+	defer l.Close()
+	r := proxy.Record{
+		Method: []byte("POST"), Path: []byte("/v1/chat/completions"), Route: "/v1/chat/completions", Model: []byte("tiny"), Status: 200,
+		Outcome: session.Pinned, Source: session.Source{Kind: session.FromHeader, Name: "x-session-id"}, Attempts: 1, BytesIn: 2000, BytesOut: 1000,
+		Started: time.Now(), FirstByte: 20 * time.Millisecond, Duration: time.Second, PromptTokens: 500, CachedTokens: 480, RequestID: []byte("0123456789abcdef"),
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		l.Done(&r)
 	}
 }

@@ -21,7 +21,8 @@ type requests struct {
 	left, ignored, surplus prometheus.Counter
 	replays                prometheus.Counter
 	models                 cache[string, *model]
-	byReason, bySource     cache[string, prometheus.Counter]
+	byReason               cache[string, prometheus.Counter]
+	bySource               cache[idSource, prometheus.Counter]
 	other                  *model
 }
 
@@ -73,8 +74,8 @@ func (r *requests) count(rec *proxy.Record) {
 	if rec.Reason != "" {
 		r.byReason.get(rec.Reason, func() prometheus.Counter { return r.failures.WithLabelValues(rec.Reason) }).Inc()
 	}
-	source := sourceWord(rec)
-	r.bySource.get(source, func() prometheus.Counter { return r.ids.WithLabelValues(source) }).Inc()
+	id := idSource{source: rec.Source, any: rec.Key != session.Key{}}
+	r.bySource.get(id, func() prometheus.Counter { return r.ids.WithLabelValues(id.word()) }).Inc()
 	r.measure(m, rec)
 	add(r.in, rec.BytesIn)
 	add(r.out, rec.BytesOut)
@@ -139,11 +140,17 @@ func (r *requests) listed(name []byte) bool {
 	return false
 }
 
-func sourceWord(rec *proxy.Record) string {
+// idSource is where a session id came from, if there is any.
+type idSource struct {
+	source session.Source
+	any    bool
+}
+
+func (s idSource) word() string {
 	switch {
-	case rec.Source.Kind != 0:
-		return rec.Source.String()
-	case rec.Key != (session.Key{}):
+	case s.source.Kind != 0:
+		return s.source.String()
+	case s.any:
 		return "random"
 	}
 	return "none"
