@@ -113,10 +113,14 @@ func TestDescriptorReuse(t *testing.T) {
 }
 
 func TestResetIsSeenAsReset(t *testing.T) {
-	peer, c := connect(t, listen(t, ListenConfig{}))
+	l := listen(t, ListenConfig{})
+	peer, c := connect(t, l)
 	c.Write([]byte("half an answer"))
 	if err := c.Reset(); err != nil {
 		t.Fatal(err)
+	}
+	if n := len(l.watch.clients); n != 0 {
+		t.Errorf("%d clients left in the watch", n)
 	}
 	b := make([]byte, 100)
 	for {
@@ -140,10 +144,10 @@ func TestCut(t *testing.T) {
 	if _, err := peer.Read(make([]byte, 1)); !isReset(err) {
 		t.Errorf("the peer saw %v", err)
 	}
+	c.Cut() // again does no harm
 	if !c.Unbind() {
 		t.Error("not left")
 	}
-	c.Cut() // again does no harm
 }
 
 // BenchmarkBind is what the watch costs a request.
