@@ -3,6 +3,7 @@ package proxy
 import (
 	"bufio"
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -23,7 +24,10 @@ import (
 	"tether/wire"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	_ = flag.Set("test.parallel", "8") // tests that run in parallel wait for limits, more than they need processors
+	goleak.VerifyTestMain(m)
+}
 
 // patience bounds every wait of these tests; none is expected to take it.
 const patience = 20 * time.Second
