@@ -187,8 +187,15 @@ func listenError(flag, addr string, err error) error {
 
 // accept serves clients until ctx ends.
 func (t *tether) accept(ctx context.Context) error {
-	defer context.AfterFunc(ctx, func() { _ = t.listener.Close() })() // closing is what ends it
+	closed := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() { // closing is what ends it
+		_ = t.listener.Close()
+		close(closed)
+	})
 	t.proxy.Serve(t.listener)
+	if !stop() {
+		<-closed // until then the kernel may take a connection
+	}
 	return nil
 }
 
