@@ -54,10 +54,10 @@ func (m *Metrics) Handler() http.Handler {
 
 // Done counts a request that is over. It is proxy.Deps.OnDone.
 func (m *Metrics) Done(r *proxy.Record) {
-	m.requests.count(r)
 	for _, t := range r.Tries {
 		m.tries.count(t)
 	}
+	m.requests.count(r)
 }
 
 // Refused counts a connection or head that was refused. It is proxy.Deps.OnRefused.

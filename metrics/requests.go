@@ -67,10 +67,6 @@ func (r *requests) init(upstreams *upstream.Registry) []prometheus.Collector {
 
 func (r *requests) count(rec *proxy.Record) {
 	m := r.model(rec.Model)
-	k := request{route: rec.Route, outcome: rec.Outcome, status: rec.Status}
-	m.requests.get(k, func() prometheus.Counter {
-		return r.total.WithLabelValues(k.route, m.name, k.outcome.String(), statusWord(k.status))
-	}).Inc()
 	if rec.Reason != "" {
 		r.byReason.get(rec.Reason, func() prometheus.Counter { return r.failures.WithLabelValues(rec.Reason) }).Inc()
 	}
@@ -87,6 +83,11 @@ func (r *requests) count(rec *proxy.Record) {
 	if rec.Surplus {
 		r.surplus.Inc()
 	}
+	// The request itself last: who sees it counted finds all else that was counted of it.
+	k := request{route: rec.Route, outcome: rec.Outcome, status: rec.Status}
+	m.requests.get(k, func() prometheus.Counter {
+		return r.total.WithLabelValues(k.route, m.name, k.outcome.String(), statusWord(k.status))
+	}).Inc()
 }
 
 // measure notes times and tokens.
