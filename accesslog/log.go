@@ -90,20 +90,17 @@ func (l *Log) wants(r *proxy.Record) bool {
 const maxText = 256
 
 func appendFields(to []zap.Field, r *proxy.Record) []zap.Field {
-	upstream, source, hash := "", "none", ""
+	upstream, hash := "", ""
 	if r.Upstream != nil {
 		upstream = r.Upstream.Name()
 	}
 	if r.Key != (session.Key{}) {
-		source, hash = "random", r.Key.String()
-	}
-	if r.Source.Kind != 0 {
-		source = r.Source.String()
+		hash = r.Key.String()
 	}
 	return append(to,
 		text("method", r.Method), path(r), text("model", r.Model),
 		zap.Int("status", r.Status), zap.String("reason", r.Reason), zap.String("outcome", r.Outcome.String()),
-		zap.String("id_source", source), zap.String("id_hash", hash),
+		zap.String("id_source", r.IDSource()), zap.String("id_hash", hash),
 		zap.String("upstream", upstream), zap.Int("attempts", r.Attempts),
 		zap.Int64("bytes_in", r.BytesIn), zap.Int64("bytes_out", r.BytesOut),
 		zap.Duration("ttfb", r.FirstByte), zap.Duration("duration", r.Duration),

@@ -71,7 +71,7 @@ func (r *requests) count(rec *proxy.Record) {
 		r.byReason.get(rec.Reason, func() prometheus.Counter { return r.failures.WithLabelValues(rec.Reason) }).Inc()
 	}
 	id := idSource{source: rec.Source, any: rec.Key != session.Key{}}
-	r.bySource.get(id, func() prometheus.Counter { return r.ids.WithLabelValues(id.word()) }).Inc()
+	r.bySource.get(id, func() prometheus.Counter { return r.ids.WithLabelValues(rec.IDSource()) }).Inc()
 	r.measure(m, rec)
 	add(r.in, rec.BytesIn)
 	add(r.out, rec.BytesOut)
@@ -141,20 +141,10 @@ func (r *requests) listed(name []byte) bool {
 	return false
 }
 
-// idSource is where a session id came from, if there is any.
+// idSource is what Record.IDSource goes by: its word is made once.
 type idSource struct {
 	source session.Source
 	any    bool
-}
-
-func (s idSource) word() string {
-	switch {
-	case s.source.Kind != 0:
-		return s.source.String()
-	case s.any:
-		return "random"
-	}
-	return "none"
 }
 
 func add(c prometheus.Counter, n int64) {

@@ -93,6 +93,18 @@ type Record struct {
 	RequestID, TraceID []byte
 }
 
+// IDSource is where the session id came from, in a word: a source as it stands in the configuration, random for one
+// that tether made, none where there is none.
+func (r *Record) IDSource() string {
+	switch {
+	case r.Source.Kind != 0:
+		return r.Source.String()
+	case r.Key != session.Key{}:
+		return "random"
+	}
+	return "none"
+}
+
 // serve is fasthttp's handler: it sees a request whose head is complete, and whose body is still on the connection.
 func (p *Proxy) serve(ctx *fasthttp.RequestCtx) {
 	x := p.exchanges.Get().(*exchange)

@@ -213,10 +213,7 @@ func TestStaleConnectionIsReplayedOnce(t *testing.T) {
 			s := newScript(t)
 			r := newRig(t, []string{s.url()})
 			done := make(chan *answer, 1)
-			turn := func() {
-				a, _ := r.try("POST", chatPath, chat("hello"), sid) // nil where it failed
-				done <- a
-			}
+			turn := func() { done <- r.tryChat() }
 
 			go turn()
 			c := s.next()
@@ -576,10 +573,7 @@ func TestBytesBehindAnAnswer(t *testing.T) {
 			s := newScript(t)
 			r := newRig(t, []string{s.url()})
 			done := make(chan *answer, 1)
-			turn := func() {
-				a, _ := r.try("POST", chatPath, chat("hello"), sid) // nil where it failed
-				done <- a
-			}
+			turn := func() { done <- r.tryChat() }
 			go turn()
 			c := s.next()
 			c.request()

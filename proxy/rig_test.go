@@ -291,6 +291,12 @@ func streamed(prompt string) string {
 	return fmt.Sprintf(`{"model":"tiny","max_tokens":4,"stream":true,"messages":[{"role":"user","content":%q}]}`, prompt)
 }
 
+// tryChat is a chat of session s-1, nil where it failed; it may be asked for from any goroutine.
+func (r *rig) tryChat() *answer {
+	a, _ := r.try("POST", chatPath, chat("hello"), sid)
+	return a
+}
+
 func (r *rig) chat(prompt string, headers ...string) *answer {
 	r.t.Helper()
 	return r.do("POST", chatPath, chat(prompt), headers...)
