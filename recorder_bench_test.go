@@ -116,7 +116,7 @@ func benchProxy(b *testing.B, backend, mode string) (addr string) {
 	cfg := session.Default()
 	identifier, err := session.NewIdentifier(&cfg, nil)
 	check(err)
-	router := session.NewRouter(cfg, session.NewMap(1000, time.Hour), true)
+	router := session.NewRouter(cfg, session.NewMap(1000, time.Hour), session.NewMap(1000, session.ResponsesTTL), true)
 	check(router.Use(registry.Table(), nil))
 	ready := make(chan struct{})
 	close(ready)

@@ -63,6 +63,7 @@ type tether struct {
 	log      *zap.Logger
 	registry *upstream.Registry
 	pins     *session.Map
+	stored   *session.Map // where stored responses are
 	router   *session.Router
 	ids      *session.Identifier
 	monitor  *health.Monitor
@@ -93,7 +94,8 @@ func build(l life, cfg *config.Config, memory int64, out outputs) (*tether, erro
 	t.registry = upstream.NewRegistry(t.changed)
 	t.metrics = metrics.New(version, t.registry)
 	t.pins = session.NewMap(cfg.Session.Max, cfg.Session.TTL)
-	t.router = session.NewRouter(cfg.Session, t.pins, cfg.Affinity)
+	t.stored = session.NewMap(cfg.Session.Max, session.ResponsesTTL)
+	t.router = session.NewRouter(cfg.Session, t.pins, t.stored, cfg.Affinity)
 	t.monitor = health.NewMonitor(cfg.Health, health.Hooks{Warned: t.warned, Probed: t.metrics.Probed})
 	if t.ids, err = session.NewIdentifier(&cfg.Session, t.secret); err != nil {
 		return nil, err
@@ -105,7 +107,7 @@ func build(l life, cfg *config.Config, memory int64, out outputs) (*tether, erro
 	if err != nil {
 		return nil, err
 	}
-	t.metrics.Watch(t.router, t.pins, t.proxy)
+	t.metrics.Watch(t.router, t.pins, t.stored, t.proxy)
 	return t, nil
 }
 
@@ -138,6 +140,7 @@ func (t *tether) start() error {
 	t.steps.start("watch of clients", watch.Run)
 	t.steps.start("upstreams", t.registry.Run)
 	t.steps.start("session map", t.pins.Run)
+	t.steps.start("map of stored responses", t.stored.Run)
 	t.steps.start("health", t.monitor.Run)
 	if err := t.serveOperators(); err != nil {
 		return err
@@ -295,6 +298,7 @@ func (t *tether) announce() {
 		t.log.Info("no session secret: hashes of guessable session ids can be guessed too; session.secret_file closes that")
 	}
 	t.log.Info("session map", zap.Int("pins", t.cfg.Session.Max), zap.Stringer("room", t.pins), zap.Duration("ttl", t.cfg.Session.TTL))
+	t.log.Info("map of stored responses", zap.Int("responses", t.cfg.Session.Max), zap.Stringer("room", t.stored), zap.Duration("ttl", session.ResponsesTTL))
 	t.log.Info("ring", zap.Int("upstreams", len(t.registry.Table().Members)), zap.String("digest", fmt.Sprintf("%016x", t.router.Digest())),
 		zap.Bool("affinity", t.cfg.Affinity))
 }

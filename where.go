@@ -177,7 +177,7 @@ func guideOf(cfg *config.Config, memory int64) (*admin.Guide, error) {
 	for _, m := range registry.Table().Members {
 		m.SetHealth(upstream.Up, "")
 	}
-	router := session.NewRouter(cfg.Session, session.NewMap(1000, cfg.Session.TTL), true)
+	router := session.NewRouter(cfg.Session, session.NewMap(1000, cfg.Session.TTL), session.NewMap(1000, session.ResponsesTTL), true)
 	if err := router.Use(registry.Table(), nil); err != nil {
 		return nil, err
 	}

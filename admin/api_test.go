@@ -53,7 +53,7 @@ func depsOf(t *testing.T, registry *upstream.Registry, token string) Deps {
 	t.Helper()
 	cfg := session.Default()
 	pins := session.NewMap(1000, time.Hour)
-	router := session.NewRouter(cfg, pins, true)
+	router := session.NewRouter(cfg, pins, session.NewMap(1000, session.ResponsesTTL), true)
 	if err := router.Use(registry.Table(), nil); err != nil {
 		t.Fatal(err)
 	}

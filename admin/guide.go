@@ -149,15 +149,16 @@ func (g *Guide) Request(raw []byte) Where {
 func (g *Guide) reading(r *session.Reading) Place {
 	ask := r.Ask
 	random := ask.Made && r.Source.Kind == 0
-	if random && ask.Place == 0 {
+	if random && ask.Response == (session.Key{}) {
 		ask.Key = session.Key{} // another each time: what is certain is who may get it
 	}
 	p := place(g.Router.Explain(ask, time.Now()))
 	p.Model = clip(string(ask.Model))
 	switch {
 	case random:
-		p.Source, p.Outcome = fromRandom, session.New.String()
-		if ask.Place == 0 {
+		p.Source = fromRandom
+		if ask.Response == (session.Key{}) {
+			p.Outcome = session.New.String()
 			p.Why = "the first of the order of a random id, which is another for each request"
 		}
 	case ask.Key != session.Key{}:

@@ -66,6 +66,10 @@ var (
 	probationNow   = define("gauge", "tether_sessions_on_probation", "Sessions of made-up ids that were used once.")
 	evictionsTotal = define("counter", "tether_session_evictions_total", "Sessions that were forgotten, by cause.", "cause")
 
+	storedNow     = define("gauge", "tether_stored_responses", "Stored responses of which it is known where they are.")
+	storedMax     = define("gauge", "tether_stored_responses_max", "Stored responses that there is room to know of.")
+	storedEvicted = define("counter", "tether_stored_response_evictions_total", "Stored responses that were forgotten, by cause.", "cause")
+
 	requestsNow    = define("gauge", "tether_requests_in_flight", "Requests in flight.")
 	connectionsNow = define("gauge", "tether_client_connections", "Clients' connections.")
 	bodiesNow      = define("gauge", "tether_request_body_buffer_bytes", "Memory that buffered request bodies take.")

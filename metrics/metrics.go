@@ -42,9 +42,9 @@ func New(version string, r *upstream.Registry) *Metrics {
 	return m
 }
 
-// Watch adds what upstreams, session map and proxy hold when they are asked.
-func (m *Metrics) Watch(router *session.Router, pins *session.Map, p *proxy.Proxy) {
-	m.prometheus.MustRegister(&state{upstreams: m.upstreams, router: router, pins: pins, proxy: p})
+// Watch adds what upstreams, proxy and the maps of pins and of stored responses hold when they are asked.
+func (m *Metrics) Watch(router *session.Router, pins, stored *session.Map, p *proxy.Proxy) {
+	m.prometheus.MustRegister(&state{upstreams: m.upstreams, router: router, pins: pins, stored: stored, proxy: p})
 }
 
 // Handler serves the metrics.

@@ -16,6 +16,7 @@ type state struct {
 	upstreams *upstream.Registry
 	router    *session.Router
 	pins      *session.Map
+	stored    *session.Map
 	proxy     *proxy.Proxy
 }
 
@@ -23,7 +24,7 @@ var stateDescs = func() map[*definition]*prometheus.Desc {
 	descs := map[*definition]*prometheus.Desc{}
 	for _, d := range []*definition{
 		upstreamUp, upstreamState, upstreamInFlight, upstreamPins, sessionsNow, sessionsMax, probationNow, evictionsTotal,
-		requestsNow, connectionsNow, bodiesNow, ringInfo,
+		storedNow, storedMax, storedEvicted, requestsNow, connectionsNow, bodiesNow, ringInfo,
 	} {
 		descs[d] = d.desc()
 	}
@@ -46,13 +47,19 @@ func (s *state) Collect(ch chan<- prometheus.Metric) {
 	for i := range members {
 		s.upstream(&members[i], gauge)
 	}
-	stats := s.pins.Stats()
-	gauge(sessionsNow, float64(stats.Pins))
-	gauge(sessionsMax, float64(s.pins.Max()))
-	gauge(probationNow, float64(stats.Probation))
-	for i, cause := range session.Causes {
-		ch <- prometheus.MustNewConstMetric(stateDescs[evictionsTotal], prometheus.CounterValue, float64(stats.Evicted[i]), cause)
+	evicted := func(d *definition, stats session.Stats) {
+		for i, cause := range session.Causes {
+			ch <- prometheus.MustNewConstMetric(stateDescs[d], prometheus.CounterValue, float64(stats.Evicted[i]), cause)
+		}
 	}
+	pins, stored := s.pins.Stats(), s.stored.Stats()
+	gauge(sessionsNow, float64(pins.Pins))
+	gauge(sessionsMax, float64(s.pins.Max()))
+	gauge(probationNow, float64(pins.Probation))
+	evicted(evictionsTotal, pins)
+	gauge(storedNow, float64(stored.Pins))
+	gauge(storedMax, float64(s.stored.Max()))
+	evicted(storedEvicted, stored)
 	gauge(requestsNow, float64(s.proxy.InFlight()))
 	gauge(connectionsNow, float64(s.proxy.Connections()))
 	gauge(bodiesNow, float64(s.proxy.BodyBytes()))

@@ -50,7 +50,7 @@ func (x *exchange) note(local bool) string {
 	case x.in.off:
 		return "the request wants no affinity: X-Tether-Affinity: off"
 	case len(x.namedResponse()) > 0:
-		return "it is about a stored response: without a session of its own it goes where the ring has the response's id"
+		return "it is about a stored response: it goes where that was made, and where that is not known by its session, or else by the response's id"
 	case x.route.random && !x.search.IsJSON:
 		return "the body is no JSON object: nothing is looked for in it, and no id is made"
 	}

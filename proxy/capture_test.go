@@ -23,7 +23,7 @@ func reader(t testing.TB) (*Proxy, *session.Identifier) {
 		t.Fatal(err)
 	}
 	p, err := New(cfg, Deps{
-		Registry: upstream.NewRegistry(nil), Router: session.NewRouter(s, session.NewMap(1000, s.TTL), true), Identifier: ids,
+		Registry: upstream.NewRegistry(nil), Router: session.NewRouter(s, session.NewMap(1000, s.TTL), session.NewMap(1000, session.ResponsesTTL), true), Identifier: ids,
 		Log: zap.NewNop(),
 	})
 	if err != nil {
@@ -108,15 +108,17 @@ func TestReadNotes(t *testing.T) {
 		{line: "POST /v1/completions", body: "{}", path: "/v1/completions", session: true},
 		{
 			line: "GET /v1/responses/resp_1", path: "/v1/responses/{id}", place: true,
-			note: "it is about a stored response: without a session of its own it goes where the ring has the response's id",
+			note: "it is about a stored response: it goes where that was made, and where that is not known by its session, or else by the response's id",
 		},
 	} {
 		r := p.Read([]byte(c.line + " HTTP/1.1\nHost: h\n" + c.fields + "\n" + c.body))
-		if r.Status != 0 || r.Path != c.path || r.Note != c.note || (r.Ask.Key != session.Key{}) != c.session || (r.Ask.Place != 0) != c.place {
+		if r.Status != 0 || r.Path != c.path || r.Note != c.note || (r.Ask.Key != session.Key{}) != c.session || (r.Ask.Response != session.Key{}) != c.place {
 			t.Errorf("%s: %+v", c.line, r)
 		}
-		if c.place && r.Ask.Place != ids.Key(nil, []byte("resp_1")).Ring() {
-			t.Error("another place than that of the response's id")
+		var nobody session.Search
+		nobody.Begin(ids)
+		if c.place && r.Ask.Response != ids.Response(nobody.Caller(), []byte("resp_1")) {
+			t.Error("another key than that of the response's id")
 		}
 	}
 }

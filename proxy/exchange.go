@@ -30,6 +30,7 @@ type exchange struct {
 	holder    *holder // of the address behind a trusted proxy
 	search    session.Search
 	identity  session.Identity
+	caller    session.Caller // of a call about stored responses
 	requestID []byte
 	newID     [36]byte
 
@@ -42,9 +43,10 @@ type exchange struct {
 	passing relaying
 	tries   []Try
 	usage   usage
-	reply   []byte // the head to the client
+	made    responseScan // for the id of the response that the answer is
+	reply   []byte       // the head to the client
 
-	seeUsage func([]byte) // usage.see, made once
+	look func([]byte) // x.see, made once
 
 	counted    bool // in the proxy's requests in flight
 	bodyRead   bool // nothing of the request is left on the connection

@@ -11,13 +11,16 @@ func (x *exchange) identify() session.Ask {
 		return session.Ask{Model: x.search.Model}
 	}
 	x.search.Body(x.body.bytes, x.route.shape)
+	if x.route.aboutResponses() {
+		x.caller = x.search.Caller()
+	}
 	x.search.Identify(&x.identity, x.route.random)
 	ask := session.Ask{Made: x.identity.Made, Shared: x.identity.Shared, Model: x.search.Model}
 	if id := x.identity.ID(); len(id) > 0 {
 		ask.Key = x.sessionKey(id)
 	}
-	if response := x.namedResponse(); len(response) > 0 && (ask.Key == session.Key{} || x.identity.Made) {
-		ask.Place = x.p.identifier.Key(nil, response).Ring()
+	if response := x.namedResponse(); len(response) > 0 {
+		ask.Response = x.p.identifier.Response(x.caller, response)
 	}
 	x.rec.Key = ask.Key
 	return ask
@@ -33,8 +36,11 @@ func (x *exchange) sessionKey(id []byte) session.Key {
 
 // namedResponse is the id of the response that the request is about or follows, which lives on one server.
 func (x *exchange) namedResponse() []byte {
-	if x.route.byResponse {
+	switch {
+	case x.route.byResponse:
 		return x.responseID
+	case x.route.aboutResponses():
+		return x.search.Previous
 	}
-	return x.search.Previous
+	return nil
 }

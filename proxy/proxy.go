@@ -91,7 +91,7 @@ func New(cfg Config, d Deps) (*Proxy, error) {
 	}
 	p.exchanges.New = func() any {
 		x := &exchange{p: p, out: make([]byte, 0, 4<<10), reply: make([]byte, 0, 4<<10)}
-		x.seeUsage = x.usage.see
+		x.look = x.see
 		return x
 	}
 	p.server = fasthttp.Server{

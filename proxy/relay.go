@@ -32,8 +32,9 @@ func (x *exchange) relay() *fault {
 	r := &x.passing
 	*r = relaying{framing: http1.NewFraming(&a.Head)}
 	if a.Status < 400 && !a.Encoded {
-		r.framing.OnPayload = x.seeUsage
+		r.framing.OnPayload = x.look
 	}
+	x.learn()
 	r.decode = r.framing.Chunked() && x.c.guard.HTTP10()
 	x.closing = x.closing || x.p.closing.Load() || r.decode || r.framing.UntilClose()
 	x.reply = appendAnswerHead(x.reply[:0], &a.Head, x.fields(), r.framing.Chunked() && !r.decode)
@@ -49,6 +50,14 @@ func (x *exchange) relay() *fault {
 	}
 	x.settle(end, err)
 	return nil
+}
+
+// see is shown the body of the answer part by part, before the client is.
+func (x *exchange) see(p []byte) {
+	x.usage.see(p)
+	if id := x.made.see(p); id != nil {
+		x.way.Learn(x.p.identifier.Response(x.caller, id), x.now)
+	}
 }
 
 // connection is what the answer says of the client's connection.

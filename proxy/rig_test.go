@@ -43,6 +43,7 @@ type rig struct {
 	registry *upstream.Registry
 	router   *session.Router
 	pins     *session.Map
+	stored   *session.Map
 	ids      *session.Identifier
 	proxy    *Proxy
 	listener *wire.Listener
@@ -70,7 +71,8 @@ func newRig(t testing.TB, upstreams []string, options ...option) *rig {
 	}
 	r.registry = upstream.NewRegistry(r.onChange)
 	r.pins = session.NewMap(r.session.Max, r.session.TTL)
-	r.router = session.NewRouter(r.session, r.pins, true)
+	r.stored = session.NewMap(1000, session.ResponsesTTL)
+	r.router = session.NewRouter(r.session, r.pins, r.stored, true)
 	r.apply(upstreams)
 	var err error
 	r.ids, err = session.NewIdentifier(&r.session, nil)

@@ -28,6 +28,9 @@ type route struct {
 	models bool
 }
 
+// aboutResponses reports whether the call makes stored responses or is about one.
+func (r *route) aboutResponses() bool { return r.byResponse || r.shape == session.Responses }
+
 // routes are the inference calls of vLLM that are exposed: the paths of its API server that a client of the
 // OpenAI or Anthropic API needs. All else of it, and above all what loads, sleeps, profiles or scales, is not.
 var routes = func() map[string]*route {
@@ -59,7 +62,12 @@ var (
 	preflightRoute = &route{method: "OPTIONS", name: "preflight"}
 )
 
-const responsesPath = "/v1/responses/"
+const (
+	responsesPath = "/v1/responses/"
+
+	// maxResponseID bounds the id of a stored response, in bytes.
+	maxResponseID = 128
+)
 
 // methodsOf lists, for a path of routes, the methods that it has.
 var methodsOf = func() map[string][]string {
@@ -99,14 +107,14 @@ func (p *Proxy) match(method, path []byte) (r *route, responseID []byte, methods
 	return nil, nil, methods
 }
 
-// matchResponse reads /v1/responses/{id} and /v1/responses/{id}/cancel. An id is 1..128 letters, digits, _ and -.
+// matchResponse reads /v1/responses/{id} and /v1/responses/{id}/cancel. An id is 1..maxResponseID letters, digits, _ and -.
 func matchResponse(path []byte) (r *route, id []byte) {
 	rest, ok := strings.CutPrefix(string(path), responsesPath)
 	if !ok {
 		return nil, nil
 	}
 	rest, cancel := strings.CutSuffix(rest, "/cancel")
-	if len(rest) == 0 || len(rest) > 128 {
+	if len(rest) == 0 || len(rest) > maxResponseID {
 		return nil, nil
 	}
 	for _, c := range []byte(rest) {

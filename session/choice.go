@@ -2,6 +2,7 @@ package session
 
 import (
 	"math/rand/v2"
+	"slices"
 
 	"tether/ring"
 	"tether/upstream"
@@ -130,7 +131,7 @@ func (c *choice) againstPin(u *upstream.Upstream) obstacle {
 	switch {
 	case s.DrainingHard():
 		return draining
-	case s.Health() != upstream.Up && !(s.Health() == upstream.TimedOut && c.failOpen()):
+	case !c.answers(u):
 		return notUp
 	case s.LeavingForCertain() && c.another(u):
 		return leaving
@@ -152,13 +153,14 @@ func (c *choice) another(u *upstream.Upstream) bool {
 }
 
 // open reports whether u was not tried and serves the model.
-func (c *choice) open(u *upstream.Upstream) bool {
-	for _, ref := range c.tried {
-		if ref == u.Ref() {
-			return false
-		}
-	}
-	return c.serves(u)
+func (c *choice) open(u *upstream.Upstream) bool { return !c.wasTried(u) && c.serves(u) }
+
+func (c *choice) wasTried(u *upstream.Upstream) bool { return slices.Contains(c.tried, u.Ref()) }
+
+// answers reports whether u is up, or may be although probes time out.
+func (c *choice) answers(u *upstream.Upstream) bool {
+	h := u.State().Health()
+	return h == upstream.Up || h == upstream.TimedOut && c.failOpen()
 }
 
 // serves reports whether u may serve the model. Lists fail open: an upstream whose list is unknown may, and a

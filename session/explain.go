@@ -49,8 +49,11 @@ const (
 func (r *Router) Explain(ask Ask, now time.Time) Explanation {
 	var t Route
 	t.begin(r, ask)
+	if t.ask.Response != (Key{}) {
+		t.maker, _ = r.responses.Peek(ask.Response, now)
+	}
 	if t.ask.Key != (Key{}) {
-		t.surplus = ask.Shared && r.crowds.full(ask.Key)
+		t.surplus = ask.Shared && !t.followsResponse() && r.crowds.full(ask.Key)
 		t.pin, _ = r.pins.Peek(ask.Key, now)
 	}
 	c := t.choice()
@@ -66,18 +69,27 @@ func (t *Route) explainWalk(c *choice) (e Explanation) {
 	t.last = t.find(c)
 	e.Upstream, e.Pin, e.Why = t.last, t.v.table.Resolve(t.pin), t.chosen(c)
 	if t.pin != 0 && (t.last == nil || t.last.Ref() != t.pin) {
-		e.PinSkipped = "it is not configured any more"
-		if e.Pin != nil {
-			e.PinSkipped = c.heard.pin.words(e.Pin)
-		}
+		e.PinSkipped = t.skipped(c)
 	}
 	if t.last != nil {
 		e.Outcome = t.foresee()
 	}
 	order := t.wholeOrder()
 	e.Home = t.home(order)
-	e.Steps = t.steps(c, order, e.Outcome == Pinned)
+	e.Steps = t.steps(c, order, t.last != nil && (t.last.Ref() == t.pin || t.last.Ref() == t.maker))
 	return e
+}
+
+// skipped says why the request does not go where its session is pinned.
+func (t *Route) skipped(c *choice) string {
+	u := t.v.table.Resolve(t.pin)
+	switch {
+	case u == nil:
+		return "it is not configured any more"
+	case t.last != nil && t.last.Ref() == t.maker:
+		return "another one made the response that the request is about"
+	}
+	return c.heard.pin.words(u)
 }
 
 func (t *Route) home(order []int) *upstream.Upstream {
@@ -92,6 +104,8 @@ func (t *Route) chosen(c *choice) string {
 	switch {
 	case t.last == nil:
 		return "nobody may take it"
+	case t.last.Ref() == t.maker:
+		return "it made the response that the request is about"
 	case t.last.Ref() == t.pin:
 		return "it is pinned there"
 	case c.tier == doubtful:
@@ -106,7 +120,7 @@ func (t *Route) chosen(c *choice) string {
 func (t *Route) foresee() Outcome {
 	t.bound = t.binds()
 	o := t.judge()
-	if o == Spilled && t.moves() {
+	if o == Spilled && t.moves(200) {
 		return Moved
 	}
 	return o

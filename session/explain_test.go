@@ -67,7 +67,11 @@ func drawAsk(t *rapid.T, f *fleet) Ask {
 		ask.Key = testKey(rapid.Uint64().Draw(t, "key"))
 	}
 	if rapid.IntRange(0, 4).Draw(t, "response") == 0 {
-		ask.Place = rapid.Uint64().Draw(t, "place")
+		ask.Response = testKey(rapid.Uint64().Draw(t, "which"))
+		if rapid.Bool().Draw(t, "known") {
+			ref := rapid.SampledFrom(f.registry.Table().Members).Draw(t, "maker").Ref()
+			f.router.responses.Set(ask.Response, ref, f.now)
+		}
 	}
 	if ask.Key != (Key{}) && rapid.Bool().Draw(t, "pinned") {
 		ref := rapid.SampledFrom(f.registry.Table().Members).Draw(t, "pin").Ref()
@@ -149,7 +153,7 @@ func TestExplainChangesNothing(t *testing.T) {
 	home, _ := f.answer(Ask{Key: made, Made: true}, 200)
 	f.router.crowds.enter(crowd)
 	before, turn := f.router.pins.Stats(), f.router.turn.Load()
-	for _, ask := range []Ask{{Key: made, Made: true}, {Key: testKey(3)}, {Key: crowd, Shared: true}, {Key: testKey(4), Shared: true}, {}, {Place: 7}} {
+	for _, ask := range []Ask{{Key: made, Made: true}, {Key: testKey(3)}, {Key: crowd, Shared: true}, {Key: testKey(4), Shared: true}, {}, {Response: testKey(7)}} {
 		for _, affinity := range []bool{true, false} {
 			f.router.affinity = affinity
 			f.router.Explain(ask, f.now)

@@ -34,6 +34,8 @@ const (
 	keyTag     = 'k'
 	foreignTag = 'f'
 	openingTag = 'o'
+	callerTag  = 'c'
+	storedTag  = 'r'
 )
 
 // key is the pin key of a session id under a model.

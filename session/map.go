@@ -109,6 +109,18 @@ func (m *Map) Bind(k Key, ref upstream.Ref, made bool, now time.Time) (pinned up
 	return ref, true
 }
 
+// Set pins k to ref, wherever it was pinned before.
+func (m *Map) Set(k Key, ref upstream.Ref, now time.Time) {
+	s, h := m.lock(k)
+	defer s.mu.Unlock()
+	t := m.tick(now)
+	if i := s.use(k, h, t); i != none {
+		s.repoint(i, ref)
+		return
+	}
+	s.insert(k, h, ref, false, t)
+}
+
 // Move rewrites the session's pin from one upstream to another, unless it was rewritten or dropped meanwhile.
 func (m *Map) Move(k Key, from, to upstream.Ref, now time.Time) bool {
 	s, h := m.lock(k)

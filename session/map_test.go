@@ -171,6 +171,15 @@ func TestMapAgainstOracle(t *testing.T) {
 					t.Fatalf("bound to %v, want %v", got, p.ref)
 				}
 			},
+			"set": func(t *rapid.T) {
+				k, r := drawKey(t), drawRef(t)
+				m.Set(k, r, now)
+				if p := o.use(k, tickNow()); p != nil {
+					p.ref = r
+				} else {
+					o.insert(k, r, false, tickNow())
+				}
+			},
 			"move": func(t *rapid.T) {
 				k, from, to := drawKey(t), drawRef(t), drawRef(t)
 				got := m.Move(k, from, to, now)

@@ -33,9 +33,10 @@ type Ask struct {
 	Key Key
 	// Made tells that the id was made up, Shared that many conversations may share it.
 	Made, Shared bool
-	// Place is where the ring starts instead of at the Key, 0 for no other place. Without Key and Place the
-	// request goes where the load is less.
-	Place uint64
+	// Response is that of the stored response which the request is about or follows, zero for none. The upstream that
+	// made it comes before any pin; where that is not known, a request without a session of its own starts the ring
+	// there. Without Key and Response the request goes where the load is less.
+	Response Key
 	// Model is the model asked for, empty if unknown.
 	Model []byte
 }
@@ -52,6 +53,7 @@ type Route struct {
 	tries [MaxTries]upstream.Ref
 	n     int
 
+	maker     upstream.Ref // made the response that the request is about, 0 where that is not known
 	pin       upstream.Ref // the pin as last seen, 0 for none
 	bound     bool         // this request made the pin
 	confirmed bool         // and it is a lasting one
@@ -67,10 +69,13 @@ type Route struct {
 // Start begins the way of a request.
 func (r *Router) Start(t *Route, ask Ask, now time.Time) {
 	t.begin(r, ask)
+	if t.ask.Response != (Key{}) {
+		t.maker, _ = r.responses.Get(ask.Response, now)
+	}
 	if t.ask.Key == (Key{}) {
 		return
 	}
-	if ask.Shared {
+	if ask.Shared && !t.followsResponse() {
 		t.counted = r.crowds.enter(ask.Key)
 		if t.surplus = !t.counted; t.surplus {
 			return
@@ -83,7 +88,7 @@ func (r *Router) Start(t *Route, ask Ask, now time.Time) {
 func (t *Route) begin(r *Router, ask Ask) {
 	*t = Route{r: r, v: r.view.Load(), ask: ask}
 	if !r.affinity {
-		t.ask.Key, t.ask.Place = Key{}, 0
+		t.ask.Key, t.ask.Response = Key{}, Key{}
 	}
 }
 
@@ -117,6 +122,9 @@ func (t *Route) pick(now time.Time) *upstream.Upstream {
 	}
 	// Of requests of one new session that come at once, the first one's choice is everybody's.
 	t.pin, t.bound = t.r.pins.Bind(t.ask.Key, u.Ref(), t.ask.Made, now)
+	if u.Ref() == t.maker {
+		return u
+	}
 	if first := t.pinned(&c); first != nil {
 		return first
 	}
@@ -125,6 +133,9 @@ func (t *Route) pick(now time.Time) *upstream.Upstream {
 
 // find gives the upstream that the request takes as things are.
 func (t *Route) find(c *choice) *upstream.Upstream {
+	if u := t.made(c); u != nil {
+		return u
+	}
 	o := t.order()
 	if o == byRing {
 		if u := t.pinned(c); u != nil {
@@ -139,7 +150,7 @@ func (t *Route) order() order {
 	switch {
 	case !t.r.affinity:
 		return inTurn
-	case t.surplus, t.ask.Key == Key{} && t.ask.Place == 0:
+	case t.surplus, t.ask.Key == Key{} && t.ask.Response == Key{}:
 		return lighter
 	}
 	return byRing
@@ -147,8 +158,8 @@ func (t *Route) order() order {
 
 // place is where the ring starts.
 func (t *Route) place() uint64 {
-	if t.ask.Place != 0 {
-		return t.ask.Place
+	if t.ask.Response != (Key{}) && (t.ask.Made || t.ask.Key == Key{}) {
+		return t.ask.Response.Ring()
 	}
 	return t.ask.Key.Ring()
 }
@@ -158,6 +169,22 @@ func (t *Route) binds() bool { return t.pin == 0 && t.ask.Key != (Key{}) && t.or
 
 func (t *Route) choice() choice {
 	return choice{r: t.r, v: t.v, model: t.ask.Model, tried: t.tries[:t.n]}
+}
+
+// made gives the upstream that made the response which the request is about. Nobody else has that response, so no
+// drain and no leaving keeps the request away.
+func (t *Route) made(c *choice) *upstream.Upstream {
+	u := t.v.table.Resolve(t.maker)
+	if u == nil || c.wasTried(u) || !c.answers(u) {
+		return nil
+	}
+	return u
+}
+
+// followsResponse reports whether the request goes where its response was made.
+func (t *Route) followsResponse() bool {
+	c := t.choice()
+	return t.made(&c) != nil
 }
 
 // pinned gives the pinned upstream if this request can go there.
@@ -184,6 +211,8 @@ func (t *Route) judge() Outcome {
 	switch {
 	case t.surplus:
 		return Spilled
+	case t.last.Ref() == t.maker && (t.ask.Made || t.ask.Key == Key{}):
+		return Pinned // the response stands for the session that the request does not name
 	case t.ask.Key == Key{}:
 		return None
 	case t.bound:
@@ -209,7 +238,7 @@ func (t *Route) Answered(status int, now time.Time) {
 	case t.confirm(now):
 		return
 	}
-	if t.moves() && t.r.pins.Move(key, t.pin, to, now) {
+	if t.moves(status) && t.r.pins.Move(key, t.pin, to, now) {
 		t.pin, t.outcome = to, Moved
 	}
 }
@@ -229,8 +258,13 @@ func (t *Route) confirm(now time.Time) bool {
 // mine reports whether the pin is this request's to confirm or to take back.
 func (t *Route) mine() bool { return t.bound && !t.confirmed }
 
-// moves reports whether an answer of the last attempt makes the pin follow it.
-func (t *Route) moves() bool { return t.pin != t.last.Ref() && t.lost() }
+// moves reports whether an answer of the last attempt makes the pin follow it: where its upstream is lost to the
+// session, and where the conversation goes on with a response that another one made. What many conversations share
+// follows none of them.
+func (t *Route) moves(status int) bool {
+	to := t.last.Ref()
+	return t.pin != to && (t.lost() || to == t.maker && status < 400 && !t.ask.Shared)
+}
 
 // lost reports whether the pinned upstream is gone for its sessions, other than for a moment. Where sessions
 // return home, only one that is no longer configured is.
@@ -241,6 +275,13 @@ func (t *Route) lost() bool {
 	}
 	c := choice{r: t.r, v: t.v, model: t.ask.Model}
 	return t.r.cfg.Return == Stay && (t.refused || !c.holds(u))
+}
+
+// Learn notes that the upstream of the last attempt has the response: it made it, or answered a request about it.
+func (t *Route) Learn(response Key, now time.Time) {
+	if t.r.affinity {
+		t.r.responses.Set(response, t.last.Ref(), now)
+	}
 }
 
 // Outcome is what the request's affinity came to so far.

@@ -26,7 +26,7 @@ func newFleet(t testing.TB, n int, change func(*Config)) *fleet {
 	if change != nil {
 		change(&cfg)
 	}
-	f := &fleet{t: t, registry: upstream.NewRegistry(nil), router: NewRouter(cfg, NewMap(cfg.Max, cfg.TTL), true), now: time.Now()}
+	f := &fleet{t: t, registry: upstream.NewRegistry(nil), router: NewRouter(cfg, NewMap(cfg.Max, cfg.TTL), NewMap(1000, ResponsesTTL), true), now: time.Now()}
 	for i := range n {
 		f.specs = append(f.specs, upstream.Spec{
 			Name: fmt.Sprintf("vllm-%d", i), Address: upstream.Address{Network: "tcp", Dial: fmt.Sprintf("127.0.0.1:%d", i+1)}, Slot: i, Weight: 100,
@@ -563,13 +563,13 @@ func TestBalanced(t *testing.T) {
 
 func TestPlace(t *testing.T) {
 	f := newFleet(t, 4, nil)
-	a, o := f.answer(Ask{Place: 12345}, 200)
+	a, o := f.answer(Ask{Response: testKey(12345)}, 200)
 	f.want(a, o, a, None)
 	for range 10 {
-		u, o := f.answer(Ask{Place: 12345}, 200)
+		u, o := f.answer(Ask{Response: testKey(12345)}, 200)
 		f.want(u, o, a, None)
 	}
-	u, o := f.answer(Ask{Key: testKey(7), Made: true, Place: 12345}, 200)
+	u, o := f.answer(Ask{Key: testKey(7), Made: true, Response: testKey(12345)}, 200)
 	f.want(u, o, a, New)
 }
 

@@ -13,9 +13,12 @@ type Router struct {
 	cfg      Config
 	affinity bool
 	pins     *Map
-	crowds   *crowds
-	view     atomic.Pointer[view]
-	turn     atomic.Uint32 // rotation: for ties, and for all when affinity is off
+	// responses knows which upstream has which stored response. vLLM keeps them in the memory of the server that
+	// made them, so nobody else can go on with one.
+	responses *Map
+	crowds    *crowds
+	view      atomic.Pointer[view]
+	turn      atomic.Uint32 // rotation: for ties, and for all when affinity is off
 }
 
 // view is a table with the ring over it: member i of one is slot i of the other.
@@ -24,10 +27,14 @@ type view struct {
 	ring  *ring.Ring
 }
 
-// NewRouter makes a router over no upstreams. With affinity false it knows no sessions and sends requests round
-// robin: the world without tether, for comparison.
-func NewRouter(cfg Config, pins *Map, affinity bool) *Router {
-	r := &Router{cfg: cfg, affinity: affinity, pins: pins, crowds: newCrowds(cfg.OpeningMaxInFlight)}
+// ResponsesTTL is how long the server of a stored response is remembered after the last use: as long as OpenAI keeps
+// responses. vLLM keeps them as long as it runs.
+const ResponsesTTL = 30 * 24 * time.Hour
+
+// NewRouter makes a router over no upstreams, with room for pins and for where stored responses are. With affinity
+// false it knows no sessions and sends requests round robin: the world without tether, for comparison.
+func NewRouter(cfg Config, pins, responses *Map, affinity bool) *Router {
+	r := &Router{cfg: cfg, affinity: affinity, pins: pins, responses: responses, crowds: newCrowds(cfg.OpeningMaxInFlight)}
 	r.view.Store(&view{table: &upstream.Table{}, ring: new(ring.Ring)})
 	return r
 }
@@ -45,6 +52,7 @@ func (r *Router) Use(table *upstream.Table, gone []upstream.Ref) error {
 	}
 	for _, ref := range gone {
 		r.pins.Retire(ref)
+		r.responses.Retire(ref)
 	}
 	r.view.Store(&view{table: table, ring: rg})
 	return nil

@@ -367,20 +367,23 @@ func (s *Search) derive(i *Identity) bool {
 	if s.conversation.turns == nil {
 		return false
 	}
-	var caller []byte
-	for n := range s.id.scope.headers {
-		if s.scope[n] != nil {
-			if cap(s.token) == 0 {
-				s.token = make([]byte, 0, maxToken)
-			}
-			caller = s.id.scope.caller(s.scope[n], s.token)
-			break
-		}
-	}
-	id, ok := s.opening.id(&s.id.keyer, s.Model, s.conversation, caller)
+	id, ok := s.opening.id(&s.id.keyer, s.Model, s.conversation, s.caller())
 	clear(s.token[:cap(s.token)])
 	if ok {
 		i.setUUID(id)
 	}
 	return ok
+}
+
+// caller is what names the caller in the head, nil where nobody is named. It may lie in token.
+func (s *Search) caller() []byte {
+	for n := range s.id.scope.headers {
+		if s.scope[n] != nil {
+			if cap(s.token) == 0 {
+				s.token = make([]byte, 0, maxToken)
+			}
+			return s.id.scope.caller(s.scope[n], s.token)
+		}
+	}
+	return nil
 }
