@@ -64,6 +64,11 @@ func (w *watched) apply(urls ...string) {
 		}
 		specs = append(specs, upstream.Spec{Name: fmt.Sprintf("vllm-%d", i), Address: a, Weight: 100})
 	}
+	w.applySpecs(specs...)
+}
+
+func (w *watched) applySpecs(specs ...upstream.Spec) {
+	w.t.Helper()
 	if _, err := w.registry.Apply(specs); err != nil {
 		w.t.Fatal(err)
 	}
@@ -311,6 +316,56 @@ func TestModelsNotToBeHad(t *testing.T) {
 	}
 	if m, ok := parseModels([]byte(`{"data":[{"id":"a"},{"id":""},{"id":7},"x",{"id":"b"}]}`)); !ok || len(m.All()) != 2 {
 		t.Errorf("%v, %v", m, ok)
+	}
+}
+
+// Of a server that wants a key the list is learned with the one that is configured, and a key that it refuses is
+// warned of, once.
+func TestModelsWithAKey(t *testing.T) {
+	s := startSim(t, sim.Config{APIKey: "secret", Record: 100})
+	address, err := upstream.ParseURL(s.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := watch(t, quick())
+	shown := func(key upstream.APIKey) upstream.Spec {
+		return upstream.Spec{Name: "a", Address: address, Manners: upstream.Manners{Key: key}}
+	}
+	w.applySpecs(shown("wrong"))
+	u := w.up(0)
+	w.await(u, upstream.Up)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	await := func(what string, is func() bool) {
+		t.Helper()
+		if s.Await(ctx, func(sim.Load) bool { return is() }) != nil {
+			t.Fatal(what)
+		}
+	}
+	await("probed too seldom", func() bool { return len(s.Requests()) >= 6 })
+	text := <-w.warnings
+	if !strings.Contains(text, "api_key_file") || strings.Contains(text, "wrong") || !u.AsksKey() || u.Models() != nil {
+		t.Errorf("warned %q, asks for a key: %v, models %v", text, u.AsksKey(), u.Models())
+	}
+	w.applySpecs(shown("secret"))
+	await("the list is not learned", func() bool { return u.Models() != nil })
+	if u.AsksKey() || !u.Models().HasName([]byte("tiny")) {
+		t.Errorf("asks for a key: %v, models %v", u.AsksKey(), u.Models().All())
+	}
+	if len(w.warnings) > 0 {
+		t.Errorf("warned again: %q", <-w.warnings)
+	}
+	keys := map[string]map[string]bool{}
+	for _, seen := range s.Requests() {
+		if keys[seen.Path] == nil {
+			keys[seen.Path] = map[string]bool{}
+		}
+		keys[seen.Path][seen.Header.Get("Authorization")] = true
+	}
+	for _, path := range []string{"/health", "/v1/models"} {
+		if got := keys[path]; !got["Bearer wrong"] || !got["Bearer secret"] || len(got) != 2 {
+			t.Errorf("%s was asked for with %v", path, got)
+		}
 	}
 }
 

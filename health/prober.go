@@ -145,7 +145,11 @@ func (p *prober) probe(ctx context.Context) result {
 }
 
 func (p *prober) get(conn *upstream.Conn, path string) (upstream.Answer, error) {
-	conn.Send([]byte("GET "+path+" HTTP/1.1\r\nHost: "+p.up.Address().Host+"\r\nUser-Agent: tether\r\nAccept: */*\r\n\r\n"), nil, time.Now())
+	head := []byte("GET " + path + " HTTP/1.1\r\nHost: " + p.up.Address().Host + "\r\nUser-Agent: tether\r\nAccept: */*\r\n")
+	if key := p.up.Manners().Key; key != "" {
+		head = key.AppendAuthorization(head)
+	}
+	conn.Send(append(head, "\r\n"...), nil, time.Now())
 	return conn.Receive(p.buf, p.cfg.Timeout)
 }
 
@@ -166,13 +170,21 @@ func (p *prober) models(conn *upstream.Conn) {
 	if err != nil {
 		return
 	}
-	p.up.SetAsksKey(answer.Status == 401)
+	p.askedForKey(answer.Status == 401)
 	if answer.Status != 200 {
 		return
 	}
 	if list, ok := parseModels(body); ok {
 		p.up.SetModels(list)
 	}
+}
+
+// askedForKey notes whether the server wants another key than it was shown, and warns when that begins.
+func (p *prober) askedForKey(asks bool) {
+	if asks && !p.up.AsksKey() && p.up.Manners().Key != "" {
+		p.warn("it refuses the key of api_key_file: it says 401 to /v1/models")
+	}
+	p.up.SetAsksKey(asks)
 }
 
 // modelsAnew is models for a server that closes the connection on which it said that it is well.

@@ -216,7 +216,7 @@ func (x *exchange) end() (closing bool) {
 	}
 	x.identity.Reset()
 	clear(x.in.lines[:cap(x.in.lines)]) // what Connection named lies behind its end
-	clear(x.out)
+	clear(x.out[:cap(x.out)])           // an attempt before may have had a longer head
 	clear(x.reply)
 	c, closing := x.c, x.closing
 	switch {

@@ -192,9 +192,14 @@ type outbound struct {
 
 // append appends the request head for u to dst.
 func (o *outbound) append(dst []byte, u *upstream.Upstream) []byte {
+	m := u.Manners()
 	dst = append(append(append(append(dst, o.method...), ' '), o.target...), " HTTP/1.1\r\nHost: "...)
-	dst = append(append(dst, u.Address().Host...), "\r\n"...)
-	dst = append(dst, o.in.lines...)
+	if m.KeepHost {
+		dst = append(dst, o.in.host...)
+	} else {
+		dst = append(dst, u.Address().Host...)
+	}
+	dst = o.appendLines(append(dst, "\r\n"...), m)
 	dst = appendField(dst, "X-Forwarded-For: ", o.list(o.in.forwardedFor), o.peer)
 	dst = appendField(dst, "X-Forwarded-Proto: ", nil, o.believed(o.in.forwardedProto, []byte("http")))
 	dst = appendField(dst, "X-Forwarded-Host: ", nil, o.believed(o.in.forwardedHost, o.in.host))
@@ -210,6 +215,29 @@ func (o *outbound) append(dst []byte, u *upstream.Upstream) []byte {
 		dst = append(strconv.AppendInt(append(dst, "Content-Length: "...), int64(o.length), 10), "\r\n"...)
 	}
 	return append(dst, "\r\n"...)
+}
+
+// appendLines appends the client's fields, and the upstream's key where it has one. A client's Authorization stands
+// unless the key overrides it. An X-Api-Key beside it does not count as one: vLLM's --api-key does not look there.
+func (o *outbound) appendLines(dst []byte, m *upstream.Manners) []byte {
+	if m.Key == "" {
+		return append(dst, o.in.lines...)
+	}
+	authorized := false
+	for f := http1.NewFields(o.in.lines); f.Next(); {
+		var room [maxName]byte
+		name := http1.FoldName(room[:], f.Name)
+		isAuthorization := string(name) == "authorization"
+		if m.OverrideKey && (isAuthorization || string(name) == "x-api-key") {
+			continue
+		}
+		authorized = authorized || isAuthorization
+		dst = append(dst, f.Line...)
+	}
+	if authorized {
+		return dst
+	}
+	return m.Key.AppendAuthorization(dst)
 }
 
 // list is what a trusted peer has listed already.

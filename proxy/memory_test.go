@@ -15,6 +15,7 @@ import (
 
 	"tether/sim"
 	"tether/units"
+	"tether/upstream"
 )
 
 // streaming is a server that answers with a stream's head and first event, and ends when release is closed.
@@ -123,7 +124,17 @@ func TestAmbiguousSessionIDIsNotForwarded(t *testing.T) {
 func TestExchangesForget(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // one pool for all, so that what was used is found
 	const secret = "mrs-robinson"
-	r := fleet(t, 1, sim.Config{})
+	// The first attempt has the longer head.
+	long := upstream.APIKey(strings.Repeat("k", 1000))
+	r := fleet(t, 2, sim.Config{}, func(r *rig) {
+		r.spec = func(s *upstream.Spec) {
+			if s.Slot == 0 {
+				s.Key = long
+			}
+		}
+	})
+	r.must(r.sims[0].Inject(sim.Fault{Kind: sim.FaultStatus, Arg: "503"}))
+	r.pin(secret, r.up(0))
 	used := 0
 	for range 20 {
 		r.chat("x", "X-Session-Id: "+secret, "X-Session-Affinity: "+secret, "Connection: X-Hop", "X-Hop: "+strings.Repeat("x", 100))

@@ -39,6 +39,7 @@ type rig struct {
 	session  session.Config
 	onChange func(upstream.Change)
 	onRefuse func(status int, reason string)
+	spec     func(*upstream.Spec) // changes an upstream, nil for none
 	sims     []*sim.Server
 	registry *upstream.Registry
 	router   *session.Router
@@ -123,7 +124,11 @@ func (r *rig) apply(urls []string) {
 	for i, u := range urls {
 		a, err := upstream.ParseURL(u)
 		r.must(err)
-		specs = append(specs, upstream.Spec{Name: fmt.Sprintf("vllm-%d", i), Address: a, Slot: i, Weight: 100})
+		s := upstream.Spec{Name: fmt.Sprintf("vllm-%d", i), Address: a, Slot: i, Weight: 100}
+		if r.spec != nil {
+			r.spec(&s)
+		}
+		specs = append(specs, s)
 	}
 	gone, err := r.registry.Apply(specs)
 	r.must(err)

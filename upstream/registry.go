@@ -19,6 +19,7 @@ type Spec struct {
 	Weight int
 	// Drain keeps new sessions away for good.
 	Drain bool
+	Manners
 }
 
 // Ref names one incarnation of an upstream in 32 bits: its seat in the process, below MaxUpstreams, and how often
@@ -125,6 +126,7 @@ func (r *Registry) Apply(specs []Spec) (gone []Ref, err error) {
 		if next.Members[i].Upstream == nil {
 			next.Members[i].Upstream = r.seat(s)
 		}
+		next.Members[i].manners.Store(&s.Manners)
 		next.Members[i].configureDrain(s.Drain)
 	}
 	next.seats = make([]*Upstream, len(r.refs))

@@ -23,6 +23,7 @@ type Upstream struct {
 	lastByte atomic.Int64 // when it last delivered a byte of an answer, in ns since 1970
 	models   atomic.Pointer[Models]
 	asksKey  atomic.Bool
+	manners  atomic.Pointer[Manners]
 
 	onChange func(Change)
 	trouble  chan struct{} // capacity 1: there is reason to probe now

@@ -1,0 +1,179 @@
+package proxy
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"tether/session"
+	"tether/sim"
+	"tether/upstream"
+)
+
+// mannered makes all upstreams want to be asked so.
+func mannered(m upstream.Manners) option {
+	return func(r *rig) { r.spec = func(s *upstream.Spec) { s.Manners = m } }
+}
+
+// What tracing puts into a head reaches the server byte for byte, whatever tether reads of it: spelling, white space,
+// order, and a list in several fields.
+func TestTraceContextIsUntouched(t *testing.T) {
+	s := newScript(t)
+	r := newRig(t, []string{s.url()})
+	const trace = "TraceParent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n" +
+		"tracestate:  rojo=00f067aa0ba902b7,congo=t61rcWkgMzE \r\n" +
+		"Tracestate: a=1\r\n" +
+		"baggage:userId=Am%C3%A9lie,serverNode=DF%2028,isProduction=false;meta\r\n" +
+		"BAGGAGE: \"quoted, and odd\"\r\n"
+	c := r.dial()
+	c.send("GET /v1/responses/resp_1 HTTP/1.1\r\nHost: a\r\n" + trace + "\r\n")
+	up := s.next()
+	var head strings.Builder
+	for !strings.HasSuffix(head.String(), "\r\n\r\n") {
+		line, err := up.r.ReadString('\n')
+		if err != nil {
+			t.Fatalf("%v after %q", err, head.String())
+		}
+		head.WriteString(line)
+	}
+	if !strings.Contains(head.String(), "\r\n"+trace) {
+		t.Errorf("the server got\n%s\nwant in it\n%s", head.String(), trace)
+	}
+	up.send(ok("{}"))
+	c.receive()
+	if got := string(r.recorded(1).TraceID); got != "4bf92f3577b34da6a3ce929d0e0e4736" {
+		t.Errorf("the record has the trace %q", got)
+	}
+}
+
+func TestHostHeader(t *testing.T) {
+	url, heads := echo(t)
+	for keep, want := range map[bool]string{false: strings.TrimPrefix(url, "http://"), true: "api.example:8443"} {
+		r := newRig(t, []string{url}, mannered(upstream.Manners{KeepHost: keep}))
+		c := r.dial()
+		c.send("POST /v1/completions HTTP/1.1\r\nHost: api.example:8443\r\nContent-Length: 2\r\n\r\n{}")
+		c.receive()
+		seen := heads()
+		if h := seen[len(seen)-1]; h.Get("Echo-Host") != want || h.Get("X-Forwarded-Host") != "api.example:8443" {
+			t.Errorf("kept: %v: Host %q, X-Forwarded-Host %q; want %q", keep, h.Get("Echo-Host"), h.Get("X-Forwarded-Host"), want)
+		}
+	}
+}
+
+// A client's credentials stand unless the upstream's key overrides them, and the key goes where there is no Authorization.
+func TestAPIKeys(t *testing.T) {
+	const ours = "Bearer our-key"
+	for _, m := range []upstream.Manners{{}, {Key: "our-key"}, {Key: "our-key", OverrideKey: true}} {
+		url, heads := echo(t)
+		r := newRig(t, []string{url}, mannered(m))
+		for _, c := range []struct {
+			name   string
+			sent   []string
+			bearer []string // what the server gets as Authorization, without a key of ours
+			xKey   []string // and as X-Api-Key
+		}{
+			{"nothing", nil, nil, nil},
+			{"Authorization", []string{"Authorization: Bearer theirs"}, []string{"Bearer theirs"}, nil},
+			{"in lower case", []string{"authorization: Bearer theirs"}, []string{"Bearer theirs"}, nil},
+			{"not Bearer", []string{"Authorization: Basic dGhlaXJz"}, []string{"Basic dGhlaXJz"}, nil},
+			{"a placeholder", []string{"Authorization: Bearer EMPTY"}, []string{"Bearer EMPTY"}, nil},
+			{"an empty one", []string{"Authorization: "}, []string{""}, nil},
+			{"two", []string{"Authorization: Bearer a", "Authorization: Bearer b"}, []string{"Bearer a", "Bearer b"}, nil},
+			{"X-Api-Key", []string{"X-Api-Key: theirs"}, nil, []string{"theirs"}},
+			{"both", []string{"x-api-key: theirs", "Authorization: Bearer theirs"}, []string{"Bearer theirs"}, []string{"theirs"}},
+			{"with an underscore", []string{"x_api_key: theirs"}, nil, nil},
+			{"Proxy-Authorization", []string{"Proxy-Authorization: Basic eA=="}, nil, nil},
+		} {
+			a := r.do("POST", "/v1/completions", "{}", c.sent...)
+			if a.StatusCode != 200 || strings.Contains(fmt.Sprint(a.Header, a.body), "our-key") {
+				t.Errorf("%+v, %s: %d %v %s", m, c.name, a.StatusCode, a.Header, a.body)
+			}
+			bearer, xKey := c.bearer, c.xKey
+			switch {
+			case m.OverrideKey:
+				bearer, xKey = []string{ours}, nil
+			case m.Key != "" && bearer == nil:
+				bearer = []string{ours}
+			}
+			seen := heads()
+			h := seen[len(seen)-1]
+			if fmt.Sprintf("%q", h.Values("Authorization")) != fmt.Sprintf("%q", bearer) || fmt.Sprintf("%q", h.Values("X-Api-Key")) != fmt.Sprintf("%q", xKey) {
+				t.Errorf("override %v, %s: Authorization %q, X-Api-Key %q; want %q, %q", m.OverrideKey, c.name, h.Values("Authorization"), h.Values("X-Api-Key"), bearer, xKey)
+			}
+			if odd := h["X_api_key"]; (odd != nil) != (c.name == "with an underscore" && !m.OverrideKey) {
+				t.Errorf("override %v, %s: x_api_key %q", m.OverrideKey, c.name, odd)
+			}
+		}
+	}
+}
+
+// Each server gets its own key and no other's: those that were tried before it have left none.
+func TestAPIKeysAreOfOneServer(t *testing.T) {
+	r := fleet(t, 3, sim.Config{}, func(r *rig) {
+		r.spec = func(s *upstream.Spec) {
+			if s.Slot > 0 {
+				s.Key = upstream.APIKey(s.Name + "-key")
+			}
+		}
+	})
+	for first := range 3 {
+		r.sims[first].ClearFaults()
+		if err := r.sims[first].Inject(sim.Fault{Kind: sim.FaultStatus, Arg: "503"}); err != nil {
+			t.Fatal(err)
+		}
+		for n := range 10 {
+			id := fmt.Sprintf("s-%d-%d", first, n)
+			r.pin(id, r.up(first))
+			r.want(r.chat("x", "X-Session-Id: "+id), 200, "spilled")
+		}
+		r.sims[first].ClearFaults()
+	}
+	for i, s := range r.sims {
+		want := http.Header{}
+		if i > 0 {
+			want.Set("Authorization", fmt.Sprintf("Bearer vllm-%d-key", i))
+		}
+		requests := s.Requests()
+		if len(requests) < 10 {
+			t.Errorf("vllm-%d had %d requests", i, len(requests))
+		}
+		for _, seen := range requests {
+			if got := seen.Header.Get("Authorization"); got != want.Get("Authorization") {
+				t.Fatalf("vllm-%d got %q", i, got)
+			}
+		}
+	}
+}
+
+// Callers are told apart by what they sent, not by the key that is sent for them all.
+func TestAPIKeysAreNoScope(t *testing.T) {
+	r := fleet(t, 1, sim.Config{APIKey: "our-key"}, mannered(upstream.Manners{Key: "our-key", OverrideKey: true}))
+	alice, bob := r.chat("hello", "Authorization: Bearer alice"), r.chat("hello", "Authorization: Bearer bob")
+	r.want(alice, 200, "new")
+	r.want(bob, 200, "new")
+	r.want(r.chat("hello", "Authorization: Bearer alice"), 200, "pinned")
+	if a, b := alice.Header.Get("X-Session-Id"), bob.Header.Get("X-Session-Id"); a == b {
+		t.Errorf("both callers have the derived id %s", a)
+	}
+}
+
+// The head for a server that wants all of this is written without an allocation.
+func TestHeadsAllocateNothing(t *testing.T) {
+	registry := upstream.NewRegistry(nil)
+	_, err := registry.Apply([]upstream.Spec{{Name: "a", Manners: upstream.Manners{KeepHost: true, Key: "our-key", OverrideKey: true}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := registry.Table().Members[0].Upstream
+	in := inbound{host: []byte("api.example"), lines: []byte("Authorization: Bearer theirs\r\nX-Api-Key: theirs\r\nAccept: */*\r\n")}
+	o := outbound{method: []byte("POST"), target: []byte("/v1/completions"), in: &in, session: new(session.Identity)}
+	dst := make([]byte, 0, 4096)
+	if n := testing.AllocsPerRun(100, func() { dst = o.append(dst[:0], u) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+	want := "POST /v1/completions HTTP/1.1\r\nHost: api.example\r\nAccept: */*\r\nAuthorization: Bearer our-key\r\nX-Forwarded-For: "
+	if !strings.HasPrefix(string(dst), want) {
+		t.Errorf("%s", dst)
+	}
+}
