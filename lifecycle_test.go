@@ -135,7 +135,7 @@ func TestShutdownTimeout(t *testing.T) {
 
 func TestFirstLinesAndChanges(t *testing.T) {
 	sims, urls := startSims(t, 2, sim.Config{})
-	s := serve(t, nil, urls...)
+	s := serve(t, func(c *config.Config) { c.Upstreams[1].APIKey = "sk" }, urls...)
 	s.await(0, "up")
 	s.await(1, "up")
 	sims[1].Kill()
@@ -148,6 +148,7 @@ func TestFirstLinesAndChanges(t *testing.T) {
 	for _, want := range []string{
 		"listening for clients map[address:127.0.0.1:", "open_to:this host, without API keys",
 		"listening for operators map[address:127.0.0.1:", "open_to:loopback, without a token: admin.token_file closes it",
+		"upstreams' keys are sent for clients that have none: they keep nobody out who can connect here map[upstreams:1]",
 		"no session secret", "session map map[pins:100000", "ring map[affinity:true digest:",
 		"from:unknown reason:probe succeeded to:up", "from:up reason:probe could not connect to:down",
 		"stopped",

@@ -20,16 +20,18 @@ import (
 // canary is a part of everything in these requests that belongs to the client.
 const canary = "canary7f3a"
 
-// Nothing of what clients send, and no address of an upstream, comes into logs, metrics or the admin API: not of
-// requests that are served, nor of those that fail in any way, nor where operators ask about them.
+// Nothing of what clients send, no address of an upstream and no key for one comes into logs, metrics or the admin API:
+// not of requests that are served, nor of those that fail in any way, nor where operators ask about them.
 func TestNothingOfClientsIsTold(t *testing.T) {
-	sims, urls := startSims(t, 2, sim.Config{Record: 1000})
+	const key = "upstream-" + canary
+	sims, urls := startSims(t, 2, sim.Config{Record: 1000, APIKey: key})
 	s := serve(t, func(c *config.Config) {
 		c.Log.Level, c.Log.Access = "debug", "all"
 		c.Session.Sources = append([]string{"cookie:chat"}, c.Session.Sources...)
 		c.Proxy.MaxBody, c.Proxy.ExposeUpstream = 64<<10, true
 		for i := range c.Upstreams {
 			c.Upstreams[i].Name = fmt.Sprintf("gpu-%d", i)
+			c.Upstreams[i].APIKey, c.Upstreams[i].APIKeyOverride = key, true
 		}
 	}, urls...)
 	client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableCompression: true}}

@@ -294,6 +294,9 @@ func (t *tether) announce() {
 		open = "holders of the token"
 	}
 	t.log.Info("listening for operators", zap.Stringer("address", t.adminListener.Addr()), zap.String("open_to", open))
+	if n := t.keyed(); n > 0 {
+		t.log.Info("upstreams' keys are sent for clients that have none: they keep nobody out who can connect here", zap.Int("upstreams", n))
+	}
 	if len(t.secret) == 0 {
 		t.log.Info("no session secret: hashes of guessable session ids can be guessed too; session.secret_file closes that")
 	}
@@ -301,6 +304,16 @@ func (t *tether) announce() {
 	t.log.Info("map of stored responses", zap.Int("responses", t.cfg.Session.Max), zap.Stringer("room", t.stored), zap.Duration("ttl", session.ResponsesTTL))
 	t.log.Info("ring", zap.Int("upstreams", len(t.registry.Table().Members)), zap.String("digest", fmt.Sprintf("%016x", t.router.Digest())),
 		zap.Bool("affinity", t.cfg.Affinity))
+}
+
+// keyed counts the upstreams that get a key from tether.
+func (t *tether) keyed() (n int) {
+	for _, u := range t.cfg.Upstreams {
+		if u.APIKey != "" {
+			n++
+		}
+	}
+	return n
 }
 
 func reach(a net.Addr) string {

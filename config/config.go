@@ -7,6 +7,7 @@ import (
 	"tether/health"
 	"tether/proxy"
 	"tether/session"
+	"tether/upstream"
 )
 
 // Config is everything that can be configured.
@@ -37,7 +38,22 @@ type Upstream struct {
 	Slot *int `yaml:"slot,omitempty"`
 	// Drain keeps new sessions away.
 	Drain bool `yaml:"drain,omitempty"`
+	// HostHeader says which Host requests to it have: upstream, the URL's, or preserve, the client's. Default upstream.
+	HostHeader string `yaml:"host_header,omitempty"`
+	// APIKeyFile holds the key that is sent to it as Authorization: Bearer KEY, by probes and for clients that send no
+	// Authorization.
+	APIKeyFile string `yaml:"api_key_file,omitempty"`
+	// APIKeyOverride sends the key for all clients, and takes their Authorization and X-Api-Key out of the requests.
+	APIKeyOverride bool `yaml:"api_key_override,omitempty"`
+	// APIKey is what Load read in APIKeyFile.
+	APIKey upstream.APIKey `yaml:"-"`
 }
+
+// What HostHeader may be.
+const (
+	hostOfUpstream = "upstream"
+	hostOfClient   = "preserve"
+)
 
 // Log is the log part of the configuration.
 type Log struct {

@@ -264,6 +264,59 @@ func TestSlots(t *testing.T) {
 	}
 }
 
+// secretFile writes a file and gives its path.
+func secretFile(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestManners(t *testing.T) {
+	for name, text := range map[string]string{"alone": "sk-secret", "on a line": "sk-secret\n", "on a line of Windows": "sk-secret\r\n", "in white space": "\n\t sk-secret \n\n"} {
+		for _, c := range []struct {
+			keys string
+			want upstream.Manners
+		}{
+			{"", upstream.Manners{}},
+			{"host_header: upstream", upstream.Manners{}},
+			{"host_header: preserve", upstream.Manners{KeepHost: true}},
+			{"api_key_file: FILE", upstream.Manners{Key: "sk-secret"}},
+			{"api_key_file: FILE, api_key_override: true", upstream.Manners{Key: "sk-secret", OverrideKey: true}},
+			{`api_key_file: "", api_key_override: false`, upstream.Manners{}},
+		} {
+			cfg := mustLoad(t, `upstreams: [{url: "http://a", `+strings.Replace(c.keys, "FILE", secretFile(t, text), 1)+`}]`)
+			if got := cfg.Specs()[0].Manners; got != c.want {
+				t.Errorf("a key %s, %s: %+v with %q", name, c.keys, got, string(got.Key))
+			}
+			shown, err := cfg.Effective()
+			if err != nil || strings.Contains(shown, "sk-secret") || strings.Contains(fmt.Sprintf("%+v", *cfg), "sk-secret") {
+				t.Errorf("%v: the key is shown:\n%s\n%+v", err, shown, *cfg)
+			}
+			if diff := cmp.Diff(cfg.Specs(), mustLoad(t, shown).Specs()); diff != "" {
+				t.Error(diff)
+			}
+		}
+	}
+}
+
+// A key that cannot be sent is a problem that does not tell it.
+func TestUnfitKeys(t *testing.T) {
+	for _, text := range []string{"hunter2 x", "hunter2\nx", "hunter2\r\nX-Evil: 1", "hunter2\x00", "hunter2\x7f", "hunter2\tx", "hünter2", "hunter2\xff", strings.Repeat("hunter2", 586)} {
+		path := secretFile(t, text)
+		_, err := load(t, "upstreams:\n  - url: http://a\n    api_key_file: "+path)
+		want := `c.yaml:3: upstreams[0].api_key_file: "` + path + `" holds what cannot be sent as a key, want a file with 1..4096 bytes of visible ASCII on one line`
+		if got := problemsOf(err); got != want {
+			t.Errorf("%.20q\ngot  %s\nwant %s", text, got, want)
+		}
+	}
+	if _, err := load(t, `upstreams: [{url: "http://a", api_key_file: `+secretFile(t, strings.Repeat("k", 4096))+`}]`); err != nil {
+		t.Error(err)
+	}
+}
+
 // Each of these has one problem, with its place and its fix.
 func TestProblems(t *testing.T) {
 	const up = "upstreams: [{url: \"http://a\"}]\n"
@@ -317,6 +370,11 @@ func TestProblems(t *testing.T) {
 		"upstreams: [{url: \"http://a\", name: \"" + strings.Repeat("x", 129) + "\"}]": `c.yaml:1: upstreams[0].name: "` + strings.Repeat("x", 129) + `", want 1..128 letters, digits and .:_-@/[]`,
 		"upstreams: [{url: \"http://a\", slot: 1}, {url: \"http://b\", slot: 1}]":      "c.yaml:1: upstreams[1].slot: 1 is the slot of upstreams[0] already",
 		"upstreams: [{name: a}]":                                                       `c.yaml:1: upstreams[0].url: "": no scheme, want http://HOST:PORT or http+unix:///PATH`,
+		"upstreams: [{url: \"http://a\", host_header: client}]":                        `c.yaml:1: upstreams[0].host_header: "client", want upstream or preserve`,
+		"upstreams: [{url: \"http://a\", api_key_file: x}]":                            `c.yaml:1: upstreams[0].api_key_file: "x" is not there, want a file with the secret: write it, or leave the key out`,
+		"upstreams: [{url: \"http://a\", api_key_file: " + secret + "}]":               `c.yaml:1: upstreams[0].api_key_file: "` + secret + `" is empty, want a file with the secret`,
+		"upstreams: [{url: \"http://a\", api_key_override: true}]":                     "c.yaml:1: upstreams[0].api_key_override: true, and there is no key to send: want api_key_file as well",
+		"upstreams: [{url: \"http://a\", api_key: sk-1}]":                              "c.yaml:1: upstreams[0].api_key: unknown key",
 		up + "---\nlisten: \":1\"":                                                     "c.yaml: more than one YAML document",
 		up + "listen: \":1\"\nlisten: \":2\"":                                          "",
 	} {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -11,9 +12,10 @@ import (
 // Secrets are in files of their own and so not in it.
 func (c *Config) Effective() (string, error) {
 	full := *c
-	full.Upstreams = nil
+	full.Upstreams = slices.Clone(c.Upstreams)
 	for i, s := range c.Specs() {
-		full.Upstreams = append(full.Upstreams, Upstream{Name: s.Name, URL: c.Upstreams[i].URL, Weight: &s.Weight, Slot: &s.Slot, Drain: s.Drain})
+		u := &full.Upstreams[i]
+		u.Name, u.Weight, u.Slot = s.Name, &s.Weight, &s.Slot
 	}
 	text, err := yaml.MarshalWithOptions(full, yaml.Indent(2), yaml.IndentSequence(true),
 		yaml.CustomMarshaler(func(d time.Duration) ([]byte, error) { return []byte(shortDuration(d)), nil }))

@@ -57,7 +57,10 @@ func (c *Config) Specs() []upstream.Spec {
 		if u.Weight != nil {
 			weight = *u.Weight
 		}
-		specs[i] = upstream.Spec{Name: u.name(), Address: address, Slot: numbers[i], Weight: weight, Drain: u.Drain}
+		specs[i] = upstream.Spec{
+			Name: u.name(), Address: address, Slot: numbers[i], Weight: weight, Drain: u.Drain,
+			Manners: upstream.Manners{KeepHost: u.HostHeader == hostOfClient, Key: u.APIKey, OverrideKey: u.APIKeyOverride},
+		}
 	}
 	return specs
 }

@@ -91,6 +91,7 @@ func (l *loader) upstreams() {
 	for i := range c.Upstreams {
 		u := &c.Upstreams[i]
 		at := func(key string) string { return fmt.Sprintf("upstreams[%d].%s", i, key) }
+		l.manners(u, at)
 		if problem := problemOfURL(u.URL); problem != "" {
 			l.problem(at("url"), problem)
 			continue
@@ -107,6 +108,20 @@ func (l *loader) upstreams() {
 			l.problem(at("weight"), fmt.Sprintf("%d, want 0..%d", *u.Weight, ring.FullWeight))
 		}
 		l.slot(i, slots)
+	}
+}
+
+// manners checks how an upstream wants to be asked, and reads its key.
+func (l *loader) manners(u *Upstream, at func(key string) string) {
+	if u.HostHeader != "" && u.HostHeader != hostOfUpstream && u.HostHeader != hostOfClient {
+		l.problem(at("host_header"), fmt.Sprintf("%q, want %s or %s", u.HostHeader, hostOfUpstream, hostOfClient))
+	}
+	var err error
+	if u.APIKey, err = readKey(u.APIKeyFile); err != nil {
+		l.problem(at("api_key_file"), err.Error())
+	}
+	if u.APIKeyOverride && u.APIKeyFile == "" {
+		l.problem(at("api_key_override"), "true, and there is no key to send: want api_key_file as well")
 	}
 }
 

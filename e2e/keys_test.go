@@ -1,0 +1,118 @@
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/anthropics/anthropic-sdk-go"
+	anthropicoption "github.com/anthropics/anthropic-sdk-go/option"
+	"github.com/openai/openai-go/v3"
+	"github.com/openai/openai-go/v3/option"
+
+	"tether/sim"
+)
+
+// serversKey is what the servers of these tests want to see.
+const serversKey = "sk-of-the-servers"
+
+// guarded runs tether with a key file, in front of servers that want the key.
+func guarded(t *testing.T, manners string) *proxy {
+	t.Helper()
+	dir := t.TempDir()
+	key, file := filepath.Join(dir, "key"), filepath.Join(dir, "config.yaml")
+	text := "upstreams:\n"
+	for _, u := range servers(t, 2, sim.Config{APIKey: serversKey}, nil) {
+		text += fmt.Sprintf("  - { url: %q, api_key_file: %q%s }\n", u, key, manners)
+	}
+	for path, text := range map[string]string{key: serversKey + "\n", file: text} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var p *proxy
+	t.Cleanup(func() { // when it has ended, and its log with it
+		if strings.Contains(p.log.String(), serversKey) {
+			t.Errorf("the key is in the log: %s", p.log)
+		}
+	})
+	p = start(t, nil, "-c", file)
+	return p
+}
+
+// asks asks as the official clients do, and gives the statuses.
+func (p *proxy) asks(t *testing.T, anthropicKey string, key option.RequestOption) (openAIStatus, anthropicStatus int) {
+	note := func(status *int) func(*http.Request, func(*http.Request) (*http.Response, error)) (*http.Response, error) {
+		return func(req *http.Request, next func(*http.Request) (*http.Response, error)) (*http.Response, error) {
+			res, err := next(req)
+			if err == nil {
+				*status = res.StatusCode
+			}
+			return res, err
+		}
+	}
+	client := openai.NewClient(option.WithBaseURL(p.url+"/v1"), option.WithAPIKey("unused"), key, option.WithMiddleware(note(&openAIStatus)))
+	_, _ = client.Chat.Completions.New(t.Context(), openai.ChatCompletionNewParams{ // the status tells how it went
+		Model: "tiny", Messages: []openai.ChatCompletionMessageParamUnion{openai.UserMessage("Hello")},
+	})
+	other := anthropic.NewClient(anthropicoption.WithBaseURL(p.url), anthropicoption.WithAPIKey(anthropicKey), anthropicoption.WithMiddleware(note(&anthropicStatus)))
+	_, _ = other.Messages.New(t.Context(), anthropic.MessageNewParams{
+		Model: "tiny", MaxTokens: 8, Messages: []anthropic.MessageParam{anthropic.NewUserMessage(anthropic.NewTextBlock("Hello"))},
+	})
+	return openAIStatus, anthropicStatus
+}
+
+// Servers that want a key, and clients with none, with the right one, and with another. The Anthropic client shows its key
+// where vLLM does not look.
+func TestServersThatWantAKey(t *testing.T) {
+	none, right, wrong := option.WithHeaderDel("Authorization"), option.WithAPIKey(serversKey), option.WithAPIKey("EMPTY")
+	for _, c := range []struct {
+		manners string
+		client  string
+		key     option.RequestOption
+		want    int
+	}{
+		{"", "no key", none, 200},
+		{"", "the right key", right, 200},
+		{"", "another key", wrong, 401},
+		{", api_key_override: true", "no key", none, 200},
+		{", api_key_override: true", "another key", wrong, 200},
+	} {
+		t.Run(c.client+c.manners, func(t *testing.T) {
+			p := guarded(t, c.manners)
+			if got, gotAnthropic := p.asks(t, "sk-ant", c.key); got != c.want || gotAnthropic != 200 {
+				t.Errorf("OpenAI's client: %d, want %d; Anthropic's: %d, want 200", got, c.want, gotAnthropic)
+			}
+			// The servers' lists are known, so tether answers by itself.
+			models := text(t, p.url+"/v1/models")
+			if strings.Count(models, `"id":"tiny"`) != 1 {
+				t.Errorf("models: %s", models)
+			}
+			for what, told := range map[string]string{
+				"models": models, "metrics": text(t, p.admin+"/metrics"), "upstreams": text(t, p.admin+"/api/upstreams"),
+			} {
+				if strings.Contains(told, serversKey) {
+					t.Errorf("the key is in the %s: %s", what, told)
+				}
+			}
+		})
+	}
+}
+
+func text(t *testing.T, url string) string {
+	t.Helper()
+	res, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != 200 {
+		t.Fatalf("%s: %d %s, %v", url, res.StatusCode, b, err)
+	}
+	return string(b)
+}
