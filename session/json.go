@@ -2,144 +2,225 @@ package session
 
 import (
 	"bytes"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
 
-// The scan of JSON texts: it finds members where they are, in one pass and without a copy, a tree or recursion. It
-// skips values by strings and brackets alone; what only looks like JSON is for the server to refuse.
-
-// members calls visit with each member of the object that text begins with, and reports whether the object was
-// there and complete. key is what the member's name spells; value has no white space around it.
-func members(text []byte, visit func(key, value []byte)) bool {
-	return each(text, '{', '}', func(item []byte) []byte {
-		if len(item) == 0 || item[0] != '"' {
-			return nil
-		}
-		end := stringEnd(item)
-		if end < 0 {
-			return nil
-		}
-		rest := skipSpace(item[end:])
-		if len(rest) == 0 || rest[0] != ':' {
-			return nil
-		}
-		rest = skipSpace(rest[1:])
-		n := valueEnd(rest)
-		if n <= 0 {
-			return nil
-		}
-		visit(keyText(item[1:end-1]), rest[:n])
-		return rest[n:]
-	})
+// scan goes over a JSON text from front to back, once: without a copy or a tree, and no deeper than its user goes down.
+// It skips values by strings and brackets alone; what only looks like JSON is for the server to refuse.
+//
+// Its methods take what comes next in the text. One that finds something else there leaves it to be taken by another.
+type scan struct {
+	text []byte
+	at   int    // grows only
+	room []byte // for what a word with escapes spells
 }
 
-// elements calls visit with each element of the array that text begins with, until it returns false.
-func elements(text []byte, visit func(value []byte) (more bool)) {
-	each(text, '[', ']', func(item []byte) []byte {
-		n := valueEnd(item)
-		if n <= 0 {
-			return nil
-		}
-		if !visit(item[:n]) {
-			return nil
-		}
-		return item[n:]
-	})
+// members calls visit with each member of the object that text begins with, and reports whether the object was there
+// and complete. value is nil where there is none.
+func members(text []byte, visit func(name, value []byte)) bool {
+	s := scan{text: text}
+	return s.object(func(name []byte) { visit(name, s.value()) })
 }
 
-// each goes over the items of the container that text begins with: take consumes one item and gives what follows
-// it, or nil to stop.
-func each(text []byte, opens, closes byte, take func(item []byte) (rest []byte)) bool {
-	text = skipSpace(text)
-	if len(text) == 0 || text[0] != opens {
+// object takes an object and calls member with the name of each member, valid until the scan goes on, when its value
+// comes next. A value that member leaves is skipped. It reports whether the object was there and complete.
+func (s *scan) object(member func(name []byte)) bool {
+	if !s.takes('{') {
 		return false
 	}
-	text = skipSpace(text[1:])
-	if len(text) > 0 && text[0] == closes {
+	if s.takes('}') {
 		return true
 	}
-	for len(text) > 0 {
-		if text = skipSpace(take(text)); len(text) == 0 {
-			return false
+	for {
+		name, ok := s.name()
+		if !ok {
+			break
 		}
-		if text[0] == closes {
+		before := s.at
+		member(name)
+		if s.at == before && !s.pass(nil) {
+			break
+		}
+		if s.takes('}') {
 			return true
 		}
-		if text[0] != ',' {
-			return false
+		if !s.takes(',') {
+			break
 		}
-		text = skipSpace(text[1:])
 	}
+	s.skip(1, nil)
 	return false
 }
 
-func skipSpace(b []byte) []byte {
-	for len(b) > 0 && (b[0] == ' ' || b[0] == '\n' || b[0] == '\t' || b[0] == '\r') {
-		b = b[1:]
+// array takes an array and calls element when an element comes next, until it returns false. What it leaves is skipped.
+func (s *scan) array(element func() (more bool)) {
+	if !s.takes('[') || s.takes(']') {
+		return
 	}
-	return b
+	for {
+		s.space()
+		before := s.at
+		if !element() || s.at == before && !s.pass(nil) {
+			break
+		}
+		if s.takes(']') {
+			return
+		}
+		if !s.takes(',') {
+			break
+		}
+	}
+	s.skip(1, nil)
 }
 
-// stringEnd is the length of the string that b begins with, quotes included, or -1 when it does not end.
-func stringEnd(b []byte) int {
-	for i := 1; i < len(b); i++ {
-		n := bytes.IndexByte(b[i:], '"')
-		if n < 0 {
-			return -1
-		}
-		i += n
-		escapes := 0
-		for b[i-1-escapes] == '\\' {
-			escapes++
-		}
-		if escapes%2 == 0 {
-			return i + 1
-		}
+// name takes the name of a member and the colon behind it.
+func (s *scan) name() (name []byte, ok bool) {
+	name, ok = s.word()
+	if !ok || !s.takes(':') {
+		return nil, false
 	}
-	return -1
+	s.space()
+	return name, true
 }
 
-// valueEnd is the length of the value that b begins with: 0 when there is none, -1 when it does not end.
-func valueEnd(b []byte) int {
-	if len(b) == 0 {
-		return 0
+// word takes a string and gives what it spells, valid until the next word. Words with escapes are rare; very long ones
+// are nobody's.
+func (s *scan) word() (word []byte, ok bool) {
+	const longest = 1024
+	body, ok := s.string()
+	if !ok || len(body) > longest || bytes.IndexByte(body, '\\') < 0 {
+		return body, ok
 	}
-	switch b[0] {
-	case '"':
-		return stringEnd(b)
-	case '{', '[':
-		return containerEnd(b)
-	}
-	for i, c := range b {
-		switch c {
-		case ',', '}', ']', ':', '"', '{', '[', ' ', '\n', '\t', '\r':
-			return i
-		}
-	}
-	return len(b)
+	s.room = unescape(s.room[:0], body)
+	return s.room, true
 }
 
-func containerEnd(b []byte) int {
-	depth := 0
-	for i := 0; i < len(b); i++ {
-		switch b[i] {
-		case '"':
-			n := stringEnd(b[i:])
-			if n < 0 {
-				return -1
-			}
-			i += n - 1
-		case '{', '[':
+// value takes any value and gives its text, nil where there is none or it does not end.
+func (s *scan) value() []byte {
+	s.space()
+	start := s.at
+	if !s.pass(nil) {
+		return nil
+	}
+	return s.text[start:s.at]
+}
+
+// pass takes any value, shows the strings in it to visit, if that is not nil, and reports whether there was a value and
+// it ended.
+func (s *scan) pass(visit func(body []byte)) bool {
+	s.space()
+	switch start := s.at; s.next() {
+	case quote:
+		body, ok := s.string()
+		if ok && visit != nil {
+			visit(body)
+		}
+		return ok
+	case opens:
+		s.at++
+		return s.skip(1, visit)
+	default:
+		for s.next() == plain {
+			s.at++
+		}
+		return s.at > start
+	}
+}
+
+// skip goes on until depth more containers were closed than opened, and shows the strings on the way to visit.
+func (s *scan) skip(depth int, visit func(body []byte)) bool {
+	for depth > 0 {
+		for s.at < len(s.text) && kinds[s.text[s.at]] < quote {
+			s.at++
+		}
+		switch s.next() {
+		case opens:
 			depth++
-		case '}', ']':
-			if depth--; depth == 0 {
-				return i + 1
+			s.at++
+		case closes:
+			depth--
+			s.at++
+		default:
+			body, ok := s.string()
+			if !ok {
+				return false
+			}
+			if visit != nil {
+				visit(body)
 			}
 		}
 	}
-	return -1
+	return true
 }
+
+// string takes a string and gives what is between its quotes. One that does not end takes all that there is.
+func (s *scan) string() (body []byte, ok bool) {
+	s.space()
+	if s.next() != quote {
+		return nil, false
+	}
+	s.at++
+	for start := s.at; ; {
+		n := bytes.IndexByte(s.text[s.at:], '"')
+		if n < 0 {
+			s.at = len(s.text)
+			return nil, false
+		}
+		s.at += n + 1
+		body = s.text[start : s.at-1]
+		if escapes := len(body) - len(bytes.TrimRight(body, `\`)); escapes%2 == 0 {
+			return body, true
+		}
+	}
+}
+
+// takes takes the byte c.
+func (s *scan) takes(c byte) bool {
+	s.space()
+	if s.at == len(s.text) || s.text[s.at] != c {
+		return false
+	}
+	s.at++
+	return true
+}
+
+func (s *scan) space() {
+	for s.next() == blank {
+		s.at++
+	}
+}
+
+// next is the kind of the byte that comes next.
+func (s *scan) next() kind {
+	if s.at == len(s.text) {
+		return end
+	}
+	return kinds[s.text[s.at]]
+}
+
+// kind is what a byte outside of strings is to the scan.
+type kind uint8
+
+const (
+	plain kind = iota // of numbers and words
+	blank
+	between
+	quote
+	opens
+	closes
+	end // of the text
+)
+
+var kinds = func() (t [256]kind) {
+	for _, c := range " \t\r\n" {
+		t[c] = blank
+	}
+	t[','], t[':'], t['"'] = between, between, quote
+	t['{'], t['['], t['}'], t[']'] = opens, opens, closes, closes
+	return t
+}()
 
 // stringBody gives what is between the quotes of a JSON string, or ok false for any other value.
 func stringBody(value []byte) (body []byte, ok bool) {
@@ -147,14 +228,6 @@ func stringBody(value []byte) (body []byte, ok bool) {
 		return nil, false
 	}
 	return value[1 : len(value)-1], true
-}
-
-// keyText is what the body of a member's name spells. Names with escapes are rare; very long ones are nobody's.
-func keyText(body []byte) []byte {
-	if bytes.IndexByte(body, '\\') < 0 || len(body) > 1024 {
-		return body
-	}
-	return unescape(nil, body)
 }
 
 // unescape appends the text that the body of a JSON string spells. Broken escapes stay as they are.
@@ -213,4 +286,15 @@ func hex4(b []byte) (r rune, ok bool) {
 		}
 	}
 	return r, true
+}
+
+// respell appends the one way in which tether writes the escape at the start of b, of the several that JSON has, and
+// gives the length of the escape: what need not be escaped is not.
+func respell(dst, b []byte) ([]byte, int) {
+	start := len(dst)
+	dst, n := unescapeOne(dst, b)
+	if i := strings.IndexByte("\b\f\n\r\t\"\\", dst[start]); i >= 0 && n > 1 {
+		dst = append(dst[:start], '\\', "bfnrt\"\\"[i])
+	}
+	return dst, n
 }

@@ -46,6 +46,20 @@ func TestMembers(t *testing.T) {
 	}
 }
 
+// What is broken inside a value that the scan goes down to hides nothing behind it.
+func TestBrokenInside(t *testing.T) {
+	id := mustIdentifier(t, nil)
+	for _, value := range []string{
+		`[{"role" "user"},{x}]`, `[{"role":"user","content":}]`, `[{"role":"user","content":[{"text" 1},,]},]`, `[{,}]`, `[,]`, `[1 2]`,
+		`[{"role":"user","content":["a" "b"]}]`, `[{"role":["user"],"content":{"text":"a"}}]`, `[["user"]]`, `{"role":"user"}`, `[:]`,
+	} {
+		got, s := request{body: `{"messages":` + value + `,"session_id":"b"}`, shape: Chat}.identify(id)
+		if !s.IsJSON || got.Source.String() != "body:session_id" {
+			t.Errorf("%s: source %v, JSON %v", value, got.Source, s.IsJSON)
+		}
+	}
+}
+
 // What encoding/json takes is found as encoding/json finds it.
 func TestMembersAgainstEncodingJSON(t *testing.T) {
 	value := rapid.Custom(func(t *rapid.T) any { return drawValue(t, 3) })

@@ -2,6 +2,7 @@ package session
 
 import (
 	"bytes"
+	"encoding/binary"
 
 	"github.com/google/uuid"
 	"github.com/zeebo/xxh3"
@@ -19,11 +20,15 @@ const (
 	Responses
 )
 
-// opening hashes how a conversation opens: what every later turn of it repeats, and what the server's prefix cache
-// begins with. It is used for one conversation at a time.
+// opening digests how a conversation opens: what every later turn of it repeats, and what the server's prefix cache
+// begins with. It is used for one conversation at a time, while its body is gone over.
 type opening struct {
-	h      xxh3.Hasher
-	escape [8]byte // room for what one escape spells
+	system  xxh3.Uint128 // of Anthropic's system, or Responses' instructions
+	turns   xxh3.Uint128 // of messages or input, up to the user's first
+	hasUser bool         // the user's first turn was there
+
+	h, one xxh3.Hasher // one is for a string by itself
+	room   [512]byte
 	marked [1]byte
 }
 
@@ -31,139 +36,168 @@ type opening struct {
 const (
 	systemMark = 0xf8
 	userMark   = 0xf9
-	scopeMark  = 0xfa
 	partMark   = 0xfb
 )
 
-// conversation is where the parts of an opening stand in a body.
-type conversation struct {
-	system []byte // Anthropic's system, or Responses' instructions
-	turns  []byte // messages, or input
-}
+// forget makes o ready for another conversation.
+func (o *opening) forget() { o.system, o.turns, o.hasUser = xxh3.Uint128{}, xxh3.Uint128{}, false }
 
-// member takes in a top-level member of a body.
-func (c *conversation) member(shape Shape, key, value []byte) {
+// member takes in the top-level member of a body whose value comes next: of equal names the last counts.
+func (o *opening) member(shape Shape, name []byte, j *scan) {
 	switch {
-	case shape == Chat && string(key) == "messages", shape == Responses && string(key) == "input":
-		c.turns = value
-	case shape == Chat && string(key) == "system", shape == Responses && string(key) == "instructions":
-		c.system = value
+	case shape == Chat && string(name) == "messages", shape == Responses && string(name) == "input":
+		o.conversation(j)
+	case shape == Chat && string(name) == "system", shape == Responses && string(name) == "instructions":
+		o.system = o.content(j)
 	}
 }
 
-// id derives the session id: of model, system text, first user message and the caller's scope. ok is false
-// where the conversation shows no user's message.
-func (o *opening) id(k *keyer, model []byte, c conversation, scope []byte) (id uuid.UUID, ok bool) {
+// conversation takes in the turns up to the user's first, or the text that stands for it alone.
+func (o *opening) conversation(j *scan) {
+	o.turns, o.hasUser = xxh3.Uint128{}, false
+	if body, ok := j.string(); ok {
+		o.h.Reset()
+		o.text(&o.h, body)
+		o.add(userMark, o.h.Sum128())
+		return
+	}
+	j.array(func() bool {
+		o.turn(j)
+		return !o.hasUser
+	})
+}
+
+// turn takes in a turn, if it belongs to the opening.
+func (o *opening) turn(j *scan) {
+	var mark byte
+	var content xxh3.Uint128
+	j.object(func(name []byte) {
+		switch string(name) {
+		case "role":
+			mark = markOf(j.word())
+		case "content":
+			content = o.content(j)
+		}
+	})
+	if mark != 0 {
+		o.add(mark, content)
+	}
+}
+
+// markOf is the mark of a role, 0 of one whose turns do not belong to the opening.
+func markOf(role []byte, _ bool) byte {
+	switch string(role) {
+	case "user":
+		return userMark
+	case "system", "developer":
+		return systemMark
+	}
+	return 0
+}
+
+func (o *opening) add(mark byte, content xxh3.Uint128) {
+	before, this := o.turns.Bytes(), content.Bytes()
+	b := append(append(append(o.room[:0], before[:]...), mark), this[:]...)
+	o.turns, o.hasUser = xxh3.Hash128(b), mark == userMark
+}
+
+// content digests a message's content: a string, or a list of parts, where text parts count like the string.
+func (o *opening) content(j *scan) xxh3.Uint128 {
+	o.h.Reset()
+	if body, ok := j.string(); ok {
+		o.text(&o.h, body)
+	} else {
+		j.array(func() bool {
+			o.part(j)
+			return true
+		})
+	}
+	return o.h.Sum128()
+}
+
+// part hashes a part: its text, or of one that is no text, an image say, the strings in it, in any order, so that
+// neither the order of its members nor white space counts. Cache hints move from turn to turn and do not count either.
+func (o *opening) part(j *scan) {
+	text, isText := j.string()
+	var others uint64
+	j.object(func(name []byte) {
+		if string(name) == "cache_control" {
+			return
+		}
+		if string(name) == "text" {
+			if text, isText = j.string(); isText {
+				return
+			}
+		}
+		j.pass(func(body []byte) {
+			o.one.Reset()
+			o.text(&o.one, body)
+			others += o.one.Sum64()
+		})
+	})
+	if isText {
+		o.text(&o.h, text)
+		return
+	}
+	o.mark(partMark)
+	o.write(binary.LittleEndian.AppendUint64(o.room[:0], others))
+}
+
+// billing begins a text block that Claude Code puts at the head of the system prompt, another one for each request.
+// vLLM leaves it out of the prompt.
+const billing = "x-anthropic-billing-header"
+
+// text hashes what the body of a JSON string spells, so that it does not matter how it was escaped: as it is, but for
+// escapes that others write in another way.
+func (o *opening) text(h *xxh3.Hasher, body []byte) {
+	if bytes.HasPrefix(body, []byte(billing)) {
+		_, body, _ = bytes.Cut(body, []byte(`\n`))
+	}
+	text := o.room[:0]
+	for at := 0; ; {
+		n := bytes.IndexByte(body[at:], '\\')
+		if n < 0 || at+n+1 == len(body) {
+			break
+		}
+		at += n
+		if c := body[at+1]; c != 'u' && c != '/' {
+			at += 2
+			continue
+		}
+		const longest = 4 // bytes of what is written instead
+		if len(text)+at+longest > cap(text) {
+			_, _ = h.Write(text) // a hash does not fail
+			_, _ = h.Write(body[:at])
+			text = text[:0]
+		} else {
+			text = append(text, body[:at]...)
+		}
+		text, n = respell(text, body[at:])
+		body, at = body[at+n:], 0
+	}
+	_, _ = h.Write(text)
+	_, _ = h.Write(body)
+}
+
+// id derives the session id: of the conversation's opening, the model and the caller's scope. ok is false where the
+// conversation shows no user's message.
+func (o *opening) id(k *keyer, model, scope []byte) (id uuid.UUID, ok bool) {
 	o.h.Reset()
 	o.write(k.secret[:])
 	o.mark(openingTag)
-	o.write(model)
-	o.mark(scopeMark)
-	o.write(scope)
-	if c.system != nil {
-		o.mark(systemMark)
-		o.content(c.system)
+	o.sized(model)
+	o.sized(scope)
+	for _, part := range [...]xxh3.Uint128{o.system, o.turns} {
+		b := part.Bytes()
+		o.write(b[:])
 	}
-	if body, isText := stringBody(c.turns); isText {
-		o.mark(userMark)
-		o.text(body)
-		return version8(o.h.Sum128()), true
-	}
-	elements(c.turns, func(turn []byte) bool {
-		ok = o.turn(turn)
-		return !ok
-	})
-	return version8(o.h.Sum128()), ok
+	return version8(o.h.Sum128()), o.hasUser
 }
 
-// turn hashes a turn that belongs to the opening, and reports whether it was the user's first.
-func (o *opening) turn(turn []byte) (user bool) {
-	var role, content []byte
-	members(turn, func(key, value []byte) {
-		switch string(key) {
-		case "role":
-			role, _ = stringBody(value)
-		case "content":
-			content = value
-		}
-	})
-	switch string(role) {
-	case "user":
-		o.mark(userMark)
-		o.content(content)
-		return true
-	case "system", "developer":
-		o.mark(systemMark)
-		o.content(content)
-	}
-	return false
-}
-
-// content hashes a message's content: a string, or a list of parts, where text parts count like the string.
-func (o *opening) content(value []byte) {
-	if body, ok := stringBody(value); ok {
-		o.text(body)
-		return
-	}
-	elements(value, func(part []byte) bool {
-		if text := textOf(part); text != nil {
-			o.text(text)
-			return true
-		}
-		o.mark(partMark)
-		o.other(part)
-		return true
-	})
-}
-
-// textOf is the body of a part's text, or nil if it is another kind of part.
-func textOf(part []byte) (text []byte) {
-	members(part, func(key, value []byte) {
-		if string(key) == "text" {
-			text, _ = stringBody(value)
-		}
-	})
-	return text
-}
-
-// other hashes a part that is no text, an image say, by the strings in it, in any order, so that neither the order
-// of its keys nor white space counts. Cache hints move from turn to turn and do not count either.
-func (o *opening) other(part []byte) {
-	var sum uint64
-	members(part, func(key, value []byte) {
-		if string(key) == "cache_control" {
-			return
-		}
-		for i := 0; i < len(value); i++ {
-			if value[i] != '"' {
-				continue
-			}
-			n := stringEnd(value[i:])
-			if n < 0 {
-				return
-			}
-			sum += xxh3.Hash(value[i : i+n])
-			i += n - 1
-		}
-	})
-	for i := range 8 {
-		o.mark(byte(sum >> (8 * i)))
-	}
-}
-
-// text hashes what the body of a JSON string spells, so that it does not matter how it was escaped.
-func (o *opening) text(body []byte) {
-	for {
-		i := bytes.IndexByte(body, '\\')
-		if i < 0 || i+1 == len(body) {
-			o.write(body)
-			return
-		}
-		o.write(body[:i])
-		spelled, n := unescapeOne(o.escape[:0], body[i:])
-		o.write(spelled)
-		body = body[i+n:]
-	}
+// sized hashes b so that it cannot run into what follows.
+func (o *opening) sized(b []byte) {
+	o.write(binary.AppendUvarint(o.room[:0], uint64(len(b))))
+	o.write(b)
 }
 
 func (o *opening) mark(b byte) {

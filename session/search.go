@@ -22,7 +22,7 @@ type Identifier struct {
 	scope   scope
 }
 
-// field is a source in a JSON body.
+// field is a place in a JSON body where a source may stand.
 type field struct {
 	source int
 	path   []string
@@ -48,6 +48,9 @@ func NewIdentifier(cfg *Config, secret []byte) (*Identifier, error) {
 			id.cookies = true
 		case FromBody:
 			id.fields = append(id.fields, field{source: i, path: strings.Split(source.Name, ".")})
+			if source.Name == "conversation" { // of the Responses API: a string, or an object
+				id.fields = append(id.fields, field{source: i, path: []string{"conversation", "id"}})
+			}
 		}
 	}
 	return id, nil
@@ -73,11 +76,12 @@ type Search struct {
 	// Ignored counts sources whose value is no valid id, or that came with two different ones.
 	Ignored int
 
-	conversation conversation
-	opening      opening
-	model        []byte  // room for Model
-	previous     []byte  // and Previous
-	trace        []Found // what Identify is to note, nil on the way of a request
+	json     scan
+	looked   int // bytes of the body that were gone over
+	opening  opening
+	model    []byte  // room for Model
+	previous []byte  // and Previous
+	trace    []Found // what Identify is to note, nil on the way of a request
 }
 
 // maxName bounds the names of models and responses, in bytes.
@@ -120,7 +124,7 @@ func (s *Search) Header(name, value []byte) {
 		s.cookie(value)
 	}
 	if i, ok := s.id.headers[string(n)]; ok {
-		s.candidate(i, value)
+		s.found[i].take(value)
 	}
 }
 
@@ -134,15 +138,14 @@ func (s *Search) cookie(list []byte) {
 		}
 		for i, source := range s.id.sources {
 			if source.Kind == FromCookie && source.Name == string(name) {
-				s.candidate(i, value)
+				s.found[i].take(value)
 			}
 		}
 	}
 }
 
-// candidate takes in a value of a header or cookie: a second, different one makes the source ambiguous.
-func (s *Search) candidate(source int, value []byte) {
-	c := &s.found[source]
+// take takes in a value of a header or cookie: a second, different one makes the source ambiguous.
+func (c *candidate) take(value []byte) {
 	value = http1.Trim(value)
 	switch {
 	case c.state == absent:
@@ -154,28 +157,32 @@ func (s *Search) candidate(source int, value []byte) {
 
 // Body shows the request's body. shape says whether it may hold a conversation.
 func (s *Search) Body(body []byte, shape Shape) {
-	s.IsJSON = members(body, func(key, value []byte) {
-		switch string(key) {
+	j := &s.json
+	j.text, j.at = body, 0
+	s.IsJSON = j.object(func(name []byte) {
+		switch string(name) {
 		case "model":
-			s.Model = spell(&s.model, value)
+			s.Model = spell(&s.model, j)
 		case "previous_response_id":
-			s.Previous = spell(&s.previous, value)
+			s.Previous = spell(&s.previous, j)
 		case "background":
-			s.Background = string(value) == "true"
+			s.Background = string(j.value()) == "true"
 		default:
-			s.conversation.member(shape, key, value)
-		}
-		for _, f := range s.id.fields {
-			if string(key) == f.path[0] {
-				s.field(f, value)
+			if at := s.id.naming(name, every, 0); at != 0 {
+				s.fields(at, 1)
+				return
 			}
+			s.opening.member(shape, name, j)
 		}
 	})
+	s.looked += j.at
+	j.text = nil
 	if s.IsJSON {
 		s.keep()
 		return
 	}
-	s.Model, s.Previous, s.Background, s.conversation = nil, nil, false, conversation{}
+	s.Model, s.Previous, s.Background = nil, nil, false
+	s.opening.forget()
 	for _, f := range s.id.fields {
 		s.found[f.source] = candidate{}
 	}
@@ -191,10 +198,10 @@ func (s *Search) keep() {
 	s.Model, s.Previous = s.model, s.previous
 }
 
-// spell is the text of a JSON string, nil for another value; room is used only where there are escapes. No name as
-// long as six times the bound is one.
-func spell(room *[]byte, value []byte) []byte {
-	body, ok := stringBody(value)
+// spell takes the string that comes next and gives its text, nil for another value; room is used only where there are
+// escapes. No name as long as six times the bound is one.
+func spell(room *[]byte, j *scan) []byte {
+	body, ok := j.string()
 	if !ok || len(body) > 6*maxName || bytes.IndexByte(body, '\\') < 0 {
 		return body
 	}
@@ -202,37 +209,62 @@ func spell(room *[]byte, value []byte) []byte {
 	return *room
 }
 
-// field takes in a value of the body: of duplicate keys the last one counts, even when it is null.
-func (s *Search) field(f field, value []byte) {
-	for _, part := range f.path[1:] {
-		object := value
-		value = nil
-		members(object, func(key, v []byte) {
-			if string(key) == part {
-				value = v
-			}
-		})
+// fieldSet is a set of an Identifier's fields, a bit each.
+type fieldSet uint64
+
+const every = ^fieldSet(0)
+
+// naming gives those of the fields whose path has the name at depth.
+func (id *Identifier) naming(name []byte, of fieldSet, depth int) (at fieldSet) {
+	for n, f := range id.fields {
+		if of&(1<<n) != 0 && depth < len(f.path) && f.path[depth] == string(name) {
+			at |= 1 << n
+		}
 	}
-	c := &s.found[f.source]
-	*c = candidate{}
-	body, isText := stringBody(value)
-	if !isText || len(body) == 0 {
+	return at
+}
+
+// fields takes in the value that comes next, for the fields that lead there by depth names: of equal names the last one
+// counts, even when it is null.
+func (s *Search) fields(at fieldSet, depth int) {
+	for n, f := range s.id.fields {
+		if at&(1<<n) != 0 {
+			s.found[f.source] = candidate{}
+		}
+	}
+	if body, isText := s.json.string(); isText {
+		for n, f := range s.id.fields {
+			if at&(1<<n) != 0 && len(f.path) == depth {
+				s.found[f.source] = s.field(f.source, body)
+			}
+		}
 		return
+	}
+	s.json.object(func(name []byte) {
+		if deeper := s.id.naming(name, at, depth); deeper != 0 {
+			s.fields(deeper, depth+1)
+		}
+	})
+}
+
+// field is what the string that stands in a field gives.
+func (s *Search) field(source int, body []byte) candidate {
+	if len(body) == 0 {
+		return candidate{}
 	}
 	if bytes.IndexByte(body, '\\') >= 0 {
 		if len(body) > 6*maxID { // no valid id has more; huge strings are not copied
-			*c = candidate{value: body, state: present}
-			return
+			return candidate{value: body, state: present}
 		}
 		body = unescape(nil, body)
 	}
 	body = http1.Trim(body)
-	if s.id.sources[f.source].Name == "metadata.user_id" {
+	if s.id.sources[source].Name == "metadata.user_id" {
 		if body = sessionPart(body); len(body) == 0 {
-			return
+			return candidate{}
 		}
 	}
-	*c = candidate{value: body, state: present}
+	return candidate{value: body, state: present}
 }
 
 // sessionPart is the session named in Claude Code's metadata.user_id: JSON with a session_id, or, in older
@@ -330,7 +362,7 @@ func (s *Search) choose(i *Identity) (won bool) {
 func (s *Search) forget() {
 	clear(s.found[:len(s.id.sources)])
 	s.scope = [2][]byte{}
-	s.conversation = conversation{}
+	s.opening.forget()
 	s.trace = nil
 }
 
@@ -364,10 +396,10 @@ func (s *Search) look(n int, i *Identity) Finding {
 }
 
 func (s *Search) derive(i *Identity) bool {
-	if s.conversation.turns == nil {
+	if !s.opening.hasUser {
 		return false
 	}
-	id, ok := s.opening.id(&s.id.keyer, s.Model, s.conversation, s.caller())
+	id, ok := s.opening.id(&s.id.keyer, s.Model, s.caller())
 	clear(s.token[:cap(s.token)])
 	if ok {
 		i.setUUID(id)

@@ -30,13 +30,18 @@ func mustIdentifier(t testing.TB, change func(*Config)) *Identifier {
 
 func (r request) search(id *Identifier) *Search {
 	s := new(Search)
+	r.show(s, id)
+	return s
+}
+
+// show shows the request to s.
+func (r request) show(s *Search, id *Identifier) {
 	s.Begin(id)
 	for _, h := range r.headers {
 		name, value, _ := strings.Cut(h, ": ")
 		s.Header([]byte(name), []byte(value))
 	}
 	s.Body([]byte(r.body), r.shape)
-	return s
 }
 
 func (r request) identify(id *Identifier) (Identity, *Search) {
@@ -76,6 +81,7 @@ func TestDefaultSources(t *testing.T) {
 		{"session_id", request{body: `{"session_id":"b"}`}, "body:session_id", ""},
 		{"prompt_cache_key", request{body: `{"prompt_cache_key":"b"}`}, "body:prompt_cache_key", ""},
 		{"conversation", request{body: `{"conversation":"b"}`}, "body:conversation", ""},
+		{"conversation as an object", request{body: `{"conversation":{"a":{"id":"x"},"id":"b"}}`}, "body:conversation", ""},
 		{"conversation_id", request{body: `{"conversation_id":"b"}`}, "body:conversation_id", ""},
 		{"the first of two fields", request{body: `{"conversation_id":"c","session_id":"b"}`}, "body:session_id", ""},
 		{"user with a session", request{body: `{"metadata":{"user_id":"user_1_account__session_4b1b"}}`}, "body:metadata.user_id", ""},
@@ -174,6 +180,8 @@ func TestFieldsThatAreNone(t *testing.T) {
 		`{"session_id":1}`, `{"session_id":null}`, `{"session_id":["a"]}`, `{"session_id":""}`, `{"session_id":{"id":"a"}}`,
 		`{"x":{"session_id":"a"}}`, `{"x":"\"session_id\":\"a\""}`, `{"prompt":"{\"session_id\":\"a\"}"}`,
 		`{"session_id":"a","session_id":null}`, `{"metadata":{}}`, `{"metadata":"user_1__session_1"}`,
+		`{"conversation":{"id":1}}`, `{"conversation":{"id":""}}`, `{"conversation":{"x":{"id":"a"}}}`, `{"conversation":[{"id":"a"}]}`,
+		`{"conversation":{"id":"a"},"conversation":null}`, `{"conversation":"a","conversation":{"ID":"b"}}`, `{"conversation":{"id":"a","id":{}}}`,
 	} {
 		if got, s := (request{body: body}).identify(id); got.Source.Kind != 0 || s.Ignored != 0 {
 			t.Errorf("%s: source %v, %d ignored", body, got.Source, s.Ignored)
@@ -188,9 +196,13 @@ func TestOfDuplicateFieldsTheLastCounts(t *testing.T) {
 	if string(twice.ID()) != string(once.ID()) || string(s.Model) != "y" {
 		t.Error("the first of two fields counted")
 	}
-	escaped, _ := request{body: `{"session\u005fid":"\u0062"}`}.identify(id)
-	if string(escaped.ID()) != string(once.ID()) {
-		t.Error("an escaped field or value is another id")
+	for _, body := range []string{
+		`{"session\u005fid":"\u0062"}`, `{"conversation":"b"}`, `{"conversation":{"id":"b"}}`, `{"conversation":"a","conversation":{"id":"a","id":"b"}}`,
+		`{"metadata":{"user_id":"a"},"metadata":{"user_id":"{\"session_id\":\"b\"}"}}`,
+	} {
+		if got, _ := (request{body: body}).identify(id); string(got.ID()) != string(once.ID()) {
+			t.Errorf("%s is another id", body)
+		}
 	}
 }
 
@@ -260,6 +272,8 @@ func TestSourceErrors(t *testing.T) {
 		"header:X_Request_Id":  `header x-request-id names a caller or a request, not a conversation`,
 		"body:a..b":            `"body:a..b" has an empty part`,
 		"body:a.b.c.d.e":       `"body:a.b.c.d.e" leads 5 objects deep, want at most 4`,
+		"body:model":           `"body:model" names no conversation`,
+		"body:input.0":         `"body:input.0" names no conversation`,
 	} {
 		if _, err := ParseSource(text); err == nil || err.Error() != want {
 			t.Errorf("%q: %v, want %s", text, err, want)

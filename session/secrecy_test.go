@@ -50,7 +50,7 @@ func TestSearchLetsGo(t *testing.T) {
 	if string(s.Model) != "model-of-a" || string(s.Previous) != "resp_a" {
 		t.Errorf("model %q, response %q after the body's memory went to another request", s.Model, s.Previous)
 	}
-	if !reflect.DeepEqual(s.found, [maxSources]candidate{}) || s.scope[0] != nil || s.scope[1] != nil || s.conversation.turns != nil {
+	if !reflect.DeepEqual(s.found, [maxSources]candidate{}) || s.scope[0] != nil || s.scope[1] != nil || s.json.text != nil {
 		t.Error("parts of the request are still held")
 	}
 }

@@ -80,6 +80,10 @@ func ParseSource(s string) (Source, error) {
 				return Source{}, fmt.Errorf("%q has an empty part", s)
 			}
 		}
+		switch parts[0] {
+		case "model", "previous_response_id", "background", "messages", "system", "input", "instructions":
+			return Source{}, fmt.Errorf("%q names no conversation", s)
+		}
 		return Source{Kind: FromBody, Name: name}, nil
 	}
 	return Source{}, fmt.Errorf("%q, want header:NAME, cookie:NAME, body:FIELD or opening", s)

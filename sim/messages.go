@@ -3,6 +3,7 @@ package sim
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 )
 
 // messagesRequest is the body of /v1/messages and /v1/messages/count_tokens.
@@ -17,9 +18,25 @@ type messagesRequest struct {
 func (q messagesRequest) prompt() []token {
 	system := ""
 	if len(q.System) > 0 && string(q.System) != "null" {
-		system = contentText(q.System)
+		system = systemText(q.System)
 	}
 	return tokenize(render(q.Tools, system, q.Messages))
+}
+
+// systemText is the system prompt. As in vLLM, the block is not in it that Claude Code puts at its head, another one for
+// each request.
+func systemText(system json.RawMessage) string {
+	var blocks []json.RawMessage
+	if json.Unmarshal(system, &blocks) != nil {
+		return contentText(system)
+	}
+	var b strings.Builder
+	for _, block := range blocks {
+		if text := partText(block); !strings.HasPrefix(text, "x-anthropic-billing-header") {
+			b.WriteString(text)
+		}
+	}
+	return b.String()
 }
 
 func (a *answer) messages() {

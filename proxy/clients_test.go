@@ -1,0 +1,106 @@
+package proxy
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"tether/sim"
+)
+
+// replay sends a request of session's testdata/clients, the turn of the n-th conversation, and waits for its end.
+func (r *rig) replay(f txtar.File, n int, more ...string) *answer {
+	r.t.Helper()
+	id := uuid.NewSHA1(uuid.Nil, fmt.Append(nil, n))
+	raw := strings.NewReplacer(
+		"{{id}}", id.String(), "{{topic}}", fmt.Sprint("topic ", n), "{{turn}}", fmt.Sprintf("%x%x", f.Name, n),
+	).Replace(string(f.Data))
+	head, body, _ := strings.Cut(raw, "\n\n")
+	lines := append(strings.Split(head, "\n"), more...)
+	lines = append(lines, fmt.Sprint("Content-Length: ", len(body)), "", body)
+	r.mu.Lock()
+	r.asked++
+	r.mu.Unlock()
+	c := r.dial()
+	defer c.Close()
+	c.send(strings.Join(lines, "\r\n"))
+	a := c.receive()
+	r.last()
+	return a
+}
+
+func eachClient(t *testing.T, test func(t *testing.T, turns []txtar.File)) {
+	t.Helper()
+	files, err := filepath.Glob("../session/testdata/clients/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no clients", err)
+	}
+	for _, path := range files {
+		a, err := txtar.ParseFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) { test(t, a.Files) })
+	}
+}
+
+// agentOf is the agent whose turn a section is, "" where there is one alone.
+func agentOf(f txtar.File) string {
+	agent, _, several := strings.Cut(f.Name, " ")
+	if !several {
+		return ""
+	}
+	return agent
+}
+
+const conversations = 6
+
+// What clients really send lands, turn after turn, on one server and in its cache, which gets the id that the client gets.
+func TestClients(t *testing.T) {
+	eachClient(t, func(t *testing.T, turns []txtar.File) {
+		r := fleet(t, 4, sim.Config{})
+		servers := map[string]bool{}
+		for n := range conversations {
+			first := r.replay(turns[0], n)
+			r.want(first, 200, "new")
+			r.wantForwarded(first)
+			opened := r.last().PromptTokens
+			for _, f := range turns[1:] {
+				a := r.replay(f, n)
+				r.want(a, 200, "pinned")
+				r.wantForwarded(a)
+				if a.server() != first.server() || a.Header.Get("X-Session-Id") != first.Header.Get("X-Session-Id") {
+					t.Errorf("turn %s of %d: %s on %s, the first %s on %s", f.Name, n,
+						a.Header.Get("X-Session-Id"), a.server(), first.Header.Get("X-Session-Id"), first.server())
+				}
+				if rec := r.last(); rec.CachedTokens == 0 && rec.PromptTokens > opened && opened >= 16 {
+					t.Errorf("turn %s of %d: none of %d tokens was in the cache", f.Name, n, rec.PromptTokens)
+				}
+			}
+			servers[first.server()] = true
+		}
+		if len(servers) == 1 {
+			t.Errorf("%d conversations are all on one server", conversations)
+		}
+	})
+}
+
+// wantForwarded checks that the server got the id that the client got.
+func (r *rig) wantForwarded(a *answer) {
+	r.t.Helper()
+	for _, s := range r.sims {
+		seen := s.Requests()
+		if len(seen) == 0 || seen[len(seen)-1].Header.Get("X-Request-Id") != a.Header.Get("X-Request-Id") {
+			continue
+		}
+		if got, want := seen[len(seen)-1].Session, a.Header.Get("X-Session-Id"); got != want {
+			r.t.Errorf("the server got the id %q, the client %q", got, want)
+		}
+		return
+	}
+	r.t.Error("no server has the request")
+}
