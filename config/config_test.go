@@ -341,6 +341,8 @@ func TestProblems(t *testing.T) {
 		up + "session: {secret_file: x}": `c.yaml:2: session.secret_file: "x" is not there, want a file with the secret: write it, or leave the key out`,
 		up + "admin: {token_file: /}":    `c.yaml:2: admin.token_file: "/" cannot be read: is a directory, want a file with the secret`,
 		up + "session: {secret_file: " + secret + "}":                                  `c.yaml:2: session.secret_file: "` + secret + `" is empty, want a file with the secret`,
+		up + "session: {subagents: Own}":                                               `c.yaml:2: session.subagents: "Own", want family or own`,
+		up + "session: {sources: [\"body:messages\"]}":                                 `c.yaml:2: session.sources[0]: "body:messages" names no conversation`,
 		up + "session: {opening_max_in_flight: 0}":                                     "c.yaml:2: session.opening_max_in_flight: 0, want 1..10000",
 		up + "health: {path: health}":                                                  `c.yaml:2: health.path: "health", want a path that begins with /`,
 		up + "health: {interval: 1ms}":                                                 "c.yaml:2: health.interval: 1ms, want 100ms..1h",

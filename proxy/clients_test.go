@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"tether/session"
 	"tether/sim"
 )
 
@@ -103,4 +104,42 @@ func (r *rig) wantForwarded(a *answer) {
 		return
 	}
 	r.t.Error("no server has the request")
+}
+
+// With session.subagents: own each sub-agent has a server of its own, under an id that comes back as any other does.
+func TestSubagentsOfTheirOwn(t *testing.T) {
+	eachClient(t, func(t *testing.T, turns []txtar.File) {
+		r := fleet(t, 4, sim.Config{}, func(r *rig) { r.session.Subagents = session.Own })
+		apart := false
+		for n := range conversations {
+			home := map[string]*answer{} // by agent
+			for _, f := range turns {
+				a, agent := r.replay(f, n), agentOf(f)
+				r.wantForwarded(a)
+				if home[agent] == nil {
+					r.want(a, 200, "new")
+					home[agent] = a
+					continue
+				}
+				r.want(a, 200, "pinned")
+				back := r.replay(f, n, echoed(f, a)...)
+				r.want(back, 200, "pinned")
+				if at := home[agent].server(); a.server() != at || back.server() != at {
+					t.Errorf("%s of %d: on %s, by the id that was echoed on %s, before on %s", f.Name, n, a.server(), back.server(), at)
+				}
+				apart = apart || agent != "" && home["main"].server() != a.server()
+			}
+		}
+		if several := agentOf(turns[0]) != ""; several != apart {
+			t.Errorf("several agents: %v; apart from the first: %v", several, apart)
+		}
+	})
+}
+
+// echoed is the header of a client that sends back the id it got, where it has none of that name.
+func echoed(f txtar.File, a *answer) []string {
+	if strings.Contains(strings.ToLower(string(f.Data)), "\nx-session-id:") {
+		return nil
+	}
+	return []string{"X-Session-Id: " + a.Header.Get("X-Session-Id")}
 }

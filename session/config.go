@@ -12,6 +12,8 @@ type Config struct {
 	Sources []string `yaml:"sources"`
 	// Scope keeps callers' derived ids apart: authorization, none, or header:NAME.
 	Scope string `yaml:"scope"`
+	// Subagents says whose session a sub-agent's requests belong to: family, or own.
+	Subagents Subagents `yaml:"subagents"`
 	// SecretFile holds the secret that ids are hashed with; replicas share it. "" is none.
 	SecretFile string `yaml:"secret_file"`
 	// TTL is how long a pin lives after its last use, 1s..720h.
@@ -38,7 +40,7 @@ const (
 // Default is the configuration that is in force where nothing else is said.
 func Default() Config {
 	return Config{
-		Sources: DefaultSources(), Scope: "authorization", TTL: time.Hour, Max: 1_000_000, Return: Stay,
+		Sources: DefaultSources(), Scope: "authorization", Subagents: Family, TTL: time.Hour, Max: 1_000_000, Return: Stay,
 		OpeningMaxInFlight: 8,
 	}
 }
@@ -61,6 +63,9 @@ func (c *Config) Validate(report func(key, problem string)) {
 	}
 	if _, err := parseScope(c.Scope); err != nil {
 		report("scope", err.Error())
+	}
+	if c.Subagents != Family && c.Subagents != Own {
+		report("subagents", fmt.Sprintf("%q, want family or own", c.Subagents))
 	}
 	if c.TTL < time.Second || c.TTL > 720*time.Hour {
 		report("ttl", fmt.Sprintf("%v, want 1s..720h", c.TTL))

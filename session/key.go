@@ -36,6 +36,7 @@ const (
 	openingTag = 'o'
 	callerTag  = 'c'
 	storedTag  = 'r'
+	agentTag   = 'a'
 )
 
 // key is the pin key of a session id under a model.
@@ -53,6 +54,14 @@ func (k *keyer) digest(id []byte) uuid.UUID {
 	var room [maxID + 32]byte
 	b := append(append(room[:0], k.secret[:]...), foreignTag)
 	return version8(xxh3.Hash128(append(b, id...)))
+}
+
+// subagent is the id of a sub-agent beside its family's.
+func (k *keyer) subagent(family, agent []byte) uuid.UUID {
+	var room [2*maxID + 32]byte
+	b := append(append(room[:0], k.secret[:]...), agentTag)
+	b = binary.AppendUvarint(b, uint64(len(family)))
+	return version8(xxh3.Hash128(append(append(b, family...), agent...)))
 }
 
 func version8(h xxh3.Uint128) uuid.UUID {

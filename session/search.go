@@ -19,6 +19,7 @@ type Identifier struct {
 	headers map[string]int // source by canonical header name
 	cookies bool           // some source is a cookie
 	fields  []field
+	agents  []agent
 	scope   scope
 }
 
@@ -53,6 +54,9 @@ func NewIdentifier(cfg *Config, secret []byte) (*Identifier, error) {
 			}
 		}
 	}
+	if cfg.Subagents == Own {
+		id.agents = agentsOf(id.sources)
+	}
 	return id, nil
 }
 
@@ -62,10 +66,11 @@ func (id *Identifier) Key(model, sessionID []byte) Key { return id.key(model, se
 // Search looks for the session id of one request: Begin, Header for each field, Body, Identify. What it was shown must
 // stay untouched until then; after Identify it holds nothing of that. It may be used again and again.
 type Search struct {
-	id    *Identifier
-	found [maxSources]candidate
-	scope [2][]byte
-	token []byte // room to decode a token
+	id     *Identifier
+	found  [maxSources]candidate
+	agents [len(families)]candidate
+	scope  [2][]byte
+	token  []byte // room to decode a token
 
 	// Model, Previous and Background are the body's model, previous_response_id and background. A model of more than
 	// 512 bytes is none, and of such a response id the beginning counts.
@@ -125,6 +130,11 @@ func (s *Search) Header(name, value []byte) {
 	}
 	if i, ok := s.id.headers[string(n)]; ok {
 		s.found[i].take(value)
+	}
+	for i, a := range s.id.agents {
+		if string(n) == a.header {
+			s.agents[i].take(value)
+		}
 	}
 }
 
@@ -361,6 +371,7 @@ func (s *Search) choose(i *Identity) (won bool) {
 // forget lets go of head and body.
 func (s *Search) forget() {
 	clear(s.found[:len(s.id.sources)])
+	s.agents = [len(families)]candidate{}
 	s.scope = [2][]byte{}
 	s.opening.forget()
 	s.trace = nil
@@ -392,6 +403,7 @@ func (s *Search) look(n int, i *Identity) Finding {
 	} else {
 		i.setUUID(s.id.digest(c.value))
 	}
+	s.apart(i, n)
 	return Won
 }
 
