@@ -91,7 +91,7 @@ func TestNothingOfClientsIsTold(t *testing.T) {
 func TestNothingOfClientsIsToldByAPanic(t *testing.T) {
 	logs := newLogbook()
 	cfg := session.Default()
-	identifier, err := session.NewIdentifier(&cfg, nil)
+	identifier, err := session.NewIdentifier(&cfg, &session.Models{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

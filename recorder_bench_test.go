@@ -114,7 +114,7 @@ func benchProxy(b *testing.B, backend, mode string) (addr string) {
 	u.SetHealth(upstream.Up, "test")
 	u.SetModels(upstream.NewModels([]upstream.Model{{ID: "tiny"}}))
 	cfg := session.Default()
-	identifier, err := session.NewIdentifier(&cfg, nil)
+	identifier, err := session.NewIdentifier(&cfg, &session.Models{}, nil)
 	check(err)
 	router := session.NewRouter(cfg, session.NewMap(1000, time.Hour), session.NewMap(1000, session.ResponsesTTL), true)
 	check(router.Use(registry.Table(), nil))

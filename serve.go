@@ -97,7 +97,7 @@ func build(l life, cfg *config.Config, memory int64, out outputs) (*tether, erro
 	t.stored = session.NewMap(cfg.Session.Max, session.ResponsesTTL)
 	t.router = session.NewRouter(cfg.Session, t.pins, t.stored, cfg.Affinity)
 	t.monitor = health.NewMonitor(cfg.Health, health.Hooks{Warned: t.warned, Probed: t.metrics.Probed})
-	if t.ids, err = session.NewIdentifier(&cfg.Session, t.secret); err != nil {
+	if t.ids, err = session.NewIdentifier(&cfg.Session, &cfg.Models, t.secret); err != nil {
 		return nil, err
 	}
 	t.proxy, err = proxy.New(cfg.Proxy, proxy.Deps{

@@ -166,7 +166,7 @@ func guideOf(cfg *config.Config, memory int64) (*admin.Guide, error) {
 	if err != nil {
 		return nil, usageError{fmt.Errorf("session.secret_file: %w", err)}
 	}
-	identifier, err := session.NewIdentifier(&cfg.Session, secret)
+	identifier, err := session.NewIdentifier(&cfg.Session, &cfg.Models, secret)
 	if err != nil {
 		return nil, err
 	}

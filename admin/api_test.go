@@ -57,7 +57,7 @@ func depsOf(t *testing.T, registry *upstream.Registry, token string) Deps {
 	if err := router.Use(registry.Table(), nil); err != nil {
 		t.Fatal(err)
 	}
-	ids, err := session.NewIdentifier(&cfg, []byte("secret"))
+	ids, err := session.NewIdentifier(&cfg, &session.Models{Aliases: map[string]string{"alias": "a"}}, []byte("secret"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -239,6 +239,10 @@ func TestWhere(t *testing.T) {
 	p = r.where(`{"id":"alice"}`).Places[0]
 	if p.Upstream == "vllm-1" || p.PinSkipped != "down: it broke" || p.Outcome != "moved" {
 		t.Errorf("%+v", p)
+	}
+	aliased := r.pin("bob", "a", r.up["vllm-0"])
+	if w := r.where(`{"id":"bob","model":"alias"}`); len(w.Places) != 1 || w.Places[0].Session != aliased.String() || w.Places[0].Model != "a" {
+		t.Errorf("under an alias: %+v", w)
 	}
 	if status, text := r.do("POST", "/api/where/request", "hello"); status != 200 || !strings.Contains(text, `"refused":"test"`) {
 		t.Errorf("%d %s", status, text)

@@ -110,10 +110,10 @@ func (g *Guide) Session(id string, model *string) (w Where, err error) {
 	return w, nil
 }
 
-// models are those that are in question: the last of the known ones is none, for requests that name no model.
+// models are those that are in question, an alias being its model: the last of the known ones is none, for requests that name no model.
 func (g *Guide) models(one *string) []string {
 	if one != nil {
-		return []string{*one}
+		return []string{g.Identifier.Model(*one)}
 	}
 	return append(g.Router.Models(), "")
 }

@@ -17,6 +17,7 @@ type Config struct {
 	Admin  admin.Config `yaml:"admin"`
 	// Upstreams are the vLLM servers.
 	Upstreams []Upstream     `yaml:"upstreams"`
+	Models    session.Models `yaml:"models"`
 	Session   session.Config `yaml:"session"`
 	Health    health.Config  `yaml:"health"`
 	Proxy     proxy.Config   `yaml:"proxy"`
@@ -47,6 +48,8 @@ type Upstream struct {
 	APIKeyOverride bool `yaml:"api_key_override,omitempty"`
 	// APIKey is what Load read in APIKeyFile.
 	APIKey upstream.APIKey `yaml:"-"`
+	// Models are those that it serves. Default: those that it lists in /v1/models.
+	Models []string `yaml:"models,omitempty"`
 }
 
 // What HostHeader may be.
@@ -68,7 +71,7 @@ type Log struct {
 // Default is the configuration that is in force where nothing else is said.
 func Default() *Config {
 	return &Config{
-		Listen: ":8080", Admin: admin.Default(), Upstreams: []Upstream{}, Session: session.Default(), Health: health.Default(),
+		Listen: ":8080", Admin: admin.Default(), Upstreams: []Upstream{}, Models: session.DefaultModels(), Session: session.Default(), Health: health.Default(),
 		Proxy: proxy.Default(), Log: Log{Level: "info", Format: "json", Access: "errors"}, Affinity: true,
 	}
 }

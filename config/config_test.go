@@ -317,6 +317,53 @@ func TestUnfitKeys(t *testing.T) {
 	}
 }
 
+// Names of models may have dots and colons in them, in the file as in the environment.
+func TestModels(t *testing.T) {
+	const file = "upstreams:\n  - {url: \"http://a\", models: [\"org/llama-3.1:8b\", x]}\n  - url: http://b\n"
+	c := mustLoad(t, file+"models:\n  aliases: {gpt-4.1: org/llama-3.1:8b, \"7\": x}\n")
+	want := map[string]string{"gpt-4.1": "org/llama-3.1:8b", "7": "x"}
+	if diff := cmp.Diff(want, c.Models.Aliases); diff != "" {
+		t.Error(diff)
+	}
+	if specs := c.Specs(); len(specs[0].Models) != 2 || specs[0].Models[0] != "org/llama-3.1:8b" || specs[1].Models != nil {
+		t.Errorf("%+v", specs)
+	}
+	text, err := c.Effective()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := mustLoad(t, text)
+	if diff := cmp.Diff(c.Models, again.Models); diff != "" || len(again.Specs()[0].Models) != 2 {
+		t.Error(diff)
+	}
+	c = mustLoad(t, file, func(s *Source) { s.Environ = []string{"TETHER_MODELS_ALIASES=gpt-4.1=org/llama-3.1:8b, 7=x"} })
+	if diff := cmp.Diff(want, c.Models.Aliases); diff != "" {
+		t.Error(diff)
+	}
+	if c := mustLoad(t, file+"models:\n  aliases:\n"); len(c.Models.Aliases) != 0 {
+		t.Errorf("%+v", c.Models)
+	}
+}
+
+func TestModelProblems(t *testing.T) {
+	const up = "upstreams: [{url: \"http://a\"}]\n"
+	for text, want := range map[string]string{
+		up + "models: {aliases: [a]}":            "c.yaml:2: models.aliases: want keys with values",
+		up + "models: {aliases: {a: [b]}}":       "c.yaml:2: models.aliases.a: want a plain value",
+		up + "models: {aliases: {a: b, b: c}}":   `c.yaml:2: models.aliases.a: "b" is an alias itself, want a model`,
+		up + "models: {aliases: {a: \"\"}}":      `c.yaml:2: models.aliases.a: "", want a name of 1..512 bytes without control characters`,
+		up + "models: {aliases: {\"a\\nb\": c}}": `c.yaml:2: models.aliases: "a\nb", want a name of 1..512 bytes without control characters`,
+		"upstreams: [{url: \"http://a\", models: [x, \"\", x]}]": `c.yaml:1: upstreams[0].models[1]: "", want a name of 1..512 bytes without control characters` + "\n" +
+			`c.yaml:1: upstreams[0].models[2]: "x" is there twice`,
+		"upstreams: [{url: \"http://a\", models: [llama]}]\nmodels: {aliases: {a: lama}}": `c.yaml:2: models.aliases.a: "lama" is no upstream's model, did you mean llama?`,
+		"upstreams: [{url: \"http://a\", models: [a, b]}]\nmodels: {aliases: {a: b}}":     "c.yaml:2: models.aliases.a: is a model of an upstream, want another name",
+	} {
+		if _, err := load(t, text); problemsOf(err) != want {
+			t.Errorf("%s\ngot  %s\nwant %s", text, problemsOf(err), want)
+		}
+	}
+}
+
 // Each of these has one problem, with its place and its fix.
 func TestProblems(t *testing.T) {
 	const up = "upstreams: [{url: \"http://a\"}]\n"

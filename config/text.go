@@ -19,7 +19,7 @@ func isText(v reflect.Value) bool {
 	return ok
 }
 
-// setText sets a scalar, a list of strings, or the URLs of upstreams from text.
+// setText sets a scalar, a list of strings, the URLs of upstreams, or a map of names to texts from text.
 func setText(v reflect.Value, text string) error {
 	if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
 		return u.UnmarshalText([]byte(text))
@@ -50,6 +50,8 @@ func setText(v reflect.Value, text string) error {
 		return setText(v.Elem(), text)
 	case v.Kind() == reflect.Slice:
 		return setList(v, text)
+	case v.Kind() == reflect.Map:
+		return setMap(v, text)
 	default:
 		panic("BUG: no text for " + v.Type().String())
 	}
@@ -69,6 +71,21 @@ func setList(v reflect.Value, text string) error {
 			return err
 		}
 		v.Set(reflect.Append(v, element))
+	}
+	return nil
+}
+
+func setMap(v reflect.Value, text string) error {
+	v.Set(reflect.MakeMap(v.Type()))
+	for _, item := range strings.Split(text, ",") {
+		if item = strings.TrimSpace(item); item == "" {
+			continue
+		}
+		name, value, ok := strings.Cut(item, "=")
+		if !ok {
+			return fmt.Errorf("%q, want NAME=VALUE, comma-separated", item)
+		}
+		v.SetMapIndex(reflect.ValueOf(strings.TrimSpace(name)), reflect.ValueOf(strings.TrimSpace(value)))
 	}
 	return nil
 }

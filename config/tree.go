@@ -88,6 +88,10 @@ func (t *tree) set(path string, v reflect.Value, at ast.Node) {
 		t.sequence(path, v, n)
 		return
 	}
+	if v.Kind() == reflect.Map {
+		t.dictionary(path, v, n)
+		return
+	}
 	scalar, ok := n.(ast.ScalarNode)
 	if _, null := n.(*ast.NullNode); !ok || null {
 		t.wrong(path, "want a plain value")
@@ -110,14 +114,8 @@ func scalarText(n ast.ScalarNode) string {
 }
 
 func (t *tree) mapping(path string, v reflect.Value, n ast.Node) {
-	var pairs []*ast.MappingValueNode
-	switch m := n.(type) {
-	case *ast.MappingNode:
-		pairs = m.Values
-	case *ast.MappingValueNode:
-		pairs = []*ast.MappingValueNode{m}
-	default:
-		t.wrong(path, "want keys with values")
+	pairs, ok := t.pairs(path, n)
+	if !ok {
 		return
 	}
 	fields := map[string]reflect.Value{}
@@ -137,11 +135,43 @@ func (t *tree) mapping(path string, v reflect.Value, n ast.Node) {
 			t.wrong(at, "keys cannot be merged: write them out")
 		case !known:
 			t.wrong(at, "unknown key"+didYouMean(key, keysOf(fields)))
-		case null && field.Kind() != reflect.Slice:
+		case null && field.Kind() != reflect.Slice && field.Kind() != reflect.Map:
 			t.wrong(at, "no value")
 		default:
 			t.set(at, field, pair.Value)
 		}
+	}
+}
+
+// pairs are those of a mapping; anything else is a problem.
+func (t *tree) pairs(path string, n ast.Node) (pairs []*ast.MappingValueNode, ok bool) {
+	switch m := n.(type) {
+	case *ast.MappingNode:
+		return m.Values, true
+	case *ast.MappingValueNode:
+		return []*ast.MappingValueNode{m}, true
+	}
+	t.wrong(path, "want keys with values")
+	return nil, false
+}
+
+// dictionary sets a map of names to texts.
+func (t *tree) dictionary(path string, v reflect.Value, n ast.Node) {
+	v.Set(reflect.MakeMap(v.Type()))
+	if _, null := n.(*ast.NullNode); null {
+		return
+	}
+	pairs, _ := t.pairs(path, n)
+	for _, pair := range pairs {
+		key, plain := pair.Key.(ast.ScalarNode)
+		if !plain {
+			t.wrong(path, "want plain names")
+			continue
+		}
+		name := fmt.Sprint(scalarText(key))
+		value := reflect.New(v.Type().Elem()).Elem()
+		t.set(join(path, name), value, pair.Value)
+		v.SetMapIndex(reflect.ValueOf(name), value)
 	}
 }
 

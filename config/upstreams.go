@@ -58,7 +58,7 @@ func (c *Config) Specs() []upstream.Spec {
 			weight = *u.Weight
 		}
 		specs[i] = upstream.Spec{
-			Name: u.name(), Address: address, Slot: numbers[i], Weight: weight, Drain: u.Drain,
+			Name: u.name(), Address: address, Slot: numbers[i], Weight: weight, Drain: u.Drain, Models: u.Models,
 			Manners: upstream.Manners{KeepHost: u.HostHeader == hostOfClient, Key: u.APIKey, OverrideKey: u.APIKeyOverride},
 		}
 	}

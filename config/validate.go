@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net"
 	"slices"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 
 	"tether/accesslog"
 	"tether/ring"
+	"tether/session"
 	"tether/upstream"
 )
 
@@ -30,6 +32,8 @@ func (l *loader) validate(memory int64) {
 	}
 	l.readable("admin.token_file", c.Admin.TokenFile)
 	l.upstreams()
+	c.Models.Validate(below("models"))
+	l.modelAliases()
 	c.Session.Validate(below("session"))
 	l.readable("session.secret_file", c.Session.SecretFile)
 	c.Health.Validate(below("health"))
@@ -108,6 +112,46 @@ func (l *loader) upstreams() {
 			l.problem(at("weight"), fmt.Sprintf("%d, want 0..%d", *u.Weight, ring.FullWeight))
 		}
 		l.slot(i, slots)
+		l.models(i)
+	}
+}
+
+func (l *loader) models(i int) {
+	seen := map[string]bool{}
+	for n, model := range l.cfg.Upstreams[i].Models {
+		path := fmt.Sprintf("upstreams[%d].models[%d]", i, n)
+		switch {
+		case !session.ValidModel(model):
+			l.problem(path, fmt.Sprintf("%.80q, want a name of 1..512 bytes without control characters", model))
+		case seen[model]:
+			l.problem(path, fmt.Sprintf("%q is there twice", model))
+		}
+		seen[model] = true
+	}
+}
+
+// modelAliases checks that there is a model behind each, as far as the configuration knows the models.
+func (l *loader) modelAliases() {
+	models := map[string]bool{}
+	for _, u := range l.cfg.Upstreams {
+		if len(u.Models) == 0 {
+			return
+		}
+		for _, model := range u.Models {
+			models[model] = true
+		}
+	}
+	if len(models) == 0 {
+		return
+	}
+	for _, alias := range slices.Sorted(maps.Keys(l.cfg.Models.Aliases)) {
+		model := l.cfg.Models.Aliases[alias]
+		switch {
+		case models[alias]:
+			l.problem("models.aliases."+alias, "is a model of an upstream, want another name")
+		case !models[model]:
+			l.problem("models.aliases."+alias, fmt.Sprintf("%q is no upstream's model%s", model, didYouMean(model, keysOf(models))))
+		}
 	}
 }
 

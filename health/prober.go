@@ -149,7 +149,7 @@ func (p *prober) get(conn *upstream.Conn, path string) (upstream.Answer, error) 
 	if key := p.up.Manners().Key; key != "" {
 		head = key.AppendAuthorization(head)
 	}
-	conn.Send(append(head, "\r\n"...), nil, time.Now())
+	conn.Send(append(head, "\r\n"...), upstream.Body{}, time.Now())
 	return conn.Receive(p.buf, p.cfg.Timeout)
 }
 

@@ -35,6 +35,10 @@ func (p *Proxy) Read(raw []byte) (r session.Reading) {
 		r.Local = x.route.models && !p.asksForKeys()
 		r.Ask = x.identify()
 		r.Note = x.note(r.Local)
+		if !r.Local && p.router.Unserved(r.Ask.Model) {
+			f = p.unservedModel()
+			r.Status, r.Refused = f.status, "the configuration names no upstream for its model"
+		}
 	}
 	r.Source = x.identity.Source
 	return r

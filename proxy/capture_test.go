@@ -18,7 +18,7 @@ func reader(t testing.TB) (*Proxy, *session.Identifier) {
 	cfg.MaxHeader, cfg.MaxBody, cfg.MaxBodyTotal = 1*units.KiB, 2*units.KiB, units.Share{Bytes: units.GiB}
 	cfg.Expose = []string{"POST /custom/*"}
 	s := session.Default()
-	ids, err := session.NewIdentifier(&s, []byte("secret"))
+	ids, err := session.NewIdentifier(&s, &session.Models{}, []byte("secret"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,12 +8,14 @@ import (
 	"tether/upstream"
 )
 
-// fault is an answer that tether gives by itself because something is wrong. Its texts are constants: nothing of
-// a request and nothing of an upstream is in them.
+// fault is an answer that tether gives by itself because something is wrong. Nothing of a request is in its texts, and
+// of upstreams no more than the configured names of models.
 type fault struct {
 	status  int
 	kind    string // OpenAI's error type
 	message string
+	// param names the member of the body that is wrong, "" for none.
+	param string
 	// reason names the fault in metrics and logs.
 	reason string
 	// retryAfter asks the client to try again in a second.
@@ -102,7 +104,7 @@ func appendFault(dst []byte, f *fault, own answerFields, anthropic bool) []byte 
 	if anthropic {
 		body = append(body, `{"type":"error","error":{"type":"`+anthropicKind(f)+`","message":"`+f.message+`"}}`...)
 	} else {
-		body = append(body, `{"error":{"message":"`+f.message+`","type":"`+f.kind+`","param":null,"code":`+strconv.Itoa(f.status)+`}}`...)
+		body = append(body, `{"error":{"message":"`+f.message+`","type":"`+f.kind+`","param":`+f.paramJSON()+`,"code":`+strconv.Itoa(f.status)+`}}`...)
 	}
 	dst = appendOwnHead(dst, f.status, len(body), own)
 	if f.retryAfter {
@@ -112,6 +114,13 @@ func appendFault(dst []byte, f *fault, own answerFields, anthropic bool) []byte 
 		dst = append(dst, "X-Should-Retry: false\r\n"...)
 	}
 	return append(append(dst, "\r\n"...), body...)
+}
+
+func (f *fault) paramJSON() string {
+	if f.param == "" {
+		return "null"
+	}
+	return `"` + f.param + `"`
 }
 
 // appendOwnHead appends the head of a JSON answer of tether's own, but for the blank line.

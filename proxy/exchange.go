@@ -62,7 +62,7 @@ type Record struct {
 	Method, Path []byte
 	// Route is the path on the allowlist, ids as {id}, "" where there is none.
 	Route string
-	// Model is the model asked for, as the client spelled it.
+	// Model is the model asked for, with an alias replaced by its model.
 	Model []byte
 	// Status is what the client was answered, 499 if it left before.
 	Status int
@@ -140,7 +140,11 @@ func (x *exchange) run() *fault {
 	if x.route.models && !x.p.asksForKeys() {
 		return x.listModels()
 	}
-	x.p.router.Start(&x.way, x.identify(), x.now)
+	ask := x.identify()
+	if x.p.router.Unserved(ask.Model) {
+		return x.p.unservedModel()
+	}
+	x.p.router.Start(&x.way, ask, x.now)
 	return x.forward()
 }
 

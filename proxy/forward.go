@@ -116,13 +116,14 @@ func (x *exchange) ask(u *upstream.Upstream, fresh bool) error {
 		return errLeft
 	}
 	x.conn = conn
+	body := x.edited()
 	o := outbound{
 		method: x.head.Method(), target: x.head.RequestURI(), in: &x.in,
 		peer: x.c.peer, trusted: x.holder != nil, requestID: x.requestID,
-		session: &x.identity, length: len(x.body.bytes), hasBody: x.hasBody(),
+		session: &x.identity, length: body.Len(), hasBody: x.hasBody(),
 	}
 	x.out = o.append(x.out[:0], u)
-	conn.Send(x.out, x.body.bytes, x.now)
+	conn.Send(x.out, body, x.now)
 	x.answer, err = conn.Receive(*x.buf, x.p.cfg.HeadTimeout)
 	x.now = time.Now()
 	if err == nil {
@@ -134,6 +135,15 @@ func (x *exchange) ask(u *upstream.Upstream, fresh bool) error {
 		return errLeft
 	}
 	return err
+}
+
+// edited is the request's body as the upstream gets it: an alias of a model is replaced in it, nothing else.
+func (x *exchange) edited() upstream.Body {
+	b, e := x.body.bytes, &x.search.Edit
+	if len(e.Text) == 0 {
+		return upstream.Body{b}
+	}
+	return upstream.Body{b[:e.From], e.Text, b[e.To:]}
 }
 
 // drop closes the connection of an attempt, if there is one, and reports whether the client left meanwhile.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math/rand/v2"
+	"mime"
 	"net/netip"
 	"strconv"
 	"time"
@@ -27,6 +28,7 @@ type inbound struct {
 	forwardedFor                  []byte // X-Forwarded-For, joined if it came more than once
 	forwardedProto, forwardedHost []byte
 	via, traceparent              []byte
+	contentType                   []byte
 	named                         []byte // Connection's value, where it names fields
 	off                           bool   // X-Tether-Affinity: off
 }
@@ -77,10 +79,26 @@ func (h *inbound) take(f *http1.Fields) bool {
 	case "traceparent":
 		h.traceparent = f.Value
 		return true
+	case "content-type":
+		h.contentType = f.Value
+		return true
 	default:
 		return true
 	}
 	return false
+}
+
+// boundary is what parts the body's fields where it is a form, "" where it is none.
+func (h *inbound) boundary() string {
+	const form = "multipart/form-data"
+	if len(h.contentType) < len(form) || !http1.EqualFold(h.contentType[:len(form)], form) {
+		return ""
+	}
+	_, params, err := mime.ParseMediaType(string(h.contentType))
+	if err != nil {
+		return ""
+	}
+	return params["boundary"]
 }
 
 // traceID is the trace of a W3C traceparent (version 00: 2-32-16-2 hex digits), nil for none.

@@ -6,11 +6,11 @@ import "tether/session"
 func (x *exchange) identify() session.Ask {
 	x.identified = true
 	if !x.route.affinity || x.in.off {
-		x.search.Body(x.body.bytes, session.Opaque)
+		x.read(session.Opaque)
 		x.search.Identify(&x.identity, false)
 		return session.Ask{Model: x.search.Model}
 	}
-	x.search.Body(x.body.bytes, x.route.shape)
+	x.read(x.route.shape)
 	if x.route.aboutResponses() {
 		x.caller = x.search.Caller()
 	}
@@ -24,6 +24,15 @@ func (x *exchange) identify() session.Ask {
 	}
 	x.rec.Key = ask.Key
 	return ask
+}
+
+// read shows the body to the search, as what it is.
+func (x *exchange) read(shape session.Shape) {
+	if boundary := x.in.boundary(); boundary != "" {
+		x.search.Form(x.body.bytes, boundary)
+		return
+	}
+	x.search.Body(x.body.bytes, shape)
 }
 
 // sessionKey is the key of the id under the request's model. A call about a response names no model.

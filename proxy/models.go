@@ -1,6 +1,12 @@
 package proxy
 
 import (
+	"bytes"
+	"encoding/json"
+	"strconv"
+	"strings"
+
+	"tether/session"
 	"tether/upstream"
 )
 
@@ -15,10 +21,10 @@ func (p *Proxy) asksForKeys() bool {
 	return false
 }
 
-// listModels answers with the models of all upstreams that are up, each once, as the first of them describes it.
+// listModels answers with the models of all upstreams that are up, each once, as the first of them describes it, and
+// with their aliases.
 func (x *exchange) listModels() *fault {
-	body := []byte(`{"object":"list","data":[`)
-	seen := map[string]bool{}
+	list := modelList{seen: map[string]json.RawMessage{}}
 	up := false
 	for _, m := range x.p.registry.Table().Members {
 		if m.State().Health() != upstream.Up {
@@ -26,20 +32,14 @@ func (x *exchange) listModels() *fault {
 		}
 		up = true
 		for _, model := range m.Models().All() {
-			if seen[model.ID] {
-				continue
-			}
-			if len(seen) > 0 {
-				body = append(body, ',')
-			}
-			seen[model.ID] = true
-			body = append(body, model.Raw...)
+			list.add(model.ID, m.Entry(model))
 		}
 	}
 	if !up {
 		return errNobodyUp
 	}
-	body = append(body, "]}"...)
+	list.addAliases(x.p.identifier.Aliases())
+	body := append(append([]byte(`{"object":"list","data":[`), bytes.Join(list.entries, []byte{','})...), "]}"...)
 	x.search.Identify(&x.identity, false)
 	x.rec.Status = 200
 	x.closing = x.closing || x.p.closing.Load()
@@ -47,4 +47,73 @@ func (x *exchange) listModels() *fault {
 	x.reply = append(appendOwnHead(x.reply[:0], 200, len(body), x.fields()), "\r\n"...)
 	x.write(append(x.reply, body...))
 	return nil
+}
+
+// modelList is a list of models, each once.
+type modelList struct {
+	entries [][]byte
+	seen    map[string]json.RawMessage
+}
+
+func (l *modelList) add(id string, entry json.RawMessage) {
+	if _, twice := l.seen[id]; !twice {
+		l.seen[id] = entry
+		l.entries = append(l.entries, entry)
+	}
+}
+
+// addAliases adds those whose model is on the list, described like it but for the id.
+func (l *modelList) addAliases(all []session.Alias) {
+	for _, a := range all {
+		if entry, is := l.seen[a.Model]; is {
+			l.add(a.Name, renamed(entry, a.Name))
+		}
+	}
+}
+
+// renamed is an entry of a list of models with another id.
+func renamed(entry json.RawMessage, id string) json.RawMessage {
+	d := json.NewDecoder(bytes.NewReader(entry))
+	if _, err := d.Token(); err != nil { // the brace
+		return entry
+	}
+	for d.More() {
+		name, err := d.Token()
+		from := d.InputOffset()
+		var value json.RawMessage
+		if err != nil || d.Decode(&value) != nil {
+			return entry
+		}
+		if name == "id" {
+			return bytes.Join([][]byte{entry[:from], []byte(":" + quoted(id)), entry[d.InputOffset():]}, nil)
+		}
+	}
+	return entry
+}
+
+// maxNamed bounds the models that an error names.
+const maxNamed = 50
+
+// unservedModel is the fault of a request for a model that the configuration gives to nobody. It names those there
+// are.
+func (p *Proxy) unservedModel() *fault {
+	var names []string
+	for _, model := range p.router.Models() {
+		names = append(names, "`"+model+"`")
+	}
+	for _, a := range p.identifier.Aliases() {
+		names = append(names, "`"+a.Name+"`")
+	}
+	more := ""
+	if left := len(names) - maxNamed; left > 0 {
+		names, more = names[:maxNamed], " and "+strconv.Itoa(left)+" more"
+	}
+	message := quoted("The model is not served here. Models: " + strings.Join(names, ", ") + more + ".")
+	return &fault{status: 404, kind: notFound, param: "model", reason: "model_not_found", message: message[1 : len(message)-1]}
+}
+
+// quoted is s as a JSON string.
+func quoted(s string) string {
+	text, _ := json.Marshal(s) // a string never fails
+	return string(text)
 }

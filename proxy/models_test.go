@@ -1,7 +1,10 @@
 package proxy
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
+	"mime/multipart"
 	"strings"
 	"testing"
 
@@ -53,5 +56,181 @@ func TestModelsBehindKeys(t *testing.T) {
 	a := r.do("GET", "/v1/models", "", "Authorization: Bearer secret")
 	if a.StatusCode != 200 || !strings.Contains(a.body, `"llama"`) || a.server() == "" {
 		t.Errorf("%d from %q with it", a.StatusCode, a.server())
+	}
+}
+
+// aliased is an option: gpt-4o and whisper-1 are other names of tiny.
+func aliased(r *rig) { r.models.Aliases = map[string]string{"gpt-4o": "tiny", "whisper-1": "tiny"} }
+
+// received is the body that the only simulated server got last.
+func (r *rig) received() string {
+	r.t.Helper()
+	all := r.sims[0].Requests()
+	if len(all) == 0 {
+		r.t.Fatal("the server got nothing")
+	}
+	return string(all[len(all)-1].Body)
+}
+
+// The server gets the model behind an alias, and of the rest every byte as it was, whatever the way of the body.
+func TestAliasesAreReplaced(t *testing.T) {
+	r := fleet(t, 1, sim.Config{}, aliased)
+	for _, fill := range []int{0, 10, 4 << 10, 20 << 10, 100 << 10, 1 << 20} {
+		for _, at := range []string{"front", "end"} {
+			body := func(model string) string {
+				rest := fmt.Sprintf("\"max_tokens\" : 1,\n\"x-unknown\":[1.0,null,{\"model\":\"gpt-4o\"}],\"messages\":[{\"role\":\"user\",\"content\":\"\\u00fc%s\"}]", strings.Repeat("y", fill))
+				if at == "front" {
+					return `{"model": "` + model + `",` + rest + "}"
+				}
+				return "{" + rest + `,"model" :"` + model + `" }`
+			}
+			for name, a := range map[string]*answer{
+				"length": r.do("POST", chatPath, body("gpt-4o")), "chunks": r.chunked(chatPath, body("gpt-4o")),
+			} {
+				if a.StatusCode != 200 || r.received() != body("tiny") {
+					t.Errorf("%d bytes, model at the %s, %s: %d\n%.300s", fill, at, name, a.StatusCode, r.received())
+				}
+			}
+			if m := string(r.last().Model); m != "tiny" {
+				t.Errorf("recorded %s", m)
+			}
+		}
+	}
+	if a := r.do("POST", "/v1/embeddings", `{"model":"gpt-4o","input":"x"}`); a.StatusCode != 200 || r.received() != `{"model":"tiny","input":"x"}` {
+		t.Errorf("embeddings: %d, %s", a.StatusCode, r.received())
+	}
+}
+
+// A session under an alias is the session under the model.
+func TestAliasesShareSessions(t *testing.T) {
+	r := fleet(t, 4, sim.Config{}, aliased)
+	for n := range 20 {
+		id := fmt.Sprint("X-Session-Id: s-", n)
+		first := r.chat("hello", id)
+		second := r.do("POST", chatPath, strings.Replace(chat("hello"), "tiny", "gpt-4o", 1), id)
+		if second.server() != first.server() || second.outcome() != "pinned" {
+			t.Errorf("%s under the model, %s under the alias: %s", first.server(), second.server(), second.outcome())
+		}
+	}
+}
+
+// A request that is sent again is sent the same.
+func TestAliasesInASecondAttempt(t *testing.T) {
+	r := fleet(t, 2, sim.Config{}, aliased)
+	for _, s := range r.sims {
+		if err := s.Inject(sim.Fault{Kind: sim.FaultReset, Times: 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.do("POST", chatPath, strings.Replace(chat("hello"), "tiny", "gpt-4o", 1))
+	seen := 0
+	for _, s := range r.sims {
+		for _, q := range s.Requests() {
+			if seen++; string(q.Body) != chat("hello") {
+				t.Errorf("%s", q.Body)
+			}
+		}
+	}
+	if seen != 2 {
+		t.Errorf("%d attempts, want 2", seen)
+	}
+}
+
+// Uploads pass byte by byte but for the alias, and only to servers that have their model.
+func TestUploads(t *testing.T) {
+	r := fleet(t, 3, sim.Config{}, aliased)
+	for i := range 2 {
+		r.up(i).SetModels(list(`{"id":"other"}`))
+	}
+	r.up(2).SetModels(list(`{"id":"tiny"}`))
+	upload := func(model string, sound []byte) (body, contentType string) {
+		var b bytes.Buffer
+		w := multipart.NewWriter(&b)
+		f, _ := w.CreateFormFile("file", "a.wav")
+		_, _ = f.Write(sound)
+		_ = w.WriteField("model", model)
+		_ = w.WriteField("language", "de")
+		_ = w.Close()
+		return b.String(), "Content-Type: " + w.FormDataContentType()
+	}
+	for _, size := range []int{0, 1000, 3 << 20} {
+		sound := make([]byte, size)
+		for i := range sound {
+			sound[i] = byte(i * i >> 3)
+		}
+		for _, model := range []string{"tiny", "whisper-1"} {
+			body, contentType := upload(model, sound)
+			a := r.do("POST", "/v1/audio/transcriptions", body, contentType)
+			got := r.sims[2].Requests()
+			if a.StatusCode != 200 || a.server() != "vllm-2" || len(got) == 0 {
+				t.Fatalf("%d bytes for %s: %d from %s: %s", size, model, a.StatusCode, a.server(), a.body)
+			}
+			last := got[len(got)-1]
+			if want := strings.Replace(body, "\r\n"+model+"\r\n", "\r\ntiny\r\n", 1); string(last.Body) != want {
+				t.Errorf("%d bytes for %s came as another body", size, model)
+			}
+			if want := strings.TrimPrefix(contentType, "Content-Type: "); last.Header.Get("Content-Type") != want {
+				t.Errorf("%s, want %s", last.Header.Get("Content-Type"), want)
+			}
+		}
+	}
+}
+
+// Aliases are listed beside their models, as these are described.
+func TestAliasesAreListed(t *testing.T) {
+	r := fleet(t, 2, sim.Config{}, func(r *rig) {
+		r.models.Aliases = map[string]string{"z": "a", "b": "a", "gone": "nobody's", "c": "a"}
+	})
+	r.up(0).SetModels(list(`{"object":"model", "id" : "a" ,"root":"id","permission":[{"id":"p"}]}`, `{"id":"c"}`))
+	r.up(1).SetModels(list(`{"id":"a"}`))
+	a := r.do("GET", "/v1/models", "")
+	const want = `{"object":"list","data":[{"object":"model", "id" : "a" ,"root":"id","permission":[{"id":"p"}]},{"id":"c"},` +
+		`{"object":"model", "id":"b" ,"root":"id","permission":[{"id":"p"}]},{"object":"model", "id":"z" ,"root":"id","permission":[{"id":"p"}]}]}`
+	if a.body != want {
+		t.Errorf("got  %s\nwant %s", a.body, want)
+	}
+}
+
+// Where the configuration says of every server what it serves, tether knows that a model is nobody's, and says what
+// there is; and that the servers of one are down.
+func TestConfiguredModels(t *testing.T) {
+	r := fleet(t, 3, sim.Config{}, aliased, func(r *rig) {
+		r.spec = func(s *upstream.Spec) {
+			if s.Models = []string{"tiny"}; s.Slot == 2 {
+				s.Models = []string{`big "7B"`}
+			}
+		}
+	})
+	ask := func(path, model string) *answer {
+		return r.do("POST", path, fmt.Sprintf(`{"model":%q,"max_tokens":1,"messages":[{"role":"user","content":"x"}]}`, model))
+	}
+	for range 10 {
+		if a := ask(chatPath, "gpt-4o"); a.StatusCode != 200 || a.server() == "vllm-2" {
+			t.Errorf("%d from %s", a.StatusCode, a.server())
+		}
+	}
+	r.last()
+	before := count(r.sims)
+	const message = "The model is not served here. Models: `tiny`, `big \\\"7B\\\"`, `gpt-4o`, `whisper-1`."
+	a := ask(chatPath, "nobody's")
+	r.want(a, 404, "none")
+	if reason := r.last().Reason; reason != "model_not_found" {
+		t.Errorf("reason %s", reason)
+	}
+	if want := `{"error":{"message":"` + message + `","type":"not_found_error","param":"model","code":404}}`; a.body != want {
+		t.Errorf("got  %s\nwant %s", a.body, want)
+	}
+	if a := ask("/v1/messages", "nobody's"); a.StatusCode != 404 || a.body != `{"type":"error","error":{"type":"not_found_error","message":"`+message+`"}}` {
+		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+	r.up(2).SetHealth(upstream.Down, "test")
+	if a := ask(chatPath, `big "7B"`); a.StatusCode != 503 || a.Header.Get("Retry-After") != "1" {
+		t.Errorf("%d for a model whose server is down", a.StatusCode)
+	}
+	if count(r.sims) != before {
+		t.Error("a server was asked for a model that it does not have")
+	}
+	if a := r.do("GET", "/v1/models", ""); !strings.Contains(a.body, `"id":"tiny"`) || !strings.Contains(a.body, `"id":"gpt-4o"`) || strings.Contains(a.body, "7B") {
+		t.Errorf("listed %s", a.body)
 	}
 }

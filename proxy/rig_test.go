@@ -37,6 +37,7 @@ type rig struct {
 	t        testing.TB
 	cfg      Config
 	session  session.Config
+	models   session.Models
 	onChange func(upstream.Change)
 	onRefuse func(status int, reason string)
 	spec     func(*upstream.Spec) // changes an upstream, nil for none
@@ -76,7 +77,7 @@ func newRig(t testing.TB, upstreams []string, options ...option) *rig {
 	r.router = session.NewRouter(r.session, r.pins, r.stored, true)
 	r.apply(upstreams)
 	var err error
-	r.ids, err = session.NewIdentifier(&r.session, nil)
+	r.ids, err = session.NewIdentifier(&r.session, &r.models, nil)
 	r.must(err)
 	r.proxy, err = New(r.cfg, Deps{
 		Registry: r.registry, Router: r.router, Identifier: r.ids, Verdicts: r.verdicts,
@@ -272,6 +273,9 @@ func (r *rig) try(method, path, body string, headers ...string) (*answer, error)
 	}
 	for _, h := range headers {
 		name, value, _ := strings.Cut(h, ": ")
+		if name == "Content-Type" {
+			req.Header.Del(name)
+		}
 		req.Header.Add(name, value)
 	}
 	r.mu.Lock()

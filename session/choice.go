@@ -66,7 +66,7 @@ func (c *choice) first(o order, place uint64) *upstream.Upstream {
 		i := -1
 		switch o {
 		case byRing:
-			walk := c.v.ring.Walk(place)
+			walk := c.walk(place)
 			i = walk.Next(c.acceptable)
 		case lighter:
 			i = c.lighter()
@@ -80,6 +80,34 @@ func (c *choice) first(o order, place uint64) *upstream.Upstream {
 		}
 	}
 	return nil
+}
+
+// walk starts the order of place: over all, or, for a model that by the configuration not everybody serves, by the
+// rendezvous, in which those that do not serve it move none of its sessions.
+func (c *choice) walk(place uint64) ring.Walk {
+	if c.parted() {
+		return c.v.ring.Rendezvous(place)
+	}
+	return c.v.ring.Walk(place)
+}
+
+// parted reports whether the configuration keeps the model from some member.
+func (c *choice) parted() bool {
+	if !c.v.assigned {
+		return false
+	}
+	for i := range c.v.table.Members {
+		if !c.allowed(i) {
+			return true
+		}
+	}
+	return false
+}
+
+// allowed reports whether the member with index i may serve the model as far as the configuration says.
+func (c *choice) allowed(i int) bool {
+	a := c.v.table.Members[i].Assigned()
+	return a == nil || len(c.model) == 0 || a.HasName(c.model)
 }
 
 // acceptable reports whether the member with index i is a new place on the present tier.
@@ -163,11 +191,15 @@ func (c *choice) answers(u *upstream.Upstream) bool {
 	return h == upstream.Up || h == upstream.TimedOut && c.failOpen()
 }
 
-// serves reports whether u may serve the model. Lists fail open: an upstream whose list is unknown may, and a
-// model that is on no list may go anywhere, for the server to say that it does not know it.
+// serves reports whether u may serve the model. What the configuration says is certain. Lists of the servers fail open:
+// an upstream whose list is unknown may, and a model that is on no list may go to any of them, for the server to say that
+// it does not know it.
 func (c *choice) serves(u *upstream.Upstream) bool {
 	if len(c.model) == 0 || u.Models() == nil || u.Models().HasName(c.model) {
 		return true
+	}
+	if u.Assigned() != nil {
+		return false
 	}
 	if c.known == unasked {
 		c.known = unlisted

@@ -74,8 +74,8 @@ func (t *Route) explainWalk(c *choice) (e Explanation) {
 	if t.last != nil {
 		e.Outcome = t.foresee()
 	}
-	order := t.wholeOrder()
-	e.Home = t.home(order)
+	order := t.wholeOrder(c)
+	e.Home = order.home(t.v.table)
 	e.Steps = t.steps(c, order, t.last != nil && (t.last.Ref() == t.pin || t.last.Ref() == t.maker))
 	return e
 }
@@ -92,11 +92,17 @@ func (t *Route) skipped(c *choice) string {
 	return c.heard.pin.words(u)
 }
 
-func (t *Route) home(order []int) *upstream.Upstream {
-	if len(order) == 0 {
+// wholeOrder is the order that a request has while every member is up.
+type wholeOrder struct {
+	// allowed are in the order of the ring; others are not for the model by the configuration.
+	allowed, others []int
+}
+
+func (o *wholeOrder) home(table *upstream.Table) *upstream.Upstream {
+	if len(o.allowed) == 0 {
 		return nil
 	}
-	return t.v.table.Members[order[0]].Upstream
+	return table.Members[o.allowed[0]].Upstream
 }
 
 // chosen says how find came to its choice.
@@ -119,30 +125,30 @@ func (t *Route) chosen(c *choice) string {
 // foresee is the outcome if the last attempt is answered well.
 func (t *Route) foresee() Outcome {
 	t.bound = t.binds()
-	o := t.judge()
-	if o == Spilled && t.moves(200) {
+	if t.ask.Key != (Key{}) && !t.bound && t.moves(200) {
 		return Moved
+	}
+	return t.judge()
+}
+
+func (t *Route) wholeOrder(c *choice) (o wholeOrder) {
+	walk := c.walk(t.place())
+	for i := walk.Next(c.allowed); i >= 0; i = walk.Next(c.allowed) {
+		o.allowed = append(o.allowed, i)
+	}
+	anyone := func(int) bool { return true }
+	for i := walk.Next(anyone); i >= 0; i = walk.Next(anyone) {
+		o.others = append(o.others, i)
 	}
 	return o
 }
 
-// wholeOrder gives all members that the ring gives while every one is up.
-func (t *Route) wholeOrder() (order []int) {
-	walk := t.v.ring.Walk(t.place())
-	for i := walk.Next(anyone); i >= 0; i = walk.Next(anyone) {
-		order = append(order, i)
-	}
-	return order
-}
-
-func anyone(int) bool { return true }
-
 // steps tells of each member what came of it: of those of the order, and then of those that the ring never gives.
-func (t *Route) steps(c *choice, order []int, pinned bool) []Step {
+func (t *Route) steps(c *choice, order wholeOrder, pinned bool) []Step {
 	members := t.v.table.Members
 	steps := make([]Step, 0, len(members))
 	reached := pinned
-	for _, i := range order {
+	for _, i := range order.allowed {
 		s := Step{Upstream: members[i].Upstream, Verdict: NotReached}
 		switch {
 		case s.Upstream == t.last:
@@ -152,23 +158,30 @@ func (t *Route) steps(c *choice, order []int, pinned bool) []Step {
 		}
 		steps = append(steps, s)
 	}
-	for _, m := range members {
-		if m.Weight > 0 {
-			continue
+	for _, i := range order.others {
+		steps = append(steps, t.outside(&members[i], closed))
+	}
+	for i := range members {
+		if members[i].Weight == 0 {
+			steps = append(steps, t.outside(&members[i], weightless))
 		}
-		s := Step{Upstream: m.Upstream, Verdict: Skipped, Why: weightless.words(m.Upstream)}
-		if m.Upstream == t.last {
-			s = Step{Upstream: m.Upstream, Verdict: Taken}
-		}
-		steps = append(steps, s)
 	}
 	return steps
+}
+
+// outside tells of a member that the order never gives: a pin or a response may lead there all the same.
+func (t *Route) outside(m *upstream.Member, o obstacle) Step {
+	if m.Upstream == t.last {
+		return Step{Upstream: m.Upstream, Verdict: Taken}
+	}
+	return Step{Upstream: m.Upstream, Verdict: Skipped, Why: o.words(m.Upstream)}
 }
 
 // explainDraw explains a request that goes by load or turn.
 func (t *Route) explainDraw(c *choice) (e Explanation) {
 	if t.surplus {
-		e.Pin, e.Home = t.v.table.Resolve(t.pin), t.home(t.wholeOrder())
+		order := t.wholeOrder(c)
+		e.Pin, e.Home = t.v.table.Resolve(t.pin), order.home(t.v.table)
 	}
 	if t.pin != 0 {
 		e.PinSkipped = "too many requests are in flight under its id"

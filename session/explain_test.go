@@ -26,6 +26,7 @@ func drawFleet(t *rapid.T, tb testing.TB) *fleet {
 		if !numbered {
 			f.specs[i].Slot = ring.Unnumbered
 		}
+		f.specs[i].Models = rapid.SampledFrom([][]string{nil, nil, {"a"}, {"a", "b"}}).Draw(t, "assigned")
 	}
 	f.apply()
 	timeouts := rapid.IntRange(0, 4).Draw(t, "timeouts") == 0

@@ -25,6 +25,27 @@ type Router struct {
 type view struct {
 	table *upstream.Table
 	ring  *ring.Ring
+	// assigned tells that the configuration says of some member which models it serves.
+	assigned bool
+	// models are all that there are, nil where some member may serve others.
+	models map[string]bool
+}
+
+func newView(table *upstream.Table, rg *ring.Ring) *view {
+	v := &view{table: table, ring: rg, models: map[string]bool{}}
+	for _, m := range table.Members {
+		if m.Assigned() == nil {
+			v.models = nil
+			continue
+		}
+		v.assigned = true
+		for _, model := range m.Assigned().All() {
+			if v.models != nil {
+				v.models[model.ID] = true
+			}
+		}
+	}
+	return v
 }
 
 // ResponsesTTL is how long the server of a stored response is remembered after the last use: as long as OpenAI keeps
@@ -35,7 +56,7 @@ const ResponsesTTL = 30 * 24 * time.Hour
 // false it knows no sessions and sends requests round robin: the world without tether, for comparison.
 func NewRouter(cfg Config, pins, responses *Map, affinity bool) *Router {
 	r := &Router{cfg: cfg, affinity: affinity, pins: pins, responses: responses, crowds: newCrowds(cfg.OpeningMaxInFlight)}
-	r.view.Store(&view{table: &upstream.Table{}, ring: new(ring.Ring)})
+	r.view.Store(newView(&upstream.Table{}, new(ring.Ring)))
 	return r
 }
 
@@ -54,7 +75,7 @@ func (r *Router) Use(table *upstream.Table, gone []upstream.Ref) error {
 		r.pins.Retire(ref)
 		r.responses.Retire(ref)
 	}
-	r.view.Store(&view{table: table, ring: rg})
+	r.view.Store(newView(table, rg))
 	return nil
 }
 
@@ -89,7 +110,14 @@ func (r *Router) AnyKey(id *Identifier, sessionID []byte, now time.Time) Key {
 	return id.Key([]byte(models[0]), sessionID)
 }
 
-// Models are the models that some upstream lists, each once, in the order of the table.
+// Unserved reports whether nobody is there who would serve the model, up or down: the configuration says of every
+// upstream which models it serves, and names this one nowhere.
+func (r *Router) Unserved(model []byte) bool {
+	v := r.view.Load()
+	return len(model) > 0 && v.models != nil && len(v.table.Members) > 0 && !v.models[string(model)]
+}
+
+// Models are the models that some upstream serves, each once, in the order of the table.
 func (r *Router) Models() (ids []string) {
 	seen := map[string]bool{}
 	for _, m := range r.view.Load().table.Members {

@@ -17,7 +17,8 @@ type Identifier struct {
 	keyer
 	sources []Source
 	headers map[string]int // source by canonical header name
-	cookies bool           // some source is a cookie
+	aliases map[string]alias
+	cookies bool // some source is a cookie
 	fields  []field
 	agents  []agent
 	scope   scope
@@ -30,8 +31,8 @@ type field struct {
 }
 
 // NewIdentifier compiles a valid configuration. secret is the content of its secret file, empty for none.
-func NewIdentifier(cfg *Config, secret []byte) (*Identifier, error) {
-	id := &Identifier{keyer: newKeyer(secret), headers: map[string]int{}}
+func NewIdentifier(cfg *Config, models *Models, secret []byte) (*Identifier, error) {
+	id := &Identifier{keyer: newKeyer(secret), headers: map[string]int{}, aliases: newAliases(models.Aliases)}
 	var err error
 	if id.scope, err = parseScope(cfg.Scope); err != nil {
 		return nil, err
@@ -72,10 +73,12 @@ type Search struct {
 	scope  [2][]byte
 	token  []byte // room to decode a token
 
-	// Model, Previous and Background are the body's model, previous_response_id and background. A model of more than
-	// 512 bytes is none, and of such a response id the beginning counts.
+	// Model, Previous and Background are the body's model, previous_response_id and background. An alias is replaced by
+	// its model. A model of more than 512 bytes is none, and of such a response id the beginning counts.
 	Model, Previous []byte
 	Background      bool
+	// Edit is what replaces an alias in the body; without Text there is nothing to replace.
+	Edit Edit
 	// IsJSON tells that the body was a JSON object.
 	IsJSON bool
 	// Ignored counts sources whose value is no valid id, or that came with two different ones.
@@ -109,7 +112,7 @@ const (
 // Begin forgets the request before.
 func (s *Search) Begin(id *Identifier) {
 	s.id = id
-	s.Model, s.Previous, s.Background, s.IsJSON, s.Ignored = nil, nil, false, false, 0
+	s.Model, s.Previous, s.Background, s.Edit, s.IsJSON, s.Ignored = nil, nil, false, Edit{}, false, 0
 	s.forget()
 }
 
@@ -167,12 +170,15 @@ func (c *candidate) take(value []byte) {
 
 // Body shows the request's body. shape says whether it may hold a conversation.
 func (s *Search) Body(body []byte, shape Shape) {
+	var from, to int // of the model
 	j := &s.json
 	j.text, j.at = body, 0
 	s.IsJSON = j.object(func(name []byte) {
 		switch string(name) {
 		case "model":
+			from = j.at
 			s.Model = spell(&s.model, j)
+			to = j.at
 		case "previous_response_id":
 			s.Previous = spell(&s.previous, j)
 		case "background":
@@ -189,6 +195,7 @@ func (s *Search) Body(body []byte, shape Shape) {
 	j.text = nil
 	if s.IsJSON {
 		s.keep()
+		s.unalias(from, to, true)
 		return
 	}
 	s.Model, s.Previous, s.Background = nil, nil, false

@@ -21,7 +21,7 @@ func mustIdentifier(t testing.TB, change func(*Config)) *Identifier {
 		change(&cfg)
 	}
 	cfg.Validate(func(key, problem string) { t.Fatalf("%s: %s", key, problem) })
-	id, err := NewIdentifier(&cfg, []byte("secret"))
+	id, err := NewIdentifier(&cfg, &Models{}, []byte("secret"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -237,7 +237,7 @@ func TestNestedField(t *testing.T) {
 // Equal ids from cookie, body and other places become equal digests, and never the same as another secret's.
 func TestDigests(t *testing.T) {
 	a, b := mustIdentifier(t, nil), mustIdentifier(t, nil)
-	other, err := NewIdentifier(&Config{Sources: DefaultSources(), Scope: "none"}, []byte("other"))
+	other, err := NewIdentifier(&Config{Sources: DefaultSources(), Scope: "none"}, &Models{}, []byte("other"))
 	if err != nil {
 		t.Fatal(err)
 	}

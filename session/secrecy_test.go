@@ -28,7 +28,7 @@ func TestSecretIsInKeysAndIDs(t *testing.T) {
 func identifierWith(t *testing.T, secret string) *Identifier {
 	t.Helper()
 	cfg := Default()
-	id, err := NewIdentifier(&cfg, []byte(secret))
+	id, err := NewIdentifier(&cfg, &Models{}, []byte(secret))
 	if err != nil {
 		t.Fatal(err)
 	}

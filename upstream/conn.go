@@ -80,24 +80,32 @@ func (u *Upstream) Dial(ctx context.Context, timeout time.Duration) (*Conn, erro
 	return nil, Unreachable
 }
 
+// Body is what follows the head of a request, in up to three parts.
+type Body [3][]byte
+
+// Len is the length of the whole.
+func (b *Body) Len() int { return len(b[0]) + len(b[1]) + len(b[2]) }
+
 // sendInline is the body size up to which Send writes it all itself. A larger one may not fit in the sockets'
 // buffers, and a server that answers before it has read it all must be heard.
 const sendInline = 64 << 10
 
 // Send writes a request at now. It does not fail: if the server is gone, or wants no more, Receive tells. head and
 // body must stay untouched until Sent reports true, or Keep or Close returned.
-func (c *Conn) Send(head, body []byte, now time.Time) {
+func (c *Conn) Send(head []byte, body Body, now time.Time) {
 	c.sendErr, c.sending, c.sentAt = nil, nil, now
-	if len(body) > sendInline {
+	if body.Len() > sendInline {
 		c.sending = make(chan error, 1)
 		go c.sendAll(head, body, c.sending)
 		return
 	}
-	c.sendErr = c.WriteBoth(head, body)
+	c.sendErr = c.WriteAll(head, (*[3][]byte)(&body))
 }
 
 // sendAll is Send's goroutine for large bodies. It ends when all is written or the connection is closed.
-func (c *Conn) sendAll(head, body []byte, done chan<- error) { done <- c.WriteBoth(head, body) }
+func (c *Conn) sendAll(head []byte, body Body, done chan<- error) {
+	done <- c.WriteAll(head, (*[3][]byte)(&body))
+}
 
 // Sent reports whether Send is through with head and body.
 func (c *Conn) Sent() bool {

@@ -15,7 +15,7 @@ const okAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 func TestExchange(t *testing.T) {
 	s := newServer(t)
 	c, peer := s.dial()
-	c.Send([]byte("GET / HTTP/1.1\r\n\r\n"), nil, time.Now())
+	c.Send([]byte("GET / HTTP/1.1\r\n\r\n"), Body{}, time.Now())
 	got := make([]byte, 18)
 	if _, err := io.ReadFull(peer, got); err != nil || string(got) != "GET / HTTP/1.1\r\n\r\n" {
 		t.Fatalf("the server got %q, %v", got, err)
@@ -63,7 +63,7 @@ func TestReceiveFailures(t *testing.T) {
 			s := newServer(t)
 			conn, peer := s.dial()
 			conn.reused = c.reused
-			conn.Send([]byte("x"), nil, time.Now())
+			conn.Send([]byte("x"), Body{}, time.Now())
 			if c.late {
 				conn.sentAt = time.Now().Add(-staleWithin)
 			}
@@ -83,7 +83,7 @@ func TestReceiveFailures(t *testing.T) {
 func TestInterimAnswersAreSkipped(t *testing.T) {
 	s := newServer(t)
 	c, peer := s.dial()
-	c.Send([]byte("x"), nil, time.Now())
+	c.Send([]byte("x"), Body{}, time.Now())
 	peer.Write([]byte("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n" + okAnswer))
 	a, err := c.Receive(make([]byte, 1024), patience)
 	if err != nil || a.Status != 200 || string(a.Rest) != "ok" {
@@ -113,7 +113,7 @@ func TestAnswerBeforeTheBodyWasSent(t *testing.T) {
 	s := newServer(t)
 	c, peer := s.dial()
 	body := make([]byte, 64<<20)
-	c.Send([]byte("POST / HTTP/1.1\r\n\r\n"), body, time.Now())
+	c.Send([]byte("POST / HTTP/1.1\r\n\r\n"), Body{body}, time.Now())
 	peer.Write([]byte(okAnswer))
 	a, err := c.Receive(make([]byte, 1024), patience)
 	if err != nil || a.Status != 200 {
@@ -142,7 +142,7 @@ func TestConnectionOfHalfARequestIsNotKept(t *testing.T) {
 		if err := c.SetWriteDeadline(time.Unix(1, 0)); err != nil {
 			t.Fatal(err)
 		}
-		c.Send([]byte("GET / HTTP/1.1\r\n\r\n"), make([]byte, body), time.Now())
+		c.Send([]byte("GET / HTTP/1.1\r\n\r\n"), Body{make([]byte, body)}, time.Now())
 		peer.Write([]byte(okAnswer))
 		a, err := c.Receive(make([]byte, 1024), patience)
 		if err != nil || !c.SentWithin(patience) {
@@ -163,7 +163,7 @@ func TestLargeBodyArrivesWhole(t *testing.T) {
 	for _, size := range []int{1, 3000, 5000, sendInline, sendInline + 1, 8 << 20} {
 		c, peer := s.dial()
 		head, body := append(make([]byte, 0, 4096), "head "...), bytes.Repeat([]byte("0123456789abcdef"), size/16+1)[:size]
-		c.Send(head, body, time.Now())
+		c.Send(head, Body{body}, time.Now())
 		got := make([]byte, 5+size)
 		if _, err := io.ReadFull(peer, got); err != nil || !bytes.Equal(got[5:], body) || string(got[:5]) != "head " {
 			t.Fatalf("%d bytes: %v", size, err)
@@ -204,7 +204,7 @@ func TestReadBody(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			s := newServer(t)
 			conn, peer := s.dial()
-			conn.Send([]byte("x"), nil, time.Now())
+			conn.Send([]byte("x"), Body{}, time.Now())
 			peer.Write([]byte(c.answer))
 			if c.cut {
 				peer.CloseWrite()
@@ -339,7 +339,7 @@ func TestInterimAnswers(t *testing.T) {
 	for n, want := range map[int]error{0: nil, maxInterim: nil, maxInterim + 1: BadHead} {
 		s := newServer(t)
 		c, peer := s.dial()
-		c.Send([]byte("x"), nil, time.Now())
+		c.Send([]byte("x"), Body{}, time.Now())
 		_, _ = peer.Write([]byte(strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", n) + okAnswer))
 		if a, err := c.Receive(make([]byte, 1024), patience); err != want {
 			t.Errorf("behind %d: %d %v, want %v", n, a.Status, err, want)

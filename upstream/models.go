@@ -2,10 +2,10 @@ package upstream
 
 import "encoding/json"
 
-// Models is an immutable list of the models that a server says it serves, LoRA adapters among them.
+// Models is an immutable list of the models that a server serves, LoRA adapters among them.
 type Models struct {
-	list []Model
-	ids  map[string]bool
+	list    []Model
+	entries map[string]json.RawMessage
 }
 
 // Model is one entry of a server's list, as the server wrote it.
@@ -16,9 +16,9 @@ type Model struct {
 
 // NewModels takes over list.
 func NewModels(list []Model) *Models {
-	m := &Models{list: list, ids: make(map[string]bool, len(list))}
+	m := &Models{list: list, entries: make(map[string]json.RawMessage, len(list))}
 	for _, e := range list {
-		m.ids[e.ID] = true
+		m.entries[e.ID] = e.Raw
 	}
 	return m
 }
@@ -32,4 +32,50 @@ func (m *Models) All() []Model {
 }
 
 // HasName reports whether the model is on the list. An unknown list has none.
-func (m *Models) HasName(model []byte) bool { return m != nil && m.ids[string(model)] }
+func (m *Models) HasName(model []byte) bool {
+	if m == nil {
+		return false
+	}
+	_, has := m.entries[string(model)]
+	return has
+}
+
+// assigned is the list of the models that the configuration names, nil for none.
+func assigned(names []string) *Models {
+	if len(names) == 0 {
+		return nil
+	}
+	list := make([]Model, len(names))
+	for i, name := range names {
+		raw, _ := json.Marshal(struct { // of two strings: it never fails
+			ID     string `json:"id"`
+			Object string `json:"object"`
+		}{name, "model"})
+		list[i] = Model{ID: name, Raw: raw}
+	}
+	return NewModels(list)
+}
+
+// Assigned is what the upstream serves by the configuration, nil where that says nothing.
+func (u *Upstream) Assigned() *Models { return u.assigned.Load() }
+
+// Models is what the upstream serves: what it is assigned, or else what the server last said; nil while that is unknown.
+func (u *Upstream) Models() *Models {
+	if a := u.Assigned(); a != nil {
+		return a
+	}
+	return u.listed.Load()
+}
+
+// SetModels notes what the server says that it serves.
+func (u *Upstream) SetModels(m *Models) { u.listed.Store(m) }
+
+// Entry is a model of Models in the server's words, or in few of ours where the server has not said any.
+func (u *Upstream) Entry(m Model) json.RawMessage {
+	if listed := u.listed.Load(); listed != nil {
+		if raw, is := listed.entries[m.ID]; is {
+			return raw
+		}
+	}
+	return m.Raw
+}

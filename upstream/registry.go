@@ -20,6 +20,8 @@ type Spec struct {
 	// Drain keeps new sessions away for good.
 	Drain bool
 	Manners
+	// Models are those that it serves, whatever it lists; none: what it lists.
+	Models []string
 }
 
 // Ref names one incarnation of an upstream in 32 bits: its seat in the process, below MaxUpstreams, and how often
@@ -128,6 +130,7 @@ func (r *Registry) Apply(specs []Spec) (gone []Ref, err error) {
 		}
 		next.Members[i].manners.Store(&s.Manners)
 		next.Members[i].configureDrain(s.Drain)
+		next.Members[i].assigned.Store(assigned(s.Models))
 	}
 	next.seats = make([]*Upstream, len(r.refs))
 	for _, m := range next.Members {

@@ -20,8 +20,9 @@ type Upstream struct {
 
 	state    atomic.Uint32 // State; written by change alone
 	inFlight atomic.Int64
-	lastByte atomic.Int64 // when it last delivered a byte of an answer, in ns since 1970
-	models   atomic.Pointer[Models]
+	lastByte atomic.Int64           // when it last delivered a byte of an answer, in ns since 1970
+	listed   atomic.Pointer[Models] // by the server
+	assigned atomic.Pointer[Models] // by the configuration; written by Registry.Apply
 	asksKey  atomic.Bool
 	manners  atomic.Pointer[Manners]
 
@@ -69,12 +70,6 @@ func (u *Upstream) LastDelivered() time.Time {
 
 // Trouble is readable when traffic gave reason to probe this upstream at once.
 func (u *Upstream) Trouble() <-chan struct{} { return u.trouble }
-
-// Models is what the server last said it serves, nil while that is unknown.
-func (u *Upstream) Models() *Models { return u.models.Load() }
-
-// SetModels replaces the list of Models.
-func (u *Upstream) SetModels(m *Models) { u.models.Store(m) }
 
 // AsksKey reports whether the server wants an API key before it lists its models.
 func (u *Upstream) AsksKey() bool { return u.asksKey.Load() }

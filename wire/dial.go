@@ -93,14 +93,14 @@ func (c *Conn) Stale() bool {
 	return err != nil || !c.quiet
 }
 
-// WriteBoth writes a and b, as one write where the kernel takes it. Where b fits into a's spare capacity it is
-// copied there, which costs less than a vector.
-func (c *Conn) WriteBoth(a, b []byte) error {
-	if len(b) <= cap(a)-len(a) {
-		_, err := c.Write(append(a, b...))
+// WriteAll writes head and the parts of body, as one write where the kernel takes it. Where body fits into head's spare
+// capacity it is copied there, which costs less than a vector.
+func (c *Conn) WriteAll(head []byte, body *[3][]byte) error {
+	if len(body[0])+len(body[1])+len(body[2]) <= cap(head)-len(head) {
+		_, err := c.Write(append(append(append(head, body[0]...), body[1]...), body[2]...))
 		return err
 	}
-	parts := net.Buffers{a, b}
+	parts := net.Buffers{head, body[0], body[1], body[2]}
 	_, err := parts.WriteTo(c.Conn)
 	return err
 }
