@@ -40,9 +40,12 @@ var layers = map[string]layer{
 	"admin":     {[]string{"session", "upstream"}, "operators drive upstreams and pins, never requests"},
 	"config":    {[]string{"accesslog", "admin", "health", "proxy", "ring", "session", "upstream"}, "config composes what the parts define; only the root imports it"},
 	"demo":      {[]string{"sim"}, "the demo uses tether as its users do: over HTTP, with nothing to look behind it"},
-	"e2e":       {[]string{"sim"}, "these tests know tether as users do, by its binary"},
+	"e2e":       {[]string{"e2e/binary", "sim"}, "these tests know tether as users do, by its binary"},
 	"e2e/image": {[]string{"sim"}, "these tests know tether as users do, by its image"},
-	"e2e/vllm":  {nil, "these tests know tether as users do, by its binary"},
+	"e2e/vllm":  {[]string{"e2e/binary"}, "these tests know tether as users do, by its binary"},
+
+	"e2e/binary":  {nil, "what tests share that know tether by its binary"},
+	"e2e/clients": {[]string{"e2e/binary", "sim"}, "these tests know tether as users do, by its binary"},
 }
 
 // homes are the only packages that may import a library.

@@ -8,16 +8,17 @@ import (
 	"github.com/anthropics/anthropic-sdk-go"
 	"github.com/anthropics/anthropic-sdk-go/option"
 
+	"tether/e2e/binary"
 	"tether/sim"
 )
 
-func anthropicClient(p *proxy) anthropic.Client {
-	return anthropic.NewClient(option.WithBaseURL(p.url), option.WithAPIKey("sk-test"))
+func anthropicClient(p *binary.Tether) anthropic.Client {
+	return anthropic.NewClient(option.WithBaseURL(p.URL), option.WithAPIKey("sk-test"))
 }
 
 func TestAnthropicMessages(t *testing.T) {
 	var v visits
-	p := start(t, servers(t, 3, sim.Config{}, v.note))
+	p := binary.Run(t, servers(t, 3, sim.Config{}, v.note))
 	client := anthropicClient(p)
 	used := map[string]bool{}
 	for c := range 6 {
@@ -63,7 +64,7 @@ func TestAnthropicMessages(t *testing.T) {
 }
 
 func TestAnthropicErrors(t *testing.T) {
-	p := start(t, servers(t, 2, sim.Config{}, nil))
+	p := binary.Run(t, servers(t, 2, sim.Config{}, nil))
 	client := anthropicClient(p)
 	params := anthropic.MessageNewParams{Model: "tiny", MaxTokens: 8, Messages: []anthropic.MessageParam{anthropic.NewUserMessage(anthropic.NewTextBlock("hello"))}}
 	for fault, want := range map[string]int{"status=400": 400, "reset": 502, "bad-head": 502} {

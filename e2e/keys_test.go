@@ -14,6 +14,7 @@ import (
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
 
+	"tether/e2e/binary"
 	"tether/sim"
 )
 
@@ -21,7 +22,7 @@ import (
 const serversKey = "sk-of-the-servers"
 
 // guarded runs tether with a key file, in front of servers that want the key.
-func guarded(t *testing.T, manners string) *proxy {
+func guarded(t *testing.T, manners string) *binary.Tether {
 	t.Helper()
 	dir := t.TempDir()
 	key, file := filepath.Join(dir, "key"), filepath.Join(dir, "config.yaml")
@@ -34,18 +35,18 @@ func guarded(t *testing.T, manners string) *proxy {
 			t.Fatal(err)
 		}
 	}
-	var p *proxy
+	var p *binary.Tether
 	t.Cleanup(func() { // when it has ended, and its log with it
-		if strings.Contains(p.log.String(), serversKey) {
-			t.Errorf("the key is in the log: %s", p.log)
+		if strings.Contains(p.Log(), serversKey) {
+			t.Errorf("the key is in the log: %s", p.Log())
 		}
 	})
-	p = start(t, nil, "-c", file)
+	p = binary.Run(t, nil, "-c", file)
 	return p
 }
 
 // asks asks as the official clients do, and gives the statuses.
-func (p *proxy) asks(t *testing.T, anthropicKey string, key option.RequestOption) (openAIStatus, anthropicStatus int) {
+func asks(t *testing.T, p *binary.Tether, anthropicKey string, key option.RequestOption) (openAIStatus, anthropicStatus int) {
 	note := func(status *int) func(*http.Request, func(*http.Request) (*http.Response, error)) (*http.Response, error) {
 		return func(req *http.Request, next func(*http.Request) (*http.Response, error)) (*http.Response, error) {
 			res, err := next(req)
@@ -55,11 +56,11 @@ func (p *proxy) asks(t *testing.T, anthropicKey string, key option.RequestOption
 			return res, err
 		}
 	}
-	client := openai.NewClient(option.WithBaseURL(p.url+"/v1"), option.WithAPIKey("unused"), key, option.WithMiddleware(note(&openAIStatus)))
+	client := openai.NewClient(option.WithBaseURL(p.URL+"/v1"), option.WithAPIKey("unused"), key, option.WithMiddleware(note(&openAIStatus)))
 	_, _ = client.Chat.Completions.New(t.Context(), openai.ChatCompletionNewParams{ // the status tells how it went
 		Model: "tiny", Messages: []openai.ChatCompletionMessageParamUnion{openai.UserMessage("Hello")},
 	})
-	other := anthropic.NewClient(anthropicoption.WithBaseURL(p.url), anthropicoption.WithAPIKey(anthropicKey), anthropicoption.WithMiddleware(note(&anthropicStatus)))
+	other := anthropic.NewClient(anthropicoption.WithBaseURL(p.URL), anthropicoption.WithAPIKey(anthropicKey), anthropicoption.WithMiddleware(note(&anthropicStatus)))
 	_, _ = other.Messages.New(t.Context(), anthropic.MessageNewParams{
 		Model: "tiny", MaxTokens: 8, Messages: []anthropic.MessageParam{anthropic.NewUserMessage(anthropic.NewTextBlock("Hello"))},
 	})
@@ -84,16 +85,16 @@ func TestServersThatWantAKey(t *testing.T) {
 	} {
 		t.Run(c.client+c.manners, func(t *testing.T) {
 			p := guarded(t, c.manners)
-			if got, gotAnthropic := p.asks(t, "sk-ant", c.key); got != c.want || gotAnthropic != 200 {
+			if got, gotAnthropic := asks(t, p, "sk-ant", c.key); got != c.want || gotAnthropic != 200 {
 				t.Errorf("OpenAI's client: %d, want %d; Anthropic's: %d, want 200", got, c.want, gotAnthropic)
 			}
 			// The servers' lists are known, so tether answers by itself.
-			models := text(t, p.url+"/v1/models")
+			models := text(t, p.URL+"/v1/models")
 			if strings.Count(models, `"id":"tiny"`) != 1 {
 				t.Errorf("models: %s", models)
 			}
 			for what, told := range map[string]string{
-				"models": models, "metrics": text(t, p.admin+"/metrics"), "upstreams": text(t, p.admin+"/api/upstreams"),
+				"models": models, "metrics": text(t, p.Admin+"/metrics"), "upstreams": text(t, p.Admin+"/api/upstreams"),
 			} {
 				if strings.Contains(told, serversKey) {
 					t.Errorf("the key is in the %s: %s", what, told)

@@ -10,18 +10,19 @@ import (
 	"github.com/openai/openai-go/v3/option"
 	"github.com/openai/openai-go/v3/responses"
 
+	"tether/e2e/binary"
 	"tether/sim"
 )
 
-func openAI(p *proxy) openai.Client {
-	return openai.NewClient(option.WithBaseURL(p.url+"/v1"), option.WithAPIKey("sk-test"))
+func openAI(p *binary.Tether) openai.Client {
+	return openai.NewClient(option.WithBaseURL(p.URL+"/v1"), option.WithAPIKey("sk-test"))
 }
 
 // The official client, unchanged and with no session id: conversations of growing turns, JSON and streamed by turns,
 // each on one server.
 func TestOpenAIChat(t *testing.T) {
 	var v visits
-	p := start(t, servers(t, 3, sim.Config{}, v.note))
+	p := binary.Run(t, servers(t, 3, sim.Config{}, v.note))
 	client := openAI(p)
 	used := map[string]bool{}
 	for c := range 8 {
@@ -60,7 +61,7 @@ func TestOpenAIChat(t *testing.T) {
 }
 
 func TestOpenAIResponses(t *testing.T) {
-	p := start(t, servers(t, 3, sim.Config{}, nil))
+	p := binary.Run(t, servers(t, 3, sim.Config{}, nil))
 	client := openAI(p)
 	// With an id of its own, a chain of stored responses stays on its server.
 	session := option.WithHeader("X-Session-Id", "chain-1")
@@ -103,7 +104,7 @@ func TestOpenAIResponses(t *testing.T) {
 }
 
 func TestOpenAIModelsAndEmbeddings(t *testing.T) {
-	p := start(t, servers(t, 2, sim.Config{Models: []string{"tiny", "lora"}}, nil))
+	p := binary.Run(t, servers(t, 2, sim.Config{Models: []string{"tiny", "lora"}}, nil))
 	client := openAI(p)
 	page, err := client.Models.List(t.Context())
 	if err != nil {
@@ -125,12 +126,12 @@ func TestOpenAIModelsAndEmbeddings(t *testing.T) {
 
 // Errors arrive as the client's own error type, the servers' and tether's alike.
 func TestOpenAIErrors(t *testing.T) {
-	p := start(t, servers(t, 2, sim.Config{}, nil))
+	p := binary.Run(t, servers(t, 2, sim.Config{}, nil))
 	client := openAI(p)
 	ask := func(model, path string, options ...option.RequestOption) *openai.Error {
 		t.Helper()
 		params := openai.ChatCompletionNewParams{Model: model, Messages: []openai.ChatCompletionMessageParamUnion{openai.UserMessage("hello")}}
-		_, err := client.Chat.Completions.New(t.Context(), params, append(options, option.WithMaxRetries(0), option.WithBaseURL(p.url+path))...)
+		_, err := client.Chat.Completions.New(t.Context(), params, append(options, option.WithMaxRetries(0), option.WithBaseURL(p.URL+path))...)
 		var e *openai.Error
 		if !errors.As(err, &e) {
 			t.Fatalf("%v", err)
@@ -148,7 +149,7 @@ func TestOpenAIErrors(t *testing.T) {
 	}
 	// The client retries by itself, but not what tether tells it to leave at that.
 	var v visits
-	q := start(t, servers(t, 4, sim.Config{}, v.note))
+	q := binary.Run(t, servers(t, 4, sim.Config{}, v.note))
 	killer := openAI(q)
 	_, err := killer.Chat.Completions.New(t.Context(), openai.ChatCompletionNewParams{
 		Model: "tiny", Messages: []openai.ChatCompletionMessageParamUnion{openai.UserMessage("hello")},

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"tether/e2e/binary"
 )
 
 // commands are the lines of the sh blocks in a part of README, without their remarks. Each is run by a test here.
@@ -58,7 +60,7 @@ func TestReadmeTry(t *testing.T) {
 	t.Parallel()
 	tool(t, "make")
 	tool(t, "curl")
-	data, admin := freeAddr(t), freeAddr(t)
+	data, admin := binary.FreeAddr(t), binary.FreeAddr(t)
 	ports := strings.NewReplacer("127.0.0.1:8080", data, "127.0.0.1:8081", admin)
 	var printed string
 	for _, line := range commands(t, "## Try it", "## Use it") {

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"tether/e2e/binary"
 	"tether/sim"
 )
 
@@ -20,7 +21,7 @@ type reader struct {
 	t           *testing.T
 	folder      string
 	urls        []string
-	proxy       *proxy
+	proxy       *binary.Tether
 	name        string // of an upstream
 	data, admin string // of those that the commands start
 }
@@ -29,7 +30,7 @@ func TestReadmeUse(t *testing.T) {
 	tool(t, "make")
 	tool(t, "curl")
 	urls := servers(t, 2, sim.Config{}, nil)
-	r := &reader{t: t, folder: t.TempDir(), urls: urls, proxy: start(t, urls), name: strings.TrimPrefix(urls[0], "http://"), data: freeAddr(t), admin: freeAddr(t)}
+	r := &reader{t: t, folder: t.TempDir(), urls: urls, proxy: binary.Run(t, urls), name: strings.TrimPrefix(urls[0], "http://"), data: binary.FreeAddr(t), admin: binary.FreeAddr(t)}
 	r.write("config.yaml", fmt.Sprintf("upstreams: [{url: %q}, {url: %q}]\n", urls[0], urls[1]))
 	r.write("turn.http", "POST /v1/chat/completions HTTP/1.1\nHost: tether\n\n"+`{"model":"tiny","messages":[{"role":"user","content":"Hello"}]}`)
 	for _, line := range commands(t, "## Use it", "## What it is worth") {
@@ -43,7 +44,7 @@ func TestReadmeUse(t *testing.T) {
 			r.serves(inContainer(words))
 		case strings.HasPrefix(line, "bin/tether where") && !strings.Contains(line, " -c "):
 			r.pin()
-			r.succeeds(r.tether(append(words[1:], "--admin", r.proxy.admin)...))
+			r.succeeds(r.tether(append(words[1:], "--admin", r.proxy.Admin)...))
 		case strings.HasPrefix(line, "bin/tether "):
 			r.succeeds(r.tether(words[1:]...))
 		case strings.HasPrefix(line, "curl "):
@@ -58,7 +59,7 @@ func TestReadmeUse(t *testing.T) {
 // here is a command with the addresses and names that README leaves to its reader.
 func (r *reader) here(line string) string {
 	return strings.NewReplacer(
-		"http://10.0.0.1:8000", r.urls[0], "http://10.0.0.2:8000", r.urls[1], "127.0.0.1:8081", strings.TrimPrefix(r.proxy.admin, "http://"),
+		"http://10.0.0.1:8000", r.urls[0], "http://10.0.0.2:8000", r.urls[1], "127.0.0.1:8081", strings.TrimPrefix(r.proxy.Admin, "http://"),
 		"NAME", r.name, " ID", " alice", "/ID", "/alice", "--model M", "--model tiny",
 	).Replace(line)
 }
@@ -83,7 +84,7 @@ func (r *reader) write(name, text string) {
 // pin makes a session that the commands can ask for.
 func (r *reader) pin() {
 	r.t.Helper()
-	req, _ := http.NewRequest("POST", r.proxy.url+"/v1/chat/completions", strings.NewReader(`{"model":"tiny","messages":[{"role":"user","content":"Hello"}]}`))
+	req, _ := http.NewRequest("POST", r.proxy.URL+"/v1/chat/completions", strings.NewReader(`{"model":"tiny","messages":[{"role":"user","content":"Hello"}]}`))
 	req.Header = http.Header{"Content-Type": {"application/json"}, "X-Session-Id": {"alice"}}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil || res.StatusCode != 200 {
@@ -93,7 +94,7 @@ func (r *reader) pin() {
 }
 
 func (r *reader) tether(args ...string) *exec.Cmd {
-	cmd := exec.Command(binary, args...)
+	cmd := exec.Command(binary.Path(), args...)
 	cmd.Dir = r.folder
 	cmd.Env = append(os.Environ(), "TETHER_LISTEN="+r.data, "TETHER_ADMIN_LISTEN="+r.admin)
 	return cmd

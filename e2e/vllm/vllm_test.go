@@ -4,15 +4,13 @@ package vllm
 
 import (
 	"bufio"
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,6 +22,9 @@ import (
 
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
+	"github.com/openai/openai-go/v3/responses"
+
+	"tether/e2e/binary"
 )
 
 // patience bounds every wait of these tests; none is expected to take it.
@@ -69,62 +70,20 @@ func (s server) metric(t *testing.T, name string) (sum float64) {
 	return sum
 }
 
-// tether is a running tether in front of the servers.
-type tether struct{ url, admin string }
+func TestMain(m *testing.M) { os.Exit(binary.Main(m)) }
 
-func start(t *testing.T, list []server, args ...string) *tether {
+// start runs tether in front of the servers.
+func start(t *testing.T, list []server, args ...string) *binary.Tether {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), "tether")
-	build := exec.Command("go", "build", "-trimpath", "-o", binary, "tether")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	data, admin := free(t), free(t)
-	args = append([]string{"run", "--listen", data, "--admin-listen", admin}, args...)
+	var urls []string
 	for _, s := range list {
-		args = append(args, "--upstream", s.url)
+		urls = append(urls, s.url)
 	}
-	cmd := exec.Command(binary, args...)
-	var log bytes.Buffer
-	cmd.Stderr = &log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGINT)
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("tether ended with %v\n%s", err, &log)
-		}
-		if t.Failed() {
-			t.Logf("tether's log:\n%s", &log)
-		}
-	})
-	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-		if res, err := http.Get("http://" + admin + "/readyz"); err == nil {
-			res.Body.Close()
-			if res.StatusCode == 200 {
-				return &tether{url: "http://" + data, admin: "http://" + admin}
-			}
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("never ready\n%s", &log)
-		}
-	}
+	return binary.Run(t, urls, args...)
 }
 
-func free(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
-func (p *tether) client() openai.Client {
-	return openai.NewClient(option.WithBaseURL(p.url+"/v1"), option.WithAPIKey("sk-test"), option.WithMaxRetries(0))
+func clientOf(p *binary.Tether) openai.Client {
+	return openai.NewClient(option.WithBaseURL(p.URL+"/v1"), option.WithAPIKey("sk-test"), option.WithMaxRetries(0))
 }
 
 const (
@@ -144,8 +103,8 @@ type result struct {
 }
 
 // converse holds growing conversations with no session id, JSON and streamed by turns.
-func converse(t *testing.T, p *tether, tag string) (sum result) {
-	client := p.client()
+func converse(t *testing.T, p *binary.Tether, tag string) (sum result) {
+	client := clientOf(p)
 	var mu sync.Mutex
 	var next atomic.Int64
 	var wg sync.WaitGroup
@@ -293,7 +252,7 @@ func TestClientLeaves(t *testing.T) {
 			ctx, leave := context.WithCancel(t.Context())
 			defer leave()
 			body := fmt.Sprintf(`{"model":"tiny","stream":%v,"max_tokens":12000,"ignore_eos":true,"messages":[{"role":"user","content":"Count. %s"}]}`, stream, name)
-			req, err := http.NewRequestWithContext(ctx, "POST", p.url+"/v1/chat/completions", strings.NewReader(body))
+			req, err := http.NewRequestWithContext(ctx, "POST", p.URL+"/v1/chat/completions", strings.NewReader(body))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -327,6 +286,62 @@ func TestClientLeaves(t *testing.T) {
 	}
 }
 
+// Chains of stored responses have nothing but the id of the response before: each turn and each look-up reaches the
+// server that has it, under an alias of the model as well. A server that does not have it answers 404.
+func TestChains(t *testing.T) {
+	list := servers(t)
+	t.Setenv("TETHER_MODELS_ALIASES", "gpt-4o=tiny")
+	lost := func(p *binary.Tether) (lost, asked int) {
+		client := clientOf(p)
+		for chain := range 4 {
+			params := responses.ResponseNewParams{Model: "gpt-4o", MaxOutputTokens: openai.Int(4)}
+			for turn := range 10 {
+				params.Input.OfString = openai.String(fmt.Sprintf("Chain %d, turn %d.", chain, turn))
+				id, err := respond(t.Context(), client, params, turn%2 == 1)
+				if asked++; err == nil {
+					asked++
+					_, err = client.Responses.Get(t.Context(), id, responses.ResponseGetParams{})
+				}
+				var answer *openai.Error
+				switch {
+				case errors.As(err, &answer) && answer.StatusCode == 404:
+					lost++
+				case err != nil:
+					t.Fatalf("chain %d, turn %d: %v", chain, turn, err)
+				}
+				if id != "" {
+					params.PreviousResponseID = openai.String(id)
+				}
+			}
+		}
+		return lost, asked
+	}
+	without, _ := lost(start(t, list, "--affinity", "off"))
+	with, asked := lost(start(t, list))
+	t.Logf("%d of %d requests lost their response, without affinity %d", with, asked, without)
+	if with != 0 || without == 0 {
+		t.Error("want none, and some without affinity")
+	}
+}
+
+// respond gives the id of the response that comes of params.
+func respond(ctx context.Context, client openai.Client, params responses.ResponseNewParams, streamed bool) (id string, err error) {
+	if !streamed {
+		res, err := client.Responses.New(ctx, params)
+		if err != nil {
+			return "", err
+		}
+		return res.ID, nil
+	}
+	stream := client.Responses.NewStreaming(ctx, params)
+	for stream.Next() {
+		if e := stream.Current(); e.Type == "response.completed" || e.Type == "response.incomplete" {
+			id = e.Response.ID
+		}
+	}
+	return id, stream.Err()
+}
+
 // One server is stopped in good order while it works, under steady traffic: no request fails. It comes last, for the
 // server does not come back.
 func TestServerStops(t *testing.T) {
@@ -341,7 +356,7 @@ func TestServerStops(t *testing.T) {
 	var answered, failed atomic.Int64
 	for c := range clients {
 		wg.Go(func() {
-			client := p.client()
+			client := clientOf(p)
 			for n := 0; ctx.Err() == nil; n++ {
 				// New conversations and old ones, JSON and streams, short and long.
 				name := fmt.Sprintf("client %d, conversation %d", c, n/4)

@@ -1,0 +1,102 @@
+// Package binary builds tether and runs it, for tests that know it as users do.
+package binary
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// patience bounds the wait for a start; a test that waits for its upstreams' first verdicts takes a few seconds.
+const patience = 30 * time.Second
+
+var path string
+
+// Path is the binary that Main built.
+func Path() string { return path }
+
+// Main builds the binary, runs the tests, and gives the exit code of a TestMain.
+func Main(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "tether-e2e")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	path = filepath.Join(dir, "tether")
+	build := exec.Command("go", "build", "-trimpath", "-o", path, "tether")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "%v\n%s", err, out)
+		return 1
+	}
+	return m.Run()
+}
+
+// Tether is a running tether. URL is where clients are served, Admin where operators are.
+type Tether struct {
+	URL, Admin string
+	log        bytes.Buffer
+}
+
+// Run runs tether until the test ends, in front of the servers with the given URLs, and returns when it is ready. args
+// are further arguments of "tether run".
+func Run(t testing.TB, upstreams []string, args ...string) *Tether {
+	t.Helper()
+	data, admin := FreeAddr(t), FreeAddr(t)
+	p := &Tether{URL: "http://" + data, Admin: "http://" + admin}
+	args = append([]string{"run", "--listen", data, "--admin-listen", admin}, args...)
+	for _, u := range upstreams {
+		args = append(args, "--upstream", u)
+	}
+	cmd := exec.Command(path, args...)
+	cmd.Stderr = &p.log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGINT)
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("tether ended with %v", err)
+		}
+		if t.Failed() {
+			t.Logf("tether's log:\n%s", &p.log)
+		}
+	})
+	p.awaitReady(t)
+	return p
+}
+
+func (p *Tether) awaitReady(t testing.TB) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if res, err := http.Get(p.Admin + "/readyz"); err == nil {
+			res.Body.Close()
+			if res.StatusCode == 200 {
+				return
+			}
+		}
+	}
+	t.Fatal("never ready")
+}
+
+// Log is what it has logged so far; it is whole once the test has ended.
+func (p *Tether) Log() string { return p.log.String() }
+
+// FreeAddr is an address of this host on which nobody listens.
+func FreeAddr(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
