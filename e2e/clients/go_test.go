@@ -122,7 +122,7 @@ func TestAnthropicGo(t *testing.T) {
 // anthropicMessages holds a conversation whose turns grow, by turns whole and streamed, with tools from the third one on.
 func anthropicMessages(t *testing.T, client anthropic.Client, name, model string) error {
 	params := anthropic.MessageNewParams{
-		Model: anthropic.Model(model), MaxTokens: 8, System: []anthropic.TextBlockParam{{Text: "Be brief."}},
+		Model: model, MaxTokens: 8, System: []anthropic.TextBlockParam{{Text: "Be brief."}},
 		Messages: []anthropic.MessageParam{anthropic.NewUserMessage(anthropic.NewTextBlock(name))},
 	}
 	for turn := range turns {
