@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -25,5 +26,38 @@ func TestUnknownResponsesGoBySession(t *testing.T) {
 		if a := r.do("POST", "/v1/responses", follow, "X-Session-Id: "+id); a.server() != home {
 			t.Errorf("by the session: %s, then %s", home, a.server())
 		}
+	}
+}
+
+// Bodies that nobody should send are the server's to judge: they reach it byte for byte, with an id where one is found.
+func TestBadBodiesAreForwarded(t *testing.T) {
+	r := fleet(t, 2, sim.Config{})
+	huge := strings.Repeat("x", 1<<20)
+	deep := strings.Repeat("[", 100_000)
+	for name, c := range map[string]struct{ body, source string }{
+		"no JSON":             {"hello", "none"},
+		"half an object":      {chat("hello")[:40], "none"},
+		"no UTF-8":            {chat("hello")[:20] + "\xff" + chat("hello")[20:], "opening"},
+		"lists 100,000 deep":  {`{"messages":` + deep + `,"session_id":"b"}`, "none"},
+		"and to the end":      {`{"messages":` + deep + strings.Repeat("]", 100_000) + `,"session_id":"b"}`, "body:session_id"},
+		"one name twice":      {`{"session_id":"a","messages":[{"role":"user","content":"hello"}],"session_id":"b"}`, "body:session_id"},
+		"a huge string":       {chat(huge), "opening"},
+		"an id of 1 MB":       {`{"session_id":"` + huge + `","messages":[{"role":"user","content":"hello"}]}`, "opening"},
+		"only a name of 1 MB": {`{"` + huge + `":1}`, "random"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := r.do("POST", chatPath, c.body)
+			rec := r.last()
+			if got := rec.IDSource(); got != c.source || (a.Header.Get("X-Session-Id") == "") != (c.source == "none") {
+				t.Errorf("the id is %q, from %s, want %s", a.Header.Get("X-Session-Id"), got, c.source)
+			}
+			seen := r.simOf(rec.Upstream).Requests()
+			if got := string(seen[len(seen)-1].Body); got != c.body {
+				t.Errorf("the server got %d other bytes, %d were sent", len(got), len(c.body))
+			}
+			if rec.Status != a.StatusCode || a.StatusCode >= 500 {
+				t.Errorf("status %d", a.StatusCode)
+			}
+		})
 	}
 }

@@ -2,6 +2,8 @@ package session
 
 import (
 	"bytes"
+	"encoding/binary"
+	"math/bits"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -113,7 +115,7 @@ func (s *scan) pass(visit func(body []byte)) bool {
 	s.space()
 	switch start := s.at; s.next() {
 	case quote:
-		body, ok := s.string()
+		body, ok := s.quoted()
 		if ok && visit != nil {
 			visit(body)
 		}
@@ -131,50 +133,98 @@ func (s *scan) pass(visit func(body []byte)) bool {
 
 // skip goes on until depth more containers were closed than opened, and shows the strings on the way to visit.
 func (s *scan) skip(depth int, visit func(body []byte)) bool {
-	for depth > 0 {
-		for s.at < len(s.text) && kinds[s.text[s.at]] < quote {
-			s.at++
-		}
-		switch s.next() {
-		case opens:
-			depth++
-			s.at++
-		case closes:
-			depth--
-			s.at++
-		default:
-			body, ok := s.string()
-			if !ok {
-				return false
+	text, at := s.text, s.at
+	for depth > 0 && at < len(text) {
+		c := text[at]
+		if at++; c == '"' {
+			n := bodyLen(text[at:])
+			if n < 0 {
+				at = len(text)
+				break
 			}
 			if visit != nil {
-				visit(body)
+				visit(text[at : at+n])
+			}
+			at += n + 1
+			continue
+		}
+		switch kinds[c] {
+		case opens:
+			depth++
+		case closes:
+			depth--
+		default:
+			if at%8 == 0 { // long stretches, of token ids say
+				at += quiet(text[at:])
 			}
 		}
 	}
-	return true
+	s.at = at
+	return depth == 0
 }
 
-// string takes a string and gives what is between its quotes. One that does not end takes all that there is.
+// bodyLen is the length of the body of a string that b begins with, -1 where it does not end. Most strings are short.
+func bodyLen(b []byte) int {
+	for at := 0; at < 16 && at+8 <= len(b); at += 8 {
+		x := binary.LittleEndian.Uint64(b[at:])
+		if zeros(x^'\\'*ones) != 0 {
+			break
+		}
+		if hit := zeros(x ^ '"'*ones); hit != 0 {
+			return at + bits.TrailingZeros64(hit)/8
+		}
+	}
+	for end := 0; ; end++ {
+		n := bytes.IndexByte(b[end:], '"')
+		if n < 0 {
+			return -1
+		}
+		if end += n; n == 0 || b[end-1] != '\\' || !escaped(b[:end]) {
+			return end
+		}
+	}
+}
+
+// quiet counts bytes at the start of b that are no quote and no bracket, eight at a time.
+func quiet(b []byte) (n int) {
+	for ; n+8 <= len(b); n += 8 {
+		x := binary.LittleEndian.Uint64(b[n:])
+		y := x | 0x20*ones // of a square bracket it makes a curly one
+		if hit := zeros(x^'"'*ones) | zeros(y^'{'*ones) | zeros(y^'}'*ones); hit != 0 {
+			return n + bits.TrailingZeros64(hit)/8
+		}
+	}
+	return n
+}
+
+const ones = 0x0101010101010101
+
+// zeros has the highest bit set of the lowest byte of x that is zero, and none below (Mycroft's test).
+func zeros(x uint64) uint64 { return (x - ones) &^ x & (0x80 * ones) }
+
+// string takes a string and gives what is between its quotes.
 func (s *scan) string() (body []byte, ok bool) {
 	s.space()
 	if s.next() != quote {
 		return nil, false
 	}
-	s.at++
-	for start := s.at; ; {
-		n := bytes.IndexByte(s.text[s.at:], '"')
-		if n < 0 {
-			s.at = len(s.text)
-			return nil, false
-		}
-		s.at += n + 1
-		body = s.text[start : s.at-1]
-		if escapes := len(body) - len(bytes.TrimRight(body, `\`)); escapes%2 == 0 {
-			return body, true
-		}
-	}
+	return s.quoted()
 }
+
+// quoted is string where a quote comes next. A string that does not end takes all that there is.
+func (s *scan) quoted() (body []byte, ok bool) {
+	text := s.text[s.at+1:]
+	n := bodyLen(text)
+	if n < 0 {
+		s.at = len(s.text)
+		return nil, false
+	}
+	s.at += n + 2
+	return text[:n], true
+}
+
+// escaped reports whether what follows b is escaped: by a backslash that is none itself.
+func escaped(b []byte) bool { return (len(b)-len(bytes.TrimRight(b, `\`)))%2 != 0 }
 
 // takes takes the byte c.
 func (s *scan) takes(c byte) bool {
@@ -261,8 +311,10 @@ func unescapeOne(dst, b []byte) ([]byte, int) {
 		return append(dst, b[1]), 2
 	case 'u':
 		if r, ok := hex4(b); ok {
-			if low, ok := hex4(b[6:]); ok && utf16.IsSurrogate(r) {
-				return utf8.AppendRune(dst, utf16.DecodeRune(r, low)), 12
+			if utf16.IsSurrogate(r) {
+				if low, ok := hex4(b[6:]); ok {
+					return utf8.AppendRune(dst, utf16.DecodeRune(r, low)), 12
+				}
 			}
 			return utf8.AppendRune(dst, r), 6
 		}
@@ -275,25 +327,47 @@ func hex4(b []byte) (r rune, ok bool) {
 	if len(b) < 6 || b[0] != '\\' || b[1] != 'u' {
 		return 0, false
 	}
-	for _, c := range b[2:6] {
-		switch {
-		case c >= '0' && c <= '9':
-			r = r<<4 | rune(c-'0')
-		case c|0x20 >= 'a' && c|0x20 <= 'f':
-			r = r<<4 | rune(c|0x20-'a'+10)
-		default:
-			return 0, false
-		}
-	}
-	return r, true
+	h := [...]int32{digits[b[2]], digits[b[3]], digits[b[4]], digits[b[5]]}
+	r = h[0]<<12 | h[1]<<8 | h[2]<<4 | h[3]
+	return r, r >= 0
 }
 
-// respell appends the one way in which tether writes the escape at the start of b, of the several that JSON has, and
-// gives the length of the escape: what need not be escaped is not.
+// digits are the values of hexadecimal digits, and below zero for other bytes.
+var digits = func() (t [256]int32) {
+	for c := range t {
+		t[c] = -1
+	}
+	for n := range int32(10) {
+		t['0'+n] = n
+	}
+	for n := range int32(6) {
+		t['a'+n], t['A'+n] = 10+n, 10+n
+	}
+	return t
+}()
+
+// respell appends the one way in which tether writes the escapes that b begins with, of the several that JSON has: what
+// need not be escaped is not. It gives their length, that of one escape or more.
 func respell(dst, b []byte) ([]byte, int) {
+	n := 0
+	for len(b)-n >= 6 && cap(dst)-len(dst) >= utf8.UTFMax {
+		r, ok := hex4(b[n:])
+		if !ok || r < utf8.RuneSelf || utf16.IsSurrogate(r) {
+			break
+		}
+		if r < 0x800 {
+			dst = append(dst, byte(0xc0|r>>6), byte(0x80|r&0x3f))
+		} else {
+			dst = append(dst, byte(0xe0|r>>12), byte(0x80|r>>6&0x3f), byte(0x80|r&0x3f))
+		}
+		n += 6
+	}
+	if n > 0 {
+		return dst, n
+	}
 	start := len(dst)
-	dst, n := unescapeOne(dst, b)
-	if i := strings.IndexByte("\b\f\n\r\t\"\\", dst[start]); i >= 0 && n > 1 {
+	dst, n = unescapeOne(dst, b)
+	if i := strings.IndexByte("\b\f\n\r\t\"\\", dst[start]); i >= 0 {
 		dst = append(dst[:start], '\\', "bfnrt\"\\"[i])
 	}
 	return dst, n

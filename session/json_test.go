@@ -1,8 +1,15 @@
 package session
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -154,4 +161,127 @@ func TestDeepJSON(t *testing.T) {
 	if _, ok := memberMap(text[:len(text)/2]); ok {
 		t.Error("half an object passes for one")
 	}
+}
+
+// walk goes over what comes next as way says, a step a byte, and notes what it meets.
+type walk struct {
+	s      *scan
+	way    []byte
+	poison bool
+	seen   []string
+}
+
+func (w *walk) step(depth int) {
+	if w.poison { // what lies behind is gone
+		for i := range w.s.at {
+			w.s.text[i] = `"\{[`[i%4]
+		}
+	}
+	if len(w.way) == 0 || depth == 0 {
+		return
+	}
+	do := w.way[0]
+	w.way = w.way[1:]
+	before := w.s.at
+	switch do % 7 {
+	case 0: // leave it
+	case 1:
+		w.note(w.s.value(), true)
+	case 2:
+		w.note(w.s.string())
+	case 3:
+		w.note(w.s.word())
+	case 4:
+		ok := w.s.object(func(name []byte) {
+			w.note(name, true)
+			w.step(depth - 1)
+		})
+		w.note(nil, ok)
+	case 5:
+		w.s.array(func() bool {
+			w.step(depth - 1)
+			return do < 128
+		})
+	case 6:
+		w.note(nil, w.s.pass(func(body []byte) { w.note(body, true) }))
+	}
+	if w.s.at < before || w.s.at > len(w.s.text) {
+		panic(fmt.Sprintf("from %d to %d of %d", before, w.s.at, len(w.s.text)))
+	}
+}
+
+func (w *walk) note(text []byte, ok bool) {
+	w.seen = append(w.seen, fmt.Sprintf("%d %v %q", w.s.at, ok, text))
+}
+
+// FuzzScan: a scan never goes back. What it has gone over is overwritten at each step, and it finds the same.
+func FuzzScan(f *testing.F) {
+	f.Add([]byte(hello), []byte{4, 1, 5, 4, 2, 2, 4, 3, 6})
+	f.Add([]byte(`{"a":[1,{"b":["c\\",{}],"\u0061":"d\""},"e"],"f":{"g":"h"}}`), []byte{4, 5, 0, 4, 6, 1, 3, 4, 2})
+	f.Add([]byte(`[{"a" "b"},[1 2],"c`), []byte{5, 4, 5, 2, 1})
+	f.Fuzz(func(t *testing.T, text, way []byte) {
+		clean := walk{s: &scan{text: bytes.Clone(text)}, way: way}
+		clean.step(8)
+		gone := walk{s: &scan{text: bytes.Clone(text)}, way: way, poison: true}
+		gone.step(8)
+		if !slices.Equal(clean.seen, gone.seen) {
+			t.Fatalf("%q\n%v\n%v", text, clean.seen, gone.seen)
+		}
+	})
+}
+
+// A body has one scan, so that a scan that never goes back means one pass. By themselves are scanned: the claims of a
+// caller's token, and the session in a user id, which is JSON in a string.
+func TestOneScan(t *testing.T) {
+	made := map[string][]string{} // functions that make a scan, or call members
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range files {
+		if strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range file.Decls {
+			f, is := d.(*ast.FuncDecl)
+			if !is {
+				continue
+			}
+			ast.Inspect(f.Body, func(n ast.Node) bool {
+				for _, x := range makes(n) {
+					if id, is := x.(*ast.Ident); is && (id.Name == "scan" || id.Name == "members") {
+						made[id.Name] = append(made[id.Name], f.Name.Name)
+					}
+				}
+				return true
+			})
+		}
+	}
+	want := map[string][]string{"scan": {"members"}, "members": {"identityIn", "sessionPart"}}
+	for _, functions := range made {
+		slices.Sort(functions)
+	}
+	if !maps.EqualFunc(made, want, slices.Equal) {
+		t.Errorf("scans are made in %v, want %v", made, want)
+	}
+}
+
+// makes are the types that a node makes a value of, and the functions that it calls.
+func makes(n ast.Node) []ast.Expr {
+	switch n := n.(type) {
+	case *ast.CompositeLit:
+		return []ast.Expr{n.Type}
+	case *ast.ValueSpec:
+		return []ast.Expr{n.Type}
+	case *ast.CallExpr:
+		if f, is := n.Fun.(*ast.Ident); is && f.Name == "new" {
+			return n.Args
+		}
+		return []ast.Expr{n.Fun}
+	}
+	return nil
 }

@@ -155,8 +155,11 @@ func (o *opening) text(h *xxh3.Hasher, body []byte) {
 	}
 	text := o.room[:0]
 	for at := 0; ; {
-		n := bytes.IndexByte(body[at:], '\\')
-		if n < 0 || at+n+1 == len(body) {
+		n := 0
+		if at == len(body) || body[at] != '\\' {
+			n = bytes.IndexByte(body[at:], '\\')
+		}
+		if n < 0 || at+n+1 >= len(body) {
 			break
 		}
 		at += n

@@ -13,7 +13,6 @@ func (s *Search) Caller() (c Caller) {
 	o.write(s.id.secret[:])
 	o.mark(callerTag)
 	o.write(s.caller())
-	clear(s.token[:cap(s.token)])
 	return Caller{o.h.Sum128().Bytes()}
 }
 

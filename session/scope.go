@@ -32,35 +32,43 @@ func parseScope(s string) (scope, error) {
 const maxToken = 4 << 10
 
 // caller is what of a header's value names the caller: all of it, but of a JWT that has a subject only issuer
-// and subject, so that a refreshed token changes nothing. Bearer may be spelled as they like. room is overwritten.
-func (s *scope) caller(value []byte, room []byte) []byte {
+// and subject, so that a refreshed token changes nothing. Bearer may be spelled as they like. What is decoded for that is
+// in used, which begins as room does.
+func (s *scope) caller(value, room []byte) (caller, used []byte) {
 	const scheme = "bearer "
 	if !s.jwt || len(value) < len(scheme) || !http1.EqualFold(value[:len(scheme)], scheme) {
-		return value
+		return value, room[:0]
 	}
 	token := http1.Trim(value[len(scheme):])
 	_, rest, _ := bytes.Cut(token, []byte{'.'})
 	payload, _, isJWT := bytes.Cut(rest, []byte{'.'})
 	if !isJWT || len(token) > maxToken {
-		return token
+		return token, room[:0]
 	}
 	claims, err := base64.RawURLEncoding.AppendDecode(room[:0], bytes.TrimRight(payload, "="))
 	if err != nil {
-		return token
+		return token, claims
 	}
-	var issuer, subject []byte
-	if !members(claims, func(key, value []byte) {
+	issuer, subject := identityIn(claims)
+	if len(subject) == 0 {
+		return token, claims
+	}
+	used = append(append(append(claims, issuer...), '\n'), subject...)
+	return used[len(claims):], used
+}
+
+// identityIn are issuer and subject of a token's claims, nil for a subject that is none.
+func identityIn(claims []byte) (issuer, subject []byte) {
+	whole := members(claims, func(key, value []byte) {
 		switch string(key) {
 		case "iss":
 			issuer = value
 		case "sub":
 			subject = value
 		}
-	}) {
-		return token
+	})
+	if body, isText := stringBody(subject); !whole || !isText || len(body) == 0 {
+		return nil, nil
 	}
-	if body, ok := stringBody(subject); !ok || len(body) == 0 {
-		return token
-	}
-	return bytes.Join([][]byte{issuer, subject}, []byte{'\n'})
+	return issuer, subject
 }

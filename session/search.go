@@ -85,7 +85,7 @@ type Search struct {
 	Ignored int
 
 	json     scan
-	looked   int // bytes of the body that were gone over
+	spelled  []byte // room for an id with escapes
 	opening  opening
 	model    []byte  // room for Model
 	previous []byte  // and Previous
@@ -191,7 +191,6 @@ func (s *Search) Body(body []byte, shape Shape) {
 			s.opening.member(shape, name, j)
 		}
 	})
-	s.looked += j.at
 	j.text = nil
 	if s.IsJSON {
 		s.keep()
@@ -242,7 +241,7 @@ func (id *Identifier) naming(name []byte, of fieldSet, depth int) (at fieldSet) 
 }
 
 // fields takes in the value that comes next, for the fields that lead there by depth names: of equal names the last one
-// counts, even when it is null.
+// counts, even when it is null. What strings spell is looked at when it is their turn.
 func (s *Search) fields(at fieldSet, depth int) {
 	for n, f := range s.id.fields {
 		if at&(1<<n) != 0 {
@@ -252,7 +251,7 @@ func (s *Search) fields(at fieldSet, depth int) {
 	if body, isText := s.json.string(); isText {
 		for n, f := range s.id.fields {
 			if at&(1<<n) != 0 && len(f.path) == depth {
-				s.found[f.source] = s.field(f.source, body)
+				s.found[f.source] = candidate{value: body, state: present}
 			}
 		}
 		return
@@ -264,24 +263,23 @@ func (s *Search) fields(at fieldSet, depth int) {
 	})
 }
 
-// field is what the string that stands in a field gives.
-func (s *Search) field(source int, body []byte) candidate {
-	if len(body) == 0 {
-		return candidate{}
+// read makes of the string of a body's field the id that it spells. An empty one is none, and none is as long as six
+// times the bound: huge strings are not looked at.
+func (s *Search) read(c *candidate, source Source) {
+	if len(c.value) > 6*maxID {
+		return
 	}
-	if bytes.IndexByte(body, '\\') >= 0 {
-		if len(body) > 6*maxID { // no valid id has more; huge strings are not copied
-			return candidate{value: body, state: present}
-		}
-		body = unescape(nil, body)
+	if bytes.IndexByte(c.value, '\\') >= 0 {
+		s.spelled = unescape(s.spelled[:0], c.value)
+		c.value = s.spelled
 	}
-	body = http1.Trim(body)
-	if s.id.sources[source].Name == "metadata.user_id" {
-		if body = sessionPart(body); len(body) == 0 {
-			return candidate{}
-		}
+	c.value = http1.Trim(c.value)
+	if source.Name == "metadata.user_id" {
+		c.value = sessionPart(c.value)
 	}
-	return candidate{value: body, state: present}
+	if len(c.value) == 0 {
+		c.state = absent
+	}
 }
 
 // sessionPart is the session named in Claude Code's metadata.user_id: JSON with a session_id, or, in older
@@ -381,6 +379,8 @@ func (s *Search) forget() {
 	s.agents = [len(families)]candidate{}
 	s.scope = [2][]byte{}
 	s.opening.forget()
+	clear(s.spelled)
+	clear(s.token)
 	s.trace = nil
 }
 
@@ -395,6 +395,9 @@ func (s *Search) look(n int, i *Identity) Finding {
 		return Won
 	}
 	c := &s.found[n]
+	if source.Kind == FromBody && c.state == present {
+		s.read(c, source)
+	}
 	switch {
 	case c.state == absent:
 		return Absent
@@ -419,7 +422,6 @@ func (s *Search) derive(i *Identity) bool {
 		return false
 	}
 	id, ok := s.opening.id(&s.id.keyer, s.Model, s.caller())
-	clear(s.token[:cap(s.token)])
 	if ok {
 		i.setUUID(id)
 	}
@@ -427,14 +429,12 @@ func (s *Search) derive(i *Identity) bool {
 }
 
 // caller is what names the caller in the head, nil where nobody is named. It may lie in token.
-func (s *Search) caller() []byte {
+func (s *Search) caller() (caller []byte) {
 	for n := range s.id.scope.headers {
 		if s.scope[n] != nil {
-			if cap(s.token) == 0 {
-				s.token = make([]byte, 0, maxToken)
-			}
-			return s.id.scope.caller(s.scope[n], s.token)
+			caller, s.token = s.id.scope.caller(s.scope[n], s.token)
+			break
 		}
 	}
-	return nil
+	return caller
 }

@@ -38,10 +38,11 @@ func identifierWith(t *testing.T, secret string) *Identifier {
 // After Identify nothing of head or body is held: its memory may be another request's.
 func TestSearchLetsGo(t *testing.T) {
 	id := mustIdentifier(t, nil)
-	body := []byte(`{"model":"model-of-a","previous_response_id":"resp_a","session_id":"x","messages":[{"role":"user","content":"Hello"}]}`)
+	body := []byte(`{"model":"model-of-a","previous_response_id":"resp_a","session_id":"\u0061 b","messages":[{"role":"user","content":"Hello"}]}`)
 	s := new(Search)
 	s.Begin(id)
-	s.Header([]byte("Authorization"), []byte("Bearer k"))
+	s.Header([]byte("Authorization"), []byte("Bearer "+jwt(`{"iss":"i","sub":"s"}`)))
+	s.Caller()
 	s.Body(body, Chat)
 	s.Identify(new(Identity), true)
 	for i := range body {
@@ -49,6 +50,11 @@ func TestSearchLetsGo(t *testing.T) {
 	}
 	if string(s.Model) != "model-of-a" || string(s.Previous) != "resp_a" {
 		t.Errorf("model %q, response %q after the body's memory went to another request", s.Model, s.Previous)
+	}
+	for _, room := range [][]byte{s.spelled[:cap(s.spelled)], s.token[:cap(s.token)]} {
+		if len(room) == 0 || len(bytes.Trim(room, "\x00")) > 0 {
+			t.Errorf("%q is still there", room)
+		}
 	}
 	if !reflect.DeepEqual(s.found, [maxSources]candidate{}) || s.scope[0] != nil || s.scope[1] != nil || s.json.text != nil {
 		t.Error("parts of the request are still held")
