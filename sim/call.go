@@ -47,7 +47,11 @@ func (a *answer) check(o options, limit *int) (*call, bool) {
 		return nil, false
 	}
 	engine, p, bad := a.rank()
-	if bad {
+	switch {
+	case bad && o.Stream:
+		c.failStream(p)
+		return nil, false
+	case bad:
 		a.fail(p)
 		return nil, false
 	}
@@ -84,18 +88,26 @@ func (c *call) plan(o options, limit *int) (p problem, bad bool) {
 	return problem{}, false
 }
 
-// rank is the engine that the request names, or the least loaded one.
+// rank is the engine that the request names, or the least loaded one: for a name that is no number, too.
 func (a *answer) rank() (e *engine, p problem, bad bool) {
 	m := a.srv.memory.Load()
-	header := a.r.Header.Get("X-data-parallel-rank")
-	if header == "" {
+	rank, err := strconv.Atoi(strings.TrimSpace(a.r.Header.Get("X-data-parallel-rank")))
+	switch {
+	case err != nil || !takesRank(a.r.URL.Path):
 		return m.leastLoaded(), problem{}, false
-	}
-	rank, err := strconv.Atoi(header)
-	if err != nil || rank < 0 || rank >= len(m.engines) {
-		return nil, badRequest("", "data_parallel_rank %s is out of range [0, %d).", header, len(m.engines)), true
+	case rank < 0 || rank >= len(m.engines):
+		return nil, badRequest("", "data_parallel_rank %d is out of range [0, %d).", rank, len(m.engines)), true
 	}
 	return m.engines[rank], problem{}, false
+}
+
+// takesRank reports whether vLLM looks at the header for the rank. It does not for responses, audio and pooling calls.
+func takesRank(path string) bool {
+	switch path {
+	case "/v1/chat/completions", "/v1/chat/completions/batch", "/v1/completions", "/v1/messages", "/inference/v1/generate":
+		return true
+	}
+	return false
 }
 
 // stops makes the answer end by itself after Config.AnswerTokens, as a chat model does, instead of at a limit.

@@ -97,6 +97,39 @@ func TestAllowedOrigins(t *testing.T) {
 	}
 }
 
+// Requests that name no rank, or on paths where vLLM does not look for one, spread by load, and equals take turns.
+func TestRequestsWithoutARankSpread(t *testing.T) {
+	s := start(t, Config{Ranks: 4})
+	perRank := func() (n [4]uint64) {
+		for rank, e := range s.memory.Load().engines {
+			n[rank] = e.snapshot().Finished
+		}
+		return n
+	}
+	for range 8 {
+		postTo(t, s, "/v1/completions", `{"prompt":"x","max_tokens":1}`)
+	}
+	if got := perRank(); got != [4]uint64{2, 2, 2, 2} {
+		t.Errorf("by rank: %v", got)
+	}
+	for range 8 {
+		postTo(t, s, "/v1/responses", `{"input":"x","max_output_tokens":1}`, "X-data-parallel-rank: 3")
+	}
+	if got := perRank(); got != [4]uint64{4, 4, 4, 4} {
+		t.Errorf("by rank: %v", got)
+	}
+	// A rank with a long answer under way gets none of what the other can take.
+	s = start(t, Config{Ranks: 2, DecodePerToken: time.Hour})
+	put(t, dial(t, s), wire(chatPath, chatBody, "X-data-parallel-rank: 1"))
+	await(t, s, func(l Load) bool { return l.Running == 1 })
+	for range 4 {
+		postTo(t, s, "/v1/completions", `{"prompt":"x","max_tokens":1}`)
+	}
+	if e := s.memory.Load().engines; e[0].snapshot().Finished != 4 {
+		t.Errorf("the idle rank finished %d, the busy one %d", e[0].snapshot().Finished, e[1].snapshot().Finished)
+	}
+}
+
 func TestRanksHaveCachesOfTheirOwn(t *testing.T) {
 	s := start(t, Config{Ranks: 2})
 	body := `{"prompt":[` + strings.TrimSuffix(strings.Repeat("1,", 64), ",") + `],"max_tokens":1}`

@@ -1,5 +1,7 @@
 package sim
 
+import "fmt"
+
 // stream runs a call whose stream ends with [DONE]: onStep for each token, then the usage chunk if it was asked for.
 func (c *call) stream(onStep func(step) error, usage func(tally) []byte) {
 	c.whole(func() error {
@@ -32,4 +34,25 @@ func (c *call) whole(events func() error) {
 		return
 	}
 	c.a.close()
+}
+
+// messagesStumble is what becomes of an error within a stream of messages: vLLM 0.32.0 trips over its own words.
+const messagesStumble = `{"type":"error","error":{"type":"internal_error","message":"2 validation errors for ChatCompletionStreamResponse\n` +
+	`model\n  Field required [type=missing, input_value={'error': {'message': 'da...am': None, 'code': 400}}, input_type=dict]\n` +
+	`    For further information visit https://errors.pydantic.dev/2.14/v/missing\n` +
+	`choices\n  Field required [type=missing, input_value={'error': {'message': 'da...am': None, 'code': 400}}, input_type=dict]\n` +
+	`    For further information visit https://errors.pydantic.dev/2.14/v/missing"}}`
+
+// failStream answers with an error that vLLM finds when the stream's head is out: in an event.
+func (c *call) failStream(p problem) {
+	c.whole(func() error {
+		if c.a.anthropic() {
+			return c.a.event("error", []byte(messagesStumble))
+		}
+		event := fmt.Appendf(nil, `{"error": {"message": %s, "type": %s, "param": null, "code": %d}}`, quote(p.message), quote(p.kind), p.status)
+		if err := c.a.event("", event); err != nil {
+			return err
+		}
+		return c.a.event("", []byte("[DONE]"))
+	})
 }
