@@ -271,15 +271,20 @@ func (t *tether) done(r *proxy.Record) {
 }
 
 // warned hears what an operator should know of an upstream.
-func (t *tether) warned(u *upstream.Upstream, text string) {
-	t.log.Warn("upstream warning", zap.String("upstream", u.Name()), zap.String("warning", text))
+func (t *tether) warned(s *upstream.Server, text string) {
+	t.log.Warn("upstream warning", zap.String("upstream", s.Name()), zap.String("warning", text))
 }
 
-// changed hears of every change of an upstream's state.
+// changed hears of every change of an upstream's state, or of those of all ranks of a server.
 func (t *tether) changed(c upstream.Change) {
 	t.metrics.Changed(c)
-	t.log.Info("upstream changed", zap.String("upstream", c.Upstream.Name()), zap.String("from", c.Before.Words()),
-		zap.String("to", c.After.Words()), zap.String("reason", c.Reason))
+	fields := []zap.Field{
+		zap.String("upstream", c.Name()), zap.String("from", c.Before.Words()), zap.String("to", c.After.Words()), zap.String("reason", c.Reason),
+	}
+	if n := len(c.Upstreams); n > 1 {
+		fields = append(fields, zap.Int("ranks", n))
+	}
+	t.log.Info("upstream changed", fields...)
 }
 
 // announce says what listens where, what is open to whom and what closes it, and what was built.

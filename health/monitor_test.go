@@ -40,7 +40,7 @@ func watch(t *testing.T, cfg Config, urls ...string) *watched {
 	t.Helper()
 	w := &watched{t: t, changes: make(chan upstream.Change, 1000), warnings: make(chan string, 10)}
 	w.registry = upstream.NewRegistry(func(c upstream.Change) { w.changes <- c })
-	w.monitor = NewMonitor(cfg, Hooks{Warned: func(_ *upstream.Upstream, text string) { w.warnings <- text }})
+	w.monitor = NewMonitor(cfg, Hooks{Warned: func(_ *upstream.Server, text string) { w.warnings <- text }})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- w.monitor.Run(ctx) }()
@@ -214,6 +214,90 @@ func TestSuspicionHurries(t *testing.T) {
 	s.Kill()
 	u.Suspected("a request could not connect to it")
 	w.await(u, upstream.Down)
+}
+
+// A server is probed once, however many ranks it has: they have its verdict and its models, and trouble with any of them
+// makes one more probe.
+func TestRanksHaveOneProber(t *testing.T) {
+	s := startSim(t, sim.Config{Ranks: 4, Record: 1000})
+	address, err := upstream.ParseURL(s.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := quick()
+	cfg.Interval = time.Hour
+	w := watch(t, cfg)
+	probes := func() (n int) {
+		for _, seen := range s.Requests() {
+			if seen.Path == cfg.Path {
+				n++
+			}
+		}
+		return n
+	}
+	w.applySpecs(upstream.Spec{Name: "a", Address: address, Ranks: 4})
+	changed := func(want string) {
+		t.Helper()
+		select {
+		case c := <-w.changes:
+			if got := fmt.Sprintf("%s (%d): %s", c.Name(), len(c.Upstreams), c.After.Words()); got != want {
+				t.Fatalf("%s, want %s", got, want)
+			}
+		case <-time.After(patience):
+			t.Fatalf("no change to %s", want)
+		}
+	}
+	changed("a (4): up")
+	for i := range 4 {
+		if u := w.up(i); u.State().Health() != upstream.Up || !u.Models().HasName([]byte("tiny")) {
+			t.Errorf("%s is %s, models %v", u.Name(), u.State().Words(), u.Models().All())
+		}
+	}
+	for i := range 4 { // as requests do that could not connect, all at once
+		w.up(i).Suspected("test")
+	}
+	changed("a (4): up, suspect")
+	changed("a (4): up")
+	w.applySpecs(upstream.Spec{Name: "a", Address: address, Ranks: 2}) // the prober that goes on is the one there was
+	w.applySpecs(upstream.Spec{Name: "a", Address: address, Ranks: 3})
+	if n := probes(); n != 2 || wordsOf(w) != "up up up" {
+		t.Errorf("%d probes, the ranks are %s", n, wordsOf(w))
+	}
+	s.Kill()
+	w.up(1).Suspected("test")
+	changed("a (3): up, suspect")
+	changed("a (3): down")
+}
+
+func wordsOf(w *watched) string {
+	var words []string
+	for _, m := range w.registry.Table().Members {
+		words = append(words, m.State().Words())
+	}
+	return strings.Join(words, " ")
+}
+
+// While one rank delivers, a probe that times out is no sign against any.
+func TestBusyRank(t *testing.T) {
+	p := alone(t, nowhere)
+	registry := upstream.NewRegistry(nil)
+	if _, err := registry.Apply([]upstream.Spec{{Name: "a", Ranks: 2}}); err != nil {
+		t.Fatal(err)
+	}
+	m := registry.Table().Members
+	p.server = m[0].Server
+	now := time.Now()
+	m[1].Delivered(now)
+	for range 10 {
+		p.apply(timedOut, now)
+	}
+	if p.tally.bad != 0 {
+		t.Errorf("%d probes count, though a rank delivers", p.tally.bad)
+	}
+	p.apply(timedOut, now.Add(p.cfg.Interval))
+	if p.tally.bad != 1 {
+		t.Errorf("%d probes count after an interval of silence", p.tally.bad)
+	}
 }
 
 func TestFirstVerdictsAreAwaited(t *testing.T) {

@@ -11,14 +11,14 @@ import (
 	"tether/upstream"
 )
 
-// prober watches one upstream.
+// prober watches one server.
 type prober struct {
-	cfg   *Config
-	up    *upstream.Upstream
-	tally tally
-	buf   []byte
-	hooks Hooks
-	first func() // called once, at the first verdict
+	cfg    *Config
+	server *upstream.Server
+	tally  tally
+	buf    []byte
+	hooks  Hooks
+	first  func() // called once, at the first verdict
 
 	lookup lookup
 	looked bool // for a lottery
@@ -57,7 +57,7 @@ func (p *prober) wait(ctx context.Context, started time.Time) bool {
 		select {
 		case <-due.C:
 			return true
-		case <-p.up.Trouble():
+		case <-p.server.Trouble():
 			due.Reset(time.Until(started.Add(min(hurry, p.cfg.Interval))))
 		case <-ctx.Done():
 			return false
@@ -66,35 +66,35 @@ func (p *prober) wait(ctx context.Context, started time.Time) bool {
 }
 
 // spread is the part of the interval by which probes are moved at random, so that many proxies and many
-// upstreams do not beat in time.
+// servers do not beat in time.
 const spread = 0.1
 
 func (p *prober) pause() time.Duration {
-	if s := p.up.State(); s.Health() == upstream.Unknown || s.Suspect() {
+	if s := p.server.State(); s.Health() == upstream.Unknown || s.Suspect() {
 		return min(hurry, p.cfg.Interval)
 	}
 	return time.Duration(float64(p.cfg.Interval) * (1 - spread + 2*spread*rand.Float64()))
 }
 
-// apply enters a result into the tally and the upstream's state.
+// apply enters a result into the tally and the server's state.
 func (p *prober) apply(r result, now time.Time) {
-	if r == timedOut && now.Sub(p.up.LastDelivered()) < p.cfg.Interval {
+	if r == timedOut && now.Sub(p.server.LastDelivered()) < p.cfg.Interval {
 		r = noEvidence // its answers are on their way: a busy engine is slow to say that it is well
 	}
 	if p.hooks.Probed != nil {
-		p.hooks.Probed(p.up, words[r])
+		p.hooks.Probed(p.server, words[r])
 	}
 	before := p.tally.health
 	health := p.tally.note(r)
-	p.up.ExpireLeaving(now)
+	p.server.ExpireLeaving(now)
 	switch {
 	case health != before:
-		p.up.SetHealth(health, reasons[r])
+		p.server.SetHealth(health, reasons[r])
 	case r == succeeded:
-		p.up.Cleared()
+		p.server.Cleared()
 	}
 	if r != succeeded && r != noEvidence {
-		p.up.ProbeFailed()
+		p.server.ProbeFailed()
 	}
 	if before == upstream.Unknown && health != upstream.Unknown && p.first != nil {
 		p.first()
@@ -104,7 +104,7 @@ func (p *prober) apply(r result, now time.Time) {
 
 // dial connects until hangUp is called or ctx ends.
 func (p *prober) dial(ctx context.Context) (conn *upstream.Conn, hangUp func(), err error) {
-	if conn, err = p.up.Dial(ctx, p.cfg.Timeout); err != nil {
+	if conn, err = p.server.Dial(ctx, p.cfg.Timeout); err != nil {
 		return nil, nil, err
 	}
 	stop := context.AfterFunc(ctx, conn.Abort)
@@ -145,8 +145,8 @@ func (p *prober) probe(ctx context.Context) result {
 }
 
 func (p *prober) get(conn *upstream.Conn, path string) (upstream.Answer, error) {
-	head := []byte("GET " + path + " HTTP/1.1\r\nHost: " + p.up.Address().Host + "\r\nUser-Agent: tether\r\nAccept: */*\r\n")
-	if key := p.up.Manners().Key; key != "" {
+	head := []byte("GET " + path + " HTTP/1.1\r\nHost: " + p.server.Address().Host + "\r\nUser-Agent: tether\r\nAccept: */*\r\n")
+	if key := p.server.Manners().Key; key != "" {
 		head = key.AppendAuthorization(head)
 	}
 	conn.Send(append(head, "\r\n"...), upstream.Body{}, time.Now())
@@ -160,7 +160,7 @@ const (
 	maxModelsBody = 8 << 20
 )
 
-// models refreshes the upstream's list. Where that fails the last known list stays in force.
+// models refreshes the server's list. Where that fails the last known list stays in force.
 func (p *prober) models(conn *upstream.Conn) {
 	answer, err := p.get(conn, "/v1/models")
 	if err != nil {
@@ -175,16 +175,16 @@ func (p *prober) models(conn *upstream.Conn) {
 		return
 	}
 	if list, ok := parseModels(body); ok {
-		p.up.SetModels(list)
+		p.server.SetModels(list)
 	}
 }
 
 // askedForKey notes whether the server wants another key than it was shown, and warns when that begins.
 func (p *prober) askedForKey(asks bool) {
-	if asks && !p.up.AsksKey() && p.up.Manners().Key != "" {
+	if asks && !p.server.AsksKey() && p.server.Manners().Key != "" {
 		p.warn("it refuses the key of api_key_file: it says 401 to /v1/models")
 	}
-	p.up.SetAsksKey(asks)
+	p.server.SetAsksKey(asks)
 }
 
 // modelsAnew is models for a server that closes the connection on which it said that it is well.
@@ -217,14 +217,14 @@ func parseModels(body []byte) (*upstream.Models, bool) {
 
 func (p *prober) warn(text string) {
 	if p.hooks.Warned != nil {
-		p.hooks.Warned(p.up, text)
+		p.hooks.Warned(p.server, text)
 	}
 }
 
 // warnOfLottery warns of a name behind which there are several servers: each connection may reach another one, and
 // with it another cache. It may take up to the timeout, so no verdict waits for it.
 func (p *prober) warnOfLottery(ctx context.Context) {
-	address := p.up.Address()
+	address := p.server.Address()
 	host, _, err := net.SplitHostPort(address.Dial)
 	if address.Network != "tcp" || err != nil || net.ParseIP(host) != nil {
 		return

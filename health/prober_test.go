@@ -30,7 +30,7 @@ func alone(t *testing.T, url string) *prober {
 		t.Fatal(err)
 	}
 	cfg := Default()
-	p := &prober{cfg: &cfg, up: r.Table().Members[0].Upstream, tally: tally{rise: cfg.Rise, fall: cfg.Fall}, buf: make([]byte, maxHead)}
+	p := &prober{cfg: &cfg, server: r.Table().Servers[0], tally: tally{rise: cfg.Rise, fall: cfg.Fall}, buf: make([]byte, maxHead)}
 	p.apply(succeeded, time.Now())
 	return p
 }
@@ -80,8 +80,8 @@ func TestPauseCountsFromTheStart(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := alone(t, nowhere)
 				if c.suspect {
-					p.up.Suspected("test")
-					<-p.up.Trouble()
+					p.server.Suspected("test")
+					<-p.server.Trouble()
 				}
 				for range 20 { // the spread is random
 					started := time.Now()
@@ -136,9 +136,9 @@ func TestExhaustedIsNoEvidence(t *testing.T) {
 func TestSuccessEndsSuspicion(t *testing.T) {
 	for r, want := range map[result]bool{succeeded: false, noEvidence: true, wrongAnswer: true} {
 		p := alone(t, nowhere)
-		p.up.Suspected("test")
+		p.server.Suspected("test")
 		p.apply(r, time.Now())
-		if s := p.up.State(); s.Suspect() != want || s.Health() != upstream.Up {
+		if s := p.server.State(); s.Suspect() != want || s.Health() != upstream.Up {
 			t.Errorf("%s: %s", reasons[r], s.Words())
 		}
 	}
@@ -148,9 +148,9 @@ func TestSuccessEndsSuspicion(t *testing.T) {
 func TestFailureMakesLeavingCertain(t *testing.T) {
 	for r, want := range map[result]bool{succeeded: false, noEvidence: false, failedConnection: true, wrongAnswer: true, timedOut: true} {
 		p := alone(t, nowhere)
-		p.up.SaidLeaving()
+		p.server.SaidLeaving()
 		p.apply(r, time.Now())
-		if s := p.up.State(); s.LeavingForCertain() != want || !s.Leaving() || s.Health() != upstream.Up {
+		if s := p.server.State(); s.LeavingForCertain() != want || !s.Leaving() || s.Health() != upstream.Up {
 			t.Errorf("%s: %s, for certain: %v", reasons[r], s.Words(), s.LeavingForCertain())
 		}
 	}
@@ -160,15 +160,15 @@ func TestFailureMakesLeavingCertain(t *testing.T) {
 func TestLeavingExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := alone(t, nowhere)
-		p.up.SaidLeaving()
+		p.server.SaidLeaving()
 		time.Sleep(2 * time.Minute)
 		p.apply(succeeded, time.Now())
-		if !p.up.State().Leaving() {
+		if !p.server.State().Leaving() {
 			t.Error("not leaving after two minutes")
 		}
 		time.Sleep(time.Second)
 		p.apply(succeeded, time.Now())
-		if p.up.State().Leaving() {
+		if p.server.State().Leaving() {
 			t.Error("leaving for ever")
 		}
 	})
@@ -196,7 +196,7 @@ func TestLottery(t *testing.T) {
 			}
 			warnings := 0
 			p := alone(t, "http://vllm.test:8000")
-			p.hooks.Warned = func(*upstream.Upstream, string) { warnings++ }
+			p.hooks.Warned = func(*upstream.Server, string) { warnings++ }
 			p.lookup = func(_ context.Context, network, host string) ([]netip.Addr, error) {
 				if network != "ip" || host != "vllm.test" {
 					t.Errorf("asked for %s %s", network, host)

@@ -53,7 +53,7 @@ var (
 		"upstream", "result")
 	replaysTotal = define("counter", "tether_replays_total",
 		"Attempts on a fresh connection after the upstream had closed a kept one.")
-	probesTotal  = define("counter", "tether_probes_total", "Health probes, by result.", "upstream", "result")
+	probesTotal  = define("counter", "tether_probes_total", "Health probes, by result. All ranks of a server have the same probes, counted under its own name.", "upstream", "result")
 	changesTotal = define("counter", "tether_upstream_changes_total", "Changes of upstreams' health.", "upstream", "to")
 
 	upstreamUp       = define("gauge", "tether_upstream_up", "1 when health finds the upstream up.", "upstream")

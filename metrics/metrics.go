@@ -66,14 +66,18 @@ func (m *Metrics) Refused(status int, reason string) {
 }
 
 // Probed counts a probe.
-func (m *Metrics) Probed(u *upstream.Upstream, result string) {
-	m.probes.WithLabelValues(u.Name(), result).Inc()
+func (m *Metrics) Probed(s *upstream.Server, result string) {
+	m.probes.WithLabelValues(s.Name(), result).Inc()
 }
 
-// Changed counts a change of an upstream's health.
+// Changed counts a change of upstreams' health.
 func (m *Metrics) Changed(c upstream.Change) {
-	if from, to := c.Before.Health(), c.After.Health(); from != to {
-		m.changes.WithLabelValues(c.Upstream.Name(), healthWords[to]).Inc()
+	from, to := c.Before.Health(), c.After.Health()
+	if from == to {
+		return
+	}
+	for _, u := range c.Upstreams {
+		m.changes.WithLabelValues(u.Name(), healthWords[to]).Inc()
 	}
 }
 
@@ -81,7 +85,7 @@ var healthWords = [...]string{
 	upstream.Unknown: "unknown", upstream.Up: "up", upstream.Down: "down", upstream.TimedOut: "down_timeouts",
 }
 
-// Forget drops the series of an upstream that is gone.
+// Forget drops the series of an upstream or a server that is gone.
 func (m *Metrics) Forget(name string) {
 	of := prometheus.Labels{"upstream": name}
 	m.changes.DeletePartialMatch(of)

@@ -69,7 +69,7 @@ func TestRequests(t *testing.T) {
 	})
 	m.Done(&proxy.Record{Status: proxy.StatusClientLeft, Reason: "client_left", PromptTokens: -1, CachedTokens: -1})
 	m.Refused(431, "head_too_large")
-	m.Probed(a, "timed_out")
+	m.Probed(a.Server, "timed_out")
 	want(t, scrape(t, m),
 		`tether_requests_total{model="tiny",outcome="spilled",route="/v1/chat/completions",status="200"} 1`,
 		`tether_requests_total{model="other",outcome="none",route="",status="499"} 1`,
@@ -120,7 +120,7 @@ func TestSeriesVanish(t *testing.T) {
 	gone := r.Table().Members[1].Upstream
 	try := proxy.Record{Tries: []proxy.Try{{Upstream: gone, Result: proxy.Answered}}}
 	m.Done(&try)
-	m.Probed(gone, "succeeded")
+	m.Probed(gone.Server, "succeeded")
 	if _, err := r.Apply([]upstream.Spec{{Name: "vllm-0", Address: upstream.Address{Network: "tcp", Dial: "127.0.0.1:1"}, Weight: 100}}); err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +195,7 @@ func TestPromtool(t *testing.T) {
 	r := fleet(t, "vllm-0")
 	m := New("v1", r)
 	m.Done(&proxy.Record{Model: []byte("tiny"), Tries: []proxy.Try{{Upstream: r.Table().Members[0].Upstream}}, FirstByte: 1, Reason: "x", CachedTokens: 1})
-	m.Probed(r.Table().Members[0].Upstream, "succeeded")
+	m.Probed(r.Table().Servers[0], "succeeded")
 	m.Refused(400, "malformed")
 	check := exec.Command("promtool", "check", "metrics")
 	check.Stdin = strings.NewReader(scrape(t, m))

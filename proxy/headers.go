@@ -218,6 +218,9 @@ func (o *outbound) append(dst []byte, u *upstream.Upstream) []byte {
 		dst = append(dst, u.Address().Host...)
 	}
 	dst = o.appendLines(append(dst, "\r\n"...), m)
+	if rank := u.Rank(); rank != upstream.NoRank {
+		dst = append(strconv.AppendInt(append(dst, "X-data-parallel-rank: "...), int64(rank), 10), "\r\n"...)
+	}
 	dst = appendField(dst, "X-Forwarded-For: ", o.list(o.in.forwardedFor), o.peer)
 	dst = appendField(dst, "X-Forwarded-Proto: ", nil, o.believed(o.in.forwardedProto, []byte("http")))
 	dst = appendField(dst, "X-Forwarded-Host: ", nil, o.believed(o.in.forwardedHost, o.in.host))

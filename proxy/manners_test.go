@@ -161,18 +161,18 @@ func TestAPIKeysAreNoScope(t *testing.T) {
 // The head for a server that wants all of this is written without an allocation.
 func TestHeadsAllocateNothing(t *testing.T) {
 	registry := upstream.NewRegistry(nil)
-	_, err := registry.Apply([]upstream.Spec{{Name: "a", Manners: upstream.Manners{KeepHost: true, Key: "our-key", OverrideKey: true}}})
+	_, err := registry.Apply([]upstream.Spec{{Name: "a", Ranks: 12, Manners: upstream.Manners{KeepHost: true, Key: "our-key", OverrideKey: true}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	u := registry.Table().Members[0].Upstream
+	u := registry.Table().Members[11].Upstream
 	in := inbound{host: []byte("api.example"), lines: []byte("Authorization: Bearer theirs\r\nX-Api-Key: theirs\r\nAccept: */*\r\n")}
 	o := outbound{method: []byte("POST"), target: []byte("/v1/completions"), in: &in, session: new(session.Identity)}
 	dst := make([]byte, 0, 4096)
 	if n := testing.AllocsPerRun(100, func() { dst = o.append(dst[:0], u) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
-	want := "POST /v1/completions HTTP/1.1\r\nHost: api.example\r\nAccept: */*\r\nAuthorization: Bearer our-key\r\nX-Forwarded-For: "
+	want := "POST /v1/completions HTTP/1.1\r\nHost: api.example\r\nAccept: */*\r\nAuthorization: Bearer our-key\r\nX-data-parallel-rank: 11\r\nX-Forwarded-For: "
 	if !strings.HasPrefix(string(dst), want) {
 		t.Errorf("%s", dst)
 	}

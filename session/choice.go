@@ -8,13 +8,13 @@ import (
 	"tether/upstream"
 )
 
-// choice is what one request can choose from: the upstreams of a view, without those it tried, and those that by
+// choice is what one request can choose from: the upstreams of a view, without the servers it tried, and those that by
 // their lists serve its model.
 type choice struct {
 	r     *Router
 	v     *view
 	model []byte
-	tried []upstream.Ref
+	tried []*upstream.Server
 	known knowledge
 	tier  tier // what acceptable asks for
 	// heard takes in what there is to explain; nil on the way of a request.
@@ -183,7 +183,8 @@ func (c *choice) another(u *upstream.Upstream) bool {
 // open reports whether u was not tried and serves the model.
 func (c *choice) open(u *upstream.Upstream) bool { return !c.wasTried(u) && c.serves(u) }
 
-func (c *choice) wasTried(u *upstream.Upstream) bool { return slices.Contains(c.tried, u.Ref()) }
+// wasTried reports whether u was, or another rank of its server: they are one process, and fail together.
+func (c *choice) wasTried(u *upstream.Upstream) bool { return slices.Contains(c.tried, u.Server) }
 
 // answers reports whether u is up, or may be although probes time out.
 func (c *choice) answers(u *upstream.Upstream) bool {

@@ -50,7 +50,7 @@ type Route struct {
 	r     *Router
 	v     *view
 	ask   Ask
-	tries [MaxTries]upstream.Ref
+	tries [MaxTries]*upstream.Server
 	n     int
 
 	maker     upstream.Ref // made the response that the request is about, 0 where that is not known
@@ -92,7 +92,7 @@ func (t *Route) begin(r *Router, ask Ask) {
 	}
 }
 
-// Next gives the upstream for the next attempt, none twice, or nil when there is no other.
+// Next gives the upstream for the next attempt, none of a server twice, or nil when there is no other.
 func (t *Route) Next(now time.Time) *upstream.Upstream {
 	if t.n == MaxTries {
 		return nil
@@ -101,7 +101,7 @@ func (t *Route) Next(now time.Time) *upstream.Upstream {
 	if u == nil {
 		return nil
 	}
-	t.tries[t.n] = u.Ref()
+	t.tries[t.n] = u.Server
 	t.n++
 	t.last = u
 	t.outcome = t.judge()

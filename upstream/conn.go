@@ -37,11 +37,11 @@ func (f Failure) Error() string {
 	}[f]
 }
 
-// Conn is a connection to an upstream, held by one request at a time: Pooled or Dial, Send, Receive, then Keep or
+// Conn is a connection to a server, held by one request at a time: Pooled or Dial, Send, Receive, then Keep or
 // Close, one of them on every way out.
 type Conn struct {
 	*wire.Conn
-	up        *Upstream
+	server    *Server
 	reused    bool
 	idleSince time.Time
 
@@ -57,8 +57,8 @@ type Answer struct {
 }
 
 // Pooled gives the idle connection that was used last, or nil.
-func (u *Upstream) Pooled(now time.Time) *Conn {
-	c := u.pool.get(now)
+func (s *Server) Pooled(now time.Time) *Conn {
+	c := s.pool.get(now)
 	if c != nil {
 		c.reused = true
 	}
@@ -66,10 +66,10 @@ func (u *Upstream) Pooled(now time.Time) *Conn {
 }
 
 // Dial opens a connection within timeout or until ctx ends. The Failure is Refused, Unreachable or Exhausted.
-func (u *Upstream) Dial(ctx context.Context, timeout time.Duration) (*Conn, error) {
-	conn, err := wire.Dial(ctx, u.address.Network, u.address.Dial, timeout)
+func (s *Server) Dial(ctx context.Context, timeout time.Duration) (*Conn, error) {
+	conn, err := wire.Dial(ctx, s.address.Network, s.address.Dial, timeout)
 	if err == nil {
-		return &Conn{Conn: conn, up: u}, nil
+		return &Conn{Conn: conn, server: s}, nil
 	}
 	switch wire.TroubleOf(err) {
 	case wire.Refused:
@@ -198,7 +198,7 @@ func (c *Conn) Keep(a *Answer, now time.Time) {
 		c.Close()
 		return
 	}
-	c.up.pool.put(c, now)
+	c.server.pool.put(c, now)
 }
 
 // Close closes the connection, which tells the server to stop working for it, and waits until Send is through.

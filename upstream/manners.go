@@ -5,7 +5,7 @@ import (
 	"io"
 )
 
-// Manners are how an upstream wants to be asked, apart from what it is asked.
+// Manners are how a server wants to be asked, apart from what it is asked.
 type Manners struct {
 	// KeepHost sends requests on with the client's Host, instead of the URL's.
 	KeepHost bool
@@ -30,6 +30,3 @@ func (APIKey) MarshalText() ([]byte, error) { return []byte(masked), nil }
 func (k APIKey) AppendAuthorization(dst []byte) []byte {
 	return append(append(append(dst, "Authorization: Bearer "...), k...), "\r\n"...)
 }
-
-// Manners are those of the last Apply.
-func (u *Upstream) Manners() *Manners { return u.manners.Load() }

@@ -56,23 +56,23 @@ func assigned(names []string) *Models {
 	return NewModels(list)
 }
 
-// Assigned is what the upstream serves by the configuration, nil where that says nothing.
-func (u *Upstream) Assigned() *Models { return u.assigned.Load() }
+// Assigned is what the server serves by the configuration, nil where that says nothing.
+func (s *Server) Assigned() *Models { return s.assigned.Load() }
 
-// Models is what the upstream serves: what it is assigned, or else what the server last said; nil while that is unknown.
-func (u *Upstream) Models() *Models {
-	if a := u.Assigned(); a != nil {
+// Models is what the server serves: what it is assigned, or else what the server last said; nil while that is unknown.
+func (s *Server) Models() *Models {
+	if a := s.Assigned(); a != nil {
 		return a
 	}
-	return u.listed.Load()
+	return s.listed.Load()
 }
 
 // SetModels notes what the server says that it serves.
-func (u *Upstream) SetModels(m *Models) { u.listed.Store(m) }
+func (s *Server) SetModels(m *Models) { s.listed.Store(m) }
 
 // Entry is a model of Models in the server's words, or in few of ours where the server has not said any.
-func (u *Upstream) Entry(m Model) json.RawMessage {
-	if listed := u.listed.Load(); listed != nil {
+func (s *Server) Entry(m Model) json.RawMessage {
+	if listed := s.listed.Load(); listed != nil {
 		if raw, is := listed.entries[m.ID]; is {
 			return raw
 		}

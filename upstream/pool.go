@@ -10,7 +10,7 @@ import (
 // request that meets the close on its way fails.
 const maxIdle = 4 * time.Second
 
-// pool keeps the idle connections to one upstream; the last one in is the first one out, so that the others age
+// pool keeps the idle connections to one server; the last one in is the first one out, so that the others age
 // and can go. It is bounded by the requests that were in flight within maxIdle.
 type pool struct {
 	mu      sync.Mutex

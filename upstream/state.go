@@ -69,117 +69,171 @@ func (s State) Words() string {
 	return strings.Join(words, ", ")
 }
 
-// Change is one change of an upstream's state.
+// Change is one change of the state of an upstream, or of several of one server at once.
 type Change struct {
-	Upstream      *Upstream
+	// Upstreams are those whose state changed, one at least.
+	Upstreams []*Upstream
+	// Before and After are what their states had and have in common.
 	Before, After State
 	// Reason says why, in words that hold no address.
 	Reason string
 }
 
+// Name says who changed: the upstream, or the server of several.
+func (c *Change) Name() string {
+	if len(c.Upstreams) == 1 {
+		return c.Upstreams[0].Name()
+	}
+	return c.Upstreams[0].Server.Name()
+}
+
 // State is the state now.
 func (u *Upstream) State() State { return State(u.state.Load()) }
 
-// Since tells when and why the health last changed.
-func (u *Upstream) Since() (time.Time, string) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.since, u.reason
+// State is what the states of all its upstreams have in common.
+func (s *Server) State() State {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stateLocked()
 }
 
-// change clears and sets bits, and tells onChange if that made a difference.
-func (u *Upstream) change(clear, set State, reason string) {
-	for {
+func (s *Server) stateLocked() State {
+	shared := ^State(0)
+	for _, u := range s.upstreams {
+		shared &= u.State()
+	}
+	return shared
+}
+
+// Since tells when and why the health last changed.
+func (s *Server) Since() (time.Time, string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.since, s.reason
+}
+
+// change clears and sets bits of one upstream, or of all where one is nil, and tells onChange if that made a difference.
+func (s *Server) change(one *Upstream, clear, set State, reason string) {
+	c := s.set(one, clear, set, reason)
+	if len(c.Upstreams) > 0 {
+		s.onChange(c)
+	}
+}
+
+func (s *Server) set(one *Upstream, clear, set State, reason string) Change {
+	c := Change{Before: ^State(0), After: ^State(0), Reason: reason}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, u := range s.upstreams {
 		before := u.State()
 		after := before&^clear | set
-		if after == before {
-			return
-		}
-		if !u.state.CompareAndSwap(uint32(before), uint32(after)) {
+		if after == before || one != nil && one != u {
 			continue
 		}
-		if before.Health() != after.Health() {
-			u.mu.Lock()
-			u.since, u.reason = time.Now(), reason
-			u.mu.Unlock()
-		}
-		u.onChange(Change{Upstream: u, Before: before, After: after, Reason: reason})
-		return
+		u.state.Store(uint32(after))
+		c.Upstreams = append(c.Upstreams, u)
+		c.Before &= before
+		c.After &= after
 	}
+	if c.Before.Health() != c.After.Health() {
+		s.since, s.reason = time.Now(), reason
+	}
+	return c
 }
 
 // SetHealth is the prober's verdict. It ends suspicion; an upstream that comes up after it was down is no longer
 // leaving.
-func (u *Upstream) SetHealth(h Health, reason string) {
+func (s *Server) SetHealth(h Health, reason string) {
 	clear := healthMask | suspect
-	if before := u.State().Health(); h == Up && before != Up {
+	if before := s.State().Health(); h == Up && before != Up {
 		clear |= leaving | leavingSure
 	}
-	u.change(clear, State(h), reason)
+	s.change(nil, clear, State(h), reason)
 	if h == Down || h == TimedOut {
-		u.pool.drop()
+		s.pool.drop()
 	}
 }
 
 // Suspected notes that traffic could not connect, and asks for a probe. Of one that is down it says nothing new.
-func (u *Upstream) Suspected(reason string) {
-	if u.State().Health() == Down {
+func (s *Server) Suspected(reason string) {
+	if s.State().Health() == Down {
 		return
 	}
-	u.change(0, suspect, reason)
+	s.change(nil, 0, suspect, reason)
 	select {
-	case u.trouble <- struct{}{}:
+	case s.trouble <- struct{}{}:
 	default: // one is pending already
 	}
 }
 
 // Cleared notes that a probe succeeded while the health stays as it is.
-func (u *Upstream) Cleared() { u.change(suspect, 0, "probe succeeded") }
+func (s *Server) Cleared() { s.change(nil, suspect, 0, "probe succeeded") }
 
 // leavingFor is how long an upstream counts as leaving that neither goes down nor says it again.
 const leavingFor = 2 * time.Minute
 
 // SaidLeaving notes an answer that says the server is shutting down. The second one, or a probe that fails
 // meanwhile, makes it certain.
-func (u *Upstream) SaidLeaving() {
-	u.mu.Lock()
-	u.left = time.Now()
-	u.mu.Unlock()
-	if u.State().Leaving() {
-		u.change(0, leavingSure, "it said again that it is shutting down")
+func (s *Server) SaidLeaving() {
+	s.mu.Lock()
+	s.left = time.Now()
+	s.mu.Unlock()
+	if s.State().Leaving() {
+		s.change(nil, 0, leavingSure, "it said again that it is shutting down")
 		return
 	}
-	u.change(0, leaving, "it said that it is shutting down")
+	s.change(nil, 0, leaving, "it said that it is shutting down")
 }
 
 // ProbeFailed notes a probe that failed, whether or not that changes the verdict.
-func (u *Upstream) ProbeFailed() {
-	if u.State().Leaving() {
-		u.change(0, leavingSure, "a probe failed while it was shutting down")
+func (s *Server) ProbeFailed() {
+	if s.State().Leaving() {
+		s.change(nil, 0, leavingSure, "a probe failed while it was shutting down")
 	}
 }
 
 // ExpireLeaving forgets after a while that the server said it was leaving.
-func (u *Upstream) ExpireLeaving(now time.Time) {
-	if !u.State().Leaving() {
+func (s *Server) ExpireLeaving(now time.Time) {
+	if !s.State().Leaving() {
 		return
 	}
-	u.mu.Lock()
-	over := now.Sub(u.left) > leavingFor
-	u.mu.Unlock()
+	s.mu.Lock()
+	over := now.Sub(s.left) > leavingFor
+	s.mu.Unlock()
 	if over {
-		u.change(leaving|leavingSure, 0, "it did not shut down")
+		s.change(nil, leaving|leavingSure, 0, "it did not shut down")
 	}
 }
+
+// byOperator and byConfiguration are the reasons of drains.
+const (
+	byOperator      = "by the operator"
+	byConfiguration = "by the configuration"
+)
 
 // Drain sends no new sessions there; hard moves pinned ones too, at their next request.
-func (u *Upstream) Drain(hard bool) {
-	set := draining
-	if hard {
-		set |= drainingHard
-	}
-	u.change(draining|drainingHard, set, "by the operator")
-}
+func (u *Upstream) Drain(hard bool) { u.change(u, draining|drainingHard, drained(hard), byOperator) }
 
 // Undrain takes Drain back, but not a drain of the configuration.
-func (u *Upstream) Undrain() { u.change(draining|drainingHard, 0, "by the operator") }
+func (u *Upstream) Undrain() { u.change(u, draining|drainingHard, 0, byOperator) }
+
+// Drain drains all upstreams of the server.
+func (s *Server) Drain(hard bool) { s.change(nil, draining|drainingHard, drained(hard), byOperator) }
+
+// Undrain takes the drains of all upstreams of the server back.
+func (s *Server) Undrain() { s.change(nil, draining|drainingHard, 0, byOperator) }
+
+func drained(hard bool) State {
+	if hard {
+		return draining | drainingHard
+	}
+	return draining
+}
+
+func (s *Server) configureDrain(drain bool) {
+	if drain {
+		s.change(nil, 0, drainConfigured, byConfiguration)
+		return
+	}
+	s.change(nil, drainConfigured, 0, byConfiguration)
+}

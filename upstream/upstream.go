@@ -1,38 +1,37 @@
 // Package upstream owns the vLLM servers as the proxy sees them: who they are (Registry), in which state they are
-// (Upstream, State), and how they are talked to (Conn: the pool, requests out, response heads in).
+// (Server, Upstream, State), and how they are talked to (Conn: the pool, requests out, response heads in).
 //
 // Nothing here decides where a request goes or whether it is tried again: session and proxy do. Health, operators
 // and traffic change an upstream's state through its methods, and everybody reads one atomic word.
 package upstream
 
 import (
-	"sync"
+	"strconv"
 	"sync/atomic"
-	"time"
 )
 
-// Upstream is one vLLM server that owns one KV cache. It is shared by everybody and must not be copied.
+// Upstream is one KV cache, and so one place for sessions: a Server, or one data-parallel rank of it. What is true of
+// the server is true of all its ranks; requests are counted, and operators drain, by rank. It is shared by everybody
+// and must not be copied.
 type Upstream struct {
-	name    string
-	ref     Ref
-	address Address
-	pool    pool
+	*Server
+	name string
+	ref  Ref
+	rank int
 
-	state    atomic.Uint32 // State; written by change alone
+	state    atomic.Uint32 // State; written by Server.change and Server.adopt
 	inFlight atomic.Int64
-	lastByte atomic.Int64           // when it last delivered a byte of an answer, in ns since 1970
-	listed   atomic.Pointer[Models] // by the server
-	assigned atomic.Pointer[Models] // by the configuration; written by Registry.Apply
-	asksKey  atomic.Bool
-	manners  atomic.Pointer[Manners]
+}
 
-	onChange func(Change)
-	trouble  chan struct{} // capacity 1: there is reason to probe now
+// NoRank is the Rank of an upstream that is a whole server.
+const NoRank = -1
 
-	mu     sync.Mutex
-	since  time.Time // guarded by mu: of the last change of health
-	reason string    // guarded by mu: of that change
-	left   time.Time // guarded by mu: when it was last found leaving
+// nameOf is the name of a rank of a server, or of the whole server.
+func nameOf(server string, rank int) string {
+	if rank == NoRank {
+		return server
+	}
+	return server + "@" + strconv.Itoa(rank)
 }
 
 // Name is the identity: unique among the upstreams, safe to show and to log.
@@ -41,8 +40,8 @@ func (u *Upstream) Name() string { return u.name }
 // Ref is the short name of this incarnation.
 func (u *Upstream) Ref() Ref { return u.ref }
 
-// Address is where it listens: never to be shown or logged.
-func (u *Upstream) Address() Address { return u.address }
+// Rank is the data-parallel rank that requests to it name, or NoRank.
+func (u *Upstream) Rank() int { return u.rank }
 
 // Begin counts a request in flight; each Begin wants one End, on every way out.
 func (u *Upstream) Begin() { u.inFlight.Add(1) }
@@ -56,23 +55,3 @@ func (u *Upstream) End() {
 
 // InFlight is the number of requests that were begun and not ended.
 func (u *Upstream) InFlight() int64 { return u.inFlight.Load() }
-
-// Delivered notes that a byte of an answer came at now.
-func (u *Upstream) Delivered(now time.Time) { u.lastByte.Store(now.UnixNano()) }
-
-// LastDelivered is when a byte of an answer last came, the zero time if never.
-func (u *Upstream) LastDelivered() time.Time {
-	if ns := u.lastByte.Load(); ns != 0 {
-		return time.Unix(0, ns)
-	}
-	return time.Time{}
-}
-
-// Trouble is readable when traffic gave reason to probe this upstream at once.
-func (u *Upstream) Trouble() <-chan struct{} { return u.trouble }
-
-// AsksKey reports whether the server wants an API key before it lists its models.
-func (u *Upstream) AsksKey() bool { return u.asksKey.Load() }
-
-// SetAsksKey notes whether it does.
-func (u *Upstream) SetAsksKey(asks bool) { u.asksKey.Store(asks) }
