@@ -42,33 +42,44 @@ func (s *Server) view(m *upstream.Member) upstreamView {
 }
 
 func (s *Server) upstreams(w http.ResponseWriter, _ *http.Request) {
+	answer(w, 200, s.views(func(*upstream.Member) bool { return true }))
+}
+
+// views shows the upstreams that are meant.
+func (s *Server) views(meant func(*upstream.Member) bool) any {
 	views := []upstreamView{}
 	members := s.deps.Registry.Table().Members
 	for i := range members {
-		views = append(views, s.view(&members[i]))
+		if meant(&members[i]) {
+			views = append(views, s.view(&members[i]))
+		}
 	}
-	answer(w, 200, map[string]any{"upstreams": views})
+	return map[string]any{"upstreams": views}
 }
 
 func (s *Server) drain(w http.ResponseWriter, r *http.Request) {
-	if m := s.named(w, r); m != nil {
-		m.Drain(r.URL.Query().Get("hard") == "true")
-		answer(w, 200, s.view(m))
-	}
+	hard := r.URL.Query().Get("hard") == "true"
+	s.operate(w, r, func(d drainable) { d.Drain(hard) })
 }
 
-func (s *Server) undrain(w http.ResponseWriter, r *http.Request) {
-	if m := s.named(w, r); m != nil {
-		m.Undrain()
-		answer(w, 200, s.view(m))
-	}
+func (s *Server) undrain(w http.ResponseWriter, r *http.Request) { s.operate(w, r, drainable.Undrain) }
+
+// drainable is an upstream, or a server with all its ranks.
+type drainable interface {
+	Drain(hard bool)
+	Undrain()
 }
 
-// named gives the upstream in the path, or answers that there is none.
-func (s *Server) named(w http.ResponseWriter, r *http.Request) *upstream.Member {
-	m := s.deps.Registry.Table().Named(r.PathValue("name"))
-	if m == nil {
+// operate does it to what has the name in the path, and shows it.
+func (s *Server) operate(w http.ResponseWriter, r *http.Request, do func(drainable)) {
+	table, name := s.deps.Registry.Table(), r.PathValue("name")
+	if m := table.Named(name); m != nil {
+		do(m)
+		answer(w, 200, s.view(m))
+	} else if server := table.ServerNamed(name); server != nil {
+		do(server)
+		answer(w, 200, s.views(func(m *upstream.Member) bool { return m.Server == server }))
+	} else {
 		fail(w, 404, "no upstream of this name")
 	}
-	return m
 }

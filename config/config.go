@@ -35,8 +35,12 @@ type Upstream struct {
 	// Weight is 0..100 per cent of a full server; 0 gets no new sessions. Default 100.
 	Weight *int `yaml:"weight,omitempty"`
 	// Slot is its number in the ring, 0..4095. Default: N where all names, or hosts' first labels, are PREFIX-N
-	// with one prefix, else the position in the list. Either all upstreams have one or none.
+	// with one prefix, else the position in the list. Either all upstreams have one or none. Of R ranks it makes the
+	// slots Slot*R .. Slot*R+R-1.
 	Slot *int `yaml:"slot,omitempty"`
+	// DataParallelRanks is how many ranks it has (vLLM's --data-parallel-size), the same for all upstreams: each is an
+	// upstream of its own, NAME@0 and so on. 0, the default: requests name no rank.
+	DataParallelRanks int `yaml:"data_parallel_ranks,omitempty"`
 	// Drain keeps new sessions away.
 	Drain bool `yaml:"drain,omitempty"`
 	// HostHeader says which Host requests to it have: upstream, the URL's, or preserve, the client's. Default upstream.

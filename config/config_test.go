@@ -68,7 +68,7 @@ func TestExample(t *testing.T) {
 
 // What check prints is a configuration itself, and the same one.
 func TestEffectiveIsAConfiguration(t *testing.T) {
-	c := mustLoad(t, `{upstreams: [{url: "http://vllm-3:1"}, {url: "http://vllm-1:1", weight: 5}], proxy: {max_body_total: 123MiB}, session: {return: home}}`)
+	c := mustLoad(t, `{upstreams: [{url: "http://vllm-3:1", data_parallel_ranks: 2}, {url: "http://vllm-1:1", weight: 5, data_parallel_ranks: 2}], proxy: {max_body_total: 123MiB}, session: {return: home}}`)
 	text, err := c.Effective()
 	if err != nil {
 		t.Fatal(err)
@@ -255,6 +255,10 @@ func TestSlots(t *testing.T) {
 			t.Errorf("%s\ngot  %s\nwant %s", text, got, want)
 		}
 	}
+	ranks := mustLoad(t, `upstreams: [{url: "http://vllm-7", data_parallel_ranks: 512}, {url: "http://vllm-0", name: vllm-0, data_parallel_ranks: 512}, {url: "http://x", name: "vllm-0@512", data_parallel_ranks: 512}]`)
+	if s := ranks.Specs(); s[0].Ranks != 512 || s[0].Slot != 0 || s[1].Slot != 1 || s[2].Name != "vllm-0@512" { // not all are numbered
+		t.Errorf("%+v", s)
+	}
 	want := []upstream.Spec{{
 		Name: "a:1", Address: upstream.Address{Network: "tcp", Dial: "a:1", Host: "a:1"}, Weight: ring.FullWeight,
 	}, {Name: "b", Address: upstream.Address{Network: "tcp", Dial: "b:80", Host: "b"}, Slot: 1, Drain: true}}
@@ -357,6 +361,25 @@ func TestModelProblems(t *testing.T) {
 			`c.yaml:1: upstreams[0].models[2]: "x" is there twice`,
 		"upstreams: [{url: \"http://a\", models: [llama]}]\nmodels: {aliases: {a: lama}}": `c.yaml:2: models.aliases.a: "lama" is no upstream's model, did you mean llama?`,
 		"upstreams: [{url: \"http://a\", models: [a, b]}]\nmodels: {aliases: {a: b}}":     "c.yaml:2: models.aliases.a: is a model of an upstream, want another name",
+	} {
+		if _, err := load(t, text); problemsOf(err) != want {
+			t.Errorf("%s\ngot  %s\nwant %s", text, problemsOf(err), want)
+		}
+	}
+}
+
+func TestProblemsOfRanks(t *testing.T) {
+	for text, want := range map[string]string{
+		"upstreams: [{url: \"http://a\", data_parallel_ranks: 4097}]":                                                                   "c.yaml:1: upstreams[0].data_parallel_ranks: 4097, want 0..4096",
+		"upstreams: [{url: \"http://a\", data_parallel_ranks: -1}]":                                                                     "c.yaml:1: upstreams[0].data_parallel_ranks: -1, want 0..4096",
+		"upstreams: [{url: \"http://a\", data_parallel_ranks: two}]":                                                                    `c.yaml:1: upstreams[0].data_parallel_ranks: "two", want a whole number`,
+		"upstreams: [{url: \"http://a\", data_parallel_ranks: 4}, {url: \"http://b\"}]":                                                 "c.yaml:1: upstreams[1].data_parallel_ranks: 0, and upstreams[0] has 4: want the same number for all",
+		"upstreams: [{url: \"http://a\", slot: 1024, data_parallel_ranks: 4}]":                                                          "c.yaml:1: upstreams[0].data_parallel_ranks: 4 at slot 1024 make the slots 4096..4099, want at most 4095",
+		"upstreams: [{url: \"http://a-8\", data_parallel_ranks: 512}]":                                                                  "c.yaml:1: upstreams[0].data_parallel_ranks: 512 at slot 8 make the slots 4096..4607, want at most 4095",
+		"upstreams: [{url: \"http://a\", slot: 4096, data_parallel_ranks: 4}]":                                                          "c.yaml:1: upstreams[0].slot: 4096, want 0..4095",
+		"upstreams: [{url: \"http://a\", slot: 4294967296, data_parallel_ranks: 4096}]":                                                 "c.yaml:1: upstreams[0].slot: 4294967296, want 0..4095",
+		"upstreams: [{url: \"http://a\", name: \"b@1\", data_parallel_ranks: 2}, {url: \"http://b\", name: b, data_parallel_ranks: 2}]": `c.yaml:1: upstreams[0].name: "b@1" is the name of a rank of upstreams[1]`,
+		"upstreams: [{url: \"http://b:1\", data_parallel_ranks: 2}, {url: \"http://a\", name: \"b:1@0\", data_parallel_ranks: 2}]":      `c.yaml:1: upstreams[1].name: "b:1@0" is the name of a rank of upstreams[0]`,
 	} {
 		if _, err := load(t, text); problemsOf(err) != want {
 			t.Errorf("%s\ngot  %s\nwant %s", text, problemsOf(err), want)

@@ -58,7 +58,7 @@ func (c *Config) Specs() []upstream.Spec {
 			weight = *u.Weight
 		}
 		specs[i] = upstream.Spec{
-			Name: u.name(), Address: address, Slot: numbers[i], Weight: weight, Drain: u.Drain, Models: u.Models,
+			Name: u.name(), Address: address, Ranks: u.DataParallelRanks, Slot: numbers[i], Weight: weight, Drain: u.Drain, Models: u.Models,
 			Manners: upstream.Manners{KeepHost: u.HostHeader == hostOfClient, Key: u.APIKey, OverrideKey: u.APIKeyOverride},
 		}
 	}
@@ -71,7 +71,9 @@ func (c *Config) slots() []int {
 	numbers := make([]int, len(c.Upstreams))
 	if len(c.Upstreams) > 0 && c.Upstreams[0].Slot != nil {
 		for i, u := range c.Upstreams {
-			numbers[i] = *u.Slot
+			if u.Slot != nil { // else it has a problem
+				numbers[i] = *u.Slot
+			}
 		}
 		return numbers
 	}

@@ -114,6 +114,9 @@ func (l *loader) upstreams() {
 		l.slot(i, slots)
 		l.models(i)
 	}
+	for i, slot := range c.slots() {
+		l.ranks(i, slot, names)
+	}
 }
 
 func (l *loader) models(i int) {
@@ -185,6 +188,33 @@ func (l *loader) slot(i int, slots map[int]int) {
 		l.problem(path, fmt.Sprintf("%d is the slot of upstreams[%d] already", *u.Slot, first))
 	}
 	slots[*u.Slot] = i
+}
+
+// ranks checks the data-parallel ranks of an upstream: the names and slots that they make are theirs alone.
+func (l *loader) ranks(i, slot int, names map[string]int) {
+	u, all := &l.cfg.Upstreams[i], l.cfg.Upstreams
+	path := fmt.Sprintf("upstreams[%d].data_parallel_ranks", i)
+	n, first := u.DataParallelRanks, all[0].DataParallelRanks
+	switch {
+	case n < 0 || n > ring.MaxSlots:
+		l.problem(path, fmt.Sprintf("%d, want 0..%d", n, ring.MaxSlots))
+	case n != first:
+		l.problem(path, fmt.Sprintf("%d, and upstreams[0] has %d: want the same number for all", n, first))
+	case n > 0 && slot < ring.MaxSlots && (slot+1)*n > ring.MaxSlots:
+		l.problem(path, fmt.Sprintf("%d at slot %d make the slots %d..%d, want at most %d", n, slot, slot*n, slot*n+n-1, ring.MaxSlots-1))
+	}
+	if of, rank, is := rankName(u.name()); is {
+		if j, has := names[of]; has && rank < all[j].DataParallelRanks {
+			l.problem(fmt.Sprintf("upstreams[%d].name", i), fmt.Sprintf("%q is the name of a rank of upstreams[%d]", u.name(), j))
+		}
+	}
+}
+
+// rankName takes NAME@RANK apart, if that is what it is.
+func rankName(s string) (name string, rank int, is bool) {
+	at := max(0, strings.LastIndexByte(s, '@'))
+	rank, err := strconv.Atoi(strings.TrimPrefix(s[at:], "@"))
+	return s[:at], rank, err == nil && "@"+strconv.Itoa(rank) == s[at:]
 }
 
 const (
