@@ -12,10 +12,10 @@ RACE := $(if $(shell command -v $$(go env CC)),-race)
 LISTEN       ?= 127.0.0.1:8080
 ADMIN_LISTEN ?= 127.0.0.1:8081
 
-.PHONY: help build run demo-once test check fuzz bench test-vllm test-clients test-deploy image-root image clean
+.PHONY: help build run demo-once test check fuzz bench test-vllm test-vllm-ranks test-clients test-deploy image-root image clean
 
 help: ## print this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build bin/tether, one static binary
 	$(BUILD) -o bin/tether .
@@ -58,6 +58,9 @@ bench: ## run the benchmarks
 
 test-vllm: ## run the tests against two real vLLM servers on the CPU, which it installs (6 GB, python3)
 	e2e/vllm/servers.sh 2 go test -count=1 -timeout 10m -v ./e2e/vllm
+
+test-vllm-ranks: ## run the test against one real vLLM server with two data-parallel ranks
+	VLLM_RANKS=2 e2e/vllm/servers.sh 1 go test -count=1 -timeout 10m -v -run TestRanksOfOneServer ./e2e/vllm
 
 test-clients: ## run the official clients for Node, Python and Go, which it installs (npm, python3)
 	e2e/clients/install.sh go test -count=1 -timeout 10m -v ./e2e/clients

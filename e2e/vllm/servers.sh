@@ -3,9 +3,10 @@
 #
 #   servers.sh 2 go test ./e2e/vllm
 #
-# The command finds them in VLLM_SERVERS, a line "PORT PID" for each. Everything ends with it. The first run installs
-# vLLM into VLLM_E2E_HOME (default: ~/.cache/tether-vllm-e2e), which takes some 6 GB and half a minute; each start
-# takes about a minute, and 2.5 GB of memory a server.
+# The command finds them in VLLM_SERVERS, a line "PORT PID" for each. Everything ends with it. VLLM_RANKS is how many
+# data-parallel ranks each of them has (default: 1). The first run installs vLLM into VLLM_E2E_HOME (default:
+# ~/.cache/tether-vllm-e2e), which takes some 6 GB and half a minute; each start takes about a minute, and 2.5 GB of
+# memory a rank.
 set -euo pipefail
 
 count=$1
@@ -53,7 +54,7 @@ for ((i = 0; i < count; i++)); do
   # The CPU's attention wants blocks of a multiple of 32 tokens.
   "$home/venv/bin/vllm" serve "$home/model" --served-model-name tiny --host 127.0.0.1 --port "$port" \
     --load-format dummy --dtype bfloat16 --enforce-eager --block-size 32 --max-model-len 16384 \
-    --enable-prompt-tokens-details --shutdown-timeout 30 > "$home/server-$i.log" 2>&1 &
+    --enable-prompt-tokens-details --shutdown-timeout 30 --data-parallel-size "${VLLM_RANKS:-1}" > "$home/server-$i.log" 2>&1 &
   pids+=($!)
 done
 say "starting $count servers"

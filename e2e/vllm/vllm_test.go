@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,16 +37,22 @@ type server struct {
 	pid int
 }
 
-func servers(t *testing.T) (list []server) {
+// servers gives the servers that there are, two at least.
+func servers(t *testing.T) []server {
 	t.Helper()
+	list := listed()
+	if len(list) < 2 {
+		t.Skip("no vLLM servers: make test-vllm starts them")
+	}
+	return list
+}
+
+func listed() (list []server) {
 	for _, line := range strings.Split(strings.TrimSpace(os.Getenv("VLLM_SERVERS")), "\n") {
 		var port, pid int
 		if _, err := fmt.Sscan(line, &port, &pid); err == nil {
 			list = append(list, server{fmt.Sprintf("http://127.0.0.1:%d", port), pid})
 		}
-	}
-	if len(list) < 2 {
-		t.Skip("no vLLM servers: make test-vllm starts them")
 	}
 	return list
 }
@@ -234,6 +241,75 @@ func TestAffinity(t *testing.T) {
 	}
 	if off.hits >= on.hits {
 		t.Error("affinity makes no difference: this test shows nothing")
+	}
+}
+
+// ranked starts tether in front of servers that are said to have so many ranks each.
+func ranked(t *testing.T, list []server, ranks int) *binary.Tether {
+	t.Helper()
+	text := "proxy: { expose_upstream: true }\nupstreams:\n"
+	for i, s := range list {
+		text += fmt.Sprintf("  - { name: vllm-%d, url: %q, data_parallel_ranks: %d }\n", i, s.url, ranks)
+	}
+	file := filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return start(t, nil, "-c", file)
+}
+
+// The ranks of one server have a cache each. By vLLM's own count conversations find theirs where tether names the rank, and
+// seldom where vLLM spreads the requests itself.
+func TestRanksOfOneServer(t *testing.T) {
+	list := listed()
+	ranks, err := strconv.Atoi(os.Getenv("VLLM_RANKS"))
+	if err != nil || ranks < 2 || len(list) == 0 {
+		t.Skip("no vLLM server with data-parallel ranks: make test-vllm-ranks starts one")
+	}
+	off := converse(t, start(t, list), "without ranks")
+	on := converse(t, ranked(t, list, ranks), "with ranks")
+	for name, r := range map[string]result{"ranks named": on, "ranks not named": off} {
+		t.Logf("%s: %d of %d later turns hit, %.1f %% of prompt tokens cached", name, r.hits, r.turns, 100*float64(r.cached)/float64(r.prompt))
+	}
+	if share := float64(on.hits) / float64(on.turns); on.turns != conversations*(turns-1) || share < 0.95 {
+		t.Errorf("%.1f %% of %d later turns found the turn before in the cache, want 95 %%", 100*share, on.turns)
+	}
+	if off.hits >= on.hits {
+		t.Error("naming the rank makes no difference: this test shows nothing")
+	}
+}
+
+// Requests name the rank that they are for: vLLM takes the one that it has, and says of another that it is out of range.
+func TestRanksOutOfRange(t *testing.T) {
+	list := servers(t)
+	for ranks := 1; ranks <= 2; ranks++ {
+		p := ranked(t, list, ranks)
+		answers := map[string]int{}
+		for n := range 24 {
+			body := fmt.Sprintf(`{"model":"tiny","max_tokens":1,"messages":[{"role":"user","content":"Of %d ranks, conversation %d"}]}`, ranks, n)
+			res, err := http.Post(p.URL+"/v1/chat/completions", "application/json", strings.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer, err := io.ReadAll(res.Body)
+			res.Body.Close()
+			if err != nil {
+				t.Fatal(err)
+			}
+			upstream := res.Header.Get("X-Tether-Upstream")
+			want, text := 200, `"finish_reason"`
+			if strings.HasSuffix(upstream, "@1") {
+				want, text = 400, "data_parallel_rank 1 is out of range [0, 1)."
+			}
+			if res.StatusCode != want || !strings.Contains(string(answer), text) {
+				t.Errorf("%s: %d %s, want %d", upstream, res.StatusCode, answer, want)
+			}
+			answers[upstream]++
+		}
+		t.Logf("conversations by upstream: %v", answers)
+		if len(answers) != len(list)*ranks {
+			t.Errorf("%d ranks of %d servers: answers of %v", ranks, len(list), answers)
+		}
 	}
 }
 
