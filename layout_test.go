@@ -29,6 +29,7 @@ var layers = map[string]layer{
 	"ring":      {nil, "placement is a pure function: it can be tested and compared across processes alone"},
 	"wire":      {nil, "sockets know no rules"},
 	"http1":     {nil, "the rules of HTTP/1 know no sockets: they are tested and fuzzed over bytes"},
+	"tlsfiles":  {nil, "certificates know nothing of who shows them"},
 	"units":     {nil, "quantities know nothing of what they measure"},
 	"sim":       {nil, "the simulator must not share the code that it tests"},
 	"upstream":  {[]string{"http1", "wire"}, "an upstream knows how to talk, not who talks to it or why"},
@@ -38,14 +39,15 @@ var layers = map[string]layer{
 	"accesslog": {[]string{"proxy", "session"}, "logging looks on"},
 	"metrics":   {[]string{"proxy", "session", "upstream"}, "counting looks on"},
 	"admin":     {[]string{"session", "upstream"}, "operators drive upstreams and pins, never requests"},
-	"config":    {[]string{"accesslog", "admin", "health", "proxy", "ring", "session", "upstream"}, "config composes what the parts define; only the root imports it"},
+	"config":    {[]string{"accesslog", "admin", "health", "proxy", "ring", "session", "tlsfiles", "upstream"}, "config composes what the parts define; only the root imports it"},
 	"demo":      {[]string{"sim"}, "the demo uses tether as its users do: over HTTP, with nothing to look behind it"},
-	"e2e":       {[]string{"e2e/binary", "sim"}, "these tests know tether as users do, by its binary"},
+	"e2e":       {[]string{"e2e/binary", "sim", "tlsfiles/tlstest"}, "these tests know tether as users do, by its binary"},
 	"e2e/image": {[]string{"sim"}, "these tests know tether as users do, by its image"},
 	"e2e/vllm":  {[]string{"e2e/binary"}, "these tests know tether as users do, by its binary"},
 
-	"e2e/binary":  {nil, "what tests share that know tether by its binary"},
-	"e2e/clients": {[]string{"e2e/binary", "sim"}, "these tests know tether as users do, by its binary"},
+	"tlsfiles/tlstest": {nil, "certificates for tests"},
+	"e2e/binary":       {nil, "what tests share that know tether by its binary"},
+	"e2e/clients":      {[]string{"e2e/binary", "sim"}, "these tests know tether as users do, by its binary"},
 }
 
 // homes are the only packages that may import a library.

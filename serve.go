@@ -20,6 +20,7 @@ import (
 	"tether/metrics"
 	"tether/proxy"
 	"tether/session"
+	"tether/tlsfiles"
 	"tether/upstream"
 	"tether/wire"
 )
@@ -71,6 +72,7 @@ type tether struct {
 	metrics  *metrics.Metrics
 	access   *accesslog.Log
 
+	certificates  map[string]*tlsfiles.Kept // by what they are for
 	secret, token []byte
 	steps         *steps
 	listener      *wire.Listener
@@ -90,6 +92,9 @@ func build(l life, cfg *config.Config, memory int64, out outputs) (*tether, erro
 	}
 	if t.token, err = config.ReadSecret(cfg.Admin.TokenFile); err != nil {
 		return nil, usageError{fmt.Errorf("admin.token_file: %w", err)}
+	}
+	if err = t.loadCertificates(); err != nil {
+		return nil, err
 	}
 	t.registry = upstream.NewRegistry(t.changed)
 	t.metrics = metrics.New(version, t.registry)
@@ -142,6 +147,7 @@ func (t *tether) start() error {
 	t.steps.start("session map", t.pins.Run)
 	t.steps.start("map of stored responses", t.stored.Run)
 	t.steps.start("health", t.monitor.Run)
+	t.keepCertificates()
 	if err := t.serveOperators(); err != nil {
 		return err
 	}
@@ -162,11 +168,15 @@ func (t *tether) serveOperators() (err error) {
 }
 
 func (t *tether) serveClients(watch *wire.Watch) (err error) {
-	t.listener, err = wire.Listen(t.cfg.Listen, wire.ListenConfig{WriteTimeout: t.cfg.Proxy.ClientWriteTimeout}, watch)
+	listen := wire.ListenConfig{WriteTimeout: t.cfg.Proxy.ClientWriteTimeout}
+	if kept := t.certificates[listenerCertificate]; kept != nil {
+		listen.TLS = kept.ForServer()
+	}
+	t.listener, err = wire.Listen(t.cfg.Listen, listen, watch)
 	if err != nil {
 		return listenError("listen", t.cfg.Listen, err)
 	}
-	if err := t.apply(t.cfg.Specs()); err != nil {
+	if err := t.apply(t.specs()); err != nil {
 		return errors.Join(err, t.listener.Close())
 	}
 	t.steps.atEnd("access log", func(context.Context) error { return t.access.Close() })
@@ -289,7 +299,7 @@ func (t *tether) changed(c upstream.Change) {
 
 // announce says what listens where, what is open to whom and what closes it, and what was built.
 func (t *tether) announce() {
-	t.log.Info("listening for clients", zap.Stringer("address", t.listener.Addr()),
+	t.log.Info("listening for clients", zap.Stringer("address", t.listener.Addr()), zap.String("tls", t.clientsTLS()),
 		zap.String("open_to", reach(t.listener.Addr())+", without API keys"))
 	open := "loopback, without a token: admin.token_file closes it"
 	switch {
@@ -319,6 +329,17 @@ func (t *tether) keyed() (n int) {
 		}
 	}
 	return n
+}
+
+// clientsTLS says whether clients speak TLS.
+func (t *tether) clientsTLS() string {
+	switch {
+	case !t.cfg.TLS.On():
+		return "off: tls.cert and tls.key turn it on"
+	case t.cfg.TLS.ClientCA != "":
+		return "on, for clients with a certificate of tls.client_ca"
+	}
+	return "on"
 }
 
 func reach(a net.Addr) string {

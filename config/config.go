@@ -7,14 +7,17 @@ import (
 	"tether/health"
 	"tether/proxy"
 	"tether/session"
+	"tether/tlsfiles"
 	"tether/upstream"
 )
 
 // Config is everything that can be configured.
 type Config struct {
 	// Listen is where clients are served, HOST:PORT, with an empty host for all addresses.
-	Listen string       `yaml:"listen"`
-	Admin  admin.Config `yaml:"admin"`
+	Listen string `yaml:"listen"`
+	// TLS is what clients speak there.
+	TLS   tlsfiles.Listener `yaml:"tls"`
+	Admin admin.Config      `yaml:"admin"`
 	// Upstreams are the vLLM servers.
 	Upstreams []Upstream     `yaml:"upstreams"`
 	Models    session.Models `yaml:"models"`
@@ -30,7 +33,7 @@ type Config struct {
 type Upstream struct {
 	// Name is its identity, 1..128 letters, digits and .:_-@/[]; default HOST:PORT of the URL.
 	Name string `yaml:"name,omitempty"`
-	// URL is http://HOST[:PORT] or http+unix:///PATH.
+	// URL is http://HOST[:PORT], https://HOST[:PORT] or http+unix:///PATH.
 	URL string `yaml:"url"`
 	// Weight is 0..100 per cent of a full server; 0 gets no new sessions. Default 100.
 	Weight *int `yaml:"weight,omitempty"`
@@ -41,6 +44,8 @@ type Upstream struct {
 	// DataParallelRanks is how many ranks it has (vLLM's --data-parallel-size), the same for all upstreams: each is an
 	// upstream of its own, NAME@0 and so on. 0, the default: requests name no rank.
 	DataParallelRanks int `yaml:"data_parallel_ranks,omitempty"`
+	// TLS is how an https URL is spoken to.
+	TLS tlsfiles.Upstream `yaml:"tls,omitempty"`
 	// Drain keeps new sessions away.
 	Drain bool `yaml:"drain,omitempty"`
 	// HostHeader says which Host requests to it have: upstream, the URL's, or preserve, the client's. Default upstream.

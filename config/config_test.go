@@ -134,8 +134,8 @@ func TestPlacesOfOverrides(t *testing.T) {
 		change func(*Source)
 		want   string
 	}{
-		{file, func(s *Source) { s.Upstreams = []string{"vllm-0:8000"} }, `--upstream: upstreams[0].url: "vllm-0:8000": scheme "vllm-0", want http or http+unix`},
-		{file, environ("TETHER_UPSTREAMS=vllm-0:8000"), `TETHER_UPSTREAMS: upstreams[0].url: "vllm-0:8000": scheme "vllm-0", want http or http+unix`},
+		{file, func(s *Source) { s.Upstreams = []string{"vllm-0:8000"} }, `--upstream: upstreams[0].url: "vllm-0:8000": scheme "vllm-0", want http, https or http+unix`},
+		{file, environ("TETHER_UPSTREAMS=vllm-0:8000"), `TETHER_UPSTREAMS: upstreams[0].url: "vllm-0:8000": scheme "vllm-0", want http, https or http+unix`},
 		{file, environ("TETHER_SESSION_SOURCES=query:x"), `TETHER_SESSION_SOURCES: session.sources[0]: "query:x", want header:NAME, cookie:NAME, body:FIELD or opening`},
 		{"health: {rise: many}\n" + file, environ("TETHER_HEALTH_RISE=0"), "TETHER_HEALTH_RISE: health.rise: 0, want 1..100\n" + `c.yaml:1: health.rise: "many", want a whole number`},
 		{"health: {rise: many}\n" + file, environ("TETHER_HEALTH_RISE=few"), `TETHER_HEALTH_RISE: health.rise: "few", want a whole number` + "\n" + `c.yaml:1: health.rise: "many", want a whole number`},
@@ -441,7 +441,7 @@ func TestProblems(t *testing.T) {
 		up + "log: {format: xml}":                                                      `c.yaml:2: log.format: "xml", want json or console`,
 		"upstreams: [{url: \"http://a\", name: \"" + strings.Repeat("x", 129) + "\"}]": `c.yaml:1: upstreams[0].name: "` + strings.Repeat("x", 129) + `", want 1..128 letters, digits and .:_-@/[]`,
 		"upstreams: [{url: \"http://a\", slot: 1}, {url: \"http://b\", slot: 1}]":      "c.yaml:1: upstreams[1].slot: 1 is the slot of upstreams[0] already",
-		"upstreams: [{name: a}]":                                                       `c.yaml:1: upstreams[0].url: "": no scheme, want http://HOST:PORT or http+unix:///PATH`,
+		"upstreams: [{name: a}]":                                                       `c.yaml:1: upstreams[0].url: "": no scheme, want http://HOST:PORT, https://HOST:PORT or http+unix:///PATH`,
 		"upstreams: [{url: \"http://a\", host_header: client}]":                        `c.yaml:1: upstreams[0].host_header: "client", want upstream or preserve`,
 		"upstreams: [{url: \"http://a\", api_key_file: x}]":                            `c.yaml:1: upstreams[0].api_key_file: "x" is not there, want a file with the secret: write it, or leave the key out`,
 		"upstreams: [{url: \"http://a\", api_key_file: " + secret + "}]":               `c.yaml:1: upstreams[0].api_key_file: "` + secret + `" is empty, want a file with the secret`,

@@ -40,7 +40,7 @@ func problemOfURL(raw string) string {
 			scheme = known
 		}
 	}
-	return fmt.Sprintf("%q: want http://HOST:PORT without a user and password", scheme+"***"+raw[at:])
+	return fmt.Sprintf("%q: want http://HOST:PORT or https://HOST:PORT without a user and password", scheme+"***"+raw[at:])
 }
 
 // Specs are the upstreams of a valid configuration.

@@ -12,6 +12,7 @@ import (
 	"tether/accesslog"
 	"tether/ring"
 	"tether/session"
+	"tether/tlsfiles"
 	"tether/upstream"
 )
 
@@ -25,6 +26,7 @@ func (l *loader) validate(memory int64) {
 		l.problem("listen", fmt.Sprintf("%q, want HOST:PORT or :PORT", c.Listen))
 	}
 	l.port("listen", c.Listen)
+	c.TLS.Validate(below("tls"))
 	c.Admin.Validate(below("admin"))
 	l.port("admin.listen", c.Admin.Listen)
 	if c.Listen == c.Admin.Listen && !strings.HasSuffix(c.Listen, ":0") {
@@ -100,6 +102,7 @@ func (l *loader) upstreams() {
 			l.problem(at("url"), problem)
 			continue
 		}
+		l.tls(i)
 		name := u.name()
 		if !validName(name) {
 			l.problem(at("name"), fmt.Sprintf("%q, want 1..%d letters, digits and %s", name, maxName, nameSigns))
@@ -170,6 +173,15 @@ func (l *loader) manners(u *Upstream, at func(key string) string) {
 	if u.APIKeyOverride && u.APIKeyFile == "" {
 		l.problem(at("api_key_override"), "true, and there is no key to send: want api_key_file as well")
 	}
+}
+
+func (l *loader) tls(i int) {
+	u := &l.cfg.Upstreams[i]
+	path := fmt.Sprintf("upstreams[%d].tls", i)
+	if u.TLS != (tlsfiles.Upstream{}) && !strings.HasPrefix(u.URL, "https://") {
+		l.problem(path, fmt.Sprintf("for %q, want an https URL with it", u.URL))
+	}
+	u.TLS.Validate(func(key, problem string) { l.problem(path+"."+key, problem) })
 }
 
 func (l *loader) slot(i int, slots map[int]int) {

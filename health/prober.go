@@ -117,6 +117,8 @@ func (p *prober) probe(ctx context.Context) result {
 	switch {
 	case err == upstream.Exhausted, err != nil && ctx.Err() != nil:
 		return noEvidence
+	case err == upstream.Insecure:
+		return insecure
 	case err != nil:
 		return failedConnection
 	}

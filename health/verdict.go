@@ -9,6 +9,8 @@ const (
 	succeeded result = iota
 	// failedConnection: it could not be made, or was cut before the answer.
 	failedConnection
+	// insecure: there is somebody, but no TLS connection as the configuration wants it.
+	insecure
 	// wrongAnswer: an answer, but not 2xx.
 	wrongAnswer
 	// timedOut: connected, but no answer in time.
@@ -19,18 +21,18 @@ const (
 
 var reasons = [...]string{
 	succeeded: "probe succeeded", failedConnection: "probe could not connect", wrongAnswer: "probe got a wrong status",
-	timedOut: "probe timed out", noEvidence: "probe said nothing",
+	insecure: "probe got no TLS connection: no TLS there, or a certificate that is not trusted", timedOut: "probe timed out", noEvidence: "probe said nothing",
 }
 
 // words are the results as metrics have them.
 var words = [...]string{
-	succeeded: "succeeded", failedConnection: "failed_connection", wrongAnswer: "wrong_answer", timedOut: "timed_out",
+	succeeded: "succeeded", failedConnection: "failed_connection", insecure: "insecure", wrongAnswer: "wrong_answer", timedOut: "timed_out",
 	noEvidence: "no_evidence",
 }
 
 // weight is how much a failure counts towards fall.
 func (r result) weight() int {
-	if r == failedConnection {
+	if r == failedConnection || r == insecure {
 		return 2
 	}
 	return 1

@@ -70,6 +70,11 @@ var (
 	storedMax     = define("gauge", "tether_stored_responses_max", "Stored responses that there is room to know of.")
 	storedEvicted = define("counter", "tether_stored_response_evictions_total", "Stored responses that were forgotten, by cause.", "cause")
 
+	certificateExpires = define("gauge", "tether_certificate_expires_timestamp_seconds",
+		"When the certificate is no longer valid; of: listener, or upstream NAME, to which it is shown.", "of")
+	certificateReloads = define("counter", "tether_certificate_reloads_total",
+		"Files of certificates that changed; failed: they cannot be used, and what was before stays in force.", "result")
+
 	requestsNow    = define("gauge", "tether_requests_in_flight", "Requests in flight.")
 	connectionsNow = define("gauge", "tether_client_connections", "Clients' connections.")
 	bodiesNow      = define("gauge", "tether_request_body_buffer_bytes", "Memory that buffered request bodies take.")

@@ -8,6 +8,7 @@ package metrics
 import (
 	"net/http"
 	"runtime"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -27,6 +28,7 @@ type Metrics struct {
 	refused    *prometheus.CounterVec
 	changes    *prometheus.CounterVec
 	probes     *prometheus.CounterVec
+	reloads    *prometheus.CounterVec
 }
 
 // New makes the metrics of a process of that version over the upstreams of r.
@@ -35,7 +37,8 @@ func New(version string, r *upstream.Registry) *Metrics {
 	build := gaugeVec(buildInfo)
 	build.WithLabelValues(version, runtime.Version()).Set(1)
 	m.refused, m.changes, m.probes = counterVec(refusedTotal), counterVec(changesTotal), counterVec(probesTotal)
-	m.prometheus.MustRegister(build, m.refused, m.changes, m.probes,
+	m.reloads = counterVec(certificateReloads)
+	m.prometheus.MustRegister(build, m.refused, m.changes, m.probes, m.reloads,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.prometheus.MustRegister(m.requests.init(r)...)
 	m.prometheus.MustRegister(m.tries.init(r)...)
@@ -45,6 +48,22 @@ func New(version string, r *upstream.Registry) *Metrics {
 // Watch adds what upstreams, proxy and the maps of pins and of stored responses hold when they are asked.
 func (m *Metrics) Watch(router *session.Router, pins, stored *session.Map, p *proxy.Proxy) {
 	m.prometheus.MustRegister(&state{upstreams: m.upstreams, router: router, pins: pins, stored: stored, proxy: p})
+}
+
+// Certificate adds a certificate, by what it is for. expires tells when it is no longer valid; the zero time is none.
+func (m *Metrics) Certificate(of string, expires func() time.Time) {
+	m.prometheus.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: certificateExpires.name, Help: certificateExpires.help, ConstLabels: prometheus.Labels{"of": of},
+	}, func() float64 { return float64(expires().Unix()) }))
+}
+
+// CertificateReloaded counts files of certificates that changed, by whether they can be used.
+func (m *Metrics) CertificateReloaded(ok bool) {
+	result := "failed"
+	if ok {
+		result = "ok"
+	}
+	m.reloads.WithLabelValues(result).Inc()
 }
 
 // Handler serves the metrics.

@@ -19,6 +19,7 @@ type conn struct {
 	p       *Proxy
 	address netip.Addr // of the peer
 	peer    []byte     // the same as text
+	proto   []byte     // http or https
 	held    *holder    // the peer's part of the body budget
 
 	guard http1.Guard

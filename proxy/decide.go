@@ -20,6 +20,8 @@ const (
 	Refused
 	// Unreachable says that there was no connection in time, no route, or no such name.
 	Unreachable
+	// Insecure says that there was no TLS connection as the configuration wants it.
+	Insecure
 	// Exhausted says that our own descriptors or ports ran out; it was no attempt at the upstream.
 	Exhausted
 	// Stale says that a kept connection turned out dead.
@@ -40,7 +42,7 @@ const (
 
 // Results are the words for the results, as metrics have them.
 var Results = [...]string{
-	Answered: "answered", Refused: "refused", Unreachable: "unreachable", Exhausted: "exhausted", Stale: "stale", Died: "died",
+	Answered: "answered", Refused: "refused", Unreachable: "unreachable", Insecure: "insecure", Exhausted: "exhausted", Stale: "stale", Died: "died",
 	Malformed: "malformed", TimedOut: "timed_out", Busy: "busy", Leaving: "leaving", ClientLeft: "client_left",
 }
 
@@ -54,6 +56,8 @@ func resultOf(err error) Result {
 		return Refused
 	case upstream.Unreachable:
 		return Unreachable
+	case upstream.Insecure:
+		return Insecure
 	case upstream.Exhausted:
 		return Exhausted
 	case upstream.Stale:
@@ -106,7 +110,7 @@ type trail struct {
 // afterFailure decides after an attempt that brought no answer.
 func (t *trail) afterFailure(err error) next {
 	switch err {
-	case upstream.Refused, upstream.Unreachable:
+	case upstream.Refused, upstream.Unreachable, upstream.Insecure:
 		return another
 	case upstream.Stale:
 		if !t.replayed {

@@ -47,6 +47,8 @@ var (
 	errHeadTooLarge    = &fault{status: 431, kind: invalidRequest, reason: "head_too_large", message: "The request's head is larger than this server takes."}
 	errVersion         = &fault{status: 505, kind: invalidRequest, reason: "version", message: "Only HTTP/1.0 and HTTP/1.1 are spoken here."}
 
+	errHandshake = &fault{status: 400, reason: "tls"} // there is nobody to answer: it is for metrics alone
+
 	errClientLeft = &fault{status: StatusClientLeft, reason: "client_left"}
 
 	errPanic = &fault{status: 500, kind: serverError, reason: "panic", message: "Internal error."}

@@ -97,6 +97,8 @@ func (x *exchange) blame(u *upstream.Upstream, err error) {
 		u.Suspected("it refused a request's connection")
 	case upstream.Unreachable:
 		u.Suspected("a request could not connect to it")
+	case upstream.Insecure:
+		u.Suspected("a request got no TLS connection to it")
 	}
 }
 
@@ -119,7 +121,7 @@ func (x *exchange) ask(u *upstream.Upstream, fresh bool) error {
 	body := x.edited()
 	o := outbound{
 		method: x.head.Method(), target: x.head.RequestURI(), in: &x.in,
-		peer: x.c.peer, trusted: x.holder != nil, requestID: x.requestID,
+		peer: x.c.peer, proto: x.c.proto, trusted: x.holder != nil, requestID: x.requestID,
 		session: &x.identity, length: body.Len(), hasBody: x.hasBody(),
 	}
 	x.out = o.append(x.out[:0], u)

@@ -202,6 +202,7 @@ type outbound struct {
 	in             *inbound
 	peer           []byte // the client connection's address as text
 	trusted        bool   // the peer may speak for others
+	proto          []byte // what the client speaks to us
 	requestID      []byte
 	session        *session.Identity
 	length         int
@@ -222,7 +223,7 @@ func (o *outbound) append(dst []byte, u *upstream.Upstream) []byte {
 		dst = append(strconv.AppendInt(append(dst, "X-data-parallel-rank: "...), int64(rank), 10), "\r\n"...)
 	}
 	dst = appendField(dst, "X-Forwarded-For: ", o.list(o.in.forwardedFor), o.peer)
-	dst = appendField(dst, "X-Forwarded-Proto: ", nil, o.believed(o.in.forwardedProto, []byte("http")))
+	dst = appendField(dst, "X-Forwarded-Proto: ", nil, o.believed(o.in.forwardedProto, o.proto))
 	dst = appendField(dst, "X-Forwarded-Host: ", nil, o.believed(o.in.forwardedHost, o.in.host))
 	dst = appendField(dst, "Via: ", o.list(o.in.via), []byte("1.1 tether"))
 	dst = appendField(dst, "X-Request-Id: ", nil, o.requestID)

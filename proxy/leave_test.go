@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"io"
+	"maps"
 	"os"
 	"runtime"
 	"slices"
@@ -12,16 +13,19 @@ import (
 	"tether/sim"
 )
 
-// moments are the points of a request's life at which its client leaves.
-var moments = []struct {
+// moment is a point of a request's life.
+type moment struct {
 	name string
 	sim  sim.Config
-	// block makes requests wait at that point; send is what the client sends; there tells that it is reached.
+	// body and fault make a request that waits at that point; there tells that it is reached.
 	body  string
 	fault string
 	after string // sent behind the request
 	there func(*rig, *rawConn)
-}{
+}
+
+// moments are the points of a request's life at which its client leaves.
+var moments = []moment{
 	{name: "queued", sim: sim.Config{MaxSeqs: 1, DecodePerToken: time.Hour}, body: chat("x"), there: func(r *rig, _ *rawConn) {
 		r.awaitLoad(0, func(l sim.Load) bool { return l.Waiting >= 1 })
 	}},
@@ -61,32 +65,45 @@ func request(body, fault, after string) string {
 func TestClientLeaves(t *testing.T) {
 	for _, m := range moments {
 		for how, leave := range leaving {
-			t.Run(m.name+", "+how, func(t *testing.T) {
-				r := fleet(t, 1, m.sim)
-				if m.sim.MaxSeqs == 1 { // somebody runs, so that the next one waits
-					first := r.dial()
-					first.send(post(chatPath, chat("first")))
-					r.awaitLoad(0, func(l sim.Load) bool { return l.Running == 1 })
-				}
-				c := r.dial()
-				c.send(request(m.body, m.fault, m.after))
-				m.there(r, c)
-				requests := r.sims[0].Load().Requests
-				started := time.Now()
-				leave(c)
-				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-				defer cancel()
-				if err := r.sims[0].Await(ctx, func(l sim.Load) bool { return l.Requests < requests }); err != nil {
-					t.Fatalf("after %v the engine still works: %+v", time.Since(started), r.sims[0].Load())
-				}
-				rec := r.recorded(1)
-				if rec.Status != 499 || rec.Reason != "client_left" {
-					t.Errorf("recorded as %d, %s", rec.Status, rec.Reason)
-				}
-				c.Close()
-			})
+			t.Run(m.name+", "+how, func(t *testing.T) { leaves(t, fleet(t, 1, m.sim), m, leave) })
 		}
 	}
+}
+
+// The same where both sides speak TLS, with and without a goodbye in it.
+func TestClientLeavesUnderTLS(t *testing.T) {
+	ways := maps.Clone(leaving)
+	ways["goodbye and close"] = func(c *rawConn) { c.secure.Close() }
+	for _, m := range moments {
+		for how, leave := range ways {
+			t.Run(m.name+", "+how, func(t *testing.T) { leaves(t, secureFleet(t, 1, m.sim), m, leave) })
+		}
+	}
+}
+
+func leaves(t *testing.T, r *rig, m moment, leave func(*rawConn)) {
+	t.Helper()
+	if m.sim.MaxSeqs == 1 { // somebody runs, so that the next one waits
+		first := r.dial()
+		first.send(post(chatPath, chat("first")))
+		r.awaitLoad(0, func(l sim.Load) bool { return l.Running == 1 })
+	}
+	c := r.dial()
+	c.send(request(m.body, m.fault, m.after))
+	m.there(r, c)
+	requests := r.sims[0].Load().Requests
+	started := time.Now()
+	leave(c)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if err := r.sims[0].Await(ctx, func(l sim.Load) bool { return l.Requests < requests }); err != nil {
+		t.Fatalf("after %v the engine still works: %+v", time.Since(started), r.sims[0].Load())
+	}
+	rec := r.recorded(1)
+	if rec.Status != 499 || rec.Reason != "client_left" {
+		t.Errorf("recorded as %d, %s", rec.Status, rec.Reason)
+	}
+	c.Close()
 }
 
 // After a thousand exits at all moments nothing is left: no request in flight, no goroutine, no descriptor.

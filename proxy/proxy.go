@@ -157,6 +157,9 @@ func (p *Proxy) open(client *wire.Client) *conn {
 		c.address = a.AddrPort().Addr().Unmap()
 	}
 	c.peer = c.address.AppendTo(nil)
+	if c.proto = []byte("http"); client.Secure() {
+		c.proto = []byte("https")
+	}
 	c.held = p.budget.holder(c.address)
 	c.next(time.Now())
 	p.conns[c] = true
@@ -166,6 +169,10 @@ func (p *Proxy) open(client *wire.Client) *conn {
 
 func (p *Proxy) turnAway(client *wire.Client) {
 	p.refused(errTooManyClients)
+	if client.Secure() { // an answer would take a handshake first
+		_ = client.Drop()
+		return
+	}
 	_, _ = client.Write(appendFault(nil, errTooManyClients, answerFields{connection: "close"}, false)) // it is closed either way
 	_ = client.Close()
 }
@@ -190,6 +197,10 @@ func (p *Proxy) run(c *conn) {
 		delete(p.conns, c)
 		p.mu.Unlock()
 	}()
+	if c.Handshake(headTime) != nil {
+		p.refused(errHandshake)
+		return
+	}
 	_ = p.server.ServeConn(c) // its errors are those of clients, and answered
 }
 
@@ -217,7 +228,7 @@ func (p *Proxy) Shutdown(ctx context.Context) (cut int) {
 	p.stopping.Store(true)
 	p.each(func(c *conn) {
 		if c.idle.Load() {
-			_ = c.Client.Close() // its goroutine ends with it
+			_ = c.Drop() // its goroutine ends with it
 		}
 	})
 	done := make(chan struct{})

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"flag"
 	"fmt"
 	"io"
@@ -51,6 +52,8 @@ type rig struct {
 	listener *wire.Listener
 	addr     string
 	verdicts chan struct{}
+	// server and client are the TLS configurations of both ends of clients' connections, nil for none.
+	server, client *tls.Config
 
 	mu      sync.Mutex
 	asked   int      // guarded by mu: requests that try sent
@@ -146,7 +149,7 @@ func (r *rig) start() {
 	var parts sync.WaitGroup
 	parts.Go(func() { _ = watch.Run(ctx) })
 	parts.Go(func() { _ = r.registry.Run(ctx) })
-	r.listener, err = wire.Listen("127.0.0.1:0", wire.ListenConfig{WriteTimeout: r.cfg.ClientWriteTimeout}, watch)
+	r.listener, err = wire.Listen("127.0.0.1:0", wire.ListenConfig{WriteTimeout: r.cfg.ClientWriteTimeout, TLS: r.server}, watch)
 	r.must(err)
 	r.addr = r.listener.Addr().String()
 	parts.Go(func() { r.proxy.Serve(r.listener) })
@@ -258,12 +261,19 @@ func (r *rig) do(method, path, body string, headers ...string) *answer {
 	return a
 }
 
+func (r *rig) scheme() string {
+	if r.client != nil {
+		return "https://"
+	}
+	return "http://"
+}
+
 func (r *rig) try(method, path, body string, headers ...string) (*answer, error) {
 	var reader io.Reader
 	if body != "" {
 		reader = strings.NewReader(body)
 	}
-	req, err := http.NewRequest(method, "http://"+r.addr+path, reader)
+	req, err := http.NewRequest(method, r.scheme()+r.addr+path, reader)
 	if err != nil {
 		return nil, err
 	}
@@ -281,7 +291,7 @@ func (r *rig) try(method, path, body string, headers ...string) (*answer, error)
 	r.mu.Lock()
 	r.asked++
 	r.mu.Unlock()
-	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableCompression: true}}
+	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableCompression: true, TLSClientConfig: r.client}}
 	res, err := client.Do(req)
 	if err != nil {
 		return nil, err
@@ -313,11 +323,12 @@ func (r *rig) chat(prompt string, headers ...string) *answer {
 	return r.do("POST", chatPath, chat(prompt), headers...)
 }
 
-// rawConn is a raw connection to the proxy.
+// rawConn is a raw connection to the proxy. Under TLS what is sent and received goes through secure.
 type rawConn struct {
 	t testing.TB
 	*net.TCPConn
-	r *bufio.Reader
+	secure *tls.Conn
+	r      *bufio.Reader
 }
 
 func (r *rig) dial() *rawConn {
@@ -326,7 +337,21 @@ func (r *rig) dial() *rawConn {
 	r.must(err)
 	r.t.Cleanup(func() { c.Close() })
 	_ = c.SetDeadline(time.Now().Add(patience))
-	return &rawConn{t: r.t, TCPConn: c.(*net.TCPConn), r: bufio.NewReader(c)}
+	raw := &rawConn{t: r.t, TCPConn: c.(*net.TCPConn), r: bufio.NewReader(c)}
+	if r.client != nil {
+		raw.secure = tls.Client(c, r.client)
+		r.must(raw.secure.Handshake())
+		raw.r = bufio.NewReader(raw.secure)
+	}
+	return raw
+}
+
+// Write writes through TLS, if there is any.
+func (c *rawConn) Write(b []byte) (int, error) {
+	if c.secure != nil {
+		return c.secure.Write(b)
+	}
+	return c.TCPConn.Write(b)
 }
 
 func (c *rawConn) send(text string) {

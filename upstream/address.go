@@ -17,10 +17,12 @@ type Address struct {
 	Dial string
 	// Host is the Host header that it is sent.
 	Host string
+	// Secure tells that it speaks TLS.
+	Secure bool
 }
 
-// ParseURL reads http://HOST[:PORT], port 80 by default, or http+unix:///PATH. A path, query, fragment or user
-// in the former is an error: requests keep the client's path.
+// ParseURL reads http://HOST[:PORT] and https://HOST[:PORT], port 80 and 443 by default, or http+unix:///PATH. A path,
+// query, fragment or user in the former is an error: requests keep the client's path.
 func ParseURL(raw string) (Address, error) {
 	u, err := url.Parse(raw)
 	if err != nil {
@@ -32,28 +34,32 @@ func ParseURL(raw string) (Address, error) {
 	}
 	switch u.Scheme {
 	case "http":
-		return parseTCP(u)
+		return parseTCP(u, "80")
+	case "https":
+		a, err := parseTCP(u, "443")
+		a.Secure = err == nil
+		return a, err
 	case "http+unix":
 		if u.Host != "" || !filepath.IsAbs(u.Path) || u.RawQuery != "" || u.Fragment != "" {
 			return Address{}, errors.New("want http+unix:///PATH/OF/SOCKET")
 		}
 		return Address{Network: "unix", Dial: u.Path, Host: "localhost"}, nil
 	case "":
-		return Address{}, errors.New("no scheme, want http://HOST:PORT or http+unix:///PATH")
+		return Address{}, errors.New("no scheme, want http://HOST:PORT, https://HOST:PORT or http+unix:///PATH")
 	}
-	return Address{}, fmt.Errorf("scheme %q, want http or http+unix", u.Scheme)
+	return Address{}, fmt.Errorf("scheme %q, want http, https or http+unix", u.Scheme)
 }
 
-func parseTCP(u *url.URL) (Address, error) {
+func parseTCP(u *url.URL, defaultPort string) (Address, error) {
 	switch {
 	case u.Hostname() == "":
-		return Address{}, errors.New("no host, want http://HOST:PORT")
+		return Address{}, fmt.Errorf("no host, want %s://HOST:PORT", u.Scheme)
 	case u.Path != "" && u.Path != "/", u.RawQuery != "", u.Fragment != "", u.User != nil:
-		return Address{}, errors.New("want http://HOST:PORT and nothing behind it: requests keep the client's path")
+		return Address{}, fmt.Errorf("want %s://HOST:PORT and nothing behind it: requests keep the client's path", u.Scheme)
 	}
 	port := u.Port()
 	if port == "" {
-		port = "80"
+		port = defaultPort
 	}
 	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
 		return Address{}, fmt.Errorf("port %s, want 1..65535", port)

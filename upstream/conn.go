@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"crypto/tls"
 	"time"
 
 	"tether/http1"
@@ -16,6 +17,8 @@ const (
 	Refused Failure = iota + 1
 	// Unreachable says that there was no connection in time, no route, or no such name.
 	Unreachable
+	// Insecure says that a server was there, but no TLS connection as the configuration wants it.
+	Insecure
 	// Exhausted says that this process or host is out of descriptors, ports or memory; the upstream was not tried.
 	Exhausted
 	// Stale says that a connection that was used before died without a byte of an answer, soon after the request
@@ -31,7 +34,7 @@ const (
 
 func (f Failure) Error() string {
 	return [...]string{
-		Refused: "connection refused", Unreachable: "no connection", Exhausted: "out of descriptors, ports or memory",
+		Refused: "connection refused", Unreachable: "no connection", Insecure: "no TLS connection", Exhausted: "out of descriptors, ports or memory",
 		Stale: "idle connection closed by the server", Cut: "connection cut before the answer",
 		BadHead: "malformed or too large response head", HeadTimeout: "no answer in time",
 	}[f]
@@ -65,9 +68,13 @@ func (s *Server) Pooled(now time.Time) *Conn {
 	return c
 }
 
-// Dial opens a connection within timeout or until ctx ends. The Failure is Refused, Unreachable or Exhausted.
+// Dial opens a connection within timeout or until ctx ends. The Failure is Refused, Unreachable, Insecure or Exhausted.
 func (s *Server) Dial(ctx context.Context, timeout time.Duration) (*Conn, error) {
-	conn, err := wire.Dial(ctx, s.address.Network, s.address.Dial, timeout)
+	var secure *tls.Config
+	if s.address.Secure {
+		secure = s.Manners().TLS.Config()
+	}
+	conn, err := wire.Dial(ctx, s.address.Network, s.address.Dial, secure, timeout)
 	if err == nil {
 		return &Conn{Conn: conn, server: s}, nil
 	}
@@ -76,6 +83,8 @@ func (s *Server) Dial(ctx context.Context, timeout time.Duration) (*Conn, error)
 		return nil, Refused
 	case wire.Exhausted:
 		return nil, Exhausted
+	case wire.Insecure:
+		return nil, Insecure
 	}
 	return nil, Unreachable
 }

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io"
 )
@@ -13,7 +14,12 @@ type Manners struct {
 	Key APIKey
 	// OverrideKey sends Key with all requests, and keeps what clients sent to prove who they are to ourselves.
 	OverrideKey bool
+	// TLS is what it speaks where its Address is Secure.
+	TLS TLS
 }
+
+// TLS gives the TLS configuration for the next connection.
+type TLS interface{ Config() *tls.Config }
 
 // APIKey is a secret: whatever prints it prints ***.
 type APIKey string

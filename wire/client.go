@@ -1,11 +1,14 @@
 package wire
 
 import (
+	"crypto/tls"
 	"net"
 	"sync"
+	"time"
 )
 
-// Client is an accepted connection that knows when its peer left.
+// Client is an accepted connection that knows when its peer left. Where clients speak TLS, reads and writes are those of
+// the TLS connection; all else happens to the socket below it.
 type Client struct {
 	net.Conn
 	tcp   *net.TCPConn
@@ -56,6 +59,27 @@ func (c *Client) peerLeft() {
 	}
 }
 
+// Handshake makes the TLS connection within limit; where there is no TLS it does nothing.
+func (c *Client) Handshake(limit time.Duration) error {
+	secure, is := c.Conn.(*tls.Conn)
+	if !is {
+		return nil
+	}
+	if err := c.tcp.SetDeadline(time.Now().Add(limit)); err != nil {
+		return err
+	}
+	if err := secure.Handshake(); err != nil {
+		return err
+	}
+	return c.tcp.SetDeadline(time.Time{})
+}
+
+// Secure reports whether the client speaks TLS.
+func (c *Client) Secure() bool {
+	_, is := c.Conn.(*tls.Conn)
+	return is
+}
+
 // Close closes the connection in good order: what was written is still delivered.
 func (c *Client) Close() error {
 	c.watch.remove(c)
@@ -66,7 +90,13 @@ func (c *Client) Close() error {
 func (c *Client) Reset() error {
 	c.watch.remove(c)
 	_ = c.tcp.SetLinger(0) // fails only on a connection that is gone
-	return c.Conn.Close()
+	return c.tcp.Close()
+}
+
+// Drop closes a connection on which nothing is under way. It never waits, not even to say goodbye in TLS.
+func (c *Client) Drop() error {
+	c.watch.remove(c)
+	return c.tcp.Close()
 }
 
 // Cut ends the connection from this side, whoever works for it: what is bound is aborted as if the peer had left,
@@ -77,4 +107,11 @@ func (c *Client) Cut() {
 }
 
 // CloseWrite shuts the sending half: the peer reads what was written, and then the end.
-func (c *Client) CloseWrite() error { return c.tcp.CloseWrite() }
+func (c *Client) CloseWrite() error {
+	if secure, is := c.Conn.(*tls.Conn); is {
+		if err := secure.CloseWrite(); err != nil {
+			return err
+		}
+	}
+	return c.tcp.CloseWrite()
+}

@@ -2,7 +2,9 @@ package wire
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"strings"
@@ -12,9 +14,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Conn is a connection to an upstream.
+// Conn is a connection to an upstream. Where that speaks TLS, reads and writes are those of the TLS connection.
 type Conn struct {
 	net.Conn
+	socket   net.Conn // below TLS, the same as Conn without
 	raw      syscall.RawConn
 	look     func(fd uintptr) // sets quiet; made once, for Stale
 	quiet    bool
@@ -24,22 +27,38 @@ type Conn struct {
 // userTimeout is TCP_USER_TIMEOUT towards upstreams: how long sent bytes may stay without a sign of the peer.
 const userTimeout = 30 * time.Second
 
-// Dial connects to address on network "tcp" or "unix" within timeout, or until ctx ends. Names are resolved anew
-// at each call. See TroubleOf for its errors.
-func Dial(ctx context.Context, network, address string, timeout time.Duration) (*Conn, error) {
-	d := net.Dialer{Timeout: timeout, KeepAliveConfig: keepAlive, Control: setUserTimeout(userTimeout)}
-	conn, err := d.DialContext(ctx, network, address)
+// Dial connects to address on network "tcp" or "unix" within timeout, or until ctx ends, and speaks TLS as secure says,
+// nil for none. Names are resolved anew at each call. See TroubleOf for its errors.
+func Dial(ctx context.Context, network, address string, secure *tls.Config, timeout time.Duration) (*Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	d := net.Dialer{KeepAliveConfig: keepAlive, Control: setUserTimeout(userTimeout)}
+	socket, err := d.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
-	raw, err := conn.(syscall.Conn).SyscallConn()
+	c := &Conn{Conn: socket, socket: socket}
+	if c.raw, err = socket.(syscall.Conn).SyscallConn(); err == nil && secure != nil {
+		err = c.handshake(ctx, secure)
+	}
 	if err != nil {
-		_ = conn.Close()
+		_ = socket.Close()
 		return nil, err
 	}
-	c := &Conn{Conn: conn, raw: raw}
 	c.look = func(fd uintptr) { c.quiet = quiet(fd) }
 	return c, nil
+}
+
+// errHandshake tells that there is a server, but no TLS connection that the configuration allows.
+var errHandshake = errors.New("no TLS connection")
+
+func (c *Conn) handshake(ctx context.Context, cfg *tls.Config) error {
+	secure := tls.Client(c.socket, cfg)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		return fmt.Errorf("%w: %w", errHandshake, err)
+	}
+	c.Conn = secure
+	return nil
 }
 
 // Trouble is the kind of a failed Dial.
@@ -52,6 +71,8 @@ const (
 	Unreachable
 	// Exhausted says that this process or host is out of descriptors, ports or memory, and nothing of the upstream.
 	Exhausted
+	// Insecure says that there was a server, but no TLS connection: it speaks none, or the certificate is not trusted.
+	Insecure
 )
 
 // TroubleOf tells what kind of trouble a Dial ran into.
@@ -59,6 +80,9 @@ func TroubleOf(err error) Trouble {
 	var name *net.DNSError
 	if errors.As(err, &name) && (strings.Contains(name.Err, unix.EMFILE.Error()) || strings.Contains(name.Err, unix.ENFILE.Error())) {
 		return Exhausted // the resolver keeps only the text
+	}
+	if errors.Is(err, errHandshake) {
+		return Insecure
 	}
 	var no syscall.Errno
 	if !errors.As(err, &no) {
@@ -84,14 +108,29 @@ func isLoopback6(a net.Addr) bool {
 
 // Abort closes the connection at once, whoever reads or writes it. It implements Aborter: closing is how an
 // upstream learns to stop.
-func (c *Conn) Abort() { _ = c.Conn.Close() }
+func (c *Conn) Abort() { _ = c.socket.Close() }
 
 // Stale reports, without waiting, whether an idle connection is beyond use: the peer closed it, or sent bytes
 // that nobody asked for.
 func (c *Conn) Stale() bool {
 	err := c.raw.Control(c.look)
-	return err != nil || !c.quiet
+	return err != nil || !c.quiet || c.Conn != c.socket && c.holdsBytes()
 }
+
+// holdsBytes reports whether the TLS connection has read bytes from the socket that nobody took: what lies behind an
+// answer must not become the next one's beginning.
+func (c *Conn) holdsBytes() bool {
+	var b [1]byte
+	if c.SetReadDeadline(past) != nil {
+		return true
+	}
+	_, err := c.Conn.Read(b[:])
+	c.deadline = past
+	return !IsTimeout(err)
+}
+
+// past is a deadline that is over.
+var past = time.Unix(1, 0)
 
 // WriteAll writes head and the parts of body, as one write where the kernel takes it. Where body fits into head's spare
 // capacity it is copied there, which costs less than a vector.

@@ -18,7 +18,7 @@ func isReset(err error) bool { return errors.Is(err, unix.ECONNRESET) }
 
 func dial(t testing.TB, address string) *Conn {
 	t.Helper()
-	c, err := Dial(context.Background(), "tcp", address, patience)
+	c, err := Dial(context.Background(), "tcp", address, nil, patience)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func TestTrouble(t *testing.T) {
 		{"client gone", "tcp", l.Addr().String(), cancelled, Unreachable},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			conn, err := Dial(c.ctx, c.network, c.address, time.Second)
+			conn, err := Dial(c.ctx, c.network, c.address, nil, time.Second)
 			if err == nil {
 				conn.Close()
 				t.Fatal("connected")
@@ -69,7 +69,7 @@ func TestUnixSocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	c, err := Dial(context.Background(), "unix", path, patience)
+	c, err := Dial(context.Background(), "unix", path, nil, patience)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,8 +184,8 @@ func BenchmarkStale(b *testing.B) {
 // Out of descriptors no name can be resolved either, which says nothing of the upstream.
 func TestNameWithoutDescriptors(t *testing.T) {
 	free := exhaust(t)
-	_, byAddress := Dial(t.Context(), "tcp", "127.0.0.1:1", time.Second)
-	_, byName := Dial(t.Context(), "tcp", "vllm-0.vllm.example:80", time.Second)
+	_, byAddress := Dial(t.Context(), "tcp", "127.0.0.1:1", nil, time.Second)
+	_, byName := Dial(t.Context(), "tcp", "vllm-0.vllm.example:80", nil, time.Second)
 	free()
 	if TroubleOf(byAddress) != Exhausted || TroubleOf(byName) != Exhausted {
 		t.Errorf("by address: %v; by name: %v", byAddress, byName)

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"time"
@@ -12,12 +13,15 @@ type ListenConfig struct {
 	// WriteTimeout is how long a client's receive window may stay shut, or its host silent, before the kernel
 	// cuts the connection (TCP_USER_TIMEOUT); 0 leaves that to TCP's own limits. Linux only.
 	WriteTimeout time.Duration
+	// TLS is what clients are to speak, nil for none. Client.Handshake begins it.
+	TLS *tls.Config
 }
 
 // Listener accepts clients and hands them to its Watch.
 type Listener struct {
 	tcp   *net.TCPListener
 	watch *Watch
+	tls   *tls.Config
 }
 
 // keepAlive finds a vanished host after 25 s of silence; where the socket has a user timeout, Linux waits for that to pass
@@ -31,7 +35,7 @@ func Listen(addr string, cfg ListenConfig, watch *Watch) (*Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Listener{tcp: l.(*net.TCPListener), watch: watch}, nil
+	return &Listener{tcp: l.(*net.TCPListener), watch: watch, tls: cfg.TLS}, nil
 }
 
 // Addr is the address that is listened on.
@@ -50,7 +54,7 @@ func (l *Listener) Accept() (*Client, error) {
 	for {
 		conn, err := l.tcp.AcceptTCP()
 		if err == nil {
-			c := &Client{Conn: conn, tcp: conn, watch: l.watch}
+			c := &Client{Conn: l.secured(conn), tcp: conn, watch: l.watch}
 			if err = l.watch.add(c); err == nil {
 				return c, nil
 			}
@@ -61,4 +65,11 @@ func (l *Listener) Accept() (*Client, error) {
 		}
 		time.Sleep(acceptBackOff)
 	}
+}
+
+func (l *Listener) secured(conn *net.TCPConn) net.Conn {
+	if l.tls == nil {
+		return conn
+	}
+	return tls.Server(conn, l.tls)
 }

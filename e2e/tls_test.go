@@ -1,0 +1,152 @@
+package e2e
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"tether/e2e/binary"
+	"tether/sim"
+	"tether/tlsfiles/tlstest"
+)
+
+// secured runs tether with a certificate and gives its URL, and the files that its certificate is in.
+func secured(t *testing.T, authority *tlstest.Authority, clientCA string) (url string, files tlstest.Pair, p *binary.Tether) {
+	t.Helper()
+	dir := t.TempDir()
+	files = tlstest.Pair{Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem")}
+	install(t, files, authority.Issue(time.Hour, "127.0.0.1", "first"))
+	config := filepath.Join(dir, "config.yaml")
+	text := fmt.Sprintf("tls: { cert: %q, key: %q, client_ca: %q }\n", files.Cert, files.Key, clientCA)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p = binary.Run(t, servers(t, 2, sim.Config{}, nil), "-c", config)
+	return strings.Replace(p.URL, "http://", "https://", 1), files, p
+}
+
+// install puts a certificate where tether looks for it.
+func install(t *testing.T, files, pair tlstest.Pair) {
+	t.Helper()
+	for to, from := range map[string]string{files.Cert: pair.Cert, files.Key: pair.Key} {
+		text, err := os.ReadFile(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(to, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// ask sends a request on a connection of its own, or on a kept one of client, and gives the certificate that it saw.
+func ask(ctx context.Context, client *http.Client, url string) (*x509.Certificate, error) {
+	const body = `{"model":"tiny","max_tokens":4,"stream":true,"messages":[{"role":"user","content":"Hello"}]}`
+	req, err := http.NewRequestWithContext(ctx, "POST", url+"/v1/chat/completions", strings.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	res, err := client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != 200 || !strings.HasSuffix(string(text), "data: [DONE]\n\n") {
+		return nil, fmt.Errorf("%d, %w: %s", res.StatusCode, err, text)
+	}
+	return res.TLS.PeerCertificates[0], nil
+}
+
+func httpsClient(cfg *tls.Config, kept bool) *http.Client {
+	return &http.Client{Timeout: patience, Transport: &http.Transport{TLSClientConfig: cfg, DisableKeepAlives: !kept}}
+}
+
+// A certificate is swapped while clients ask, on kept connections and on new ones: nobody fails, and new connections see
+// the new one.
+func TestCertificateIsSwappedUnderLoad(t *testing.T) {
+	t.Parallel()
+	authority := tlstest.NewAuthority(t)
+	url, files, p := secured(t, authority, "")
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var requests, failed, swapped atomic.Int64
+	next := authority.Issue(2*time.Hour, "127.0.0.1", "second")
+	want := next.Load(t).Leaf.SerialNumber
+	seen := make(chan struct{}, 1)
+	var all sync.WaitGroup
+	for n := range 8 {
+		all.Go(func() {
+			client := httpsClient(&tls.Config{RootCAs: authority.Pool}, n%2 == 0)
+			defer client.CloseIdleConnections()
+			for ctx.Err() == nil {
+				cert, err := ask(context.WithoutCancel(ctx), client, url)
+				if requests.Add(1); err != nil {
+					failed.Add(1)
+					t.Error(err)
+					return
+				}
+				if cert.SerialNumber.Cmp(want) == 0 && swapped.Add(1) == 1 {
+					seen <- struct{}{}
+				}
+			}
+		})
+	}
+	install(t, files, next)
+	select {
+	case <-seen:
+	case <-time.After(patience):
+		t.Error("the new certificate is never shown")
+	}
+	stop()
+	all.Wait()
+	t.Logf("%d requests, %d failed, %d of them saw the new certificate", requests.Load(), failed.Load(), swapped.Load())
+	res, err := http.Get(p.Admin + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	metrics, err := io.ReadAll(res.Body)
+	if err != nil || !strings.Contains(string(metrics), `tether_certificate_reloads_total{result="ok"}`) ||
+		!strings.Contains(string(metrics), `tether_certificate_expires_timestamp_seconds{of="listener"}`) {
+		t.Errorf("%v: no word of it in the metrics", err)
+	}
+}
+
+// With client_ca only those get in who show a certificate of it that is valid.
+func TestClientCertificates(t *testing.T) {
+	t.Parallel()
+	authority, clients, other := tlstest.NewAuthority(t), tlstest.NewAuthority(t), tlstest.NewAuthority(t)
+	url, _, _ := secured(t, authority, clients.File)
+	for name, c := range map[string]struct {
+		pair *tlstest.Pair
+		good bool
+	}{
+		"none":       {},
+		"of another": {pair: pointer(other.Issue(time.Hour, "alice"))},
+		"expired":    {pair: pointer(clients.Issue(-time.Minute, "alice"))},
+		"good":       {pair: pointer(clients.Issue(time.Hour, "alice")), good: true},
+	} {
+		cfg := &tls.Config{RootCAs: authority.Pool}
+		if c.pair != nil {
+			cert := c.pair.Load(t)
+			cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &cert, nil }
+		}
+		if _, err := ask(t.Context(), httpsClient(cfg, false), url); (err == nil) != c.good {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func pointer[T any](v T) *T { return &v }

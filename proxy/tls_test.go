@@ -1,0 +1,334 @@
+package proxy
+
+import (
+	"bufio"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tether/session"
+	"tether/sim"
+	"tether/tlsfiles"
+	"tether/tlsfiles/tlstest"
+	"tether/upstream"
+)
+
+// secured is an option: clients speak TLS.
+func secured(authority *tlstest.Authority) option {
+	return func(r *rig) {
+		pair := authority.Issue(time.Hour, "127.0.0.1")
+		kept, err := tlsfiles.ForListener(&tlsfiles.Listener{Cert: pair.Cert, Key: pair.Key})
+		r.must(err)
+		r.server, r.client = kept.ForServer(), &tls.Config{RootCAs: authority.Pool, ServerName: "127.0.0.1"}
+	}
+}
+
+// trusting is an option: upstreams with an https URL must have certificates of the authority.
+func trusting(authority *tlstest.Authority, change func(*tlsfiles.Upstream)) option {
+	return func(r *rig) {
+		cfg := tlsfiles.Upstream{CA: authority.File}
+		if change != nil {
+			change(&cfg)
+		}
+		kept, err := tlsfiles.ForUpstream(&cfg, "127.0.0.1")
+		r.must(err)
+		r.spec = func(s *upstream.Spec) { s.TLS = kept }
+	}
+}
+
+// secureFleet is a fleet with TLS on both sides.
+func secureFleet(t testing.TB, n int, cfg sim.Config, options ...option) *rig {
+	t.Helper()
+	authority := tlstest.NewAuthority(t)
+	pair := authority.Issue(time.Hour, "127.0.0.1").Load(t)
+	var sims []*sim.Server
+	var urls []string
+	for i := range n {
+		c := cfg
+		c.Name = fmt.Sprintf("vllm-%d", i)
+		s := sim.New(c)
+		if _, err := s.Start("127.0.0.1:0"); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(s.Stop)
+		sims = append(sims, s)
+		urls = append(urls, front(t, s.Addr(), &tls.Config{Certificates: []tls.Certificate{pair}}))
+	}
+	r := newRig(t, urls, append([]option{secured(authority), trusting(authority, nil)}, options...)...)
+	r.sims = sims
+	return r
+}
+
+// front ends TLS before a server, as a sidecar does, and gives the URL.
+func front(t testing.TB, server string, cfg *tls.Config) string {
+	t.Helper()
+	l, err := tls.Listen("tcp", "127.0.0.1:0", cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	all.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			all.Go(func() { join(c, server) })
+		}
+	})
+	t.Cleanup(func() {
+		l.Close()
+		all.Wait()
+	})
+	return "https://" + l.Addr().String()
+}
+
+// join carries bytes between a connection and a server until either side ends.
+func join(c net.Conn, server string) {
+	defer c.Close()
+	s, err := net.Dial("tcp", server)
+	if err != nil {
+		return
+	}
+	defer s.Close()
+	ended := make(chan struct{}, 2)
+	carry := func(dst, src net.Conn) {
+		_, _ = io.Copy(dst, src)
+		c.Close()
+		s.Close()
+		ended <- struct{}{}
+	}
+	go carry(s, c)
+	go carry(c, s)
+	<-ended
+	<-ended
+}
+
+// Requests pass through TLS on both sides as they do without: whole and streamed, small and large, one after another on
+// kept connections.
+func TestTLS(t *testing.T) {
+	r := secureFleet(t, 3, sim.Config{Record: 100})
+	for n := range 20 {
+		a := r.chat("hello", fmt.Sprint("X-Session-Id: s-", n%5))
+		if want := []string{"new", "pinned"}[min(n/5, 1)]; a.StatusCode != 200 || a.outcome() != want {
+			t.Fatalf("%d, %s, want %s: %s", a.StatusCode, a.outcome(), want, a.body)
+		}
+	}
+	a := r.do("POST", chatPath, streamed("hello"))
+	if a.err != nil || !strings.HasSuffix(a.body, "data: [DONE]\n\n") {
+		t.Errorf("%v in %s", a.err, a.body)
+	}
+	large := chat(strings.Repeat("x", 3<<20))
+	if a := r.do("POST", chatPath, large); a.StatusCode != 200 {
+		t.Errorf("%d for a large body", a.StatusCode)
+	}
+	conns := 0
+	for _, s := range r.sims {
+		for _, q := range s.Requests() {
+			if q.Header.Get("X-Forwarded-Proto") != "https" {
+				t.Errorf("X-Forwarded-Proto: %s", q.Header.Get("X-Forwarded-Proto"))
+			}
+		}
+		conns += s.Conns()
+	}
+	if conns > 3 {
+		t.Errorf("%d connections to 3 servers: they were not kept", conns)
+	}
+}
+
+// A stream that dies under TLS is visibly cut.
+func TestCutUnderTLS(t *testing.T) {
+	r := secureFleet(t, 1, sim.Config{})
+	for _, fault := range []string{"cut-between=3", "cut-inside=3", "cut-rst=3"} {
+		a := r.do("POST", chatPath, streamed("hello"), "X-Sim-Fault: "+fault)
+		if a.StatusCode != 200 || !errors.Is(a.err, io.ErrUnexpectedEOF) {
+			t.Errorf("%s: %d, %v", fault, a.StatusCode, a.err)
+		}
+	}
+	// Where the end of the connection is the end of the answer, TLS has a word for it, and a cut one goes without.
+	a := r.do("POST", chatPath, chat("hello"), "X-Sim-Fault: no-length")
+	if a.StatusCode != 200 || a.err != nil || !strings.HasSuffix(a.body, "}") {
+		t.Errorf("%d, %v: %s", a.StatusCode, a.err, a.body)
+	}
+}
+
+// A server whose certificate cannot be trusted gets no request, and no session is lost to it.
+func TestUntrustedUpstreams(t *testing.T) {
+	authority, other := tlstest.NewAuthority(t), tlstest.NewAuthority(t)
+	s := sim.New(sim.Config{Record: 10})
+	if _, err := s.Start("127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Stop)
+	wanted := authority.Issue(time.Hour, "client")
+	for name, c := range map[string]struct {
+		pair   tlstest.Pair
+		server func(*tls.Config)
+		client func(*tlsfiles.Upstream)
+		good   bool
+	}{
+		"trusted":             {pair: authority.Issue(time.Hour, "127.0.0.1"), good: true},
+		"of another":          {pair: other.Issue(time.Hour, "127.0.0.1")},
+		"expired":             {pair: authority.Issue(-time.Minute, "127.0.0.1")},
+		"for another name":    {pair: authority.Issue(time.Hour, "vllm-0.example")},
+		"for the server_name": {pair: authority.Issue(time.Hour, "vllm-0.example"), client: func(u *tlsfiles.Upstream) { u.ServerName = "vllm-0.example" }, good: true},
+		"TLS 1.1":             {pair: authority.Issue(time.Hour, "127.0.0.1"), server: func(c *tls.Config) { c.MaxVersion = tls.VersionTLS11 }},
+		"wants a client certificate": {pair: authority.Issue(time.Hour, "127.0.0.1"), server: func(c *tls.Config) {
+			c.ClientAuth, c.ClientCAs, c.MaxVersion = tls.RequireAndVerifyClientCert, authority.Pool, tls.VersionTLS12
+		}},
+		"gets a client certificate": {
+			pair:   authority.Issue(time.Hour, "127.0.0.1"),
+			server: func(c *tls.Config) { c.ClientAuth, c.ClientCAs = tls.RequireAndVerifyClientCert, authority.Pool },
+			client: func(u *tlsfiles.Upstream) { u.Cert, u.Key = wanted.Cert, wanted.Key }, good: true,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := len(s.Requests())
+			server := &tls.Config{Certificates: []tls.Certificate{c.pair.Load(t)}, MinVersion: tls.VersionTLS10}
+			if c.server != nil {
+				c.server(server)
+			}
+			r := newRig(t, []string{front(t, s.Addr(), server)}, trusting(authority, c.client))
+			a := r.chat("hello", sid)
+			if c.good {
+				r.want(a, 200, "new")
+				return
+			}
+			if a.StatusCode != 502 || len(s.Requests()) != before || r.last().Tries[0].Result != Insecure || !r.up(0).State().Suspect() {
+				t.Errorf("%d, %+v: %s", a.StatusCode, r.last().Tries, a.body)
+			}
+		})
+	}
+	t.Run("no TLS there", func(t *testing.T) {
+		r := newRig(t, []string{"https://" + s.Addr()}, trusting(authority, nil))
+		if a := r.chat("hello"); a.StatusCode != 502 || r.last().Tries[0].Result != Insecure {
+			t.Errorf("%d, %+v", a.StatusCode, r.last().Tries)
+		}
+	})
+}
+
+// corked is a connection that holds back what is written while it is corked, so that it arrives at once.
+type corked struct {
+	net.Conn
+	cork bool
+	held []byte
+}
+
+func (c *corked) Write(b []byte) (int, error) {
+	if c.cork {
+		c.held = append(c.held, b...)
+		return len(b), nil
+	}
+	return c.Conn.Write(b)
+}
+
+func (c *corked) uncork() error {
+	c.cork = false
+	_, err := c.Conn.Write(c.held)
+	c.held = nil
+	return err
+}
+
+// Bytes behind an answer must not begin the next one, though TLS has them in its own buffers, where no peek at the socket
+// finds them: a second record that came with the first.
+func TestBytesBehindAnAnswerUnderTLS(t *testing.T) {
+	authority := tlstest.NewAuthority(t)
+	server := &tls.Config{Certificates: []tls.Certificate{authority.Issue(time.Hour, "127.0.0.1").Load(t)}}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	all.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			all.Go(func() { answersTwice(c, server) })
+		}
+	})
+	t.Cleanup(func() { l.Close(); all.Wait() })
+	r := newRig(t, []string{"https://" + l.Addr().String()}, trusting(authority, nil))
+	for range 5 {
+		if a := r.chat("hello"); a.body != "good" {
+			t.Errorf("got %.50q", a.body)
+		}
+	}
+}
+
+// answersTwice answers every request on a connection with two answers, in two records that arrive at once.
+func answersTwice(socket net.Conn, cfg *tls.Config) {
+	below := &corked{Conn: socket}
+	c := tls.Server(below, cfg)
+	defer c.Close()
+	for requests := bufio.NewReader(c); ; {
+		req, err := http.ReadRequest(requests)
+		if err != nil {
+			return
+		}
+		if _, err := io.Copy(io.Discard, req.Body); err != nil {
+			return
+		}
+		below.cork = true
+		_, _ = io.WriteString(c, ok("good"))
+		_, _ = io.WriteString(c, ok("evil"))
+		if below.uncork() != nil {
+			return
+		}
+	}
+}
+
+// Who speaks no TLS, an old one, or none in time is let go, and nobody waits for it.
+func TestTLSHandshakes(t *testing.T) {
+	t.Parallel()
+	refused := make(chan string, 100)
+	authority := tlstest.NewAuthority(t)
+	r := fleet(t, 1, sim.Config{}, secured(authority), func(r *rig) {
+		r.onRefuse = func(_ int, reason string) { refused <- reason }
+	})
+	silent, err := net.Dial("tcp", r.addr)
+	r.must(err)
+	defer silent.Close()
+	started := time.Now()
+	plain, err := net.Dial("tcp", r.addr)
+	r.must(err)
+	defer plain.Close()
+	_, _ = io.WriteString(plain, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	if reason := <-refused; reason != "tls" {
+		t.Errorf("refused because of %s", reason)
+	}
+	for version, want := range map[uint16]bool{tls.VersionTLS10: false, tls.VersionTLS11: false, tls.VersionTLS12: true, tls.VersionTLS13: true} {
+		cfg := r.client.Clone()
+		cfg.MinVersion, cfg.MaxVersion, cfg.NextProtos = version, version, []string{"h2", "http/1.1"}
+		c, err := tls.Dial("tcp", r.addr, cfg)
+		if (err == nil) != want {
+			t.Errorf("%s: %v", tls.VersionName(version), err)
+		}
+		if err == nil {
+			if p := c.ConnectionState().NegotiatedProtocol; p != "http/1.1" {
+				t.Errorf("%s: protocol %q", tls.VersionName(version), p)
+			}
+			c.Close()
+		} else {
+			<-refused
+		}
+	}
+	if _, err := tls.Dial("tcp", r.addr, &tls.Config{ServerName: "127.0.0.1"}); !errors.As(err, new(x509.UnknownAuthorityError)) {
+		t.Errorf("a client without the authority: %v", err)
+	}
+	<-refused
+	r.want(r.chat("hello", sid), 200, session.New.String())
+	_ = silent.SetReadDeadline(time.Now().Add(2 * headTime))
+	if _, err := io.Copy(io.Discard, silent); err != nil || time.Since(started) < headTime-time.Second {
+		t.Errorf("the silent one was let go after %v: %v", time.Since(started), err)
+	}
+}
