@@ -12,7 +12,7 @@ RACE := $(if $(shell command -v $$(go env CC)),-race)
 LISTEN       ?= 127.0.0.1:8080
 ADMIN_LISTEN ?= 127.0.0.1:8081
 
-.PHONY: help build run demo-once test check fuzz bench test-vllm test-vllm-ranks test-clients test-deploy image-root image clean
+.PHONY: help build run demo-once test check fuzz bench bench-identity test-vllm test-vllm-ranks test-clients test-deploy image-root image clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,11 +26,12 @@ run: build ## show tether at work over simulated servers, until Ctrl-C
 demo-once: build ## show simulated servers with and without affinity, side by side (25 s)
 	bin/tether demo --once
 
-# The tests in e2e drive the binary from outside: with the race detector they would only compile the clients longer.
+# The tests in e2e drive the binary from outside: with the race detector they would only compile the clients longer. Those in
+# bench are one goroutine.
 test: ## run all tests, with the race detector where there is a C compiler
 	@$(if $(RACE),,echo "no C compiler found: the tests run without the race detector")
-	CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) -timeout 10m $$(go list ./... | grep -v '/e2e')
-	CGO_ENABLED=0 go test -timeout 10m ./e2e/...
+	CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) -timeout 10m $$(go list ./... | grep -v -e /e2e -e /bench)
+	CGO_ENABLED=0 go test -timeout 10m ./e2e/... ./bench/...
 
 test-deploy: ## check the Dockerfile and what is in deploy/
 	cd deploy && go test -timeout 10m ./...
@@ -55,6 +56,9 @@ fuzz: ## run every fuzz target for FUZZTIME (5s)
 
 bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
+
+bench-identity: ## print the scorecard of session identity, and fail where a goal is missed
+	go run ./bench/identity
 
 test-vllm: ## run the tests against two real vLLM servers on the CPU, which it installs (6 GB, python3)
 	e2e/vllm/servers.sh 2 go test -count=1 -timeout 10m -v ./e2e/vllm

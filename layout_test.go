@@ -45,6 +45,7 @@ var layers = map[string]layer{
 	"e2e/image": {[]string{"sim"}, "these tests know tether as users do, by its image"},
 	"e2e/vllm":  {[]string{"e2e/binary"}, "these tests know tether as users do, by its binary"},
 
+	"bench/identity":   {[]string{"proxy", "session", "units", "upstream"}, "a benchmark drives the parts as the root does"},
 	"tlsfiles/tlstest": {nil, "certificates for tests"},
 	"e2e/binary":       {nil, "what tests share that know tether by its binary"},
 	"e2e/clients":      {[]string{"e2e/binary", "sim"}, "these tests know tether as users do, by its binary"},

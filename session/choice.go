@@ -1,7 +1,6 @@
 package session
 
 import (
-	"math/rand/v2"
 	"slices"
 
 	"tether/ring"
@@ -239,12 +238,12 @@ func (c *choice) draw(except int) int {
 		return -1
 	}
 	for range drawTries {
-		i := rand.IntN(n)
-		if i != except && rand.IntN(ring.FullWeight) < c.v.table.Members[i].Weight && c.acceptable(i) {
+		i := c.r.random(n)
+		if i != except && c.r.random(ring.FullWeight) < c.v.table.Members[i].Weight && c.acceptable(i) {
 			return i
 		}
 	}
-	return c.scan(rand.IntN(n), except)
+	return c.scan(c.r.random(n), except)
 }
 
 // scan gives the first acceptable member from start on, other than except.

@@ -1,6 +1,8 @@
 package session
 
 import (
+	"math/bits"
+	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -19,6 +21,7 @@ type Router struct {
 	crowds    *crowds
 	view      atomic.Pointer[view]
 	turn      atomic.Uint32 // rotation: for ties, and for all when affinity is off
+	draws     atomic.Uint64 // state of the generator of random draws
 }
 
 // view is a table with the ring over it: member i of one is slot i of the other.
@@ -57,7 +60,20 @@ const ResponsesTTL = 30 * 24 * time.Hour
 func NewRouter(cfg Config, pins, responses *Map, affinity bool) *Router {
 	r := &Router{cfg: cfg, affinity: affinity, pins: pins, responses: responses, crowds: newCrowds(cfg.OpeningMaxInFlight)}
 	r.view.Store(newView(&upstream.Table{}, new(ring.Ring)))
+	r.draws.Store(rand.Uint64())
 	return r
+}
+
+// Seed makes the draws that follow the same as after any other Seed of the same value: for simulations.
+func (r *Router) Seed(seed uint64) { r.draws.Store(seed) }
+
+// random draws a number below n: SplitMix64, a step of the state each.
+func (r *Router) random(n int) int {
+	x := r.draws.Add(0x9e3779b97f4a7c15)
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	below, _ := bits.Mul64(x^x>>31, uint64(n))
+	return int(below)
 }
 
 // Use places sessions over table from now on. Pins to upstreams that are gone are dropped; others stay. The error

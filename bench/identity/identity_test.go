@@ -1,0 +1,118 @@
+package main
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"tether/session"
+)
+
+var update = flag.Bool("update", false, "write the scorecard in docs/CLIENTS.md anew")
+
+// The goals hold when everything goes on for a shorter time, too, whatever the traffic is generated from.
+func TestGoals(t *testing.T) {
+	for seed := range uint64(3) {
+		var out, missed bytes.Buffer
+		if code := run(seed, 2, &out, &missed); code != 0 {
+			t.Errorf("seed %d: %d\n%s%s", seed, code, &missed, &out)
+		}
+	}
+}
+
+// Equal seeds give equal scorecards.
+func TestSeeds(t *testing.T) {
+	var cards []string
+	for _, seed := range []uint64{1, 1, 2} {
+		var out bytes.Buffer
+		run(seed, 1, &out, &out)
+		cards = append(cards, out.String())
+	}
+	if cards[0] != cards[1] || cards[0] == cards[2] {
+		t.Errorf("seeds 1, 1 and 2:\n%s\n%s\n%s", cards[0], cards[1], cards[2])
+	}
+}
+
+// A world in which the rules are not in force misses the goals.
+func TestGoalsCanBeMissed(t *testing.T) {
+	for _, c := range []struct {
+		rule   string
+		breaks func(*session.Config)
+		missed []string
+	}{
+		{"no opening", func(cfg *session.Config) { cfg.Sources = []string{"header:X-Session-Id"} }, []string{
+			"plain chats", "agents with 20 sub-agents", "refreshed JWTs", "1,000 times the same greeting, a key each",
+		}},
+		{"no crowds", func(cfg *session.Config) { cfg.OpeningMaxInFlight = 10_000 }, []string{
+			"1,000 times the same greeting, one key", "shared few-shot messages, one key", "RL groups of 64 equal prompts",
+		}},
+		{"one caller", func(cfg *session.Config) { cfg.Scope = "none" }, []string{"1,000 times the same greeting, a key each"}},
+		{"tokens as they are", func(cfg *session.Config) { cfg.Scope = "header:Authorization" }, []string{"refreshed JWTs"}},
+	} {
+		for _, class := range classes() {
+			if class.configure != nil || !slices.Contains(c.missed, class.name) {
+				continue
+			}
+			class.configure = c.breaks
+			if err := class.run(1, 1); err != nil {
+				t.Fatal(err)
+			}
+			if len(class.missed()) == 0 {
+				t.Errorf("%s: %s misses no goal", c.rule, class.name)
+			}
+		}
+	}
+}
+
+func TestBlocks(t *testing.T) {
+	const block = blockTokens * tokenBytes
+	var text string
+	for n := range 5 {
+		text += strings.Repeat(strconv.Itoa(n), block)
+	}
+	seen := blocks{}
+	seen.add(chainOf(text))
+	for prompt, want := range map[string]int{
+		text: 5, text + "x": 5, text[:block]: 1, text[:block-1]: 0, text[:block] + "x" + text[block+1:]: 1, "x" + text[1:]: 0, text[block:]: 0, "": 0,
+	} {
+		if got := seen.match(chainOf(prompt)); got != want {
+			t.Errorf("%d blocks of %q were seen, want %d", got, prompt, want)
+		}
+	}
+	if n := count("12345"); n != 2 {
+		t.Errorf("5 bytes are %d tokens", n)
+	}
+}
+
+// docs/CLIENTS.md has the scorecard of the default flags; go test ./bench/identity -run Documentation -update writes it.
+func TestDocumentation(t *testing.T) {
+	const file = "../../docs/CLIENTS.md"
+	var card, missed bytes.Buffer
+	if run(1, 10, &card, &missed) != 0 {
+		t.Error(&missed)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	header, _, _ := strings.Cut(card.String(), "\n")
+	before, rest, found := strings.Cut(string(text), header+"\n")
+	if !found {
+		t.Fatalf("%s has no table that begins with %s", file, header)
+	}
+	_, after, _ := strings.Cut(rest, "\n\n")
+	want := before + card.String() + "\n" + after
+	if *update {
+		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if string(text) != want {
+		t.Errorf("%s does not have the scorecard: write it anew with -update\n%s", file, &card)
+	}
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// message is a turn of a conversation.
+type message struct {
+	Role    string `json:"role"`
+	Content string `json:"content"`
+}
+
+// talk is a conversation: a client that keeps the history and sends it with every turn.
+type talk struct {
+	class   *class
+	turns   int
+	system  string
+	history []message // without the system text
+	path    string    // chat completions, if empty
+	first   string    // what the user says first; something, if empty
+
+	// headers are the client's own fields at a turn, from 0.
+	headers func(turn int) []string
+	// sends is what the client makes of system text and history at a turn; nil changes nothing.
+	sends func(turn int, system string, history []message) (string, []message)
+
+	turn   int
+	before *server // of the turn before
+}
+
+// pause is how long people read and write between two turns, in the mean.
+const pause = 10 * time.Second
+
+// talk says the next thing, and goes on until the conversation is over; then it calls done, if that is not nil.
+func (w *world) talk(t *talk, done func() error) error {
+	said := w.prose(10, 60)
+	if t.turn == 0 && t.first != "" {
+		said = t.first
+	}
+	t.history = append(t.history, message{"user", said})
+	system, history := t.system, t.history
+	if t.sends != nil {
+		system, history = t.sends(t.turn, system, history)
+	}
+	answer := w.prose(60, 200)
+	return w.ask(t.request(w, system, history), prompt(system, history), answer, t.before, func(a answered) error {
+		t.class.count(t, a)
+		t.history = append(t.history, message{"assistant", answer})
+		t.before, t.turn = a.by, t.turn+1
+		switch {
+		case t.turn < t.turns:
+			w.after(w.spread(pause), func() error { return w.talk(t, done) })
+		case done != nil:
+			return done()
+		}
+		return nil
+	})
+}
+
+// spread is a time of that mean, as it lies between events that know nothing of each other.
+func (w *world) spread(mean time.Duration) time.Duration {
+	return time.Duration(w.random.ExpFloat64() * float64(mean))
+}
+
+// prompt is what a server makes of a conversation.
+func prompt(system string, history []message) string {
+	var b strings.Builder
+	for _, m := range append([]message{{"system", system}}, history...) {
+		fmt.Fprintf(&b, "<%s>\n%s</>\n", m.Role, m.Content)
+	}
+	b.WriteString("<assistant>\n")
+	return b.String()
+}
+
+// request writes a turn as it comes over a connection. What clients change between turns changes here as well.
+func (t *talk) request(w *world, system string, history []message) []byte {
+	body := map[string]any{
+		"model": "m", "max_tokens": 256, "temperature": float64(w.random.IntN(10)) / 10, "stream": w.random.IntN(2) == 0,
+	}
+	path := t.path
+	switch path {
+	case "/v1/messages":
+		body["system"], body["messages"] = system, history
+	case "/v1/responses":
+		body["instructions"], body["input"] = system, history
+	default:
+		path, body["messages"] = "/v1/chat/completions", append([]message{{"system", system}}, history...)
+	}
+	text, err := json.Marshal(body)
+	if err != nil {
+		panic("BUG: a conversation has no JSON: " + err.Error())
+	}
+	return fmt.Appendf(nil, "POST %s HTTP/1.1\nHost: tether\n%s\nContent-Type: application/json\nContent-Length: %d\n\n%s",
+		path, strings.Join(t.headers(t.turn), "\n"), len(text), text)
+}
+
+var words = strings.Fields("a of the and over under which there water river house light paper stone garden winter summer " +
+	"morning evening letter story window bridge harbour quiet bright narrow open early late carries follows remembers keeps")
+
+// prose is text of least to most words that means nothing.
+func (w *world) prose(least, most int) string {
+	n := least + w.random.IntN(most-least+1)
+	text := make([]string, n)
+	for i := range text {
+		text[i] = words[w.random.IntN(len(words))]
+	}
+	return strings.Join(text, " ")
+}

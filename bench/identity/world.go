@@ -1,0 +1,172 @@
+package main
+
+import (
+	"container/heap"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"tether/proxy"
+	"tether/session"
+	"tether/units"
+	"tether/upstream"
+)
+
+// upstreams is how many servers there are.
+const upstreams = 8
+
+// world is a fleet in simulated time: the real parser, identify step and router, in front of servers that are no more than
+// their load and what they have seen. One goroutine runs it, event by event, so that equal seeds give equal figures.
+type world struct {
+	random  *rand.Rand
+	scale   int // how long everything goes on, in tenths
+	begun   time.Time
+	now     time.Duration
+	events  events
+	proxy   *proxy.Proxy
+	router  *session.Router
+	servers []*server
+	load    load
+}
+
+func newWorld(seed uint64, scale int, cfg session.Config) (*world, error) {
+	w := &world{random: rand.New(rand.NewPCG(seed, 1)), scale: scale, begun: time.Now()}
+	w.router = session.NewRouter(cfg, session.NewMap(cfg.Max, cfg.TTL), session.NewMap(1000, cfg.TTL), true)
+	w.router.Seed(seed)
+	ids, err := session.NewIdentifier(&cfg, &session.Models{}, nil)
+	if err != nil {
+		return nil, err
+	}
+	registry := upstream.NewRegistry(nil)
+	w.proxy, err = proxy.New(proxy.Default(), proxy.Deps{
+		Registry: registry, Router: w.router, Identifier: ids, MemoryLimit: int64(units.GiB),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return w, w.populate(registry)
+}
+
+// populate makes the servers.
+func (w *world) populate(registry *upstream.Registry) error {
+	var specs []upstream.Spec
+	for n := range upstreams {
+		specs = append(specs, upstream.Spec{Name: fmt.Sprint("vllm-", n), Slot: n, Weight: 100})
+	}
+	if _, err := registry.Apply(specs); err != nil {
+		return err
+	}
+	for _, m := range registry.Table().Members {
+		m.SetHealth(upstream.Up, "simulated")
+		w.servers = append(w.servers, &server{Upstream: m.Upstream, seen: blocks{}})
+	}
+	return w.router.Use(registry.Table(), nil)
+}
+
+// What an answer takes: reading what of the prompt is not in the cache, and writing.
+const (
+	readPerToken  = time.Second / 10_000
+	writePerToken = time.Second / 40
+)
+
+// server is a server as far as it counts here.
+type server struct {
+	*upstream.Upstream
+	seen blocks
+	busy float64 // requests in flight, summed up over time, in seconds
+}
+
+// answered is what became of a request.
+type answered struct {
+	by                  *server
+	tokens, found, kept int // of the prompt: all, those in the server's cache, and in that of the server before
+}
+
+// ask sends a request, of which prompt is what the server reads, and calls then when the server has written the answer.
+// before is the server of the turn before, nil for none.
+func (w *world) ask(raw []byte, prompt, answer string, before *server, then func(answered) error) error {
+	r := w.proxy.Read(raw)
+	if r.Status != 0 {
+		return fmt.Errorf("the request is answered %d: %s", r.Status, r.Refused)
+	}
+	way := new(session.Route)
+	w.router.Start(way, r.Ask, w.time())
+	u := way.Next(w.time())
+	if u == nil {
+		return fmt.Errorf("nobody takes the request")
+	}
+	a := answered{by: w.serverOf(u), tokens: count(prompt)}
+	chain := chainOf(prompt)
+	a.found = a.by.seen.match(chain) * blockTokens
+	if before != nil {
+		a.kept = before.seen.match(chain) * blockTokens
+	}
+	a.by.seen.add(chain)
+	took := time.Duration(a.tokens-a.found)*readPerToken + time.Duration(count(answer))*writePerToken
+	u.Begin()
+	w.after(took, func() error {
+		way.Answered(200, w.time())
+		u.End()
+		way.End(w.time())
+		a.by.seen.add(chainOf(prompt + answer))
+		return then(a)
+	})
+	return nil
+}
+
+func (w *world) serverOf(u *upstream.Upstream) *server {
+	for _, s := range w.servers {
+		if s.Upstream == u {
+			return s
+		}
+	}
+	panic("BUG: nobody's server")
+}
+
+func (w *world) time() time.Time { return w.begun.Add(w.now) }
+
+// turns is a number of turns or rounds, by the scale.
+func (w *world) turns(n int) int { return max(2, n*w.scale/10) }
+
+// after lets something happen later.
+func (w *world) after(d time.Duration, do func() error) {
+	heap.Push(&w.events, event{at: w.now + d, n: w.events.pushed, do: do})
+	w.events.pushed++
+}
+
+// run goes on until nothing happens any more.
+func (w *world) run() error {
+	for w.events.Len() > 0 {
+		e := heap.Pop(&w.events).(event)
+		w.load.pass(w.servers, e.at-w.now)
+		w.now = e.at
+		if err := e.do(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// event is something that happens at a time; of two at one time, the one that was planned first comes first.
+type event struct {
+	at time.Duration
+	n  int
+	do func() error
+}
+
+type events struct {
+	all    []event
+	pushed int
+}
+
+func (e *events) Len() int { return len(e.all) }
+func (e *events) Less(i, j int) bool {
+	return e.all[i].at < e.all[j].at || e.all[i].at == e.all[j].at && e.all[i].n < e.all[j].n
+}
+func (e *events) Swap(i, j int) { e.all[i], e.all[j] = e.all[j], e.all[i] }
+func (e *events) Push(x any)    { e.all = append(e.all, x.(event)) }
+func (e *events) Pop() any {
+	last := e.all[len(e.all)-1]
+	e.all = e.all[:len(e.all)-1]
+	return last
+}
