@@ -54,7 +54,7 @@ for ((i = 0; i < count; i++)); do
   # The CPU's attention wants blocks of a multiple of 32 tokens.
   "$home/venv/bin/vllm" serve "$home/model" --served-model-name tiny --host 127.0.0.1 --port "$port" \
     --load-format dummy --dtype bfloat16 --enforce-eager --block-size 32 --max-model-len 16384 \
-    --enable-prompt-tokens-details --shutdown-timeout 30 --data-parallel-size "${VLLM_RANKS:-1}" > "$home/server-$i.log" 2>&1 &
+    --enable-prompt-tokens-details --shutdown-timeout 30 ${VLLM_RANKS:+--data-parallel-size "$VLLM_RANKS"} > "$home/server-$i.log" 2>&1 &
   pids+=($!)
 done
 say "starting $count servers"
