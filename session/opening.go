@@ -74,7 +74,8 @@ func (o *opening) turn(j *scan) {
 	j.object(func(name []byte) {
 		switch string(name) {
 		case "role":
-			mark = markOf(j.word())
+			role, _ := j.word()
+			mark = markOf(role)
 		case "content":
 			content = o.content(j)
 		}
@@ -85,7 +86,7 @@ func (o *opening) turn(j *scan) {
 }
 
 // markOf is the mark of a role, 0 of one whose turns do not belong to the opening.
-func markOf(role []byte, _ bool) byte {
+func markOf(role []byte) byte {
 	switch string(role) {
 	case "user":
 		return userMark
@@ -147,12 +148,18 @@ func (o *opening) part(j *scan) {
 // vLLM leaves it out of the prompt.
 const billing = "x-anthropic-billing-header"
 
-// text hashes what the body of a JSON string spells, so that it does not matter how it was escaped: as it is, but for
-// escapes that others write in another way.
+// text hashes what the body of a JSON string spells, without a billing line at its head.
 func (o *opening) text(h *xxh3.Hasher, body []byte) {
 	if bytes.HasPrefix(body, []byte(billing)) {
 		_, body, _ = bytes.Cut(body, []byte(`\n`))
 	}
+	o.spelled(h, body)
+}
+
+// spelled hashes what the body spells, so that it does not matter how it was escaped: as it is, but for the escapes that
+// others write in another way.
+func (o *opening) spelled(h *xxh3.Hasher, body []byte) {
+	const longest = 4 // bytes of what is written for an escape
 	text := o.room[:0]
 	for at := 0; ; {
 		n := 0
@@ -167,7 +174,6 @@ func (o *opening) text(h *xxh3.Hasher, body []byte) {
 			at += 2
 			continue
 		}
-		const longest = 4 // bytes of what is written instead
 		if len(text)+at+longest > cap(text) {
 			_, _ = h.Write(text) // a hash does not fail
 			_, _ = h.Write(body[:at])
