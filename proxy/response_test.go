@@ -123,6 +123,14 @@ func (r *rig) respond(stream bool, previous string, fields ...string) (a *answer
 	return a, "resp_" + id
 }
 
+// another is an upstream that is not u.
+func (r *rig) another(u *upstream.Upstream) *upstream.Upstream {
+	if r.up(0) != u {
+		return r.up(0)
+	}
+	return r.up(1)
+}
+
 // A chain of responses stays where its first one was made, with nothing else to go by, streamed or not; and each of
 // them is found again.
 func TestChains(t *testing.T) {
@@ -191,10 +199,7 @@ func TestPinFollowsItsChain(t *testing.T) {
 	r := fleet(t, 4, sim.Config{})
 	_, id := r.respond(false, "")
 	maker := r.last().Upstream
-	other := r.up(0)
-	if other == maker {
-		other = r.up(1)
-	}
+	other := r.another(maker)
 	r.pin("s", other)
 	a, id := r.respond(false, id, "X-Session-Id: s")
 	if a.StatusCode != 200 || r.last().Upstream != maker || r.last().Outcome != session.Moved || r.pinned("s") != maker {
@@ -223,10 +228,7 @@ func TestPinsThatFollowNoChain(t *testing.T) {
 	r := fleet(t, 4, sim.Config{})
 	_, id := r.respond(false, "")
 	maker := r.last().Upstream
-	other := r.up(0)
-	if other == maker {
-		other = r.up(1)
-	}
+	other := r.another(maker)
 	key := r.ids.Key([]byte("tiny"), r.ids.Foreign([]byte("shared")))
 	r.pins.Bind(key, other.Ref(), false, time.Now())
 	r.pins.Confirm(key, other.Ref(), other.Ref(), false, time.Now())

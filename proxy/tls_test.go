@@ -70,7 +70,13 @@ func secureFleet(t testing.TB, n int, cfg sim.Config, options ...option) *rig {
 // front ends TLS before a server, as a sidecar does, and gives the URL.
 func front(t testing.TB, server string, cfg *tls.Config) string {
 	t.Helper()
-	l, err := tls.Listen("tcp", "127.0.0.1:0", cfg)
+	return "https://" + serveEach(t, func(c net.Conn) { join(tls.Server(c, cfg), server) })
+}
+
+// serveEach serves each connection to a listener by itself until the test ends, and gives the address.
+func serveEach(t testing.TB, serve func(net.Conn)) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,14 +87,14 @@ func front(t testing.TB, server string, cfg *tls.Config) string {
 			if err != nil {
 				return
 			}
-			all.Go(func() { join(c, server) })
+			all.Go(func() { serve(c) })
 		}
 	})
 	t.Cleanup(func() {
 		l.Close()
 		all.Wait()
 	})
-	return "https://" + l.Addr().String()
+	return l.Addr().String()
 }
 
 // join carries bytes between a connection and a server until either side ends.
@@ -242,22 +248,8 @@ func (c *corked) uncork() error {
 func TestBytesBehindAnAnswerUnderTLS(t *testing.T) {
 	authority := tlstest.NewAuthority(t)
 	server := &tls.Config{Certificates: []tls.Certificate{authority.Issue(time.Hour, "127.0.0.1").Load(t)}}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all sync.WaitGroup
-	all.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			all.Go(func() { answersTwice(c, server) })
-		}
-	})
-	t.Cleanup(func() { l.Close(); all.Wait() })
-	r := newRig(t, []string{"https://" + l.Addr().String()}, trusting(authority, nil))
+	addr := serveEach(t, func(c net.Conn) { answersTwice(c, server) })
+	r := newRig(t, []string{"https://" + addr}, trusting(authority, nil))
 	for range 5 {
 		if a := r.chat("hello"); a.body != "good" {
 			t.Errorf("got %.50q", a.body)
