@@ -71,7 +71,8 @@ type Search struct {
 	found  [maxSources]candidate
 	agents [len(families)]candidate
 	scope  [2][]byte
-	token  []byte // room to decode a token
+	name   string // of the caller, "" where session.scope tells
+	token  []byte // room to decode a token, or for name
 
 	// Model, Previous and Background are the body's model, previous_response_id and background. An alias is replaced by
 	// its model. A model of more than 512 bytes is none, and of such a response id the beginning counts.
@@ -140,6 +141,9 @@ func (s *Search) Header(name, value []byte) {
 		}
 	}
 }
+
+// As names the caller, in place of what session.scope finds in the head.
+func (s *Search) As(name string) { s.name = name }
 
 func (s *Search) cookie(list []byte) {
 	for len(list) > 0 {
@@ -377,7 +381,7 @@ func (s *Search) choose(i *Identity) (won bool) {
 func (s *Search) forget() {
 	clear(s.found[:len(s.id.sources)])
 	s.agents = [len(families)]candidate{}
-	s.scope = [2][]byte{}
+	s.scope, s.name = [2][]byte{}, ""
 	s.opening.forget()
 	clear(s.spelled)
 	clear(s.token)
@@ -430,6 +434,10 @@ func (s *Search) derive(i *Identity) bool {
 
 // caller is what names the caller in the head, nil where nobody is named. It may lie in token.
 func (s *Search) caller() (caller []byte) {
+	if s.name != "" {
+		s.token = append(s.token[:0], s.name...)
+		return s.token
+	}
 	for n := range s.id.scope.headers {
 		if s.scope[n] != nil {
 			caller, s.token = s.id.scope.caller(s.scope[n], s.token)

@@ -269,6 +269,7 @@ func TestSourceErrors(t *testing.T) {
 		"header:":              `"header:", want header:NAME, cookie:NAME, body:FIELD or opening`,
 		"query:x":              `"query:x", want header:NAME, cookie:NAME, body:FIELD or opening`,
 		"header:Authorization": `header authorization names a caller or a request, not a conversation`,
+		"header:X-Api-Key":     `header x-api-key names a caller or a request, not a conversation`,
 		"header:X_Request_Id":  `header x-request-id names a caller or a request, not a conversation`,
 		"body:a..b":            `"body:a..b" has an empty part`,
 		"body:a.b.c.d.e":       `"body:a.b.c.d.e" leads 5 objects deep, want at most 4`,

@@ -61,7 +61,7 @@ func ParseSource(s string) (Source, error) {
 	case "header":
 		name, err := headerName(name)
 		switch name {
-		case "authorization", "cookie", "x-request-id", "traceparent":
+		case "authorization", "proxy-authorization", "x-api-key", "cookie", "x-request-id", "traceparent":
 			err = errors.New("header " + name + " names a caller or a request, not a conversation")
 		}
 		return Source{Kind: FromHeader, Name: name}, err
