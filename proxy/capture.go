@@ -22,10 +22,11 @@ func (p *Proxy) Read(raw []byte) (r session.Reading) {
 	if err != nil {
 		return session.Reading{Status: faultOfGuard(err).status, Refused: err.Error()}
 	}
-	f := x.takeBody(&g, body)
+	x.bodyRead = len(body) == 0
+	f := x.admit()
 	r.Found = x.search.Trace()
 	if f == nil {
-		f = x.find()
+		f = x.takeBody(&g, body)
 	}
 	if f != nil {
 		r.Status, r.Refused = f.status, f.message
@@ -78,7 +79,7 @@ func (x *exchange) takeHead(g *http1.Guard, raw []byte) (rest []byte, err error)
 	target, _, _ := bytes.Cut(line, []byte{' '})
 	x.head.SetMethodBytes(method)
 	x.head.SetRequestURIBytes(target)
-	x.in.read(fields, &x.search)
+	x.in.read(fields, &x.search, x.p.keys != nil)
 	return rest, nil
 }
 

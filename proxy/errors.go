@@ -33,11 +33,15 @@ const (
 	notFound       = "not_found_error"
 	serverError    = "server_error"
 	overloaded     = "overloaded_error"
+	authentication = "authentication_error"
 )
 
 var (
 	errMalformed       = &fault{status: 400, kind: invalidRequest, reason: "malformed", message: "The request is not valid HTTP/1.1."}
 	errMalformedChunks = &fault{status: 400, kind: invalidRequest, reason: "malformed", message: "The request body's chunked coding is malformed."}
+	errNoKey           = &fault{status: 401, kind: authentication, reason: "no_key", message: "This server wants an API key, as Authorization: Bearer KEY or as X-Api-Key: KEY."}
+	errWrongKey        = &fault{status: 401, kind: authentication, reason: "wrong_key", message: "The API key is not known here."}
+	errTwoKeys         = &fault{status: 401, kind: authentication, reason: "two_keys", message: "The request has two different API keys."}
 	errNotFound        = &fault{status: 404, kind: notFound, reason: "not_found", message: "This path is not served here."}
 	errMethod          = &fault{status: 405, kind: invalidRequest, reason: "method", message: "This path does not take this method."}
 	errSlowHead        = &fault{status: 408, kind: invalidRequest, reason: "slow_head", message: "The request's head took too long."}
@@ -95,7 +99,7 @@ func faultOfUpstream(err error) *fault {
 
 // Texts of the statuses that faults have.
 var statusText = map[int]string{
-	400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 408: "Request Timeout", 413: "Content Too Large",
+	400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed", 408: "Request Timeout", 413: "Content Too Large",
 	417: "Expectation Failed", 431: "Request Header Fields Too Large", 500: "Internal Server Error", 502: "Bad Gateway",
 	503: "Service Unavailable", 504: "Gateway Timeout", 505: "HTTP Version Not Supported",
 }
@@ -111,6 +115,9 @@ func appendFault(dst []byte, f *fault, own answerFields, anthropic bool) []byte 
 	dst = appendOwnHead(dst, f.status, len(body), own)
 	if f.retryAfter {
 		dst = append(dst, "Retry-After: 1\r\n"...)
+	}
+	if f.status == 401 {
+		dst = append(dst, "WWW-Authenticate: Bearer\r\n"...)
 	}
 	if f.noRetry {
 		dst = append(dst, "X-Should-Retry: false\r\n"...)
@@ -139,6 +146,8 @@ func appendOwnHead(dst []byte, status, length int, own answerFields) []byte {
 // anthropicKind is the error type of Anthropic's API for a fault's status.
 func anthropicKind(f *fault) string {
 	switch {
+	case f.status == 401:
+		return authentication
 	case f.status == 413:
 		return "request_too_large"
 	case f.status == 503:

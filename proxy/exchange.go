@@ -62,6 +62,8 @@ type Record struct {
 	Method, Path []byte
 	// Route is the path on the allowlist, ids as {id}, "" where there is none.
 	Route string
+	// Caller is the name of the API key that it came with, "" without one.
+	Caller string
 	// Model is the model asked for, with an alias replaced by its model.
 	Model []byte
 	// Status is what the client was answered, 499 if it left before.

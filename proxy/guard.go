@@ -9,20 +9,32 @@ import (
 // head is well-formed.
 func (x *exchange) guard() *fault {
 	x.search.Begin(x.p.identifier)
-	x.in.read(x.head.RawHeaders(), &x.search)
+	x.in.read(x.head.RawHeaders(), &x.search, x.p.keys != nil)
 	x.requestID = x.in.requestIDOf(&x.newID)
 	if contains(x.p.trusted, x.c.address) {
 		x.holder = x.p.budget.holder(x.in.client(x.c.address, x.p.trusted))
 	}
-	if f := x.find(); f != nil {
+	if f := x.admit(); f != nil {
 		return f
 	}
-	x.rec.Route = x.route.name
 	x.counted = true
 	if x.p.inFlight.Add(1) > int64(x.p.cfg.MaxInFlight) {
 		return errTooManyRequests
 	}
 	return nil
+}
+
+// admit finds the request's call, and whose request it is. A stranger learns nothing of which calls there are.
+func (x *exchange) admit() *fault {
+	f := x.find()
+	if x.route != nil {
+		x.rec.Route = x.route.name
+	}
+	if stranger := x.authorize(); stranger != nil {
+		x.allowed = ""
+		return stranger
+	}
+	return f
 }
 
 // find looks the request's call up in the list of those that are let through.

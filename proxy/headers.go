@@ -29,6 +29,7 @@ type inbound struct {
 	forwardedProto, forwardedHost []byte
 	via, traceparent              []byte
 	contentType                   []byte
+	keys                          credentials
 	named                         []byte // Connection's value, where it names fields
 	off                           bool   // X-Tether-Affinity: off
 }
@@ -36,9 +37,9 @@ type inbound struct {
 // maxName is the length of the longest name that is looked at.
 const maxName = 24
 
-// read goes over the fields and shows each to search.
-func (h *inbound) read(fields []byte, search *session.Search) {
-	*h = inbound{lines: h.lines[:0]}
+// read goes over the fields and shows each to search. guarded tells that credentials are for tether, and nobody else's.
+func (h *inbound) read(fields []byte, search *session.Search, guarded bool) {
+	*h = inbound{lines: h.lines[:0], keys: credentials{wanted: guarded}}
 	for f := http1.NewFields(fields); f.Next(); {
 		search.Header(f.Name, f.Value)
 		if h.take(&f) {
@@ -76,6 +77,10 @@ func (h *inbound) take(f *http1.Fields) bool {
 		h.forwardedHost = f.Value
 	case "via":
 		h.via = joinLists(h.via, f.Value)
+	case "authorization":
+		return !h.keys.takeAuthorization(f.Value)
+	case "x-api-key":
+		return !h.keys.take(f.Value)
 	case "traceparent":
 		h.traceparent = f.Value
 		return true

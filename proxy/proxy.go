@@ -20,6 +20,7 @@ import (
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
 
+	"tether/auth"
 	"tether/session"
 	"tether/upstream"
 	"tether/wire"
@@ -30,6 +31,8 @@ type Deps struct {
 	Registry   *upstream.Registry
 	Router     *session.Router
 	Identifier *session.Identifier
+	// Keys are those that clients need one of; nil wants none.
+	Keys *auth.Keys
 	// Verdicts is closed when requests need not wait for health any longer.
 	Verdicts <-chan struct{}
 	// MemoryLimit is the process's, in bytes: shares are taken of it.
@@ -47,6 +50,7 @@ type Proxy struct {
 	registry   *upstream.Registry
 	router     *session.Router
 	identifier *session.Identifier
+	keys       *auth.Keys
 	verdicts   <-chan struct{}
 	onDone     func(*Record)
 	onRefused  func(int, string)
@@ -70,7 +74,7 @@ type Proxy struct {
 // New makes a proxy from a valid configuration.
 func New(cfg Config, d Deps) (*Proxy, error) {
 	p := &Proxy{
-		cfg: cfg, registry: d.Registry, router: d.Router, identifier: d.Identifier, verdicts: d.Verdicts,
+		cfg: cfg, registry: d.Registry, router: d.Router, identifier: d.Identifier, keys: d.Keys, verdicts: d.Verdicts,
 		onDone: d.OnDone, onRefused: d.OnRefused, log: d.Log,
 		budget: newBudget(cfg.MaxBodyTotal.Of(d.MemoryLimit), int64(cfg.MaxBody)),
 		conns:  map[*conn]bool{},

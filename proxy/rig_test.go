@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
 
+	"tether/auth"
 	"tether/session"
 	"tether/sim"
 	"tether/units"
@@ -48,6 +49,7 @@ type rig struct {
 	pins     *session.Map
 	stored   *session.Map
 	ids      *session.Identifier
+	keys     *auth.Keys // nil for none
 	proxy    *Proxy
 	listener *wire.Listener
 	addr     string
@@ -83,7 +85,7 @@ func newRig(t testing.TB, upstreams []string, options ...option) *rig {
 	r.ids, err = session.NewIdentifier(&r.session, &r.models, nil)
 	r.must(err)
 	r.proxy, err = New(r.cfg, Deps{
-		Registry: r.registry, Router: r.router, Identifier: r.ids, Verdicts: r.verdicts,
+		Registry: r.registry, Router: r.router, Identifier: r.ids, Keys: r.keys, Verdicts: r.verdicts,
 		MemoryLimit: 1 << 30, OnDone: r.record, OnRefused: r.onRefuse, Log: zap.NewNop(),
 	})
 	r.must(err)

@@ -1,0 +1,7 @@
+package auth
+
+// Config is the auth part of the configuration.
+type Config struct {
+	// KeysFile holds the names and hashes of the API keys that clients need, see Open. "" asks nobody for one.
+	KeysFile string `yaml:"keys_file"`
+}

@@ -1,0 +1,274 @@
+package proxy
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"tether/auth"
+	"tether/sim"
+	"tether/units"
+	"tether/upstream"
+)
+
+// keyed makes the rig want API keys: those of alice, of bob, and one with which alice's is being replaced.
+func keyed(r *rig) {
+	r.t.Helper()
+	file := filepath.Join(r.t.TempDir(), "keys")
+	hash := func(key string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(key))) }
+	text := "alice " + hash(aliceKey) + " " + hash(aliceNewKey) + "\nbob " + hash(bobKey) + "\n"
+	r.must(os.WriteFile(file, []byte(text), 0o600))
+	var err error
+	r.keys, err = auth.Open(file)
+	r.must(err)
+}
+
+const (
+	aliceKey    = "sk-of-alice"
+	aliceNewKey = "sk-of-alice-from-now-on"
+	bobKey      = "sk-of-bob"
+
+	asAlice = "Authorization: Bearer " + aliceKey
+	asBob   = "X-Api-Key: " + bobKey
+)
+
+func TestKeysAreWanted(t *testing.T) {
+	r := fleet(t, 1, sim.Config{}, keyed)
+	for _, c := range []struct {
+		sent   []string
+		caller string
+		reason string
+	}{
+		{[]string{asAlice}, "alice", ""},
+		{[]string{"authorization: bEaReR  " + aliceKey + " "}, "alice", ""},
+		{[]string{"x_api_key: " + aliceNewKey}, "alice", ""},
+		{[]string{asBob}, "bob", ""},
+		{[]string{asAlice, "X-Api-Key: " + aliceKey}, "alice", ""},
+		{[]string{asAlice, asAlice}, "alice", ""},
+		{[]string{asBob, "Authorization: Basic dGhlaXJz"}, "bob", ""},
+		{[]string{asBob, "Authorization: Bearer "}, "bob", ""},
+		{[]string{asAlice, "X-Api-Key: "}, "alice", ""},
+
+		{nil, "", "no_key"},
+		{[]string{"Authorization: Bearer"}, "", "no_key"},
+		{[]string{"Authorization: " + aliceKey}, "", "no_key"},
+		{[]string{"Authorization: Basic " + aliceKey}, "", "no_key"},
+		{[]string{"Cookie: key=" + aliceKey, "Proxy-Authorization: Bearer " + aliceKey, "Api-Key: " + aliceKey}, "", "no_key"},
+		{[]string{"Authorization: Bearer EMPTY"}, "", "wrong_key"},
+		{[]string{"Authorization: Bearer " + strings.ToUpper(aliceKey)}, "", "wrong_key"},
+		{[]string{"Authorization: Bearer " + aliceKey + "x"}, "", "wrong_key"},
+		{[]string{"Authorization: Bearer alice"}, "", "wrong_key"},
+		{[]string{"Authorization: Bearer " + fmt.Sprintf("%x", sha256.Sum256([]byte(aliceKey)))}, "", "wrong_key"},
+		{[]string{asAlice, asBob}, "", "two_keys"},
+		{[]string{asAlice, "X-Api-Key: " + aliceNewKey}, "", "two_keys"},
+		{[]string{asAlice, "Authorization: Bearer other"}, "", "two_keys"},
+		{[]string{"X-Api-Key: other", "X-Api-Key: " + bobKey}, "", "two_keys"},
+	} {
+		for _, path := range []string{chatPath, "/v1/messages"} {
+			before := count(r.sims)
+			a := r.do("POST", path, `{"model":"tiny","max_tokens":4,"messages":[{"role":"user","content":"hello"}]}`, c.sent...)
+			rec := r.last()
+			if rec.Caller != c.caller || rec.Reason != c.reason || rec.Route != path {
+				t.Errorf("%s %q: %q called, %q; want %q, %q", rec.Route, c.sent, rec.Caller, rec.Reason, c.caller, c.reason)
+			}
+			if c.reason == "" {
+				if a.StatusCode != 200 || count(r.sims) != before+1 {
+					t.Errorf("%s %q: %d %s", path, c.sent, a.StatusCode, a.body)
+				}
+				continue
+			}
+			r.wantUnauthorized(a, path == "/v1/messages")
+			if count(r.sims) != before {
+				t.Errorf("%s %q: a server saw it", path, c.sent)
+			}
+		}
+	}
+}
+
+// wantUnauthorized checks an answer to a stranger.
+func (r *rig) wantUnauthorized(a *answer, anthropic bool) {
+	r.t.Helper()
+	begin, end := `{"error":{"message":"`, `","type":"authentication_error","param":null,"code":401}}`
+	if anthropic {
+		begin, end = `{"type":"error","error":{"type":"authentication_error","message":"`, `"}}`
+	}
+	if a.StatusCode != 401 || !strings.HasPrefix(a.body, begin) || !strings.HasSuffix(a.body, end) ||
+		a.Header.Get("WWW-Authenticate") != "Bearer" || a.Header.Get("Allow") != "" || a.outcome() != "none" {
+		r.t.Errorf("%d %v %s", a.StatusCode, a.Header, a.body)
+	}
+	for _, key := range []string{aliceKey, bobKey, "alice", "bob"} {
+		if strings.Contains(fmt.Sprint(a.Header, a.body), key) {
+			r.t.Errorf("the answer has %q in it: %v %s", key, a.Header, a.body)
+		}
+	}
+}
+
+// A stranger learns nothing of which paths, methods and models there are. With a key all of that is as it was.
+func TestStrangersLearnNothing(t *testing.T) {
+	r := fleet(t, 1, sim.Config{}, keyed, func(r *rig) { r.cfg.Expose = []string{"GET /version", "OPTIONS /custom"} })
+	for line, want := range map[string]int{
+		"GET /v1/models": 200, "GET /version": 200, "POST " + chatPath: 200,
+		"GET /nothing": 404, "GET /v1//models": 404, "DELETE " + chatPath: 405, "OPTIONS /nothing": 404, "OPTIONS /custom": 404,
+	} {
+		method, path, _ := strings.Cut(line, " ")
+		body := ""
+		if method == "POST" {
+			body = chat("x")
+		}
+		r.wantUnauthorized(r.do(method, path, body), false)
+		if a := r.do(method, path, body, asAlice); a.StatusCode != want {
+			t.Errorf("%s: %d, want %d", line, a.StatusCode, want)
+		}
+	}
+}
+
+// Browsers ask without credentials whether they may ask with them. What has a body is no such question.
+func TestPreflightNeedsNoKey(t *testing.T) {
+	r := fleet(t, 1, sim.Config{}, keyed)
+	before := count(r.sims)
+	a := r.do("OPTIONS", chatPath, "", "Origin: http://a", "Access-Control-Request-Method: POST", "Access-Control-Request-Headers: authorization")
+	if a.StatusCode == 401 || count(r.sims) != before+1 || r.last().Caller != "" {
+		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+	r.wantUnauthorized(r.do("OPTIONS", chatPath, "{}"), false)
+}
+
+// No server gets what came as a credential, whatever it gets in its place.
+func TestKeysReachNoServer(t *testing.T) {
+	for _, m := range []upstream.Manners{{}, {Key: "our-key"}, {Key: "our-key", OverrideKey: true}} {
+		url, heads := echo(t)
+		r := newRig(t, []string{url}, keyed, mannered(m))
+		var want []string
+		if m.Key != "" {
+			want = []string{"Bearer our-key"}
+		}
+		for _, sent := range [][]string{
+			{asAlice},
+			{asBob},
+			{"x_api_key: " + bobKey},
+			{asAlice, "X-Api-Key: " + aliceKey},
+			{asBob, "Authorization: Basic dGhlaXJz"},
+			{asBob, "Authorization: Bearer "},
+			{asAlice, "Connection: Authorization"},
+		} {
+			a := r.do("POST", "/v1/completions", "{}", append(sent, "X-Other: kept")...)
+			seen := heads()
+			h := seen[len(seen)-1]
+			if a.StatusCode != 200 || !slices.Equal(h.Values("Authorization"), want) || h.Get("X-Other") != "kept" {
+				t.Errorf("%+v, %q: %d, the server got %v", m, sent, a.StatusCode, h)
+			}
+			delete(h, "Authorization")
+			if text := fmt.Sprint(h); strings.Contains(strings.ToLower(text), "api_key") || h.Get("X-Api-Key") != "" || strings.Contains(text, "sk-of") {
+				t.Errorf("%+v, %q: the server got %v", m, sent, h)
+			}
+		}
+	}
+}
+
+// A stranger's body is not waited for, not asked for and not held; the connection ends, for the body may follow. Without
+// one it goes on, and the next request may have a key.
+func TestStrangersHoldNothing(t *testing.T) {
+	r := fleet(t, 1, sim.Config{}, keyed)
+	for _, fields := range []string{
+		"Content-Length: 60000000\r\n\r\n{",
+		"Content-Length: 60000000\r\nExpect: 100-continue\r\n\r\n",
+		"Transfer-Encoding: chunked\r\n\r\n5\r\nhel",
+	} {
+		c := r.dial()
+		c.send("POST " + chatPath + " HTTP/1.1\r\nHost: a\r\n" + fields)
+		a := c.receive()
+		r.wantUnauthorized(a, false)
+		if !a.Close || r.proxy.BodyBytes() != 0 {
+			t.Errorf("%q: close %v, %d bytes held", fields, a.Close, r.proxy.BodyBytes())
+		}
+		c.ended()
+	}
+	c := r.dial()
+	c.send("GET /v1/models HTTP/1.1\r\nHost: a\r\n\r\n")
+	a := c.receive()
+	r.wantUnauthorized(a, false)
+	c.send("GET /v1/models HTTP/1.1\r\nHost: a\r\n" + asAlice + "\r\n\r\n")
+	if b := c.receive(); a.Close || b.StatusCode != 200 {
+		t.Errorf("close %v, then %d", a.Close, b.StatusCode)
+	}
+}
+
+// Strangers do not count among the requests in flight, so they keep nobody out.
+func TestStrangersAreNotInFlight(t *testing.T) {
+	r := fleet(t, 1, sim.Config{}, keyed, func(r *rig) { r.cfg.MaxInFlight = 1 })
+	r.must(r.sims[0].Inject(sim.Fault{Kind: sim.FaultHang}))
+	c := r.dial()
+	c.send(post(chatPath, chat("x"), asAlice))
+	r.awaitLoad(0, func(l sim.Load) bool { return l.Held == 1 })
+	r.wantUnauthorized(r.chat("x"), false)
+	r.want(r.chat("x", asBob), 503, "none")
+	r.sims[0].ClearFaults()
+	if a := c.receive(); a.StatusCode != 200 {
+		t.Error(a.StatusCode)
+	}
+}
+
+// The name of the key tells callers apart, in derived ids and for stored responses: a new key under the same name
+// changes nothing for its conversations.
+func TestNameOfTheKeyIsTheScope(t *testing.T) {
+	r := fleet(t, 4, sim.Config{}, keyed)
+	id := func(headers ...string) string { return r.chat("hello", headers...).Header.Get("X-Session-Id") }
+	alice := id(asAlice)
+	if got := id("X-Api-Key: " + aliceNewKey); got != alice {
+		t.Errorf("with a new key %s, before %s", got, alice)
+	}
+	if got := id(asBob); got == alice {
+		t.Error("two callers share a derived id")
+	}
+	r.want(r.chat("hello", asAlice), 200, "pinned")
+	strange := 0
+	for range 16 {
+		made, response := r.respond(false, "", asAlice)
+		path := "/v1/responses/" + response
+		if a := r.do("GET", path, "", "X-Api-Key: "+aliceNewKey); a.StatusCode != 200 || a.server() != made.server() {
+			t.Errorf("%d from %s, made by %s", a.StatusCode, a.server(), made.server())
+		}
+		if r.do("GET", path, "", asBob).StatusCode == 200 {
+			strange++
+		}
+	}
+	if strange > 12 {
+		t.Errorf("%d of 16 responses of another caller were found", strange)
+	}
+}
+
+// What a captured request is told agrees with what it would get.
+func TestReadWantsAKey(t *testing.T) {
+	r := fleet(t, 1, sim.Config{}, keyed, func(r *rig) { r.cfg.MaxBody = units.KiB })
+	head := "POST " + chatPath + " HTTP/1.1\nHost: h\n"
+	for fields, want := range map[string]int{"": 401, "Authorization: Bearer x\n": 401, asAlice + "\n": 0} {
+		if got := r.proxy.Read([]byte(head + fields + "\n" + chat("hello"))); got.Status != want {
+			t.Errorf("%q: %+v", fields, got)
+		}
+	}
+	if got := r.proxy.Read([]byte(head + "\n" + strings.Repeat("x", 2<<10))); got.Status != 401 {
+		t.Errorf("a body that is too large: %+v", got)
+	}
+	key := r.proxy.Read([]byte(head + asAlice + "\n\n" + chat("hello"))).Ask.Key
+	r.chat("hello", asAlice)
+	if rec := r.last(); rec.Key != key {
+		t.Errorf("read as session %v, it was %v", key, rec.Key)
+	}
+}
+
+// Without keys everything passes as it came.
+func TestWithoutKeysNobodyIsAsked(t *testing.T) {
+	url, heads := echo(t)
+	r := newRig(t, []string{url})
+	r.want(r.do("POST", "/v1/completions", "{}", "Authorization: Bearer a", "X-Api-Key: b"), 200, "new")
+	if h := heads()[0]; h.Get("Authorization") != "Bearer a" || h.Get("X-Api-Key") != "b" {
+		t.Errorf("the server got %v", h)
+	}
+	if rec := r.last(); rec.Caller != "" {
+		t.Errorf("called by %q", rec.Caller)
+	}
+}
