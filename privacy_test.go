@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -20,15 +22,28 @@ import (
 // canary is a part of everything in these requests that belongs to the client.
 const canary = "canary7f3a"
 
-// Nothing of what clients send, no address of an upstream and no key for one comes into logs, metrics or the admin API:
-// not of requests that are served, nor of those that fail in any way, nor where operators ask about them.
+// clientKey is a client's.
+const clientKey = "key-" + canary
+
+// Nothing of what clients send, no address of an upstream, no key for one and none of a client's comes into logs, metrics
+// or the admin API: not of requests that are served, nor of those that fail in any way, nor where operators ask about
+// them. And nothing of it comes into an answer of tether's own, but for the ids that it gives back.
 func TestNothingOfClientsIsTold(t *testing.T) {
+	for name, withKeys := range map[string]bool{"open": false, "with API keys": true} {
+		t.Run(name, func(t *testing.T) { nothingIsTold(t, withKeys) })
+	}
+}
+
+func nothingIsTold(t *testing.T, withKeys bool) {
 	const key = "upstream-" + canary
 	sims, urls := startSims(t, 2, sim.Config{Record: 1000, APIKey: key})
 	s := serve(t, func(c *config.Config) {
 		c.Log.Level, c.Log.Access = "debug", "all"
 		c.Session.Sources = append([]string{"cookie:chat"}, c.Session.Sources...)
 		c.Proxy.MaxBody, c.Proxy.ExposeUpstream = 64<<10, true
+		if withKeys {
+			c.Auth.KeysFile = keysFile(t, "team", clientKey)
+		}
 		for i := range c.Upstreams {
 			c.Upstreams[i].Name = fmt.Sprintf("gpu-%d", i)
 			c.Upstreams[i].APIKey, c.Upstreams[i].APIKeyOverride = key, true
@@ -71,6 +86,9 @@ func TestNothingOfClientsIsTold(t *testing.T) {
 	told["/metrics"], told["/api/upstreams"] = s.text("/metrics"), s.text("/api/upstreams")
 	s.stop(false)
 	told["the log"] = s.logs.text()
+	if withKeys && !strings.Contains(fmt.Sprint(s.logs.access.all(t)), "key:team") {
+		t.Error("no request is said to be the team's")
+	}
 	var access strings.Builder
 	for _, line := range s.logs.access.all(t) {
 		for _, theirs := range []string{"method", "path", "model", "request_id"} { // a line is there to show these
@@ -79,6 +97,7 @@ func TestNothingOfClientsIsTold(t *testing.T) {
 		fmt.Fprintln(&access, line)
 	}
 	told["the access log"] = access.String()
+	s.answersAreSilent(urls)
 	for where, text := range told {
 		silent(t, where, text, urls)
 		if !strings.Contains(text, "gpu-1") {
@@ -127,11 +146,25 @@ func TestNothingOfClientsIsToldByAPanic(t *testing.T) {
 		t.Errorf("no panic in the log: %s", text)
 	}
 	silent(t, "the log", logs.text(), nil)
+	s.answersAreSilent(nil)
 }
 
-func silent(t *testing.T, where, text string, urls []string) {
+// answersAreSilent checks what tether answered by itself, where no stack may be either.
+func (s *running) answersAreSilent(urls []string) {
+	s.t.Helper()
+	text := s.answers.String()
+	silent(s.t, "an answer", text, urls)
+	if strings.Contains(text, "goroutine ") || strings.Contains(text, ".go:") {
+		s.t.Errorf("a stack in an answer:\n%s", text)
+	}
+	if !strings.Contains(text, `"error"`) {
+		s.t.Error("tether gave no error of its own")
+	}
+}
+
+func silent(t testing.TB, where, text string, urls []string) {
 	t.Helper()
-	secrets := []string{canary}
+	secrets := []string{canary, hashOf(clientKey)}
 	for _, u := range urls {
 		_, address, _ := strings.Cut(u, "//")
 		_, port, _ := strings.Cut(address, ":")
@@ -161,8 +194,20 @@ func (s *running) canaries(client *http.Client, source, model, fault string) *ht
 		s.t.Fatalf("%s: %v", fault, err)
 	}
 	defer res.Body.Close()
-	_, _ = io.Copy(io.Discard, res.Body) // it may be cut
+	body, _ := io.ReadAll(res.Body) // it may be cut
+	s.answered(res, body)
 	return res
+}
+
+// answered keeps what tether answered by itself, without the ids that it gives back.
+func (s *running) answered(res *http.Response, body []byte) {
+	if res.Header.Get("X-Sim-Server") != "" {
+		return
+	}
+	head := res.Header.Clone()
+	head.Del("X-Session-Id")
+	head.Del("X-Request-Id")
+	fmt.Fprintln(&s.answers, res.Status, head, string(body))
 }
 
 // canary makes such a request, with the session id in the header, the cookie or the body.
@@ -178,7 +223,7 @@ func (s *running) canary(source, model, fault string) *http.Request {
 		s.t.Fatal(err)
 	}
 	req.Header = http.Header{
-		"Content-Type": {"application/json"}, "Authorization": {"Bearer key-" + canary}, "X-Api-Key": {"key-" + canary},
+		"Content-Type": {"application/json"}, "Authorization": {"Bearer " + clientKey}, "X-Api-Key": {clientKey},
 		"User-Agent": {canary}, "X-Request-Id": {"request-" + canary}, "X-Forwarded-For": {canary}, "Referer": {"http://" + canary},
 	}
 	switch source {
@@ -207,6 +252,9 @@ func refused() []string {
 		"POST /v1/chat/completions HTTP/1.1\r\n" + host + "Expect: " + canary + "\r\nContent-Length: 9\r\n\r\n",
 		"POST /v1/chat/completions HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\n\r\n" + canary + "\r\n",
 		"POST /v1/chat/completions HTTP/1.1\r\n" + host + "Content-Length: 99999999\r\n\r\n" + canary,
+		"POST /v1/chat/completions HTTP/1.1\r\n" + host + "Authorization: Bearer another-" + canary + "\r\nContent-Length: 2\r\n\r\n{}",
+		"POST /v1/chat/completions HTTP/1.1\r\n" + host + "Authorization: Bearer " + clientKey + "\r\nX-Api-Key: " + canary + "\r\nContent-Length: 2\r\n\r\n{}",
+		"POST /v1/messages HTTP/1.1\r\n" + host + "X-Api-Key: " + clientKey + "\r\nContent-Length: 99999999\r\n\r\n{}",
 		"POST /v1/chat/completions HTTP/1.1\r\n" + host + "X-Session-Id: a " + canary + "\r\nX-Session-Id: b\r\nContent-Length: 12\r\n\r\n{" + canary + "}",
 	}
 }
@@ -222,6 +270,10 @@ func (s *running) refusals() {
 		_, _ = io.WriteString(c, request) // it may be refused before its end
 		answer, _ := io.ReadAll(c)        // a reset may follow
 		c.Close()
+		if res, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(answer)), nil); err == nil {
+			body, _ := io.ReadAll(res.Body)
+			s.answered(res, body)
+		}
 		if !strings.HasPrefix(string(answer), "HTTP/1.1 4") && !strings.HasPrefix(string(answer), "HTTP/1.1 5") {
 			s.t.Errorf("%.60q: %.60q, want a refusal", request, answer)
 		}

@@ -15,6 +15,7 @@ import (
 
 	"tether/accesslog"
 	"tether/admin"
+	"tether/auth"
 	"tether/config"
 	"tether/health"
 	"tether/metrics"
@@ -67,6 +68,7 @@ type tether struct {
 	stored   *session.Map // where stored responses are
 	router   *session.Router
 	ids      *session.Identifier
+	keys     *auth.Keys // nil for none
 	monitor  *health.Monitor
 	proxy    *proxy.Proxy
 	metrics  *metrics.Metrics
@@ -96,6 +98,9 @@ func build(l life, cfg *config.Config, memory int64, out outputs) (*tether, erro
 	if err = t.loadCertificates(); err != nil {
 		return nil, err
 	}
+	if t.keys, err = openKeys(cfg); err != nil {
+		return nil, err
+	}
 	t.registry = upstream.NewRegistry(t.changed)
 	t.metrics = metrics.New(version, t.registry)
 	t.pins = session.NewMap(cfg.Session.Max, cfg.Session.TTL)
@@ -106,7 +111,7 @@ func build(l life, cfg *config.Config, memory int64, out outputs) (*tether, erro
 		return nil, err
 	}
 	t.proxy, err = proxy.New(cfg.Proxy, proxy.Deps{
-		Registry: t.registry, Router: t.router, Identifier: t.ids, Verdicts: t.monitor.Ready(),
+		Registry: t.registry, Router: t.router, Identifier: t.ids, Keys: t.keys, Verdicts: t.monitor.Ready(),
 		MemoryLimit: memory, OnDone: t.done, OnRefused: t.metrics.Refused, Log: t.log.Named("proxy"),
 	})
 	if err != nil {
@@ -148,6 +153,7 @@ func (t *tether) start() error {
 	t.steps.start("map of stored responses", t.stored.Run)
 	t.steps.start("health", t.monitor.Run)
 	t.keepCertificates()
+	t.keepKeys()
 	if err := t.serveOperators(); err != nil {
 		return err
 	}
@@ -300,7 +306,7 @@ func (t *tether) changed(c upstream.Change) {
 // announce says what listens where, what is open to whom and what closes it, and what was built.
 func (t *tether) announce() {
 	t.log.Info("listening for clients", zap.Stringer("address", t.listener.Addr()), zap.String("tls", t.clientsTLS()),
-		zap.String("open_to", reach(t.listener.Addr())+", without API keys"))
+		zap.String("open_to", t.openTo()))
 	open := "loopback, without a token: admin.token_file closes it"
 	switch {
 	case !t.admin.Open() && t.cfg.Admin.TokenFile == "":
@@ -309,7 +315,7 @@ func (t *tether) announce() {
 		open = "holders of the token"
 	}
 	t.log.Info("listening for operators", zap.Stringer("address", t.adminListener.Addr()), zap.String("open_to", open))
-	if n := t.keyed(); n > 0 {
+	if n := t.keyed(); n > 0 && t.keys == nil {
 		t.log.Info("upstreams' keys are sent for clients that have none: they keep nobody out who can connect here", zap.Int("upstreams", n))
 	}
 	if len(t.secret) == 0 {

@@ -29,6 +29,8 @@ type running struct {
 	stop  func(delayed bool) // and wait
 	kill  context.CancelFunc
 	done  chan error
+
+	answers strings.Builder // what canaries got of tether itself
 }
 
 func serve(t testing.TB, change func(*config.Config), urls ...string) *running {

@@ -181,8 +181,12 @@ func guideOf(cfg *config.Config, memory int64) (*admin.Guide, error) {
 	if err := router.Use(registry.Table(), nil); err != nil {
 		return nil, err
 	}
+	keys, err := openKeys(cfg)
+	if err != nil {
+		return nil, err
+	}
 	p, err := proxy.New(cfg.Proxy, proxy.Deps{
-		Registry: registry, Router: router, Identifier: identifier, MemoryLimit: memory, Log: zap.NewNop(),
+		Registry: registry, Router: router, Identifier: identifier, Keys: keys, MemoryLimit: memory, Log: zap.NewNop(),
 	})
 	if err != nil {
 		return nil, err

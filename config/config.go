@@ -4,6 +4,7 @@ package config
 
 import (
 	"tether/admin"
+	"tether/auth"
 	"tether/health"
 	"tether/proxy"
 	"tether/session"
@@ -18,6 +19,7 @@ type Config struct {
 	// TLS is what clients speak there.
 	TLS   tlsfiles.Listener `yaml:"tls"`
 	Admin admin.Config      `yaml:"admin"`
+	Auth  auth.Config       `yaml:"auth"`
 	// Upstreams are the vLLM servers.
 	Upstreams []Upstream     `yaml:"upstreams"`
 	Models    session.Models `yaml:"models"`

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"tether/accesslog"
+	"tether/auth"
 	"tether/ring"
 	"tether/session"
 	"tether/tlsfiles"
@@ -33,6 +34,7 @@ func (l *loader) validate(memory int64) {
 		l.problem("admin.listen", fmt.Sprintf("%q is where clients are served, want another", c.Admin.Listen))
 	}
 	l.readable("admin.token_file", c.Admin.TokenFile)
+	l.keys()
 	l.upstreams()
 	c.Models.Validate(below("models"))
 	l.modelAliases()
@@ -80,6 +82,20 @@ func (l *loader) port(path, address string) {
 func (l *loader) readable(path, file string) {
 	if _, err := ReadSecret(file); err != nil {
 		l.problem(path, err.Error())
+	}
+}
+
+// keys checks the file of API keys. Their names are the scope of derived ids then.
+func (l *loader) keys() {
+	c := l.cfg
+	if c.Auth.KeysFile == "" {
+		return
+	}
+	if _, err := auth.Open(c.Auth.KeysFile); err != nil {
+		l.problem("auth.keys_file", err.Error())
+	}
+	if c.Session.Scope != session.Default().Scope {
+		l.problem("session.scope", fmt.Sprintf("%q, and auth.keys_file names the callers: leave the key out", c.Session.Scope))
 	}
 }
 

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"net/http"
@@ -101,6 +102,31 @@ func TestServersThatWantAKey(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Clients of a tether that wants keys need do nothing new: the official clients show it where they show any, and its key
+// gets them past servers that want another.
+func TestClientsOfATetherThatWantsKeys(t *testing.T) {
+	const key = "sk-of-a-client"
+	dir := t.TempDir()
+	files := map[string]string{
+		"keys": fmt.Sprintf("client %x\n", sha256.Sum256([]byte(key))), "key": serversKey,
+		"config.yaml": fmt.Sprintf("auth: {keys_file: %q}\nupstreams:\n", filepath.Join(dir, "keys")),
+	}
+	for _, u := range servers(t, 2, sim.Config{APIKey: serversKey}, nil) {
+		files["config.yaml"] += fmt.Sprintf("  - { url: %q, api_key_file: %q }\n", u, filepath.Join(dir, "key"))
+	}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := binary.Run(t, nil, "-c", filepath.Join(dir, "config.yaml"))
+	for sent, want := range map[string]int{key: 200, "sk-of-another": 401, serversKey: 401} {
+		if got, gotAnthropic := asks(t, p, sent, option.WithAPIKey(sent)); got != want || gotAnthropic != want {
+			t.Errorf("%s: %d and %d, want %d", sent, got, gotAnthropic, want)
+		}
 	}
 }
 

@@ -47,11 +47,47 @@ func TestReadmeUse(t *testing.T) {
 			r.succeeds(r.tether(append(words[1:], "--admin", r.proxy.Admin)...))
 		case strings.HasPrefix(line, "bin/tether "):
 			r.succeeds(r.tether(words[1:]...))
+		case strings.HasPrefix(line, "head "), strings.HasPrefix(line, "echo "):
+			r.shell(line)
 		case strings.HasPrefix(line, "curl "):
 			r.pin()
 			curl(t, r.here(line))
 		default:
 			t.Errorf("no test runs %q", line)
+		}
+	}
+	r.knows("alice.key", "keys.txt")
+}
+
+// shell runs a command that prints nothing.
+func (r *reader) shell(line string) {
+	r.t.Helper()
+	cmd := exec.Command("sh", "-c", line)
+	cmd.Dir = r.folder
+	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+		r.t.Errorf("%s: %v\n%s", line, err, out)
+	}
+}
+
+// knows wants the key in a file to be one of those that tether has from another.
+func (r *reader) knows(key, keys string) {
+	r.t.Helper()
+	text, err := os.ReadFile(filepath.Join(r.folder, key))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.write("keyed.yaml", "auth: {keys_file: "+filepath.Join(r.folder, keys)+"}\n")
+	p := binary.Run(r.t, r.urls, "-c", filepath.Join(r.folder, "keyed.yaml"))
+	for bearer, want := range map[string]int{strings.TrimSpace(string(text)): 200, "another": 401} {
+		req, _ := http.NewRequest("GET", p.URL+"/v1/models", nil)
+		req.Header.Set("Authorization", "Bearer "+bearer)
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != want {
+			r.t.Errorf("%d, want %d", res.StatusCode, want)
 		}
 	}
 }

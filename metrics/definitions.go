@@ -29,6 +29,11 @@ var (
 		"Requests that were refused, failed or cut, by tether's reason. Errors that upstreams answered are in the requests' status.", "reason")
 	refusedTotal = define("counter", "tether_requests_refused_total",
 		"Connections and request heads refused before there was a request.", "status", "reason")
+	keyRequests = define("counter", "tether_api_key_requests_total",
+		"Requests that are over, by the name of the API key that they came with.", "key")
+	keysNow    = define("gauge", "tether_api_keys", "Names of API keys in force, 0 where none is wanted.")
+	keyReloads = define("counter", "tether_api_key_reloads_total",
+		"New contents of the file of API keys; failed: it cannot be used, and the keys before stay in force.", "result")
 	firstByteSeconds = define("histogram", "tether_time_to_first_byte_seconds",
 		"Time from the first byte of a request's head to the first byte of its answer's body.", "model", "outcome")
 	durationSeconds = define("histogram", "tether_request_duration_seconds",
@@ -91,6 +96,10 @@ func counterVec(d *definition) *prometheus.CounterVec {
 
 func counter(d *definition) prometheus.Counter {
 	return prometheus.NewCounter(prometheus.CounterOpts{Name: d.name, Help: d.help})
+}
+
+func gauge(d *definition) prometheus.Gauge {
+	return prometheus.NewGauge(prometheus.GaugeOpts{Name: d.name, Help: d.help})
 }
 
 func gaugeVec(d *definition) *prometheus.GaugeVec {

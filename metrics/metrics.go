@@ -2,7 +2,7 @@
 // listens to proxy and health, and reads registry, router and map when it is scraped.
 //
 // Labels are bounded: routes, outcomes, results and reasons are words of tether's own, upstreams are those that are
-// configured, and models those that some upstream lists. What a client sends makes no series.
+// configured, keys those in the configured file, and models those that some upstream lists. What a client sends makes no series.
 package metrics
 
 import (
@@ -25,6 +25,7 @@ type Metrics struct {
 	upstreams  *upstream.Registry
 	requests   requests
 	tries      tries
+	keys       keys
 	refused    *prometheus.CounterVec
 	changes    *prometheus.CounterVec
 	probes     *prometheus.CounterVec
@@ -42,6 +43,7 @@ func New(version string, r *upstream.Registry) *Metrics {
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.prometheus.MustRegister(m.requests.init(r)...)
 	m.prometheus.MustRegister(m.tries.init(r)...)
+	m.prometheus.MustRegister(m.keys.init()...)
 	return m
 }
 
@@ -76,6 +78,7 @@ func (m *Metrics) Done(r *proxy.Record) {
 	for _, t := range r.Tries {
 		m.tries.count(t)
 	}
+	m.keys.count(r.Caller)
 	m.requests.count(r)
 }
 

@@ -218,7 +218,7 @@ func TestDocumentation(t *testing.T) {
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", d.name, d.kind, labels, d.help)
 	}
 	b.WriteString("\nValues of labels:\n\n- `outcome`: " + outcomes() + "\n- `result` of attempts: " + strings.Join(proxy.Results[:], ", ") +
-		"\n- `cause`: " + strings.Join(session.Causes[:], ", ") + "\n- `model`: at most " + fmt.Sprint(maxModels) + ", then `other`\n\n" + questions)
+		"\n- `result` of reloads: ok, failed\n- `cause`: " + strings.Join(session.Causes[:], ", ") + "\n- `model`: at most " + fmt.Sprint(maxModels) + ", then `other`\n\n" + questions)
 	if *update {
 		if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {
 			t.Fatal(err)
