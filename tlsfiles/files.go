@@ -26,7 +26,6 @@ const maxFile = 1 << 20
 // fileError is what is wrong with one of the files.
 type fileError struct {
 	path, problem string
-	isCA          bool
 }
 
 func (e *fileError) Error() string { return fmt.Sprintf("%q %s", e.path, e.problem) }
@@ -35,6 +34,10 @@ func (e *fileError) Error() string { return fmt.Sprintf("%q %s", e.path, e.probl
 func read(path string) ([]byte, error) {
 	if path == "" {
 		return nil, nil
+	}
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() { // a pipe would be waited for
+		return nil, &fileError{path: path, problem: "is no regular file"}
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -79,7 +82,7 @@ func (f *files) load() (m material, err error) {
 	if f.ca != "" {
 		m.authorities = x509.NewCertPool()
 		if !m.authorities.AppendCertsFromPEM(texts[2]) {
-			return m, &fileError{path: f.ca, problem: "holds no certificate in PEM", isCA: true}
+			return m, &fileError{path: f.ca, problem: "holds no certificate in PEM"}
 		}
 	}
 	return m, nil

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -30,6 +31,10 @@ func TestValidate(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	pipe := filepath.Join(dir, "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		l    Listener
 		want string
@@ -43,8 +48,9 @@ func TestValidate(t *testing.T) {
 		{Listener{Cert: one.Cert, Key: other.Key}, `cert: "` + one.Cert + `" and "` + other.Key + `" are no certificate with its key in PEM: tls: private key does not match public key`},
 		{Listener{Cert: empty, Key: one.Key}, `cert: "` + empty + `" and "` + one.Key + `" are no certificate with its key in PEM: tls: failed to find any PEM data in certificate input`},
 		{Listener{Cert: "/nobody", Key: one.Key}, `cert: "/nobody" cannot be read: no such file or directory`},
-		{Listener{Cert: one.Cert, Key: dir}, `key: "` + dir + `" cannot be read: is a directory`},
+		{Listener{Cert: one.Cert, Key: dir}, `key: "` + dir + `" is no regular file`},
 		{Listener{Cert: one.Cert, Key: one.Key, ClientCA: empty}, `client_ca: "` + empty + `" holds no certificate in PEM`},
+		{Listener{Cert: pipe, Key: one.Key}, `cert: "` + pipe + `" is no regular file`},
 		{Listener{Cert: huge, Key: one.Key}, fmt.Sprintf("cert: %q is larger than %d bytes", huge, maxFile)},
 	} {
 		if got := strings.Join(problems(c.l.Validate), "\n"); got != c.want {
