@@ -17,13 +17,14 @@ const (
 )
 
 // Chunks follows the chunked coding (RFC 9112 7.1) over the bytes it is shown, split anywhere. The zero value
-// stands before the first chunk. It is strict: sizes of 1..15 hex digits with nothing around them, CRLF and
-// nothing else as line end.
+// stands before the first chunk. It is strict: sizes of 1..15 hex digits with nothing around them, extensions by their
+// grammar without white space, CRLF and nothing else as line end.
 type Chunks struct {
 	state  chunkState
 	digits uint8
-	size   int    // of the extension or the trailers so far
+	size   int    // of the extensions or the trailers so far
 	left   uint64 // of the chunk's data
+	some   bool   // of this extension's name or value was seen
 	colon  bool   // seen in this trailer line
 }
 
@@ -31,7 +32,11 @@ type chunkState uint8
 
 const (
 	chunkSize chunkState = iota // at the start of a chunk, or in its size
-	chunkExtension
+	extensionName
+	extensionValue
+	extensionQuoted
+	extensionEscape
+	extensionQuoteEnd
 	chunkSizeLF
 	chunkData
 	chunkDataCR
@@ -72,15 +77,8 @@ func (c *Chunks) step(b byte) error {
 	switch c.state {
 	case chunkSize:
 		return c.sizeByte(b)
-	case chunkExtension:
-		if b == '\r' {
-			c.state = chunkSizeLF
-			return nil
-		}
-		if c.size++; class[b]&isValue == 0 || c.size > maxChunkLine {
-			return ErrChunkExtension
-		}
-		return nil
+	case extensionName, extensionValue, extensionQuoted, extensionEscape, extensionQuoteEnd:
+		return c.extensionByte(b)
 	case trailerStart, trailerLine:
 		return c.trailerByte(b)
 	case chunkDataCR:
@@ -120,9 +118,47 @@ func (c *Chunks) sizeByte(b byte) error {
 	case b == '\r':
 		c.state = chunkSizeLF
 	case b == ';':
-		c.state = chunkExtension
+		c.state = extensionName
 	default:
 		return ErrChunkSize
+	}
+	return nil
+}
+
+// extensionByte reads any number of ;name, ;name=token and ;name="quoted" to the CR behind them.
+func (c *Chunks) extensionByte(b byte) error {
+	if c.size++; c.size > maxChunkLine {
+		return ErrChunkExtension
+	}
+	switch {
+	case c.state == extensionQuoted || c.state == extensionEscape:
+		return c.quotedByte(b)
+	case class[b]&isToken != 0 && c.state != extensionQuoteEnd:
+		c.some = true
+	case b == '=' && c.some && c.state == extensionName:
+		c.state, c.some = extensionValue, false
+	case b == '"' && !c.some && c.state == extensionValue:
+		c.state = extensionQuoted
+	case b == ';' && c.some:
+		c.state, c.some = extensionName, false
+	case b == '\r' && c.some:
+		c.state, c.some = chunkSizeLF, false
+	default:
+		return ErrChunkExtension
+	}
+	return nil
+}
+
+func (c *Chunks) quotedByte(b byte) error {
+	switch {
+	case class[b]&isValue == 0:
+		return ErrChunkExtension
+	case c.state == extensionEscape:
+		c.state = extensionQuoted
+	case b == '\\':
+		c.state = extensionEscape
+	case b == '"':
+		c.state, c.some = extensionQuoteEnd, true
 	}
 	return nil
 }
