@@ -12,7 +12,7 @@ var (
 
 	ErrStatusLine       = errors.New("malformed status line")
 	ErrResponseField    = errors.New("malformed response field")
-	ErrResponseLength   = errors.New("malformed or repeated Content-Length in a response")
+	ErrResponseLength   = errors.New("malformed or repeated Content-Length in a response, or a length where there is no body")
 	ErrResponseTransfer = errors.New("unknown or repeated Transfer-Encoding in a response, or with Content-Length")
 )
 
@@ -28,7 +28,7 @@ type Head struct {
 	Chunked bool
 	// Names tells that Connection names further fields that are meant for this hop.
 	Names bool
-	// Close tells that the server will close the connection after this answer.
+	// Close tells that the connection ends with this answer: the server says so, or it is in doubt what follows.
 	Close bool
 	// EventStream tells that the content type is text/event-stream.
 	EventStream bool
@@ -155,6 +155,19 @@ func (h *Head) fields(minor byte) error {
 		return ErrResponseTransfer
 	}
 	h.Close = h.Close || !keepAlive
+	return h.bodyWhereNone()
+}
+
+// bodyWhereNone looks at answers that have no body whatever they say (RFC 9112 6.3) and announce one, which they must
+// not (RFC 9110 8.6): what follows may be that body. Behind 204 it is no matter, for nothing is read from there any more;
+// behind an interim answer it would be read as the answer.
+func (h *Head) bodyWhereNone() error {
+	switch announced := h.Length > 0 || h.Chunked; {
+	case announced && h.Status < 200:
+		return ErrResponseLength
+	case announced && h.Status == 204:
+		h.Close = true
+	}
 	return nil
 }
 
