@@ -12,7 +12,7 @@ const (
 	isToken  = 1 << iota // a byte of a token: methods and field names
 	isValue              // a byte of a field value: visible ASCII, space, tab, obs-text
 	isTarget             // a byte of a request target: visible ASCII but " # < > ^ ` { | }
-	isHost               // a byte of a Host value
+	isHost               // a byte of a host's name
 )
 
 var class = func() (t [256]uint8) {
@@ -31,7 +31,7 @@ var class = func() (t [256]uint8) {
 	for _, c := range "!$%&'()*+,-./:;=?@[\\]_~" {
 		t[c] |= isTarget
 	}
-	for _, c := range "-._~:[]%" {
+	for _, c := range "-._~" {
 		t[c] |= isHost
 	}
 	return t

@@ -3,6 +3,7 @@ package http1
 import (
 	"bytes"
 	"errors"
+	"net/netip"
 )
 
 // What a Guard refuses. ErrVersion wants 505, ErrHeadTooLarge 431, ErrExpectation 417, all else 400; the
@@ -35,7 +36,10 @@ type Guard struct {
 	connection                int // bytes in Connection's values
 	minor                     byte
 	closing, keepAlive        bool
+	authority                 []byte // of a target in absolute form, in lower case; nil without one
 
+	// Path is where the path begins in the target: behind scheme and authority where the target is a whole URL.
+	Path int
 	// Length is the Content-Length, 0 when there is none. Chunked excludes it.
 	Length int64
 	// Chunked tells that the body comes in the chunked coding.
@@ -47,20 +51,23 @@ type Guard struct {
 type guardState uint8
 
 const (
-	atStart     guardState = iota // before the request line; one empty line is skipped (RFC 9112 2.2)
-	atStartLF                     // in that empty line
-	atLine                        // before the request line, none skipped any more
-	inMethod                      //
-	atTarget                      // after the method's space
-	inTarget                      //
-	inVersion                     //
-	atVersionLF                   //
-	atField                       // at the start of a line
-	inName                        //
-	inValue                       //
-	atValueLF                     //
-	atEndLF                       // after the CR of the blank line
-	atEnd                         // the head is complete
+	atStart       guardState = iota // before the request line; one empty line is skipped (RFC 9112 2.2)
+	atStartLF                       // in that empty line
+	atLine                          // before the request line, none skipped any more
+	inMethod                        //
+	atTarget                        // after the method's space
+	inScheme                        // of a target in absolute form
+	inAuthority                     //
+	afterAsterisk                   //
+	inTarget                        //
+	inVersion                       //
+	atVersionLF                     //
+	atField                         // at the start of a line
+	inName                          //
+	inValue                         //
+	atValueLF                       //
+	atEndLF                         // after the CR of the blank line
+	atEnd                           // the head is complete
 )
 
 type fieldKind uint8
@@ -111,8 +118,14 @@ func (g *Guard) Head(p []byte) (n int, done bool, err error) {
 // step consumes at least one byte, or as many as the state takes at once.
 func (g *Guard) step(p []byte) (int, error) {
 	switch g.state {
-	case atStart, atLine, inMethod, atTarget, inTarget, inVersion:
+	case atStart, atLine, inMethod, inTarget, inVersion:
 		return g.requestLine(p)
+	case atTarget, afterAsterisk:
+		return g.targetForm(p[0])
+	case inScheme:
+		return g.scheme(p[0])
+	case inAuthority:
+		return g.authorityByte(p[0])
 	case inName:
 		return g.name(p)
 	case inValue:
@@ -154,12 +167,6 @@ func (g *Guard) requestLine(p []byte) (int, error) {
 			return 0, ErrRequestLine
 		}
 		return 1, nil
-	case atTarget:
-		if c != '/' && c != '*' {
-			return 0, ErrRequestLine
-		}
-		g.state = inTarget
-		return 1, nil
 	case inTarget:
 		n := span(p, isTarget)
 		if n == len(p) {
@@ -180,6 +187,53 @@ func (g *Guard) requestLine(p []byte) (int, error) {
 	}
 	g.keep(c)
 	return 1, nil
+}
+
+// targetForm tells the forms of a target apart (RFC 9112 3.2). There is no authority form: nobody is tunnelled.
+func (g *Guard) targetForm(c byte) (int, error) {
+	switch {
+	case g.state == afterAsterisk && c == ' ':
+		g.state = inTarget
+		return 0, nil
+	case g.state == afterAsterisk:
+		return 0, ErrRequestLine
+	case c == '/':
+		g.state = inTarget
+	case c == '*':
+		g.state = afterAsterisk
+	default:
+		g.state, g.n = inScheme, 0
+		return 0, nil
+	}
+	return 1, nil
+}
+
+func (g *Guard) scheme(c byte) (int, error) {
+	g.keep(Lower(c))
+	switch s := g.token(); {
+	case string(s) == "http://" || string(s) == "https://":
+		g.Path = len(s)
+		g.state, g.n = inAuthority, 0
+	case !bytes.HasPrefix([]byte("http://"), s) && !bytes.HasPrefix([]byte("https://"), s):
+		return 0, ErrRequestLine
+	}
+	return 1, nil
+}
+
+// authorityByte reads the authority of a target in absolute form. It must be that of Host: two readers of which one
+// takes it from the target, as RFC 9112 3.2.2 says, and the other from Host could be led apart.
+func (g *Guard) authorityByte(c byte) (int, error) {
+	switch v := g.token(); {
+	case c != '/' && class[c]&isTarget != 0:
+		g.keep(Lower(c))
+		return 1, nil
+	case c != '/' || g.overflow() || !validHost(v):
+		return 0, ErrRequestLine
+	}
+	g.authority = bytes.Clone(g.token())
+	g.Path += len(g.authority)
+	g.state = inTarget
+	return 0, nil
 }
 
 func (g *Guard) version() error {
@@ -260,7 +314,7 @@ func (g *Guard) field() error {
 	v := Trim(g.token())
 	switch g.special {
 	case hostField:
-		if g.hosts++; g.hosts > 1 || len(v) == 0 || g.overflow() || span(v, isHost) != len(v) {
+		if g.hosts++; g.hosts > 1 || g.overflow() || !validHost(v) || g.authority != nil && !EqualFold(v, string(g.authority)) {
 			return ErrHost
 		}
 	case lengthField:
@@ -319,6 +373,25 @@ func span(p []byte, of uint8) int {
 		}
 	}
 	return len(p)
+}
+
+// validHost reports whether v is a name or an address, of IPv6 in brackets, with a port or without (RFC 3986 3.2.2).
+// Names are made of what names of hosts are made of: nothing escaped, no list.
+func validHost(v []byte) bool {
+	n := span(v, isHost)
+	if literal, is := bytes.CutPrefix(v, []byte{'['}); is {
+		address, _, closed := bytes.Cut(literal, []byte{']'})
+		if a, err := netip.ParseAddr(string(address)); !closed || err != nil || !a.Is6() || a.Zone() != "" {
+			return false
+		}
+		n = len("[]") + len(address)
+	}
+	return n > 0 && (n == len(v) || v[n] == ':' && validPort(v[n+1:]))
+}
+
+func validPort(v []byte) bool {
+	n, ok := parseLength(v)
+	return ok && len(v) <= len("65535") && n > 0 && n <= 65535
 }
 
 // parseLength reads 1..18 decimal digits and nothing else.

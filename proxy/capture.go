@@ -78,7 +78,7 @@ func (x *exchange) takeHead(g *http1.Guard, raw []byte) (rest []byte, err error)
 	method, line, _ := bytes.Cut(line, []byte{' '})
 	target, _, _ := bytes.Cut(line, []byte{' '})
 	x.head.SetMethodBytes(method)
-	x.head.SetRequestURIBytes(target)
+	x.target = target[g.Path:]
 	x.in.read(fields, &x.search, x.p.keys != nil)
 	return rest, nil
 }

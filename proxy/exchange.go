@@ -21,6 +21,7 @@ type exchange struct {
 	rec  Record
 	now  time.Time // after the last step that waited: those up to the next one share it
 
+	target     []byte // path and query, as sent
 	route      *route
 	responseID []byte // of a byResponse route
 	allowed    string // methods of the path, where the request's is not among them
@@ -192,6 +193,7 @@ func (x *exchange) begin(c *conn, head *fasthttp.RequestHeader) {
 	x.c, x.head = c, head
 	x.rec = Record{Started: c.begun}
 	x.now = c.headed
+	x.target = head.RequestURI()[c.guard.Path:]
 	x.route, x.responseID, x.allowed, x.requestID = nil, nil, "", nil
 	x.bodyRead = !c.guard.Chunked && c.guard.Length == 0
 	x.tries, x.usage.n = x.tries[:0], 0
@@ -231,7 +233,7 @@ func (x *exchange) end() (closing bool) {
 	case x.rec.Status != errClientLeft.status:
 		c.linger()
 	}
-	x.c, x.head, x.answer, x.way = nil, nil, upstream.Answer{}, session.Route{}
+	x.c, x.head, x.target, x.answer, x.way = nil, nil, nil, upstream.Answer{}, session.Route{}
 	return closing
 }
 

@@ -120,7 +120,7 @@ func (x *exchange) ask(u *upstream.Upstream, fresh bool) error {
 	x.conn = conn
 	body := x.edited()
 	o := outbound{
-		method: x.head.Method(), target: x.head.RequestURI(), in: &x.in,
+		method: x.head.Method(), target: x.target, in: &x.in,
 		peer: x.c.peer, proto: x.c.proto, trusted: x.holder != nil, requestID: x.requestID,
 		session: &x.identity, length: body.Len(), hasBody: x.hasBody(),
 	}

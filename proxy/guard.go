@@ -39,7 +39,7 @@ func (x *exchange) admit() *fault {
 
 // find looks the request's call up in the list of those that are let through.
 func (x *exchange) find() *fault {
-	path, _, _ := bytes.Cut(x.head.RequestURI(), []byte{'?'})
+	path, _, _ := bytes.Cut(x.target, []byte{'?'})
 	x.rec.Method, x.rec.Path = x.head.Method(), path
 	var methods []string
 	if !crooked(path) {
