@@ -100,14 +100,15 @@ func New(cfg Config, d Deps) (*Proxy, error) {
 	}
 	p.server = fasthttp.Server{
 		Handler: p.serve,
-		// What fasthttp refuses and the guard let pass; there should be nothing.
+		// What fasthttp refuses and the guard let pass: a Trailer that announces what cannot be one, as Content-Length.
 		ErrorHandler: func(ctx *fasthttp.RequestCtx, _ error) {
 			if c := ctx.Conn().(*conn); !c.ended {
 				c.refuse(errMalformed)
 			}
 		},
-		// Bodies are none of fasthttp's business: it is told that there is none.
+		// Bodies are none of fasthttp's business: it is told that there is none. Neither is the end of the connection.
 		HeaderReceived: func(h *fasthttp.RequestHeader) (c fasthttp.RequestConfig) {
+			h.ResetConnectionClose()
 			if h.ContentLength() > 0 {
 				h.SetContentLength(0)
 			}
