@@ -359,8 +359,9 @@ func TestModelProblems(t *testing.T) {
 		up + "models: {aliases: {\"a\\nb\": c}}": `c.yaml:2: models.aliases: "a\nb", want a name of 1..512 bytes without control characters`,
 		"upstreams: [{url: \"http://a\", models: [x, \"\", x]}]": `c.yaml:1: upstreams[0].models[1]: "", want a name of 1..512 bytes without control characters` + "\n" +
 			`c.yaml:1: upstreams[0].models[2]: "x" is there twice`,
-		"upstreams: [{url: \"http://a\", models: [llama]}]\nmodels: {aliases: {a: lama}}": `c.yaml:2: models.aliases.a: "lama" is no upstream's model, did you mean llama?`,
-		"upstreams: [{url: \"http://a\", models: [a, b]}]\nmodels: {aliases: {a: b}}":     "c.yaml:2: models.aliases.a: is a model of an upstream, want another name",
+		"upstreams: [{url: \"http://a\", models: [llama]}]\nmodels: {aliases: {a: lama}}":               `c.yaml:2: models.aliases.a: "lama" is no upstream's model, did you mean llama?`,
+		"upstreams: [{url: \"http://a\", models: [a]}, {url: \"http://b\"}]\nmodels: {aliases: {a: b}}": "c.yaml:2: models.aliases.a: is a model of an upstream, want another name",
+		"upstreams: [{url: \"http://a\", models: [a, b]}]\nmodels: {aliases: {a: b}}":                   "c.yaml:2: models.aliases.a: is a model of an upstream, want another name",
 	} {
 		if _, err := load(t, text); problemsOf(err) != want {
 			t.Errorf("%s\ngot  %s\nwant %s", text, problemsOf(err), want)

@@ -152,26 +152,22 @@ func (l *loader) models(i int) {
 	}
 }
 
-// modelAliases checks that there is a model behind each, as far as the configuration knows the models.
+// modelAliases checks, as far as the configuration knows the models, that each has one behind it and is none itself.
 func (l *loader) modelAliases() {
 	models := map[string]bool{}
+	all := len(l.cfg.Upstreams) > 0 // that there are
 	for _, u := range l.cfg.Upstreams {
-		if len(u.Models) == 0 {
-			return
-		}
+		all = all && len(u.Models) > 0
 		for _, model := range u.Models {
 			models[model] = true
 		}
-	}
-	if len(models) == 0 {
-		return
 	}
 	for _, alias := range slices.Sorted(maps.Keys(l.cfg.Models.Aliases)) {
 		model := l.cfg.Models.Aliases[alias]
 		switch {
 		case models[alias]:
 			l.problem("models.aliases."+alias, "is a model of an upstream, want another name")
-		case !models[model]:
+		case all && !models[model]:
 			l.problem("models.aliases."+alias, fmt.Sprintf("%q is no upstream's model%s", model, didYouMean(model, keysOf(models))))
 		}
 	}

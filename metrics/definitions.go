@@ -51,7 +51,7 @@ var (
 	idsIgnored = define("counter", "tether_session_ids_ignored_total",
 		"Session ids that were passed over: invalid, or two different ones in one header.")
 	surplusTotal = define("counter", "tether_crowd_surplus_total",
-		"Requests that were spread because too many were in flight under one derived id.")
+		"Requests that were spread because too many were in flight under one derived id or prompt_cache_key.")
 
 	attemptsTotal = define("counter", "tether_attempts_total",
 		"Attempts at upstreams, by what they came to. answered: the answer was passed on. Exhausted ones failed for want of tether's own descriptors or ports.",

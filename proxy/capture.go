@@ -33,7 +33,7 @@ func (p *Proxy) Read(raw []byte) (r session.Reading) {
 		x.search.Identify(&x.identity, false)
 	} else {
 		r.Method, r.Path = x.route.method, x.route.name
-		r.Local = x.route.models && !p.asksForKeys()
+		r.Local = x.route.models && p.knowsModels()
 		r.Ask = x.identify()
 		r.Note = x.note(r.Local)
 		if !r.Local && p.router.Unserved(r.Ask.Model) {

@@ -140,7 +140,7 @@ func (x *exchange) run() *fault {
 	if f := x.awaitVerdicts(); f != nil {
 		return f
 	}
-	if x.route.models && !x.p.asksForKeys() {
+	if x.route.models && x.p.knowsModels() {
 		return x.listModels()
 	}
 	ask := x.identify()
@@ -223,6 +223,8 @@ func (x *exchange) end() (closing bool) {
 		x.holder = nil
 	}
 	x.identity.Reset()
+	x.search.Begin(x.p.identifier)
+	x.made, x.caller = responseScan{}, session.Caller{}
 	clear(x.in.lines[:cap(x.in.lines)]) // what Connection named lies behind its end
 	clear(x.out[:cap(x.out)])           // an attempt before may have had a longer head
 	clear(x.reply)

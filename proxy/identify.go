@@ -5,19 +5,21 @@ import "tether/session"
 // identify finds the session of the request, and what the router shall make of it.
 func (x *exchange) identify() session.Ask {
 	x.identified = true
+	if x.route.aboutResponses() {
+		x.caller = x.search.Caller()
+	}
 	if !x.route.affinity || x.in.off {
 		x.read(session.Opaque)
 		x.search.Identify(&x.identity, false)
 		return session.Ask{Model: x.search.Model}
 	}
 	x.read(x.route.shape)
-	if x.route.aboutResponses() {
-		x.caller = x.search.Caller()
-	}
 	x.search.Identify(&x.identity, x.route.random)
 	ask := session.Ask{Made: x.identity.Made, Shared: x.identity.Shared, Model: x.search.Model}
 	if id := x.identity.ID(); len(id) > 0 {
-		ask.Key = x.sessionKey(id)
+		if ask.Key = x.p.identifier.Key(x.search.Model, id); x.route.byResponse {
+			x.guessKey(&ask, id)
+		}
 	}
 	if response := x.namedResponse(); len(response) > 0 {
 		ask.Response = x.p.identifier.Response(x.caller, response)
@@ -35,12 +37,10 @@ func (x *exchange) read(shape session.Shape) {
 	x.search.Body(x.body.bytes, shape)
 }
 
-// sessionKey is the key of the id under the request's model. A call about a response names no model.
-func (x *exchange) sessionKey(id []byte) session.Key {
-	if x.route.byResponse {
-		return x.p.router.AnyKey(x.p.identifier, id, x.now)
-	}
-	return x.p.identifier.Key(x.search.Model, id)
+// guessKey finds a key for a call about a response, which names no model.
+func (x *exchange) guessKey(ask *session.Ask, id []byte) {
+	key, model := x.p.router.AnyKey(x.p.identifier, id, x.now)
+	ask.Key, ask.Model, ask.Guessed = key, []byte(model), true
 }
 
 // namedResponse is the id of the response that the request is about or follows, which lives on one server.

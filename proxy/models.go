@@ -10,15 +10,20 @@ import (
 	"tether/upstream"
 )
 
-// asksForKeys reports whether upstreams want the client's API key before they list their models: then the client's
-// request goes to one of them.
-func (p *Proxy) asksForKeys() bool {
+// knowsModels reports whether tether can list the models by itself: no upstream that is up wants the client's API key for
+// its list, and some list is known where any upstream is up. Else the client's request goes to one of them.
+func (p *Proxy) knowsModels() bool {
+	up, known := false, false
 	for _, m := range p.registry.Table().Members {
-		if m.AsksKey() {
-			return true
+		if m.State().Health() != upstream.Up {
+			continue
 		}
+		if m.AsksKey() {
+			return false
+		}
+		up, known = true, known || m.Models() != nil
 	}
-	return false
+	return known || !up
 }
 
 // listModels answers with the models of all upstreams that are up, each once, as the first of them describes it, and
@@ -26,8 +31,9 @@ func (p *Proxy) asksForKeys() bool {
 func (x *exchange) listModels() *fault {
 	list := modelList{seen: map[string]json.RawMessage{}}
 	up := false
+	slow := x.p.router.Ready() // when nobody is up, all may be slower than probes wait
 	for _, m := range x.p.registry.Table().Members {
-		if m.State().Health() != upstream.Up {
+		if h := m.State().Health(); h != upstream.Up && !(slow && h == upstream.TimedOut) {
 			continue
 		}
 		up = true
@@ -98,15 +104,16 @@ const maxNamed = 50
 // are.
 func (p *Proxy) unservedModel() *fault {
 	var names []string
-	for _, model := range p.router.Models() {
+	models, aliases := p.router.Models(), p.identifier.Aliases()
+	for _, model := range models[:min(len(models), maxNamed)] {
 		names = append(names, "`"+model+"`")
 	}
-	for _, a := range p.identifier.Aliases() {
+	for _, a := range aliases[:min(len(aliases), maxNamed-len(names))] {
 		names = append(names, "`"+a.Name+"`")
 	}
 	more := ""
-	if left := len(names) - maxNamed; left > 0 {
-		names, more = names[:maxNamed], " and "+strconv.Itoa(left)+" more"
+	if left := len(models) + len(aliases) - len(names); left > 0 {
+		more = " and " + strconv.Itoa(left) + " more"
 	}
 	message := quoted("The model is not served here. Models: " + strings.Join(names, ", ") + more + ".")
 	return &fault{status: 404, kind: notFound, param: "model", reason: "model_not_found", message: message[1 : len(message)-1]}

@@ -234,3 +234,25 @@ func TestConfiguredModels(t *testing.T) {
 		t.Errorf("listed %s", a.body)
 	}
 }
+
+// A server that is down and wanted a key keeps nobody from the list; nor do probes that all time out. Where no list is
+// known a server is asked.
+func TestModelsWithoutAnyoneElse(t *testing.T) {
+	r := fleet(t, 2, sim.Config{}, aliased)
+	if a := r.do("GET", "/v1/models", ""); a.StatusCode != 200 || a.server() == "" {
+		t.Errorf("%d, %s where no list is known", a.StatusCode, a.body)
+	}
+	r.up(0).SetModels(list(`{"id":"tiny"}`))
+	r.up(1).SetAsksKey(true)
+	r.up(1).SetHealth(upstream.Down, "test")
+	const want = `{"object":"list","data":[{"id":"tiny"},{"id":"gpt-4o"},{"id":"whisper-1"}]}`
+	if a := r.do("GET", "/v1/models", ""); a.body != want {
+		t.Errorf("%s beside a server that is down", a.body)
+	}
+	for i := range 2 {
+		r.up(i).SetHealth(upstream.TimedOut, "test")
+	}
+	if a := r.do("GET", "/v1/models", ""); a.StatusCode != 200 || a.body != want {
+		t.Errorf("%d, %s while all are slow", a.StatusCode, a.body)
+	}
+}

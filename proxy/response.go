@@ -7,7 +7,7 @@ package proxy
 // the one that the answer brings.
 func (x *exchange) learn() {
 	x.made = responseScan{}
-	if !x.route.aboutResponses() || x.in.off || x.answer.Status >= 300 {
+	if !x.route.aboutResponses() || x.answer.Status >= 300 {
 		return
 	}
 	if response := x.namedResponse(); len(response) > 0 {
@@ -132,11 +132,18 @@ func (s *responseScan) sign(c byte) {
 		s.step, s.n = inText, 0
 	case '\n':
 		if s.wanted > 1 {
-			s.step = scanOver
+			s.endLine()
 		}
 	}
 	if s.depth <= 0 && c > ' ' {
 		s.step = scanOver
+	}
+}
+
+// endLine ends a line of data: one without anything in it was a sign of life.
+func (s *responseScan) endLine() {
+	if s.step = scanOver; s.depth == 0 {
+		s.step, s.line = atLine, 0
 	}
 }
 

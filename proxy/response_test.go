@@ -50,6 +50,7 @@ func TestResponseScan(t *testing.T) {
 		{name: "another member", stream: true, body: `data: {"item":{"id":"x"},"id":"y"}` + "\n\n" + `data: {"response":{"id":"resp_2"}}` + "\n\n"},
 		{name: "response within", stream: true, body: `data: {"x":{"response":{"id":"resp_2"}}}` + "\n\n"},
 		{name: "response twice", stream: true, id: "resp_1", body: `data: {"response":null,"response":{"x":1},"response":{"id":"resp_1"}}` + "\n\n"},
+		{name: "empty data before", stream: true, id: "resp_1", body: "data:\n\ndata: \r\n\r\ndata: " + `{"response":{"id":"resp_1"}}` + "\n\n"},
 		{name: "done at once", stream: true, body: "data: [DONE]\n\n" + `data: {"response":{"id":"resp_2"}}` + "\n\n"},
 		{name: "no data", stream: true, body: `{"response":{"id":"resp_2"}}`},
 	} {

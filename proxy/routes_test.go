@@ -18,7 +18,7 @@ func TestRoutes(t *testing.T) {
 		"new": {
 			"POST /v1/chat/completions", "POST /v1/completions", "POST /inference/v1/generate", "POST /v1/responses",
 			"POST /v1/messages", "POST /v1/messages/count_tokens",
-			"GET /v1/responses/resp_1", "POST /v1/responses/resp_1/cancel",
+			"GET /v1/responses/resp_1", "POST /v1/responses/resp_2/cancel",
 		},
 		"none": {
 			"POST /v1/chat/completions/batch", "POST /v1/embeddings", "POST /v2/embed", "POST /pooling", "POST /classify",

@@ -81,8 +81,8 @@ func (c *choice) first(o order, place uint64) *upstream.Upstream {
 	return nil
 }
 
-// walk starts the order of place: over all, or, for a model that by the configuration not everybody serves, by the
-// rendezvous, in which those that do not serve it move none of its sessions.
+// walk starts the order of place: over all, or, for a model that the configuration names, by the rendezvous, in which
+// those that do not serve it move none of its sessions, whether there are any now or not.
 func (c *choice) walk(place uint64) ring.Walk {
 	if c.parted() {
 		return c.v.ring.Rendezvous(place)
@@ -90,10 +90,10 @@ func (c *choice) walk(place uint64) ring.Walk {
 	return c.v.ring.Walk(place)
 }
 
-// parted reports whether the configuration keeps the model from some member.
+// parted reports whether the configuration says who serves the model: it names the model, or others for some member.
 func (c *choice) parted() bool {
-	if !c.v.assigned {
-		return false
+	if c.v.assigned == nil || c.v.assigned[string(c.model)] {
+		return c.v.assigned != nil
 	}
 	for i := range c.v.table.Members {
 		if !c.allowed(i) {
@@ -139,14 +139,18 @@ func (c *choice) against(i int) obstacle {
 	return nothing
 }
 
-// failOpen reports whether all upstreams are down by probe timeouts alone.
+// failOpen reports whether all upstreams that serve the model are down by probe timeouts alone.
 func (c *choice) failOpen() bool {
+	some := false
 	for _, m := range c.v.table.Members {
-		if m.State().Health() != upstream.TimedOut {
+		if !c.serves(m.Upstream) {
+			continue
+		}
+		if some = true; m.State().Health() != upstream.TimedOut {
 			return false
 		}
 	}
-	return len(c.v.table.Members) > 0
+	return some
 }
 
 // holds reports whether u may serve the sessions that are pinned to it.

@@ -22,7 +22,7 @@ type Config struct {
 	Max int `yaml:"max"`
 	// Return says where sessions go when a server that died comes back: stay where they moved, or home.
 	Return Return `yaml:"return"`
-	// OpeningMaxInFlight is how many requests may be in flight under one derived id before it counts as a crowd,
+	// OpeningMaxInFlight is how many requests may be in flight under one derived id or prompt_cache_key before it counts as a crowd,
 	// 1..10000.
 	OpeningMaxInFlight int `yaml:"opening_max_in_flight"`
 }

@@ -72,7 +72,7 @@ func (t *Route) explainWalk(c *choice) (e Explanation) {
 		e.PinSkipped = t.skipped(c)
 	}
 	if t.last != nil {
-		e.Outcome = t.foresee()
+		e.Outcome = t.foresee(c)
 	}
 	order := t.wholeOrder(c)
 	e.Home = order.home(t.v.table)
@@ -123,8 +123,8 @@ func (t *Route) chosen(c *choice) string {
 }
 
 // foresee is the outcome if the last attempt is answered well.
-func (t *Route) foresee() Outcome {
-	t.bound = t.binds()
+func (t *Route) foresee(c *choice) Outcome {
+	t.bound = t.binds(c, t.last)
 	if t.ask.Key != (Key{}) && !t.bound && t.moves(200) {
 		return Moved
 	}

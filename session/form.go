@@ -32,7 +32,7 @@ func parts(body []byte, boundary string, visit func(head []byte, start, end int)
 		if !ok || len(bytes.Trim(padding, " \t")) > 0 {
 			return // the last delimiter has -- behind it
 		}
-		end := bytes.Index(after, delimiter)
+		end := delimiterIn(after, delimiter)
 		if end < 0 {
 			return
 		}
@@ -41,6 +41,21 @@ func parts(body []byte, boundary string, visit func(head []byte, start, end int)
 			visit(head, last-len(content), last)
 		}
 		rest = after[end+len(delimiter):]
+	}
+}
+
+// delimiterIn is where the next delimiter stands, -1 for none: a line that only begins like one goes on otherwise.
+func delimiterIn(text, delimiter []byte) int {
+	for at := 0; ; {
+		n := bytes.Index(text[at:], delimiter)
+		if n < 0 {
+			return -1
+		}
+		at += n
+		if behind := text[at+len(delimiter):]; len(behind) == 0 || bytes.IndexByte([]byte("- \t\r"), behind[0]) >= 0 {
+			return at
+		}
+		at += len(delimiter)
 	}
 }
 

@@ -30,11 +30,12 @@ func TestForm(t *testing.T) {
 		{"no head", "--" + b + "\r\n\r\nevil\r\n" + end, ""},
 		{"a preamble", "model\r\n" + named("model", "whisper") + end, "whisper"},
 		{"padding", "--" + b + " \t\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nwhisper\r\n" + end, "whisper"},
+		{"a line like a delimiter", file("\r\n--xYzz\r\n") + named("model", "whisper") + end, "whisper"},
 		{"behind the end", end + named("model", "evil") + end, ""},
 		{"cut", strings.TrimSuffix(named("model", "whisper"), "\r\n"), ""},
 		{"lines end with LF", strings.ReplaceAll(named("model", "whisper")+end, "\r\n", "\n"), ""},
 		{"a long head", part("X: "+strings.Repeat("y", maxPartHead)+"\r\nContent-Disposition: form-data; name=\"model\"", "evil") + end, ""},
-		{"a long model", named("model", strings.Repeat("y", maxName+1)) + end, ""},
+		{"a long model", named("model", strings.Repeat("y", maxName+1)) + end, strings.Repeat("y", maxName)},
 		{"empty", "", ""},
 		{"no form", `{"model":"x"}`, ""},
 	} {

@@ -312,8 +312,9 @@ func unescapeOne(dst, b []byte) ([]byte, int) {
 	case 'u':
 		if r, ok := hex4(b); ok {
 			if utf16.IsSurrogate(r) {
-				if low, ok := hex4(b[6:]); ok {
-					return utf8.AppendRune(dst, utf16.DecodeRune(r, low)), 12
+				low, _ := hex4(b[6:])
+				if pair := utf16.DecodeRune(r, low); pair != utf8.RuneError {
+					return utf8.AppendRune(dst, pair), 12
 				}
 			}
 			return utf8.AppendRune(dst, r), 6

@@ -64,6 +64,24 @@ func (k *keyer) subagent(family, agent []byte) uuid.UUID {
 	return version8(xxh3.Hash128(append(append(b, family...), agent...)))
 }
 
+// derivedMark is the last byte of every derived id, so that one is known when a client sends it back: what many
+// conversations share they share in a header as well. An id of another origin may end so too; all that befalls it is the
+// bound on requests in flight.
+const derivedMark = 0x0d
+
+// derivedFrom is the derived id of a digest.
+func derivedFrom(h xxh3.Uint128) uuid.UUID {
+	id := version8(h)
+	id[len(id)-1] = derivedMark
+	return id
+}
+
+// isDerived reports whether an id that came in a header looks like one that was derived.
+func isDerived(id []byte) bool {
+	const length, version = 36, 14 // of a UUID's text, and where its version stands
+	return len(id) == length && id[version] == '8' && string(id[length-2:]) == "0d"
+}
+
 func version8(h xxh3.Uint128) uuid.UUID {
 	id := uuid.UUID(h.Bytes())
 	id[6] = id[6]&0x0f | 8<<4

@@ -18,7 +18,7 @@ type Models struct {
 func DefaultModels() Models { return Models{Aliases: map[string]string{}} }
 
 // maxAliases bounds the aliases.
-const maxAliases = 10_000
+const maxAliases = 1_000
 
 // Validate reports every problem: the key below models, and what is wrong with it.
 func (m *Models) Validate(report func(key, problem string)) {
@@ -48,10 +48,11 @@ func ValidModel(s string) bool {
 type Alias struct{ Name, Model string }
 
 // Aliases are all that there are, by name.
-func (id *Identifier) Aliases() []Alias {
-	all := make([]Alias, 0, len(id.aliases))
-	for _, name := range slices.Sorted(maps.Keys(id.aliases)) {
-		all = append(all, Alias{name, id.aliases[name].model})
+func (id *Identifier) Aliases() []Alias { return id.sorted }
+
+func sortedAliases(names map[string]string) (all []Alias) {
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		all = append(all, Alias{name, names[name]})
 	}
 	return all
 }

@@ -200,7 +200,7 @@ func (o *opening) id(k *keyer, model, scope []byte) (id uuid.UUID, ok bool) {
 		b := part.Bytes()
 		o.write(b[:])
 	}
-	return version8(o.h.Sum128()), o.hasUser
+	return derivedFrom(o.h.Sum128()), o.hasUser
 }
 
 // sized hashes b so that it cannot run into what follows.

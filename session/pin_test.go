@@ -210,18 +210,83 @@ func TestAnyKey(t *testing.T) {
 		adapter := []byte(fmt.Sprintf("adapter-%d", n%2))
 		if n%3 == 0 {
 			home, _ := f.answer(Ask{Key: id.Key(adapter, sid), Model: adapter}, 200)
-			u, o := f.turn(f.router.AnyKey(id, sid, f.now))
+			u, o := f.guess(id, sid)
 			f.want(u, o, home, Pinned)
 			continue
 		}
-		k := f.router.AnyKey(id, sid, f.now)
 		home, _ := f.answer(Ask{Key: id.Key([]byte("base"), sid), Model: []byte("base")}, 200)
-		u, o := f.turn(k)
+		u, o := f.guess(id, sid)
 		f.want(u, o, home, Pinned)
 	}
 	f = newFleet(t, 4, nil)
-	if k := f.router.AnyKey(id, []byte("s"), f.now); k != (Key{}) {
-		t.Errorf("key %v where no model is known", k)
+	if k, model := f.router.AnyKey(id, []byte("s"), f.now); k != (Key{}) || model != "" {
+		t.Errorf("key %v, model %s where no model is known", k, model)
+	}
+}
+
+// guess is a call about a response: it names no model.
+func (f *fleet) guess(id *Identifier, sid []byte) (*upstream.Upstream, Outcome) {
+	f.t.Helper()
+	k, model := f.router.AnyKey(id, sid, f.now)
+	return f.answer(Ask{Key: k, Model: []byte(model), Guessed: true, Response: testKey(99)}, 200)
+}
+
+// A request that names no model follows its session's pin or home under a model that there is, past servers of others; that
+// pin follows no response, which may belong to another model.
+func TestGuessedPinsFollowNoResponse(t *testing.T) {
+	id := mustIdentifier(t, nil)
+	f := newFleet(t, 4, nil)
+	f.assign("a", "a", "b", "b")
+	for n := range 100 {
+		sid := fmt.Appendf(nil, "session-%d", n)
+		a, _ := f.router.AnyKey(id, sid, f.now)
+		home, o := f.guess(id, sid)
+		if e := f.router.Explain(Ask{Key: a, Model: []byte("a")}, f.now); home != e.Home || o != New {
+			t.Fatalf("went to %s, %s, home %s", name(home), o, name(e.Home))
+		}
+		other := f.up("vllm-3")
+		f.router.responses.Set(testKey(99), other.Ref(), f.now)
+		u, o := f.guess(id, sid)
+		f.want(u, o, other, Pinned)
+		u, o = f.answer(Ask{Key: a, Model: []byte("a")}, 200)
+		f.want(u, o, home, Pinned)
+		f.router.responses.Delete(testKey(99), f.now)
+	}
+}
+
+// No session is pinned to a draining server because a response led there, and a pin does not follow one onto a server that
+// is drained hard.
+func TestResponsesPinNobodyToADrainingServer(t *testing.T) {
+	f := newFleet(t, 4, nil)
+	maker := f.up("vllm-2")
+	f.router.responses.Set(testKey(99), maker.Ref(), f.now)
+	for _, hard := range []bool{false, true} {
+		maker.Drain(hard)
+		u, o := f.answer(Ask{Key: testKey(1), Response: testKey(99)}, 200)
+		f.want(u, o, maker, Spilled)
+		if _, pinned := f.router.pins.Peek(testKey(1), f.now); pinned {
+			t.Errorf("hard %v: pinned to a draining server", hard)
+		}
+	}
+	home := f.up("vllm-0")
+	f.router.pins.Set(testKey(2), home.Ref(), f.now)
+	u, o := f.answer(Ask{Key: testKey(2), Response: testKey(99)}, 200)
+	f.want(u, o, maker, Spilled)
+	u, o = f.turn(testKey(2))
+	f.want(u, o, home, Pinned)
+}
+
+// Fail-open is a matter of those that serve the model.
+func TestFailOpenByModel(t *testing.T) {
+	f := newFleet(t, 3, nil)
+	f.assign("a", "a", "b")
+	f.up("vllm-2").SetHealth(upstream.TimedOut, "slow")
+	if u, _ := f.answer(Ask{Key: testKey(1), Model: []byte("b")}, 200); u != f.up("vllm-2") {
+		t.Errorf("went to %s", name(u))
+	}
+	f.up("vllm-1").SetHealth(upstream.TimedOut, "slow")
+	if u, _ := f.answer(Ask{Key: testKey(1), Model: []byte("a")}, 200); u != f.up("vllm-0") {
+		t.Errorf("went to %s while another one is up", name(u))
 	}
 }
 
@@ -259,5 +324,20 @@ func TestMapCountsWhatIs(t *testing.T) {
 	m.Bind(testKey(5000), ref(1, 1), false, now.Add(2*time.Second))
 	if s := m.Stats(); s.Evicted[lru] != 0 || s.Evicted[expired] != 1 {
 		t.Errorf("%+v after a pin made room that had expired", s)
+	}
+}
+
+// A derived id that clients send back is still what many of them may share.
+func TestEchoedOpeningsAreACrowd(t *testing.T) {
+	id := mustIdentifier(t, nil)
+	derived, _ := request{shape: Chat, body: hello}.identify(id)
+	echoed, _ := request{shape: Chat, body: hello, headers: []string{"X-Session-Id: " + string(derived.ID())}}.identify(id)
+	if !derived.Shared || !echoed.Shared || echoed.Made || string(echoed.ID()) != string(derived.ID()) {
+		t.Errorf("derived %+v, echoed %+v", derived, echoed)
+	}
+	for _, own := range []string{"s-1", "123e4567-e89b-12d3-a456-42661417400d", "123e4567-e89b-82d3-a456-426614174000"} {
+		if i, _ := (request{headers: []string{"X-Session-Id: " + own}}).identify(id); i.Shared {
+			t.Errorf("%s counts as derived", own)
+		}
 	}
 }

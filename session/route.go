@@ -39,6 +39,9 @@ type Ask struct {
 	Response Key
 	// Model is the model asked for, empty if unknown.
 	Model []byte
+	// Guessed tells that the request names no model, and Key and Model are one of several that its session may have: its
+	// pin is followed, and never follows a response.
+	Guessed bool
 }
 
 // MaxTries bounds the upstreams that one Route gives.
@@ -117,7 +120,7 @@ func (t *Route) More() bool {
 func (t *Route) pick(now time.Time) *upstream.Upstream {
 	c := t.choice()
 	u := t.find(&c)
-	if u == nil || !t.binds() {
+	if u == nil || !t.binds(&c, u) {
 		return u
 	}
 	// Of requests of one new session that come at once, the first one's choice is everybody's.
@@ -164,8 +167,17 @@ func (t *Route) place() uint64 {
 	return t.ask.Key.Ring()
 }
 
-// binds reports whether the request's place becomes its session's: there is one, and it has no pin.
-func (t *Route) binds() bool { return t.pin == 0 && t.ask.Key != (Key{}) && t.order() == byRing }
+// binds reports whether u becomes the place of the request's session: there is one, and it has no pin. Where a response
+// led there, u must be a place for sessions as well.
+func (t *Route) binds(c *choice, u *upstream.Upstream) bool {
+	switch {
+	case t.pin != 0, t.ask.Key == Key{}, t.order() != byRing:
+		return false
+	case u.Ref() == t.maker:
+		return !t.ask.Guessed && c.holds(u) && !u.State().Draining()
+	}
+	return true
+}
 
 func (t *Route) choice() choice {
 	return choice{r: t.r, v: t.v, model: t.ask.Model, tried: t.tries[:t.n]}
@@ -175,7 +187,7 @@ func (t *Route) choice() choice {
 // drain and no leaving keeps the request away.
 func (t *Route) made(c *choice) *upstream.Upstream {
 	u := t.v.table.Resolve(t.maker)
-	if u == nil || c.wasTried(u) || !c.answers(u) {
+	if u == nil || c.wasTried(u) || !c.answers(u) || !t.ask.Guessed && !c.serves(u) {
 		return nil
 	}
 	return u
@@ -211,7 +223,7 @@ func (t *Route) judge() Outcome {
 	switch {
 	case t.surplus:
 		return Spilled
-	case t.last.Ref() == t.maker && (t.ask.Made || t.ask.Key == Key{}):
+	case t.last.Ref() == t.maker && (t.ask.Made || t.ask.Guessed || t.ask.Key == Key{}):
 		return Pinned // the response stands for the session that the request does not name
 	case t.ask.Key == Key{}:
 		return None
@@ -263,7 +275,14 @@ func (t *Route) mine() bool { return t.bound && !t.confirmed }
 // follows none of them.
 func (t *Route) moves(status int) bool {
 	to := t.last.Ref()
-	return t.pin != to && (t.lost() || to == t.maker && status < 400 && !t.ask.Shared)
+	switch {
+	case t.pin == 0, t.pin == to:
+		return false
+	case to == t.maker:
+		c := choice{r: t.r, v: t.v, model: t.ask.Model}
+		return status < 400 && !t.ask.Shared && !t.ask.Guessed && c.holds(t.last)
+	}
+	return t.lost()
 }
 
 // lost reports whether the pinned upstream is gone for its sessions, other than for a moment. Where sessions

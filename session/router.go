@@ -28,24 +28,21 @@ type Router struct {
 type view struct {
 	table *upstream.Table
 	ring  *ring.Ring
-	// assigned tells that the configuration says of some member which models it serves.
-	assigned bool
-	// models are all that there are, nil where some member may serve others.
-	models map[string]bool
+	// assigned are the models that the configuration names, nil where it names none.
+	assigned map[string]bool
+	// open tells that some member may serve others.
+	open bool
 }
 
 func newView(table *upstream.Table, rg *ring.Ring) *view {
-	v := &view{table: table, ring: rg, models: map[string]bool{}}
+	v := &view{table: table, ring: rg, open: len(table.Members) == 0}
 	for _, m := range table.Members {
-		if m.Assigned() == nil {
-			v.models = nil
-			continue
-		}
-		v.assigned = true
+		v.open = v.open || m.Assigned() == nil
 		for _, model := range m.Assigned().All() {
-			if v.models != nil {
-				v.models[model.ID] = true
+			if v.assigned == nil {
+				v.assigned = map[string]bool{}
 			}
+			v.assigned[model.ID] = true
 		}
 	}
 	return v
@@ -110,27 +107,27 @@ func (r *Router) Ready() bool {
 	return c.failOpen()
 }
 
-// AnyKey is the key of a session for a request that names no model: the first known model under which the session
-// has a pin, else the first one that there is, where its home is the same for everybody. Without any model it is zero.
-func (r *Router) AnyKey(id *Identifier, sessionID []byte, now time.Time) Key {
+// AnyKey is the key of a session for a request that names no model, and the model that it is under: the first known one
+// under which the session has a pin, else the first one that there is. Without any model it is zero.
+func (r *Router) AnyKey(id *Identifier, sessionID []byte, now time.Time) (k Key, model string) {
 	models := r.Models()
 	for _, model := range append(models, "") { // a body need not name its model
 		k := id.Key([]byte(model), sessionID)
 		if _, ok := r.pins.Peek(k, now); ok {
-			return k
+			return k, model
 		}
 	}
 	if len(models) == 0 {
-		return Key{}
+		return Key{}, ""
 	}
-	return id.Key([]byte(models[0]), sessionID)
+	return id.Key([]byte(models[0]), sessionID), models[0]
 }
 
 // Unserved reports whether nobody is there who would serve the model, up or down: the configuration says of every
 // upstream which models it serves, and names this one nowhere.
 func (r *Router) Unserved(model []byte) bool {
 	v := r.view.Load()
-	return len(model) > 0 && v.models != nil && len(v.table.Members) > 0 && !v.models[string(model)]
+	return len(model) > 0 && !v.open && !v.assigned[string(model)]
 }
 
 // Models are the models that some upstream serves, each once, in the order of the table.

@@ -18,6 +18,7 @@ type Identifier struct {
 	sources []Source
 	headers map[string]int // source by canonical header name
 	aliases map[string]alias
+	sorted  []Alias
 	cookies bool // some source is a cookie
 	fields  []field
 	agents  []agent
@@ -32,7 +33,7 @@ type field struct {
 
 // NewIdentifier compiles a valid configuration. secret is the content of its secret file, empty for none.
 func NewIdentifier(cfg *Config, models *Models, secret []byte) (*Identifier, error) {
-	id := &Identifier{keyer: newKeyer(secret), headers: map[string]int{}, aliases: newAliases(models.Aliases)}
+	id := &Identifier{keyer: newKeyer(secret), headers: map[string]int{}, aliases: newAliases(models.Aliases), sorted: sortedAliases(models.Aliases)}
 	var err error
 	if id.scope, err = parseScope(cfg.Scope); err != nil {
 		return nil, err
@@ -75,7 +76,7 @@ type Search struct {
 	token  []byte // room to decode a token, or for name
 
 	// Model, Previous and Background are the body's model, previous_response_id and background. An alias is replaced by
-	// its model. A model of more than 512 bytes is none, and of such a response id the beginning counts.
+	// its model. Of more than 512 bytes the beginning counts.
 	Model, Previous []byte
 	Background      bool
 	// Edit is what replaces an alias in the body; without Text there is nothing to replace.
@@ -114,6 +115,7 @@ const (
 func (s *Search) Begin(id *Identifier) {
 	s.id = id
 	s.Model, s.Previous, s.Background, s.Edit, s.IsJSON, s.Ignored = nil, nil, false, Edit{}, false, 0
+	clear(s.previous[:cap(s.previous)])
 	s.forget()
 }
 
@@ -210,10 +212,7 @@ func (s *Search) Body(body []byte, shape Shape) {
 
 // keep copies what is needed of the body for longer than the body is there.
 func (s *Search) keep() {
-	if len(s.Model) > maxName {
-		s.Model = nil
-	}
-	s.model = append(s.model[:0], s.Model...)
+	s.model = append(s.model[:0], s.Model[:min(len(s.Model), maxName)]...)
 	s.previous = append(s.previous[:0], s.Previous[:min(len(s.Previous), maxName)]...)
 	s.Model, s.Previous = s.model, s.previous
 }
@@ -383,8 +382,9 @@ func (s *Search) forget() {
 	s.agents = [len(families)]candidate{}
 	s.scope, s.name = [2][]byte{}, ""
 	s.opening.forget()
-	clear(s.spelled)
-	clear(s.token)
+	for _, room := range [][]byte{s.spelled, s.token, s.json.room, s.opening.room[:]} {
+		clear(room[:cap(room)])
+	}
 	s.trace = nil
 }
 
@@ -413,6 +413,7 @@ func (s *Search) look(n int, i *Identity) Finding {
 	i.Source, i.Forward = source, true
 	i.Shared = source.Kind == FromBody && source.Name == "prompt_cache_key"
 	if source.Kind == FromHeader {
+		i.Shared = isDerived(c.value)
 		i.set(c.value)
 	} else {
 		i.setUUID(s.id.digest(c.value))

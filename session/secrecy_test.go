@@ -66,7 +66,7 @@ func TestLongNamesAreBounded(t *testing.T) {
 	long := strings.Repeat("m", 1<<20)
 	for _, name := range []string{long, strings.Repeat(`\u0041`, 1<<18)} {
 		_, s := request{body: `{"model":"` + name + `","previous_response_id":"` + name + `","messages":[]}`, shape: Chat}.identify(id)
-		if len(s.Model) != 0 || len(s.Previous) == 0 || len(s.Previous) > maxName {
+		if len(s.Model) != maxName || len(s.Previous) == 0 || len(s.Previous) > maxName {
 			t.Errorf("model of %d bytes, response of %d", len(s.Model), len(s.Previous))
 		}
 	}
