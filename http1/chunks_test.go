@@ -4,8 +4,13 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"net/http/httputil"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"pgregory.net/rapid"
 )
@@ -134,6 +139,42 @@ func TestChunksRoundTrip(t *testing.T) {
 	})
 }
 
+// The coding by its grammar, and the limits of Chunks: what a line of it may be, and how long.
+var (
+	chunkLine    = regexp.MustCompile(`^([0-9A-Fa-f]{1,15})((?:;` + tokens + `(?:=(?:` + tokens + `|"(?:[^"\\[:cntrl:]]|\t|\\[^[:cntrl:]]|\\\t)*"))?)*)\r\n`)
+	trailersLine = regexp.MustCompile(`^(?:` + tokens + `:(?:[^[:cntrl:]]|\t)*\r\n)*\r\n`)
+)
+
+const tokens = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+
+// reference decodes text by the grammar alone: the data and the length of a whole coding at its start.
+func reference(text string) (data string, n int, whole bool) {
+	rest := text
+	for {
+		line := chunkLine.FindStringSubmatch(rest)
+		if line == nil || len(line[2]) > maxChunkLine {
+			return "", 0, false
+		}
+		rest = rest[len(line[0]):]
+		size, _ := strconv.ParseUint(line[1], 16, 64)
+		if size == 0 {
+			break
+		}
+		if uint64(len(rest)) < size+2 || rest[size:size+2] != "\r\n" {
+			return "", 0, false
+		}
+		data += rest[:size]
+		rest = rest[size+2:]
+	}
+	trailers := trailersLine.FindString(rest)
+	if trailers == "" || len(trailers)-strings.Count(trailers, "\n") > maxTrailers {
+		return "", 0, false
+	}
+	return data, len(text) - len(rest) + len(trailers), true
+}
+
+// FuzzChunks: how a coding is split makes no difference, what is a whole one by its grammar is decoded to what is in it, and
+// nothing else is; and Go's decoder, which is laxer, finds the same in it.
 func FuzzChunks(f *testing.F) {
 	f.Add("5\r\nhello\r\n0\r\n\r\n", 3)
 	f.Add("5;a=b\r\nhello\r\n0\r\nX-A: b\r\n\r\n", 1)
@@ -145,6 +186,16 @@ func FuzzChunks(f *testing.F) {
 		b, m, doneB, errB := unchunk(text, size)
 		if n != m || done != doneB || !errors.Is(errB, err) || !bytes.Equal(a, b) {
 			t.Fatalf("whole: %q, %d, %v, %v; in pieces of %d: %q, %d, %v, %v", a, n, done, err, size, b, m, doneB, errB)
+		}
+		if strings.IndexFunc(text, func(r rune) bool { return r >= utf8.RuneSelf }) >= 0 {
+			return // bytes are not characters then
+		}
+		data, length, whole := reference(text)
+		if done != whole || done && (string(a) != data || n != length) {
+			t.Fatalf("%q, %d, whole %v; by the grammar %q, %d, %v", a, n, done, data, length, whole)
+		}
+		if loose, err := io.ReadAll(httputil.NewChunkedReader(strings.NewReader(text))); done && (err != nil || !bytes.Equal(loose, a)) {
+			t.Fatalf("%q; Go has %q, %v", a, loose, err)
 		}
 	})
 }

@@ -1,7 +1,10 @@
 package http1
 
 import (
+	"bufio"
 	"bytes"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 )
@@ -124,13 +127,15 @@ func TestBetweenEvents(t *testing.T) {
 	}
 }
 
-// FuzzFraming shows an answer's bytes in two ways of splitting: both see the same end and the same payload.
+// FuzzFraming: how the bytes of an answer are split makes no difference, Go's own reader finds the same payload in them, or
+// that it is cut, and where an event of a stream may follow the lines of those before are complete.
 func FuzzFraming(f *testing.F) {
 	f.Add(chunkedHead, "5\r\nhello\r\n0\r\n\r\nrest", 2)
 	f.Add(lengthHead, "0123456789rest", 3)
+	f.Add(closeHead, "data: a\r\n\r\n", 1)
 	f.Fuzz(func(t *testing.T, head, body string, size int) {
 		var h Head
-		if _, err := ParseHead([]byte(head), 0, &h); err != nil {
+		if n, err := ParseHead([]byte(head), 0, &h); err != nil || n != len(head) {
 			return
 		}
 		if size < 1 {
@@ -151,5 +156,31 @@ func FuzzFraming(f *testing.F) {
 		if n != m || err != errB || !bytes.Equal(a, b) || whole.Done() != split.Done() || whole.BetweenEvents() != split.BetweenEvents() {
 			t.Fatalf("whole: %q, %d, %v; in pieces of %d: %q, %d, %v", a, n, err, size, b, m, errB)
 		}
+		if whole.BetweenEvents() && !eventMayFollow(string(a)) {
+			t.Fatalf("an event may not follow %q", a)
+		}
+		if err == nil && !h.Bodiless() {
+			asGoReads(t, head+body, string(a), whole.Done() || whole.UntilClose())
+		}
 	})
+}
+
+// asGoReads fails where Go's client has another body of the answer than payload, or takes a cut one for whole.
+func asGoReads(t *testing.T, answer, payload string, whole bool) {
+	t.Helper()
+	r, err := http.ReadResponse(bufio.NewReader(strings.NewReader(answer)), nil)
+	if err != nil {
+		t.Fatalf("Go refuses %q: %v", answer, err)
+	}
+	body, err := io.ReadAll(r.Body)
+	if whole != (err == nil) || string(body) != payload {
+		t.Fatalf("%q, whole %v; Go has %q, %v", payload, whole, body, err)
+	}
+}
+
+// eventMayFollow reads a stream line by line, as WHATWG HTML 9.2.6 has it: the last line must be complete, and empty.
+func eventMayFollow(stream string) bool {
+	lines := strings.Split(strings.ReplaceAll(strings.ReplaceAll(stream, "\r\n", "\n"), "\r", "\n"), "\n")
+	n := len(lines)
+	return stream == "" || n > 1 && lines[n-1] == "" && lines[n-2] == ""
 }

@@ -1,7 +1,9 @@
 package http1
 
 import (
+	"bufio"
 	"errors"
+	"net/http"
 	"strings"
 	"testing"
 )
@@ -90,12 +92,17 @@ func TestParseHeadRefuses(t *testing.T) {
 	}
 }
 
+// FuzzParseHead: what is accepted is one head, and Go's own parser reads the same answer in it.
 func FuzzParseHead(f *testing.F) {
 	f.Add("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
 	f.Add("HTTP/1.0 200\r\nConnection: keep-alive\r\nContent-Type: text/event-stream\r\n\r\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		var h Head
+		var h, later Head
 		n, err := ParseHead([]byte(text), 0, &h)
+		m, errLater := ParseHead([]byte(text), len(text)/2, &later)
+		if _, half := ParseHead([]byte(text[:len(text)/2]), 0, new(Head)); half == ErrMore && (n != m || errLater != err) {
+			t.Fatalf("%d, %v; when half of it was seen %d, %v", n, err, m, errLater)
+		}
 		if err != nil {
 			return
 		}
@@ -108,6 +115,17 @@ func FuzzParseHead(f *testing.F) {
 		}
 		if count != strings.Count(string(h.Lines), "\n") {
 			t.Fatalf("%d fields in %q", count, h.Lines)
+		}
+		r, err := http.ReadResponse(bufio.NewReader(strings.NewReader(text[:n])), nil)
+		if err != nil {
+			t.Fatalf("Go refuses %q: %v", text[:n], err)
+		}
+		length, framing := r.ContentLength, NewFraming(&h)
+		if h.Bodiless() {
+			length = h.Length
+		}
+		if r.StatusCode != h.Status || length != h.Length || len(r.TransferEncoding) > 0 != h.Chunked || r.Close && !h.Close && !framing.UntilClose() {
+			t.Fatalf("%q: %+v; Go has %+v", text[:n], h, r)
 		}
 	})
 }
