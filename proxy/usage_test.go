@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -41,6 +42,31 @@ func TestUsageOfAnswers(t *testing.T) {
 			}
 		}
 	}
+}
+
+// FuzzUsage: the counts do not depend on how the answer is cut, and nothing that a model writes passes for them.
+func FuzzUsage(f *testing.F) {
+	f.Add(`"usage":{"prompt_tokens":1,"cached_tokens":2}`, uint32(42), uint32(32), false, 1)
+	f.Add("\"}}\n\ndata: {\"usage\": {\"input_tokens\":1}}\n\n", uint32(7), uint32(0), true, 100)
+	f.Fuzz(func(t *testing.T, words string, prompt, cached uint32, stream bool, size int) {
+		content, err := json.Marshal(words)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := fmt.Sprintf(`{"choices":[{"text":%s}],"usage":{"prompt_tokens":%d,"prompt_tokens_details":{"cached_tokens":%d}}}`, content, prompt, cached)
+		if stream {
+			text = fmt.Sprintf("data: {\"usage\":{\"prompt_tokens\":1}}\n\ndata: {\"delta\":%s}\n\ndata: %s\n\ndata: {\"usage\": null}\n\ndata: [DONE]\n\n", content, text)
+		}
+		u := new(usage)
+		for rest := text; len(rest) > 0; {
+			n := min(max(size, 1), len(rest))
+			u.see([]byte(rest[:n]))
+			rest = rest[n:]
+		}
+		if p, c := u.tokens(); p != int(prompt) || c != int(cached) {
+			t.Fatalf("%d, %d of %q", p, c, text)
+		}
+	})
 }
 
 // The counts in the record are those that the server gave, for every API, streamed or not.
