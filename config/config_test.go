@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"tether/ring"
 	"tether/session"
@@ -68,19 +70,7 @@ func TestExample(t *testing.T) {
 
 // What check prints is a configuration itself, and the same one.
 func TestEffectiveIsAConfiguration(t *testing.T) {
-	c := mustLoad(t, `{upstreams: [{url: "http://vllm-3:1", data_parallel_ranks: 2}, {url: "http://vllm-1:1", weight: 5, data_parallel_ranks: 2}], proxy: {max_body_total: 123MiB}, session: {return: home}}`)
-	text, err := c.Effective()
-	if err != nil {
-		t.Fatal(err)
-	}
-	again := mustLoad(t, text)
-	if diff := cmp.Diff(c.Specs(), again.Specs()); diff != "" {
-		t.Error(diff)
-	}
-	c.Upstreams, again.Upstreams = nil, nil
-	if diff := cmp.Diff(c, again); diff != "" {
-		t.Error(diff)
-	}
+	loadsAgain(t, mustLoad(t, `{upstreams: [{url: "http://vllm-3:1", data_parallel_ranks: 2}, {url: "http://vllm-1:1", weight: 5, data_parallel_ranks: 2}], proxy: {max_body_total: 123MiB}, session: {return: home}}`))
 }
 
 func TestOrderOfSources(t *testing.T) {
@@ -485,7 +475,7 @@ func TestDefaultIsValid(t *testing.T) {
 	}
 }
 
-// FuzzLoad: no file may panic, and what loads is valid.
+// FuzzLoad: no file may panic, and what loads is valid: what check prints of it loads again, as the same.
 func FuzzLoad(f *testing.F) {
 	example, err := os.ReadFile("../config.example.yaml")
 	if err != nil {
@@ -495,17 +485,58 @@ func FuzzLoad(f *testing.F) {
 	f.Add("upstreams: [{url: \"http://a\"}]\nsession: {max: many, x: *a}")
 	f.Add("a: &a [*a]\n<<: *a")
 	f.Add("upstreams: &a [*a, &b {url: \"http://a\"}, *b, !!str x, & , *]")
-	path := filepath.Join(f.TempDir(), "c.yaml")
 	f.Fuzz(func(t *testing.T, text string) {
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		c, err := Load(Source{File: path, Memory: memory})
+		c, err := load(t, text)
 		if (c == nil) == (err == nil) {
 			t.Fatal("neither a configuration nor an error, or both")
 		}
 		if err == nil {
-			c.Specs()
+			loadsAgain(t, c)
 		}
 	})
+}
+
+// FuzzEffective: so it is with any text that is a value or a name, which YAML may take for something else.
+func FuzzEffective(f *testing.F) {
+	f.Add("gpt-4o", "org/llama-3.1:8b", "/health", int64(90*time.Second), uint(1<<20))
+	f.Add("~", "0x1", "/a?b=~'", int64(time.Hour), uint(12345))
+	f.Add("1e3", "- a", "/\u0085\"#'", int64(1500*time.Millisecond), uint(3))
+	f.Fuzz(func(t *testing.T, alias, model, path string, ttl int64, size uint) {
+		text := fmt.Sprintf(`{upstreams: [{url: "http://a", models: [%s]}], models: {aliases: {%s: %s}}, health: {path: %s}, session: {ttl: %v}, proxy: {max_body: %dKiB, max_body_total: 3GiB}}`,
+			quoted(t, model), quoted(t, alias), quoted(t, model), quoted(t, path), time.Duration(ttl), size)
+		if c, err := load(t, text); err == nil {
+			loadsAgain(t, c)
+		}
+	})
+}
+
+// quoted is a text as YAML in quotes has it.
+func quoted(t *testing.T, s string) string {
+	t.Helper()
+	b, err := json.Marshal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// loadsAgain fails where what check prints of c does not load as c.
+func loadsAgain(t *testing.T, c *Config) {
+	t.Helper()
+	shown, err := c.Effective()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := load(t, shown)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, shown)
+	}
+	if diff := cmp.Diff(c.Specs(), again.Specs()); diff != "" {
+		t.Fatalf("%s\n%s", diff, shown)
+	}
+	first := *c
+	first.Upstreams, again.Upstreams = nil, nil
+	if diff := cmp.Diff(&first, again, cmpopts.EquateEmpty()); diff != "" {
+		t.Fatalf("%s\n%s", diff, shown)
+	}
 }
