@@ -1,7 +1,7 @@
 // Package http1 is the grammar of HTTP/1.1 messages (RFC 9112) as far as a proxy must understand it, as pure
 // state machines over the bytes they are shown: the guard of request heads, the chunked coding, the parser of
-// response heads and the framing of answers. It is stricter than the RFC wherever a second reader of the same
-// bytes could see another message in them.
+// response heads, the framing of answers, and the handshake of WebSockets (RFC 6455). It is stricter than the RFC
+// wherever a second reader of the same bytes could see another message in them.
 //
 // It knows no socket, no goroutine and no clock, and copies no message. proxy and upstream feed it; whatever pumps
 // the bytes, the rules are here.

@@ -1,0 +1,84 @@
+package http1
+
+import (
+	"bytes"
+	"crypto/sha1"
+	"encoding/base64"
+	"errors"
+)
+
+// What Handshake refuses.
+var (
+	// ErrNoWebSocket wants 426: the request does not ask for a WebSocket, or for one of another version.
+	ErrNoWebSocket = errors.New("no upgrade to a WebSocket of version 13")
+	// ErrHandshake wants 400.
+	ErrHandshake = errors.New("malformed WebSocket handshake")
+)
+
+// Handshake reads the WebSocket handshake of a GET (RFC 6455 4.2.1) and gives its key. lines are the fields of the head that
+// g saw to its end.
+func (g *Guard) Handshake(lines []byte) (key []byte, err error) {
+	var upgrades, keys, versions int
+	var asked, websocket, version13 bool
+	for f := NewFields(lines); f.Next(); {
+		switch {
+		case EqualFold(f.Name, "connection"):
+			asked = asked || HasToken(f.Value, "upgrade")
+		case EqualFold(f.Name, "upgrade"):
+			upgrades++
+			websocket = EqualFold(f.Value, "websocket")
+		case EqualFold(f.Name, "sec-websocket-key"):
+			keys++
+			key = f.Value
+		case EqualFold(f.Name, "sec-websocket-version"):
+			versions++
+			version13 = string(f.Value) == "13"
+		}
+	}
+	switch {
+	case g.HTTP10(), !asked, upgrades == 0: // RFC 9110 7.8: on HTTP/1.0 Upgrade is to be ignored
+		return nil, ErrNoWebSocket
+	case g.Chunked, g.Length > 0, upgrades > 1, versions != 1, keys != 1, !isKey(key):
+		return nil, ErrHandshake
+	case !websocket, !version13:
+		return nil, ErrNoWebSocket
+	}
+	return key, nil
+}
+
+// isKey reports whether b is 16 bytes in base64.
+func isKey(b []byte) bool {
+	var room [18]byte
+	if len(b) != base64.StdEncoding.EncodedLen(16) {
+		return false
+	}
+	n, err := base64.StdEncoding.Decode(room[:], b)
+	return err == nil && n == 16
+}
+
+// Switches reports whether h is the answer that makes the connection of a handshake with that key a WebSocket
+// (RFC 6455 4.1).
+func (h *Head) Switches(key []byte) bool {
+	var upgrades, accepts int
+	var agreed, websocket, accepted bool
+	for f := NewFields(h.Lines); f.Next(); {
+		switch {
+		case EqualFold(f.Name, "connection"):
+			agreed = agreed || HasToken(f.Value, "upgrade")
+		case EqualFold(f.Name, "upgrade"):
+			upgrades++
+			websocket = EqualFold(f.Value, "websocket")
+		case EqualFold(f.Name, "sec-websocket-accept"):
+			accepts++
+			accepted = bytes.Equal(f.Value, acceptOf(key))
+		}
+	}
+	return h.Status == 101 && agreed && upgrades == 1 && websocket && accepts == 1 && accepted
+}
+
+// acceptOf is what a server shows that has read the key.
+func acceptOf(key []byte) []byte {
+	const guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" // RFC 6455 1.3
+	sum := sha1.Sum(append(bytes.Clone(key), guid...))
+	return base64.StdEncoding.AppendEncode(nil, sum[:])
+}
