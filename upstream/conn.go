@@ -156,7 +156,17 @@ const (
 
 // Receive reads the response head into buf, which bounds it, within limit of Send (or up to 1/16 more). It skips
 // interim answers. The error is Stale, Cut, BadHead or HeadTimeout, and the connection is then beyond use.
-func (c *Conn) Receive(buf []byte, limit time.Duration) (a Answer, err error) {
+func (c *Conn) Receive(buf []byte, limit time.Duration) (Answer, error) {
+	a, err := c.ReceiveSwitch(buf, limit)
+	if a.Status == 101 { // nobody asked for it
+		return Answer{}, BadHead
+	}
+	return a, err
+}
+
+// ReceiveSwitch is Receive for a request that asks for another protocol: a 101 is an answer then, and its Rest are the
+// first bytes of that protocol. Such a connection is only fit to be closed.
+func (c *Conn) ReceiveSwitch(buf []byte, limit time.Duration) (a Answer, err error) {
 	if err := c.ReadWithin(c.sentAt, limit); err != nil {
 		return a, Cut
 	}
@@ -175,10 +185,10 @@ func (c *Conn) Receive(buf []byte, limit time.Duration) (a Answer, err error) {
 				seen = n
 				break
 			}
-			if err != nil || a.Status == 101 {
+			if err != nil {
 				return a, BadHead
 			}
-			if a.Status >= 200 {
+			if a.Status >= 200 || a.Status == 101 {
 				a.Rest = buf[size:n]
 				return a, nil
 			}

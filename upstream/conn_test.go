@@ -91,6 +91,28 @@ func TestInterimAnswersAreSkipped(t *testing.T) {
 	}
 }
 
+// Who asks for another protocol gets the 101, and what follows it untouched.
+func TestReceiveSwitch(t *testing.T) {
+	const switching = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"
+	for _, follows := range []string{"", "\x00HTTP/1.1 200 OK\r\n\r\n"} {
+		s := newServer(t)
+		c, peer := s.dial()
+		c.Send([]byte("x"), Body{}, time.Now())
+		peer.Write([]byte("HTTP/1.1 103 Early Hints\r\n\r\n" + switching + follows))
+		a, err := c.ReceiveSwitch(make([]byte, 1024), patience)
+		if err != nil || a.Status != 101 || string(a.Rest) != follows {
+			t.Errorf("%+v, %v", a, err)
+		}
+	}
+	s := newServer(t)
+	c, peer := s.dial()
+	c.Send([]byte("x"), Body{}, time.Now())
+	peer.Write([]byte(okAnswer))
+	if a, err := c.ReceiveSwitch(make([]byte, 1024), patience); err != nil || a.Status != 200 || string(a.Rest) != "ok" {
+		t.Errorf("not switched: %+v, %v", a, err)
+	}
+}
+
 func TestDialFailures(t *testing.T) {
 	s := newServer(t)
 	s.l.Close()
