@@ -11,9 +11,10 @@ import (
 // the TLS connection; all else happens to the socket below it.
 type Client struct {
 	net.Conn
-	tcp   *net.TCPConn
-	watch *Watch
-	id    watchID
+	tcp          *net.TCPConn
+	watch        *Watch
+	id           watchID
+	writeTimeout time.Duration // as in ListenConfig
 
 	mu    sync.Mutex
 	left  bool    // guarded by mu: the peer left

@@ -19,9 +19,10 @@ type ListenConfig struct {
 
 // Listener accepts clients and hands them to its Watch.
 type Listener struct {
-	tcp   *net.TCPListener
-	watch *Watch
-	tls   *tls.Config
+	tcp          *net.TCPListener
+	watch        *Watch
+	tls          *tls.Config
+	writeTimeout time.Duration
 }
 
 // keepAlive finds a vanished host after 25 s of silence; where the socket has a user timeout, Linux waits for that to pass
@@ -35,7 +36,7 @@ func Listen(addr string, cfg ListenConfig, watch *Watch) (*Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Listener{tcp: l.(*net.TCPListener), watch: watch, tls: cfg.TLS}, nil
+	return &Listener{tcp: l.(*net.TCPListener), watch: watch, tls: cfg.TLS, writeTimeout: cfg.WriteTimeout}, nil
 }
 
 // Addr is the address that is listened on.
@@ -54,7 +55,7 @@ func (l *Listener) Accept() (*Client, error) {
 	for {
 		conn, err := l.tcp.AcceptTCP()
 		if err == nil {
-			c := &Client{Conn: l.secured(conn), tcp: conn, watch: l.watch}
+			c := &Client{Conn: l.secured(conn), tcp: conn, watch: l.watch, writeTimeout: l.writeTimeout}
 			if err = l.watch.add(c); err == nil {
 				return c, nil
 			}

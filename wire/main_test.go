@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"flag"
 	"net"
 	"testing"
 	"time"
@@ -9,7 +10,10 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	_ = flag.Set("test.parallel", "8") // tests that run in parallel wait for limits, more than they need processors
+	goleak.VerifyTestMain(m)
+}
 
 // patience bounds every wait of these tests; none is expected to take it.
 const patience = 10 * time.Second

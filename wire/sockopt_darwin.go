@@ -18,3 +18,12 @@ func quiet(fd uintptr) bool {
 	_, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
 	return err == unix.EAGAIN
 }
+
+// unsent is how many bytes wait in the socket, sent or not, to be acknowledged; 0 where that cannot be told.
+func unsent(fd uintptr) int {
+	n, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_NWRITE)
+	if err != nil {
+		return 0
+	}
+	return n
+}
