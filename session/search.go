@@ -65,7 +65,7 @@ func NewIdentifier(cfg *Config, models *Models, secret []byte) (*Identifier, err
 // Key is the pin key of an id, as a client would send it in a header, under a model.
 func (id *Identifier) Key(model, sessionID []byte) Key { return id.key(model, sessionID) }
 
-// Search looks for the session id of one request: Begin, Header for each field, Body, Identify. What it was shown must
+// Search looks for the session id of one request: Begin, Header for each field, Body or Query, Identify. What it was shown must
 // stay untouched until then; after Identify it holds nothing of that. It may be used again and again.
 type Search struct {
 	id     *Identifier
@@ -86,6 +86,7 @@ type Search struct {
 	// Ignored counts sources whose value is no valid id, or that came with two different ones.
 	Ignored int
 
+	bodiless bool // Query was shown
 	json     scan
 	spelled  []byte // room for an id with escapes
 	opening  opening
@@ -116,6 +117,7 @@ func (s *Search) Begin(id *Identifier) {
 	s.id = id
 	s.Model, s.Previous, s.Background, s.Edit, s.IsJSON, s.Ignored = nil, nil, false, Edit{}, false, 0
 	clear(s.previous[:cap(s.previous)])
+	s.bodiless = false
 	s.forget()
 }
 
@@ -163,7 +165,7 @@ func (s *Search) cookie(list []byte) {
 	}
 }
 
-// take takes in a value of a header or cookie: a second, different one makes the source ambiguous.
+// take takes in a value of a header, a cookie or a query: a second, different one makes the source ambiguous.
 func (c *candidate) take(value []byte) {
 	value = http1.Trim(value)
 	switch {
@@ -349,10 +351,10 @@ func (i *Identity) setUUID(id uuid.UUID) {
 }
 
 // Identify gives the id of the first source that has a valid one. Without any it stays empty, unless random is
-// set and the body parsed: then it makes one.
+// set, and the body parsed or a query stands for it: then it makes one.
 func (s *Search) Identify(i *Identity, random bool) {
 	i.Reset()
-	if !s.choose(i) && random && s.IsJSON {
+	if !s.choose(i) && random && (s.IsJSON || s.bodiless) {
 		i.Made = true
 		i.setUUID(uuid.New())
 	}
