@@ -59,6 +59,7 @@ var homes = map[string][]string{
 	"github.com/prometheus/client_golang": {"metrics"},
 	"github.com/spf13/cobra":              {"."},
 	"github.com/goccy/go-yaml":            {"config"},
+	"github.com/coder/websocket":          {"sim"}, // tether looks at no frames
 	"go.uber.org/zap":                     {".", "proxy", "accesslog"},
 }
 

@@ -90,11 +90,14 @@ func unknownResponse(id string) problem {
 	}
 }
 
+// shutdownMessage is what a draining vLLM says of whatever would need its engine.
+const shutdownMessage = "cannot schedule new futures after shutdown"
+
 // shuttingDown is what a draining vLLM answers to whatever it would have to tokenize. On messages paths the application
 // itself makes it, elsewhere the handler of uncaught exceptions.
 func shuttingDown(a *answer) problem {
 	return problem{
 		status: http.StatusInternalServerError, kind: "InternalServerError", outside: !a.anthropic(),
-		message: "cannot schedule new futures after shutdown",
+		message: shutdownMessage,
 	}
 }

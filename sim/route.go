@@ -100,6 +100,8 @@ func (a *answer) route() {
 	path := a.r.URL.Path
 	r, ok := routeOf(path)
 	switch {
+	case wantsWebSocket(a.r):
+		a.webSocket(path)
 	case ok && slices.Contains(r.methods, a.r.Method):
 		r.serve(a)
 	case ok:
