@@ -71,6 +71,7 @@ func nothingIsTold(t *testing.T, withKeys bool) {
 		s.canaries(client, "header", "tiny", fault)
 	}
 	s.refusals()
+	s.sockets()
 	s.leaves(client, sims)
 	down := func(n int) {
 		t.Helper()
@@ -246,6 +247,8 @@ func refused() []string {
 		canary + " /v1/models HTTP/1.1\r\n" + host + "\r\n",
 		"DELETE /v1/chat/completions HTTP/1.1\r\n" + host + "\r\n",
 		"GET /v1/../" + canary + " HTTP/1.1\r\n" + host + "\r\n",
+		"GET /v1/realtime?session_id=" + canary + "&model=" + canary + " HTTP/1.1\r\n" + host + "\r\n",
+		"GET /v1/realtime?session_id=" + canary + " HTTP/1.1\r\n" + host + "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + canary + "\r\n\r\n",
 		"GET /v1/models HTTP/1.1\r\n" + host + canary + "\r\n\r\n",
 		"GET /v1/models HTTP/3." + canary + "\r\n" + host + "\r\n",
 		"GET /v1/models HTTP/1.1\r\n" + host + "X-Long: " + canary + strings.Repeat("x", 20<<10) + "\r\n\r\n",
@@ -351,6 +354,24 @@ func (s *running) operator(want int, method, path, body string) string {
 		s.t.Errorf("%s %s %.60q: %d %s, %v, want %d", method, path, body, res.StatusCode, text, err, want)
 	}
 	return fmt.Sprintf("%v %s\n", res.Header, text)
+}
+
+// sockets opens WebSockets that end in several ways.
+func (s *running) sockets() {
+	s.t.Helper()
+	for i, fields := range []string{"", "X-Session-Id: header-" + canary + "\r\n", "Cookie: chat=cookie-" + canary + "\r\n", "X-Sim-Fault: cut-rst\r\n", "X-Sim-Fault: 500\r\n"} {
+		c, err := net.Dial("tcp", s.addr)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		fmt.Fprintf(c, "GET /v1/realtime?session_id=query-%s&model=%[1]s&%[1]s=%[1]s HTTP/1.1\r\nHost: %[1]s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+			"Authorization: Bearer key-%[1]s\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: %[1]s\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n%[1]s", canary, fields)
+		res, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if want := []int{101, 101, 101, 101, 500}[i]; err != nil || res.StatusCode != want {
+			s.t.Errorf("a WebSocket got %+v, %v, want %d", res, err, want)
+		}
+		c.Close()
+	}
 }
 
 // leaves has a client leave while the server works for it.

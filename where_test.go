@@ -90,6 +90,10 @@ func (g *guided) send(raw []byte) (http.Header, error) {
 	}
 	defer res.Body.Close()
 	_, err = io.Copy(io.Discard, res.Body)
+	if res.StatusCode == http.StatusSwitchingProtocols { // it is in flight until its end, which comes with that of the connection
+		_ = c.(*net.TCPConn).CloseWrite()
+		_, err = io.Copy(io.Discard, c)
+	}
 	return res.Header, err
 }
 
@@ -188,6 +192,23 @@ func TestWhereAgrees(t *testing.T) {
 	}
 }
 
+// socketOf is the handshake of a WebSocket of conversation n.
+func socketOf(n int) []byte {
+	fields, query := "", "?model=tiny"
+	switch sourced[n%len(sourced)] {
+	case "header":
+		fields = fmt.Sprintf("Session_Id: s-%d\r\n", n)
+	case "cookie":
+		fields = fmt.Sprintf("Cookie: a=b; sid=s-%d\r\n", n)
+	case "body":
+		query += fmt.Sprintf("&session_id=s-%d", n)
+	case "key":
+		query += fmt.Sprintf("&prompt_cache_key=s-%d", n)
+	}
+	return []byte("GET /v1/realtime" + query + " HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" +
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" + fields + "\r\n")
+}
+
 func (g *guided) conversations(sims []*sim.Server) {
 	for n := range 25 {
 		g.check(chatOf(n, 0, ""))
@@ -195,6 +216,11 @@ func (g *guided) conversations(sims []*sim.Server) {
 	for n := range 20 {
 		g.check(chatOf(n, 1, ""))
 	}
+	for n := range 10 { // the same conversations by WebSocket, and others
+		g.check(socketOf(n))
+		g.check(socketOf(100 + n))
+	}
+	g.check(rawRequest("GET /v1/realtime?session_id=s-1", "", ""))
 	// Without affinity.
 	for n := range 3 {
 		g.check(chatOf(n, 2, "X-Tether-Affinity: off\r\n"))

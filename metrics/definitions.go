@@ -23,10 +23,10 @@ func define(kind, name, help string, labels ...string) *definition {
 
 var (
 	requestsTotal = define("counter", "tether_requests_total",
-		"Requests that are over. Status 499: the client left. Model: as some upstream lists it, else other.",
+		"Requests that are over. Status 499: the client left; 101: a WebSocket. Model: as some upstream lists it, else other.",
 		"route", "model", "outcome", "status")
 	failuresTotal = define("counter", "tether_request_failures_total",
-		"Requests that were refused, failed or cut, by tether's reason. Errors that upstreams answered are in the requests' status.", "reason")
+		"Requests that were refused, failed or cut, by tether's reason, WebSockets included. Errors that upstreams answered are in the requests' status.", "reason")
 	refusedTotal = define("counter", "tether_requests_refused_total",
 		"Connections and request heads refused before there was a request.", "status", "reason")
 	keyRequests = define("counter", "tether_api_key_requests_total",
@@ -35,16 +35,16 @@ var (
 	keyReloads = define("counter", "tether_api_key_reloads_total",
 		"New contents of the file of API keys; failed: it cannot be used, and the keys before stay in force.", "result")
 	firstByteSeconds = define("histogram", "tether_time_to_first_byte_seconds",
-		"Time from the first byte of a request's head to the first byte of its answer's body.", "model", "outcome")
+		"Time from the first byte of a request's head to the first byte of its answer's body. A WebSocket has none.", "model", "outcome")
 	durationSeconds = define("histogram", "tether_request_duration_seconds",
-		"Time from the first byte of a request's head to the end of its answer.", "model")
+		"Time from the first byte of a request's head to the end of its answer, or of its WebSocket.", "model")
 	promptTokens = define("counter", "tether_prompt_tokens_total",
 		"Tokens of prompts whose answers say how many of them were cached.", "model", "outcome")
 	cachedTokens = define("counter", "tether_cached_prompt_tokens_total",
 		"Tokens of prompts that the server had in its prefix cache.", "model", "outcome")
-	bytesIn     = define("counter", "tether_request_body_bytes_total", "Bytes of request bodies.")
-	bytesOut    = define("counter", "tether_response_body_bytes_total", "Bytes of answers' bodies, with the framing of chunks.")
-	clientsLeft = define("counter", "tether_clients_left_total", "Requests whose client left before the end of the answer.")
+	bytesIn     = define("counter", "tether_request_body_bytes_total", "Bytes of request bodies, and of what came through WebSockets from clients.")
+	bytesOut    = define("counter", "tether_response_body_bytes_total", "Bytes of answers' bodies, with the framing of chunks, and of what came through WebSockets from upstreams.")
+	clientsLeft = define("counter", "tether_clients_left_total", "Requests whose client left before the end of the answer, or closed a WebSocket first, without a closing handshake.")
 
 	idsTotal = define("counter", "tether_session_ids_total",
 		"Requests by the source of their session id; random: tether made one, none: there is none.", "source")
@@ -63,7 +63,7 @@ var (
 
 	upstreamUp       = define("gauge", "tether_upstream_up", "1 when health finds the upstream up.", "upstream")
 	upstreamState    = define("gauge", "tether_upstream_state", "1 while the upstream is in the state.", "upstream", "state")
-	upstreamInFlight = define("gauge", "tether_upstream_requests_in_flight", "Requests in flight at the upstream.", "upstream")
+	upstreamInFlight = define("gauge", "tether_upstream_requests_in_flight", "Requests in flight at the upstream, open WebSockets included.", "upstream")
 	upstreamPins     = define("gauge", "tether_upstream_pins", "Sessions pinned to the upstream.", "upstream")
 
 	sessionsNow    = define("gauge", "tether_sessions", "Sessions in the map.")
@@ -80,7 +80,7 @@ var (
 	certificateReloads = define("counter", "tether_certificate_reloads_total",
 		"Files of certificates that changed; failed: they cannot be used, and what was before stays in force.", "result")
 
-	requestsNow    = define("gauge", "tether_requests_in_flight", "Requests in flight.")
+	requestsNow    = define("gauge", "tether_requests_in_flight", "Requests in flight, open WebSockets included.")
 	connectionsNow = define("gauge", "tether_client_connections", "Clients' connections.")
 	bodiesNow      = define("gauge", "tether_request_body_buffer_bytes", "Memory that buffered request bodies take.")
 	ringInfo       = define("gauge", "tether_ring_info", "1, labelled with the ring's digest: equal on all replicas that agree.", "digest")

@@ -77,7 +77,7 @@ func (r *requests) count(rec *proxy.Record) {
 	add(r.out, rec.BytesOut)
 	add(r.ignored, int64(rec.Ignored))
 	add(r.replays, int64(rec.Replays))
-	if rec.Status == proxy.StatusClientLeft {
+	if rec.ClientLeft() {
 		r.left.Inc()
 	}
 	if rec.Surplus {

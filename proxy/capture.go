@@ -18,14 +18,14 @@ func (p *Proxy) Read(raw []byte) (r session.Reading) {
 	x := &exchange{p: p, now: time.Now(), head: new(fasthttp.RequestHeader)}
 	x.search.Begin(p.identifier)
 	var g http1.Guard
-	body, err := x.takeHead(&g, raw)
+	fields, body, err := x.takeHead(&g, raw)
 	if err != nil {
 		return session.Reading{Status: faultOfGuard(err).status, Refused: err.Error()}
 	}
 	x.bodyRead = len(body) == 0
-	f := x.admit()
+	f := x.admit(&g, fields)
 	r.Found = x.search.Trace()
-	if f == nil {
+	if f == nil && !x.route.tunnel { // behind a handshake there is no body
 		f = x.takeBody(&g, body)
 	}
 	if f != nil {
@@ -56,7 +56,7 @@ func (x *exchange) note(local bool) string {
 		return "the request wants no affinity: X-Tether-Affinity: off"
 	case len(x.namedResponse()) > 0:
 		return "it is about a stored response: it goes where that was made, and where that is not known by its session, or else by the response's id"
-	case x.route.random && !x.search.IsJSON:
+	case x.route.random && !x.search.IsJSON && !x.route.tunnel:
 		return "the body is no JSON object: nothing is looked for in it, and no id is made"
 	}
 	return ""
@@ -65,14 +65,14 @@ func (x *exchange) note(local bool) string {
 // errNoHead tells that a capture ends within the head.
 var errNoHead = errors.New("no whole request head")
 
-// takeHead makes the head of raw that of the exchange, and gives what follows it.
-func (x *exchange) takeHead(g *http1.Guard, raw []byte) (rest []byte, err error) {
+// takeHead makes the head of raw that of the exchange, and gives its fields and what follows it.
+func (x *exchange) takeHead(g *http1.Guard, raw []byte) (fields, rest []byte, err error) {
 	g.Reset(int(x.p.cfg.MaxHeader))
 	head, rest := splitCapture(raw, int(x.p.cfg.MaxHeader))
 	if _, done, err := g.Head(head); err != nil {
-		return nil, err
+		return nil, nil, err
 	} else if !done {
-		return nil, errNoHead
+		return nil, nil, errNoHead
 	}
 	line, fields, _ := bytes.Cut(bytes.TrimPrefix(head, []byte("\r\n")), []byte("\r\n"))
 	method, line, _ := bytes.Cut(line, []byte{' '})
@@ -80,7 +80,7 @@ func (x *exchange) takeHead(g *http1.Guard, raw []byte) (rest []byte, err error)
 	x.head.SetMethodBytes(method)
 	x.target = target[g.Path:]
 	x.in.read(fields, &x.search, x.p.keys != nil)
-	return rest, nil
+	return fields, rest, nil
 }
 
 // takeBody makes what follows the head the body of the exchange.

@@ -82,6 +82,10 @@ func TestReadRefusals(t *testing.T) {
 		{"POST /v1/chat/completions HTTP/1.1\nHost: a\nTransfer-Encoding: chunked\n\n5\nab", 400, "The request body's chunked coding is malformed."},
 		{"POST /v1/chat/completions HTTP/1.1\nHost: a\nTransfer-Encoding: chunked\n\n{}", 400, "The request body's chunked coding is malformed."},
 		{"POST /v1/chat/completions HTTP/1.1\nHost: a\nTransfer-Encoding: chunked\nContent-Length: 1\n\n{}", 400, "Content-Length with Transfer-Encoding"},
+		{"GET /v1/realtime HTTP/1.1\nHost: a\n\n", 426, errUpgrade.message},
+		{strings.Replace(handshake("/v1/realtime"), "1.1", "1.0", 1), 426, errUpgrade.message},
+		{handshake("/v1/realtime", "Content-Length: 1") + "x", 400, errWebSocket.message},
+		{handshake("/v1/realtime", "Upgrade: websocket"), 400, errWebSocket.message},
 	} {
 		if r := p.Read([]byte(c.raw)); r.Status != c.status || r.Refused != c.refused {
 			t.Errorf("%.40q: %d %q, want %d %q", c.raw, r.Status, r.Refused, c.status, c.refused)
@@ -123,11 +127,35 @@ func TestReadNotes(t *testing.T) {
 	}
 }
 
+// A WebSocket's handshake is read with its query, and what was captured behind it does not count.
+func TestReadHandshake(t *testing.T) {
+	p, ids := reader(t)
+	for raw, want := range map[string]session.Ask{
+		handshake("/v1/realtime?model=m", "X-Session-Id: s"): {Key: ids.Key([]byte("m"), []byte("s")), Model: []byte("m")},
+		handshake("/v1/realtime?session_id=s&model=m"):       {Key: ids.Key([]byte("m"), ids.Foreign([]byte("s"))), Model: []byte("m")},
+		handshake("/v1/realtime?prompt_cache_key=s") + `{"session_id":"other"}` + strings.Repeat("\x81", 10_000): {
+			Key: ids.Key(nil, ids.Foreign([]byte("s"))), Shared: true,
+		},
+	} {
+		r := p.Read([]byte(raw))
+		if r.Status != 0 || r.Method != "GET" || r.Path != "/v1/realtime" || r.Note != "" || r.Ask.Key != want.Key || string(r.Ask.Model) != string(want.Model) || r.Ask.Shared != want.Shared {
+			t.Errorf("%.60q: %+v", raw, r)
+		}
+		if lf := p.Read([]byte(strings.ReplaceAll(raw, "\r\n", "\n"))); lf.Ask.Key != want.Key {
+			t.Errorf("%.60q with LF: %+v", raw, lf)
+		}
+	}
+	if r := p.Read([]byte(handshake("/v1/realtime"))); !r.Ask.Made || r.Source.Kind != 0 || r.Ask.Key == (session.Key{}) {
+		t.Errorf("without an id: %+v", r)
+	}
+}
+
 // FuzzRead: no capture may panic, none may yield an invalid state, and one framed by the book is read as what it is.
 func FuzzRead(f *testing.F) {
 	f.Add([]byte("POST /v1/chat/completions HTTP/1.1\nHost: h\n\n{}"), []byte(`{"session_id":"s"}`))
 	f.Add([]byte("POST /v1/responses HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"), []byte("{}"))
 	f.Add([]byte("GET /v1/responses/a HTTP/1.0\nHost: h\nX-Session-Id: s\n"), []byte("\r\n"))
+	f.Add([]byte(handshake("/v1/realtime?session_id=%41")), []byte("{}"))
 	p, _ := reader(f)
 	f.Fuzz(func(t *testing.T, raw, body []byte) {
 		r := p.Read(raw)

@@ -18,11 +18,12 @@ type Config struct {
 	ConnectTimeout time.Duration `yaml:"connect_timeout"`
 	// HeadTimeout bounds the wait for a response head, queueing and prefill included, 1s..24h.
 	HeadTimeout time.Duration `yaml:"head_timeout"`
-	// IdleTimeout bounds the silence within an answer, 1s..24h. There is no limit on the whole of it.
+	// IdleTimeout bounds the silence within an answer, or of both sides of a WebSocket, 1s..24h. There is no limit on the
+	// whole of it.
 	IdleTimeout time.Duration `yaml:"idle_timeout"`
 	// ClientIdleTimeout is how long a client's connection may be idle between requests, 1s..24h.
 	ClientIdleTimeout time.Duration `yaml:"client_idle_timeout"`
-	// ClientWriteTimeout is how long a client may take nothing of its answer before it is cut, 1s..1h.
+	// ClientWriteTimeout is how long a client may take nothing of its answer, or its WebSocket, before it is cut, 1s..1h.
 	ClientWriteTimeout time.Duration `yaml:"client_write_timeout"`
 	// MaxHeader bounds a request head, 1KiB..1MiB.
 	MaxHeader units.Bytes `yaml:"max_header"`

@@ -155,6 +155,15 @@ func (c *conn) next(now time.Time) {
 	}
 }
 
+// takeRest gives what was read from the socket behind the head, and the room that it lies in.
+func (c *conn) takeRest() (rest, room []byte) {
+	if c.room == nil {
+		c.room = restRooms.Get().(*[]byte)
+	}
+	rest, c.rest = c.rest, nil
+	return rest, *c.room
+}
+
 func (c *conn) freeRoom() {
 	if c.room != nil {
 		restRooms.Put(c.room)

@@ -27,6 +27,9 @@ type fault struct {
 // StatusClientLeft is the status of a request whose client left. No answer has it.
 const StatusClientLeft = 499
 
+// statusUpgradeRequired is the status of a request for a WebSocket that does not ask for one.
+const statusUpgradeRequired = 426
+
 // The kinds of faults, in OpenAI's words.
 const (
 	invalidRequest = "invalid_request_error"
@@ -48,6 +51,8 @@ var (
 	errSlowBody        = &fault{status: 408, kind: invalidRequest, reason: "slow_body", message: "The request's body took too long."}
 	errBodyTooLarge    = &fault{status: 413, kind: invalidRequest, reason: "body_too_large", message: "The request's body is larger than this server takes."}
 	errExpectation     = &fault{status: 417, kind: invalidRequest, reason: "expectation", message: "The expectation is not supported."}
+	errWebSocket       = &fault{status: 400, kind: invalidRequest, reason: "websocket", message: "The WebSocket handshake is malformed: it wants one Upgrade, one Sec-WebSocket-Version, one Sec-WebSocket-Key of 16 bytes in base64, and no body."}
+	errUpgrade         = &fault{status: statusUpgradeRequired, kind: invalidRequest, reason: "upgrade", message: "This path is a WebSocket: it wants Connection: Upgrade, Upgrade: websocket and Sec-WebSocket-Version: 13."}
 	errHeadTooLarge    = &fault{status: 431, kind: invalidRequest, reason: "head_too_large", message: "The request's head is larger than this server takes."}
 	errVersion         = &fault{status: 505, kind: invalidRequest, reason: "version", message: "Only HTTP/1.0 and HTTP/1.1 are spoken here."}
 
@@ -100,7 +105,7 @@ func faultOfUpstream(err error) *fault {
 // Texts of the statuses that faults have.
 var statusText = map[int]string{
 	400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed", 408: "Request Timeout", 413: "Content Too Large",
-	417: "Expectation Failed", 431: "Request Header Fields Too Large", 500: "Internal Server Error", 502: "Bad Gateway",
+	417: "Expectation Failed", 426: "Upgrade Required", 431: "Request Header Fields Too Large", 500: "Internal Server Error", 502: "Bad Gateway",
 	503: "Service Unavailable", 504: "Gateway Timeout", 505: "HTTP Version Not Supported",
 }
 
@@ -118,6 +123,9 @@ func appendFault(dst []byte, f *fault, own answerFields, anthropic bool) []byte 
 	}
 	if f.status == 401 {
 		dst = append(dst, "WWW-Authenticate: Bearer\r\n"...)
+	}
+	if f.status == statusUpgradeRequired { // RFC 9110 15.5.22, RFC 6455 4.4
+		dst = append(dst, webSocket+"Sec-WebSocket-Version: 13\r\n"...)
 	}
 	if f.noRetry {
 		dst = append(dst, "X-Should-Retry: false\r\n"...)

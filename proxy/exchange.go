@@ -12,7 +12,7 @@ import (
 	"tether/upstream"
 )
 
-// exchange is one request on its way and its answer on the way back: guard, body, identify, forward, relay. It is
+// exchange is one request on its way and its answer on the way back: guard, body, identify, forward, relay or tunnel. It is
 // used for one request after another; begin and end frame each.
 type exchange struct {
 	p    *Proxy
@@ -25,6 +25,7 @@ type exchange struct {
 	route      *route
 	responseID []byte // of a byResponse route
 	allowed    string // methods of the path, where the request's is not among them
+	socketKey  []byte // of a WebSocket's handshake
 
 	in        inbound
 	body      body
@@ -67,9 +68,9 @@ type Record struct {
 	Caller string
 	// Model is the model asked for, with an alias replaced by its model.
 	Model []byte
-	// Status is what the client was answered, 499 if it left before.
+	// Status is what the client was answered, 499 if it left before; 101 for a WebSocket, however that ended.
 	Status int
-	// Reason names what went wrong, "" for an answer that was passed on whole.
+	// Reason names what went wrong, "" for an answer that was passed on whole, or a WebSocket that the upstream ended.
 	Reason  string
 	Outcome session.Outcome
 	// Source is where the session id came from, Ignored how many sources had an invalid one.
@@ -88,10 +89,10 @@ type Record struct {
 	// PromptTokens are the tokens of the prompt, CachedTokens those of them that the server had in its prefix cache,
 	// -1 where the answer does not say.
 	PromptTokens, CachedTokens int
-	// BytesIn and BytesOut count the bodies, BytesOut with the framing of chunks.
+	// BytesIn and BytesOut count the bodies, BytesOut with the framing of chunks, and all that passed through a WebSocket.
 	BytesIn, BytesOut int64
 	// Started is when the head's first byte came; FirstByte and Duration count from then. FirstByte is that of the answer's
-	// body, for vLLM sends a stream's head before it has computed anything; 0 without one.
+	// body, for vLLM sends a stream's head before it has computed anything; 0 without one, as of a WebSocket.
 	Started             time.Time
 	FirstByte, Duration time.Duration
 	// RequestID is the X-Request-Id, TraceID the trace of traceparent, empty without one.
@@ -109,6 +110,9 @@ func (r *Record) IDSource() string {
 	}
 	return "none"
 }
+
+// ClientLeft reports whether the client left before the end of the answer.
+func (r *Record) ClientLeft() bool { return r.Reason == errClientLeft.reason }
 
 // serve is fasthttp's handler: it sees a request whose head is complete, and whose body is still on the connection.
 func (p *Proxy) serve(ctx *fasthttp.RequestCtx) {
@@ -194,7 +198,7 @@ func (x *exchange) begin(c *conn, head *fasthttp.RequestHeader) {
 	x.rec = Record{Started: c.begun}
 	x.now = c.headed
 	x.target = head.RequestURI()[c.guard.Path:]
-	x.route, x.responseID, x.allowed, x.requestID = nil, nil, "", nil
+	x.route, x.responseID, x.allowed, x.socketKey, x.requestID = nil, nil, "", nil, nil
 	x.bodyRead = !c.guard.Chunked && c.guard.Length == 0
 	x.tries, x.usage.n = x.tries[:0], 0
 	x.identified, x.written = false, false

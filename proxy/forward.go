@@ -28,6 +28,10 @@ func (x *exchange) forward() *fault {
 		what, last = x.try(u, &t, what == replay)
 		switch what {
 		case pass:
+			if x.answer.Status == 101 {
+				x.tunnel()
+				return nil
+			}
 			return x.relay()
 		case giveUp:
 			return t.verdict(last)
@@ -122,11 +126,11 @@ func (x *exchange) ask(u *upstream.Upstream, fresh bool) error {
 	o := outbound{
 		method: x.head.Method(), target: x.target, in: &x.in,
 		peer: x.c.peer, proto: x.c.proto, trusted: x.holder != nil, requestID: x.requestID,
-		session: &x.identity, length: body.Len(), hasBody: x.hasBody(),
+		session: &x.identity, length: body.Len(), hasBody: x.hasBody(), tunnel: x.route.tunnel,
 	}
 	x.out = o.append(x.out[:0], u)
 	conn.Send(x.out, body, x.now)
-	x.answer, err = conn.Receive(*x.buf, x.p.cfg.HeadTimeout)
+	x.answer, err = x.receive()
 	x.now = time.Now()
 	if err == nil {
 		x.answer.ToHEAD = x.head.IsHead()
@@ -137,6 +141,19 @@ func (x *exchange) ask(u *upstream.Upstream, fresh bool) error {
 		return errLeft
 	}
 	return err
+}
+
+// receive waits for the head of the answer on x.conn. Only a handshake may be answered with another protocol, and only if
+// the upstream shows that it read the key: nobody may make a tunnel through it of what was no WebSocket to it.
+func (x *exchange) receive() (upstream.Answer, error) {
+	if !x.route.tunnel {
+		return x.conn.Receive(*x.buf, x.p.cfg.HeadTimeout)
+	}
+	a, err := x.conn.ReceiveSwitch(*x.buf, x.p.cfg.HeadTimeout)
+	if err == nil && a.Status == 101 && !a.Switches(x.socketKey) {
+		err = upstream.BadHead
+	}
+	return a, err
 }
 
 // edited is the request's body as the upstream gets it: an alias of a model is replaced in it, nothing else.

@@ -3,6 +3,8 @@ package proxy
 import (
 	"bytes"
 	"strings"
+
+	"tether/http1"
 )
 
 // guard decides whether the request may come in at all. What the connection's guard refused never gets here: the
@@ -14,7 +16,7 @@ func (x *exchange) guard() *fault {
 	if contains(x.p.trusted, x.c.address) {
 		x.holder = x.p.budget.holder(x.in.client(x.c.address, x.p.trusted))
 	}
-	if f := x.admit(); f != nil {
+	if f := x.admit(&x.c.guard, x.head.RawHeaders()); f != nil {
 		return f
 	}
 	x.counted = true
@@ -25,8 +27,8 @@ func (x *exchange) guard() *fault {
 }
 
 // admit finds the request's call, and whose request it is. A stranger learns nothing of which calls there are.
-func (x *exchange) admit() *fault {
-	f := x.find()
+func (x *exchange) admit(g *http1.Guard, fields []byte) *fault {
+	f := x.find(g, fields)
 	if x.route != nil {
 		x.rec.Route = x.route.name
 	}
@@ -37,8 +39,8 @@ func (x *exchange) admit() *fault {
 	return f
 }
 
-// find looks the request's call up in the list of those that are let through.
-func (x *exchange) find() *fault {
+// find looks the request's call up in the list of those that are let through, and checks what its route wants of a head.
+func (x *exchange) find(g *http1.Guard, fields []byte) *fault {
 	path, _, _ := bytes.Cut(x.target, []byte{'?'})
 	x.rec.Method, x.rec.Path = x.head.Method(), path
 	var methods []string
@@ -51,6 +53,23 @@ func (x *exchange) find() *fault {
 		return errMethod
 	case x.route == nil:
 		return errNotFound
+	}
+	if x.route.tunnel {
+		return x.handshake(g, fields)
+	}
+	return nil
+}
+
+// handshake checks the handshake of a WebSocket. Whatever it comes to, its connection takes no other request: bytes that
+// a client sends behind it are meant for the WebSocket, and may be anybody's.
+func (x *exchange) handshake(g *http1.Guard, fields []byte) (f *fault) {
+	x.closing = true
+	var err error
+	switch x.socketKey, err = g.Handshake(fields); err {
+	case http1.ErrNoWebSocket:
+		return errUpgrade
+	case http1.ErrHandshake:
+		return errWebSocket
 	}
 	return nil
 }

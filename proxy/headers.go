@@ -212,6 +212,7 @@ type outbound struct {
 	session        *session.Identity
 	length         int
 	hasBody        bool
+	tunnel         bool // it is the handshake of a WebSocket
 }
 
 // append appends the request head for u to dst.
@@ -237,6 +238,9 @@ func (o *outbound) append(dst []byte, u *upstream.Upstream) []byte {
 		dst = appendField(dst, "X-Session-Id: ", nil, o.session.ID())
 	case session.Valid(o.in.sessionID):
 		dst = appendField(dst, "X-Session-Id: ", nil, o.in.sessionID)
+	}
+	if o.tunnel {
+		dst = append(dst, webSocket...)
 	}
 	if o.hasBody {
 		dst = append(strconv.AppendInt(append(dst, "Content-Length: "...), int64(o.length), 10), "\r\n"...)
@@ -266,6 +270,10 @@ func (o *outbound) appendLines(dst []byte, m *upstream.Manners) []byte {
 	}
 	return m.Key.AppendAuthorization(dst)
 }
+
+// webSocket are the fields with which the two sides of a hop agree on a WebSocket. They speak of one hop only, so each hop
+// has its own.
+const webSocket = "Connection: Upgrade\r\nUpgrade: websocket\r\n"
 
 // list is what a trusted peer has listed already.
 func (o *outbound) list(theirs []byte) []byte {
@@ -299,6 +307,7 @@ type answerFields struct {
 	upstream             string // name to show, "" for none
 	allow                string // methods, on 405
 	connection           string // what to say of the client's connection, "" for nothing
+	tunnel               bool   // the connection is a WebSocket from here on
 }
 
 func (a *answerFields) append(dst []byte) []byte {
@@ -315,7 +324,10 @@ func (a *answerFields) append(dst []byte) []byte {
 	if a.allow != "" {
 		dst = append(append(append(dst, "Allow: "...), a.allow...), "\r\n"...)
 	}
-	if a.connection != "" {
+	switch {
+	case a.tunnel:
+		dst = append(dst, webSocket...)
+	case a.connection != "":
 		dst = append(append(append(dst, "Connection: "...), a.connection...), "\r\n"...)
 	}
 	return dst

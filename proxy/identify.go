@@ -1,6 +1,10 @@
 package proxy
 
-import "tether/session"
+import (
+	"bytes"
+
+	"tether/session"
+)
 
 // identify finds the session of the request, and what the router shall make of it.
 func (x *exchange) identify() session.Ask {
@@ -28,8 +32,13 @@ func (x *exchange) identify() session.Ask {
 	return ask
 }
 
-// read shows the body to the search, as what it is.
+// read shows the search the body, as what it is, or what stands for it.
 func (x *exchange) read(shape session.Shape) {
+	if x.route.tunnel {
+		_, query, _ := bytes.Cut(x.target, []byte{'?'})
+		x.search.Query(query)
+		return
+	}
 	if boundary := x.in.boundary(); boundary != "" {
 		x.search.Form(x.body.bytes, boundary)
 		return

@@ -141,16 +141,22 @@ func TestThousandExitsLeaveNothing(t *testing.T) {
 	for i := range r.sims {
 		r.awaitLoad(i, func(l sim.Load) bool { return l.Requests == 0 })
 	}
+	r.nothingLeft(descriptors, goroutines)
+}
+
+// nothingLeft waits until there is no more than before, of anything.
+func (r *rig) nothingLeft(descriptors, goroutines int) {
+	r.t.Helper()
 	r.cold()
 	deadline := time.Now().Add(patience)
 	for {
-		d, g := resources(t)
+		d, g := resources(r.t)
 		inFlight := r.proxy.InFlight() + r.up(0).InFlight() + r.up(1).InFlight()
 		if inFlight == 0 && d <= descriptors && g <= goroutines && r.proxy.Connections() == 0 {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("%d in flight, %d descriptors (%d before), %d goroutines (%d before), %d connections", inFlight, d, descriptors, g, goroutines, r.proxy.Connections())
+			r.t.Fatalf("%d in flight, %d descriptors (%d before), %d goroutines (%d before), %d connections", inFlight, d, descriptors, g, goroutines, r.proxy.Connections())
 		}
 		time.Sleep(5 * time.Millisecond)
 	}

@@ -1,12 +1,12 @@
 // Package proxy is the data plane: it takes requests in, finds their session, sends them where session says, and
-// relays the answers. One request is one exchange; its steps are guard, body, identify, forward and relay, a file
-// each, and the rules of what follows a failure stand in decide.go.
+// relays the answers. One request is one exchange; its steps are guard, body, identify, forward and relay, or tunnel for
+// a WebSocket, a file each, and the rules of what follows a failure stand in decide.go.
 //
 // It is the only importer of fasthttp, which parses request heads and runs the keep-alive loop. Everything that
 // leaves tether, and every body, goes past it.
 //
 // Goroutines: Serve's, and one a client connection, all ended when Shutdown has returned. Send of package
-// upstream adds one for a large body.
+// upstream adds one for a large body, Tunnel of package wire one for a WebSocket.
 package proxy
 
 import (

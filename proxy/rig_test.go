@@ -178,7 +178,7 @@ func (r *rig) start() {
 
 func (r *rig) record(rec *Record) {
 	one := *rec
-	one.Model, one.RequestID = slices.Clone(rec.Model), slices.Clone(rec.RequestID)
+	one.Path, one.Model, one.RequestID = slices.Clone(rec.Path), slices.Clone(rec.Model), slices.Clone(rec.RequestID)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.records = append(r.records, one)

@@ -26,6 +26,8 @@ type route struct {
 	anthropic bool
 	// models: tether answers by itself.
 	models bool
+	// tunnel: a WebSocket, whose query stands for a body.
+	tunnel bool
 }
 
 // aboutResponses reports whether the call makes stored responses or is about one.
@@ -51,6 +53,7 @@ var routes = func() map[string]*route {
 		"POST /v1/embeddings", "POST /v2/embed", "POST /pooling", "POST /classify",
 		"POST /score", "POST /v1/score", "POST /rerank", "POST /v1/rerank", "POST /v2/rerank",
 		"POST /tokenize", "POST /detokenize", "POST /v1/audio/transcriptions", "POST /v1/audio/translations")
+	add(route{affinity: true, random: true, tunnel: true}, "GET /v1/realtime")
 	add(route{models: true}, "GET /v1/models")
 	return t
 }()
