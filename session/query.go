@@ -1,26 +1,33 @@
 package session
 
-import "bytes"
+import (
+	"bytes"
+
+	"tether/http1"
+)
 
 // Query shows the query of a request that can have no body: a parameter stands for the field of its name. Its id is what it
 // would be in a body, and so is what becomes of it. An alias of a model counts as that, but the query stays as it is.
 func (s *Search) Query(query []byte) {
 	s.bodiless = true
+	if bytes.ContainsAny(query, "%+") {
+		s.query = make([]byte, 0, len(query))
+	}
 	var model candidate
 	for len(query) > 0 {
 		var pair []byte
 		pair, query, _ = bytes.Cut(query, []byte{'&'})
 		name, value, _ := bytes.Cut(pair, []byte{'='})
+		name, value = s.decode(name), http1.Trim(s.decode(value))
 		if len(value) == 0 {
 			continue
 		}
-		name = decoded(name, maxQueryName)
 		if string(name) == "model" {
-			model.take(decoded(value, maxName))
+			model.take(value)
 		}
 		for _, f := range s.id.fields {
 			if len(f.path) == 1 && string(name) == f.path[0] {
-				s.found[f.source].take(decoded(value, maxID))
+				s.found[f.source].take(value)
 			}
 		}
 	}
@@ -32,16 +39,13 @@ func (s *Search) Query(query []byte) {
 	s.Model = s.model
 }
 
-// maxQueryName bounds the names of parameters that are looked at.
-const maxQueryName = 1024
-
-// decoded is what a part of a query spells, as servers read forms: + is a space, and broken escapes stay as they are. What
-// must be longer than max, however it is spelled, stays as it is.
-func decoded(part []byte, max int) []byte {
-	if len(part) > 3*max || !bytes.ContainsAny(part, "%+") {
+// decode gives what a part of a query spells, as servers read forms: + is a space, and broken escapes stay as they are.
+// All parts together have room in s.query.
+func (s *Search) decode(part []byte) []byte {
+	if !bytes.ContainsAny(part, "%+") {
 		return part
 	}
-	text := make([]byte, 0, len(part))
+	from := len(s.query)
 	for i := 0; i < len(part); i++ {
 		c := part[i]
 		switch {
@@ -53,9 +57,9 @@ func decoded(part []byte, max int) []byte {
 				i += 2
 			}
 		}
-		text = append(text, c)
+		s.query = append(s.query, c)
 	}
-	return text
+	return s.query[from:]
 }
 
 // hexDigit is the value of a hexadecimal digit, -1 for another byte.

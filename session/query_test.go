@@ -33,6 +33,10 @@ func TestQueryStandsForBody(t *testing.T) {
 			}
 		}
 	}
+	inBody, _ := request{body: `{"session_id":"a\\b\\u0041"}`}.identify(id)
+	if q, _ := identifyQuery(id, "session_id=a%5Cb%5cu0041"); q != inBody || q.Source.Kind != FromBody {
+		t.Errorf("an id with backslashes: %+v, in a body %+v", q, inBody)
+	}
 	if q, _ := identifyQuery(id, "session_id=q", "X-Session-Id: h"); string(q.ID()) != "h" {
 		t.Errorf("the header counts first: %s", q.ID())
 	}
@@ -44,7 +48,7 @@ func TestQueryStandsForBody(t *testing.T) {
 func TestQueriesWithoutID(t *testing.T) {
 	id := mustIdentifier(t, nil)
 	for query, ignored := range map[string]int{
-		"": 0, "&": 0, "=": 0, "session_id": 0, "session_id=": 0, "Session_Id=x": 0, "metadata.user_id=user_a_session_b": 0, "opening=x": 0, "messages=%5B%5D": 0,
+		"": 0, "&": 0, "=": 0, "session_id": 0, "session_id=": 0, "session_id=%20+": 0, "Session_Id=x": 0, "metadata.user_id=user_a_session_b": 0, "opening=x": 0, "messages=%5B%5D": 0,
 		"session_id=a&session_id=b": 1, "session_id=a%20b": 1, "session_id=a+b": 1, "session_id=%00": 1, "session_id=%ff": 1,
 		"session_id=" + strings.Repeat("x", 257): 1, "session_id=" + strings.Repeat("%78", 257): 1, "session_id=" + strings.Repeat("%78", 100_000): 1,
 	} {
@@ -55,7 +59,7 @@ func TestQueriesWithoutID(t *testing.T) {
 	}
 	for query, model := range map[string]string{
 		"": "", "model=": "", "model=a&model=b": "", "model=a&model=%61": "a", "model=my%2Fllama%2b1": "my/llama+1", "model=%zz%4": "%zz%4",
-		"model=" + strings.Repeat("m", 512): strings.Repeat("m", 512), "model=" + strings.Repeat("m", 513): "", "model=" + strings.Repeat("%6d", 2000): "",
+		"model=" + strings.Repeat("m", 512): strings.Repeat("m", 512), "model=" + strings.Repeat("m", 513): strings.Repeat("m", 512), "model=" + strings.Repeat("%6d", 2000): strings.Repeat("m", 512),
 	} {
 		if _, s := identifyQuery(id, query); string(s.Model) != model {
 			t.Errorf("%.40q: model %.40q, want %.40q", query, s.Model, model)
@@ -75,15 +79,21 @@ func TestAliasInQuery(t *testing.T) {
 // After Identify nothing of the query is held, and nothing of one request comes into the next.
 func TestQueryIsLetGo(t *testing.T) {
 	id := mustIdentifier(t, nil)
-	query := []byte("model=model-of-a&session_id=x")
+	query := []byte("model=model-of-a&session_id=%78%79")
 	s := new(Search)
 	s.Begin(id)
 	s.Query(query)
+	decoded := s.query
 	s.Identify(new(Identity), true)
 	for i := range query {
 		query[i] = 'B'
 	}
-	if string(s.Model) != "model-of-a" {
+	for _, c := range decoded[:cap(decoded)] {
+		if c != 0 {
+			t.Fatalf("what the query spelled stays in memory: %q", decoded[:cap(decoded)])
+		}
+	}
+	if string(s.Model) != "model-of-a" || s.query != nil {
 		t.Errorf("model %q after the query's memory went to another request", s.Model)
 	}
 	s.Begin(id)
@@ -102,11 +112,13 @@ func FuzzQuery(f *testing.F) {
 	f.Fuzz(func(t *testing.T, query []byte) {
 		identifyQuery(id, string(query))
 		want, err := url.QueryUnescape(string(query))
-		if err != nil || len(query) > 100 {
+		if err != nil || len(query) == 0 {
 			return
 		}
-		if got := decoded(bytes.Clone(query), 100); string(got) != want {
-			t.Fatalf("%q is %q, want %q", query, got, want)
+		s := Search{query: make([]byte, 0, len(query))}
+		room := &s.query[:1][0]
+		if got := s.decode(bytes.Clone(query)); string(got) != want || &s.query[:1][0] != room {
+			t.Fatalf("%q is %q, want %q, in the room that there was", query, got, want)
 		}
 	})
 }

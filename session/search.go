@@ -89,6 +89,7 @@ type Search struct {
 	bodiless bool // Query was shown
 	json     scan
 	spelled  []byte // room for an id with escapes
+	query    []byte // what Query decoded
 	opening  opening
 	model    []byte  // room for Model
 	previous []byte  // and Previous
@@ -384,9 +385,10 @@ func (s *Search) forget() {
 	s.agents = [len(families)]candidate{}
 	s.scope, s.name = [2][]byte{}, ""
 	s.opening.forget()
-	for _, room := range [][]byte{s.spelled, s.token, s.json.room, s.opening.room[:]} {
+	for _, room := range [][]byte{s.spelled, s.query, s.token, s.json.room, s.opening.room[:]} {
 		clear(room[:cap(room)])
 	}
+	s.query = nil
 	s.trace = nil
 }
 
@@ -401,7 +403,7 @@ func (s *Search) look(n int, i *Identity) Finding {
 		return Won
 	}
 	c := &s.found[n]
-	if source.Kind == FromBody && c.state == present {
+	if source.Kind == FromBody && c.state == present && !s.bodiless {
 		s.read(c, source)
 	}
 	switch {
