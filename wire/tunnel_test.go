@@ -306,7 +306,7 @@ func TestTunnelUpstreamClosesOnSender(t *testing.T) {
 
 // Both sides must be silent for the idle limit, and a side may be so for longer.
 func TestTunnelIdle(t *testing.T) {
-	const idle = time.Second
+	const idle = 3 * time.Second
 	for name, speak := range map[string]func(b *bore) (from, to net.Conn){
 		"the client speaks":   func(b *bore) (net.Conn, net.Conn) { return b.client, b.up },
 		"the upstream speaks": func(b *bore) (net.Conn, net.Conn) { return b.up, b.client },
@@ -318,7 +318,7 @@ func TestTunnelIdle(t *testing.T) {
 			b.run()
 			from, to := speak(b)
 			started := time.Now()
-			for time.Since(started) < 2*idle {
+			for time.Since(started) < idle*3/2 {
 				b.pass(from, to, "x")
 			}
 			last := time.Now()
@@ -375,7 +375,8 @@ func TestTunnelClientTakesLittle(t *testing.T) {
 	<-b.ended
 }
 
-// An upstream that takes nothing is cut, whatever it sends.
+// An upstream that takes nothing is cut, whatever it sends. What the kernel takes for it, when it makes room, counts: that may go
+// on for a while.
 func TestTunnelUpstreamTakesNothing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes as long as an upstream may take nothing")
@@ -385,18 +386,18 @@ func TestTunnelUpstreamTakesNothing(t *testing.T) {
 			t.Parallel()
 			b := newBore(t, ListenConfig{})
 			for _, c := range []net.Conn{b.client, b.up} {
-				c.SetDeadline(time.Now().Add(4 * userTimeout))
+				c.SetDeadline(time.Now().Add(5 * userTimeout))
 			}
 			b.idle = time.Hour
 			b.run()
 			go io.Copy(b.client, endless{})
 			go io.Copy(io.Discard, b.client)
 			go speak(b.up)
-			stop := time.AfterFunc(3*userTimeout, func() { reset(b.up) })
+			stop := time.AfterFunc(4*userTimeout, func() { reset(b.up) })
 			defer stop.Stop()
 			started := time.Now()
 			got := <-b.ended
-			if took := time.Since(started); got.end != SourceEnded || got.err == io.EOF || took < userTimeout*3/4 || took > userTimeout+20*time.Second {
+			if took := time.Since(started); got.end != SourceEnded || got.err == io.EOF || took < userTimeout*3/4 || took > 3*userTimeout {
 				t.Errorf("end %d, %v after %v", got.end, got.err, took)
 			}
 		})
