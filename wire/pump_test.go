@@ -59,7 +59,7 @@ func TestPump(t *testing.T) {
 	}
 
 	want = until(len(body) + 1)
-	end, got, err = pumped(t, &want, time.Millisecond, func(c *net.TCPConn) { c.Write(body) })
+	end, got, err = pumped(t, &want, 200*time.Millisecond, func(c *net.TCPConn) { c.Write(body) })
 	if end != SourceIdle || !IsTimeout(err) || !bytes.Equal(got, body) {
 		t.Errorf("source idle: end %d, %v, %d bytes", end, err, len(got))
 	}
