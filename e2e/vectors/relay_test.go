@@ -62,6 +62,7 @@ func (st *stage) perform(c *peer, q *request) bool {
 	case sendsMore:
 		<-p.had
 		_, _ = io.WriteString(c, smuggled)
+		arrived(c.TCPConn)
 		close(p.done)
 	}
 	return true
@@ -238,6 +239,8 @@ func (g *reply) fault(want relay) string {
 		return fmt.Sprintf("answered with %d, want %d", g.status, want.status)
 	case g.status == 502 && strings.Contains(g.body, "hello"):
 		return "the refused answer shows"
+	case strings.Contains(g.body, loopback):
+		return "an address shows"
 	case g.status == 502:
 		return ""
 	case g.body != want.body:
