@@ -142,10 +142,9 @@ func (l *loader) models(i int) {
 	seen := map[string]bool{}
 	for n, model := range l.cfg.Upstreams[i].Models {
 		path := fmt.Sprintf("upstreams[%d].models[%d]", i, n)
-		switch {
-		case !session.ValidModel(model):
-			l.problem(path, fmt.Sprintf("%.80q, want a name of 1..512 bytes without control characters", model))
-		case seen[model]:
+		if problem := session.ProblemOfModel(model); problem != "" {
+			l.problem(path, problem)
+		} else if seen[model] {
 			l.problem(path, fmt.Sprintf("%q is there twice", model))
 		}
 		seen[model] = true

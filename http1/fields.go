@@ -45,6 +45,14 @@ func HasToken(list []byte, lower string) bool {
 	return false
 }
 
+// CutPrefixFold gives what follows lower in b, and reports whether b begins with that, in any case.
+func CutPrefixFold(b []byte, lower string) (after []byte, found bool) {
+	if len(b) < len(lower) || !EqualFold(b[:len(lower)], lower) {
+		return b, false
+	}
+	return b[len(lower):], true
+}
+
 // NamesFields reports whether a value of Connection names fields that are meant for this hop: anything but close and
 // keep-alive.
 func NamesFields(list []byte) bool {

@@ -186,6 +186,6 @@ func splitLine(lines []byte) (name, value, rest []byte, err error) {
 }
 
 func isEventStream(v []byte) bool {
-	const mime = "text/event-stream"
-	return len(v) >= len(mime) && EqualFold(v[:len(mime)], mime) && (len(v) == len(mime) || v[len(mime)] == ';' || v[len(mime)] == ' ')
+	params, is := CutPrefixFold(v, "text/event-stream")
+	return is && (len(params) == 0 || params[0] == ';' || params[0] == ' ')
 }

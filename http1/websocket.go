@@ -18,15 +18,12 @@ var (
 // Handshake reads the WebSocket handshake of a GET (RFC 6455 4.2.1) and gives its key. lines are the fields of the head that
 // g saw to its end.
 func (g *Guard) Handshake(lines []byte) (key []byte, err error) {
-	var upgrades, keys, versions int
-	var asked, websocket, version13 bool
+	var u upgrade
+	var keys, versions int
+	var version13 bool
 	for f := NewFields(lines); f.Next(); {
+		u.take(&f)
 		switch {
-		case EqualFold(f.Name, "connection"):
-			asked = asked || HasToken(f.Value, "upgrade")
-		case EqualFold(f.Name, "upgrade"):
-			upgrades++
-			websocket = EqualFold(f.Value, "websocket")
 		case EqualFold(f.Name, "sec-websocket-key"):
 			keys++
 			key = f.Value
@@ -36,14 +33,31 @@ func (g *Guard) Handshake(lines []byte) (key []byte, err error) {
 		}
 	}
 	switch {
-	case g.HTTP10(), !asked, upgrades == 0: // RFC 9110 7.8: on HTTP/1.0 Upgrade is to be ignored
+	case g.HTTP10(), !u.connection, u.fields == 0: // RFC 9110 7.8: on HTTP/1.0 Upgrade is to be ignored
 		return nil, ErrNoWebSocket
-	case g.Chunked, g.Length > 0, upgrades > 1, versions != 1, keys != 1, !isKey(key):
+	case g.Chunked, g.Length > 0, u.fields > 1, versions != 1, keys != 1, !isKey(key):
 		return nil, ErrHandshake
-	case !websocket, !version13:
+	case !u.webSocket, !version13:
 		return nil, ErrNoWebSocket
 	}
 	return key, nil
+}
+
+// upgrade is what a head says of another protocol on its connection.
+type upgrade struct {
+	connection bool // Connection has the token
+	fields     int  // of the name Upgrade
+	webSocket  bool // the last of them names it, and nothing else
+}
+
+func (u *upgrade) take(f *Fields) {
+	switch {
+	case EqualFold(f.Name, "connection"):
+		u.connection = u.connection || HasToken(f.Value, "upgrade")
+	case EqualFold(f.Name, "upgrade"):
+		u.fields++
+		u.webSocket = EqualFold(f.Value, "websocket")
+	}
 }
 
 // isKey reports whether b is 16 bytes in base64.
@@ -59,21 +73,16 @@ func isKey(b []byte) bool {
 // Switches reports whether h is the answer that makes the connection of a handshake with that key a WebSocket
 // (RFC 6455 4.1).
 func (h *Head) Switches(key []byte) bool {
-	var upgrades, accepts int
-	var agreed, websocket, accepted bool
+	var u upgrade
+	accepts, accepted := 0, false
 	for f := NewFields(h.Lines); f.Next(); {
-		switch {
-		case EqualFold(f.Name, "connection"):
-			agreed = agreed || HasToken(f.Value, "upgrade")
-		case EqualFold(f.Name, "upgrade"):
-			upgrades++
-			websocket = EqualFold(f.Value, "websocket")
-		case EqualFold(f.Name, "sec-websocket-accept"):
+		u.take(&f)
+		if EqualFold(f.Name, "sec-websocket-accept") {
 			accepts++
 			accepted = bytes.Equal(f.Value, acceptOf(key))
 		}
 	}
-	return h.Status == 101 && agreed && upgrades == 1 && websocket && accepts == 1 && accepted
+	return h.Status == 101 && u.connection && u.fields == 1 && u.webSocket && accepts == 1 && accepted
 }
 
 // acceptOf is what a server shows that has read the key.

@@ -16,11 +16,11 @@ type credentials struct {
 // takeAuthorization takes in an Authorization, and reports whether it is tether's. One of another scheme than Bearer
 // names no key, and goes no further either.
 func (c *credentials) takeAuthorization(value []byte) bool {
-	const scheme = "bearer "
-	if len(value) < len(scheme) || !http1.EqualFold(value[:len(scheme)], scheme) {
+	key, bears := http1.CutPrefixFold(value, "bearer ")
+	if !bears {
 		return c.wanted
 	}
-	return c.take(http1.Trim(value[len(scheme):]))
+	return c.take(http1.Trim(key))
 }
 
 // take takes in a key, and reports whether it is tether's. An empty one is none.

@@ -10,7 +10,6 @@ import (
 // guard decides whether the request may come in at all. What the connection's guard refused never gets here: the
 // head is well-formed.
 func (x *exchange) guard() *fault {
-	x.search.Begin(x.p.identifier)
 	x.in.read(x.head.RawHeaders(), &x.search, x.p.keys != nil)
 	x.requestID = x.in.requestIDOf(&x.newID)
 	if contains(x.p.trusted, x.c.address) {

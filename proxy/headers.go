@@ -95,8 +95,7 @@ func (h *inbound) take(f *http1.Fields) bool {
 
 // boundary is what parts the body's fields where it is a form, "" where it is none.
 func (h *inbound) boundary() string {
-	const form = "multipart/form-data"
-	if len(h.contentType) < len(form) || !http1.EqualFold(h.contentType[:len(form)], form) {
+	if _, form := http1.CutPrefixFold(h.contentType, "multipart/form-data"); !form {
 		return ""
 	}
 	_, params, err := mime.ParseMediaType(string(h.contentType))

@@ -20,10 +20,12 @@ func (x *exchange) identify() session.Ask {
 	x.read(x.route.shape)
 	x.search.Identify(&x.identity, x.route.random)
 	ask := session.Ask{Made: x.identity.Made, Shared: x.identity.Shared, Model: x.search.Model}
-	if id := x.identity.ID(); len(id) > 0 {
-		if ask.Key = x.p.identifier.Key(x.search.Model, id); x.route.byResponse {
-			x.guessKey(&ask, id)
-		}
+	switch id := x.identity.ID(); {
+	case len(id) == 0:
+	case x.route.byResponse:
+		x.guessKey(&ask, id)
+	default:
+		ask.Key = x.p.identifier.Key(x.search.Model, id)
 	}
 	if response := x.namedResponse(); len(response) > 0 {
 		ask.Response = x.p.identifier.Response(x.caller, response)

@@ -133,15 +133,19 @@ func TestThousandExitsLeaveNothing(t *testing.T) {
 			done <- nil
 		}()
 	}
+	r.allGone(workers, done)
+	r.nothingLeft(descriptors, goroutines)
+}
+
+// allGone waits until each of the workers is done, and until no server works for anybody.
+func (r *rig) allGone(workers int, done <-chan error) {
+	r.t.Helper()
 	for range workers {
-		if err := <-done; err != nil {
-			t.Fatal(err)
-		}
+		r.must(<-done)
 	}
 	for i := range r.sims {
 		r.awaitLoad(i, func(l sim.Load) bool { return l.Requests == 0 })
 	}
-	r.nothingLeft(descriptors, goroutines)
 }
 
 // nothingLeft waits until there is no more than before, of anything.

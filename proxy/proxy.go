@@ -96,6 +96,7 @@ func New(cfg Config, d Deps) (*Proxy, error) {
 	p.exchanges.New = func() any {
 		x := &exchange{p: p, out: make([]byte, 0, 4<<10), reply: make([]byte, 0, 4<<10)}
 		x.look = x.see
+		x.search.Begin(p.identifier) // and anew at the end of each request
 		return x
 	}
 	p.server = fasthttp.Server{

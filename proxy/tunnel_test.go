@@ -861,14 +861,7 @@ func TestThousandTunnelsLeaveNothing(t *testing.T) {
 			done <- nil
 		}()
 	}
-	for range workers {
-		if err := <-done; err != nil {
-			t.Fatal(err)
-		}
-	}
-	for i := range r.sims {
-		r.awaitLoad(i, func(l sim.Load) bool { return l.Requests == 0 })
-	}
+	r.allGone(workers, done)
 	r.nothingLeft(descriptors, goroutines)
 }
 

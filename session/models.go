@@ -28,20 +28,24 @@ func (m *Models) Validate(report func(key, problem string)) {
 	for _, alias := range slices.Sorted(maps.Keys(m.Aliases)) {
 		model := m.Aliases[alias]
 		_, chained := m.Aliases[model]
-		switch {
-		case !ValidModel(alias):
-			report("aliases", fmt.Sprintf("%.80q, want a name of 1..%d bytes without control characters", alias, maxName))
-		case !ValidModel(model):
-			report("aliases."+alias, fmt.Sprintf("%.80q, want a name of 1..%d bytes without control characters", model, maxName))
-		case chained:
+		if problem := ProblemOfModel(alias); problem != "" {
+			report("aliases", problem)
+		} else if problem := ProblemOfModel(model); problem != "" {
+			report("aliases."+alias, problem)
+		} else if chained {
 			report("aliases."+alias, fmt.Sprintf("%q is an alias itself, want a model", model))
 		}
 	}
 }
 
-// ValidModel reports whether s can be the name of a model: 1..512 bytes without control characters.
-func ValidModel(s string) bool {
-	return len(s) > 0 && len(s) <= maxName && !slices.ContainsFunc([]byte(s), func(c byte) bool { return c < ' ' || c == 0x7f })
+// ProblemOfModel is what keeps s from being the name of a model, "" for nothing: it is to be 1..512 bytes without control
+// characters.
+func ProblemOfModel(s string) string {
+	control := func(c byte) bool { return c < ' ' || c == 0x7f }
+	if len(s) > 0 && len(s) <= maxName && !slices.ContainsFunc([]byte(s), control) {
+		return ""
+	}
+	return fmt.Sprintf("%.80q, want a name of 1..%d bytes without control characters", s, maxName)
 }
 
 // Alias is a name and the model behind it.

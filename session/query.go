@@ -52,7 +52,7 @@ func (s *Search) decode(part []byte) []byte {
 		case c == '+':
 			c = ' '
 		case c == '%' && i+2 < len(part):
-			if high, low := hexDigit(part[i+1]), hexDigit(part[i+2]); high >= 0 && low >= 0 {
+			if high, low := digits[part[i+1]], digits[part[i+2]]; high >= 0 && low >= 0 {
 				c = byte(high<<4 | low)
 				i += 2
 			}
@@ -60,15 +60,4 @@ func (s *Search) decode(part []byte) []byte {
 		s.query = append(s.query, c)
 	}
 	return s.query[from:]
-}
-
-// hexDigit is the value of a hexadecimal digit, -1 for another byte.
-func hexDigit(c byte) int {
-	switch {
-	case c >= '0' && c <= '9':
-		return int(c - '0')
-	case c|0x20 >= 'a' && c|0x20 <= 'f':
-		return int(c|0x20-'a') + 10
-	}
-	return -1
 }

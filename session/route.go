@@ -279,10 +279,15 @@ func (t *Route) moves(status int) bool {
 	case t.pin == 0, t.pin == to:
 		return false
 	case to == t.maker:
-		c := choice{r: t.r, v: t.v, model: t.ask.Model}
-		return status < 400 && !t.ask.Shared && !t.ask.Guessed && c.holds(t.last)
+		return status < 400 && !t.ask.Shared && !t.ask.Guessed && t.holds(t.last)
 	}
 	return t.lost()
+}
+
+// holds reports whether u may serve the sessions of the request's model that are pinned to it, tried or not.
+func (t *Route) holds(u *upstream.Upstream) bool {
+	c := choice{r: t.r, v: t.v, model: t.ask.Model}
+	return c.holds(u)
 }
 
 // lost reports whether the pinned upstream is gone for its sessions, other than for a moment. Where sessions
@@ -292,8 +297,7 @@ func (t *Route) lost() bool {
 	if u == nil {
 		return true
 	}
-	c := choice{r: t.r, v: t.v, model: t.ask.Model}
-	return t.r.cfg.Return == Stay && (t.refused || !c.holds(u))
+	return t.r.cfg.Return == Stay && (t.refused || !t.holds(u))
 }
 
 // Learn notes that the upstream of the last attempt has the response: it made it, or answered a request about it.

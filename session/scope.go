@@ -35,11 +35,11 @@ const maxToken = 4 << 10
 // and subject, so that a refreshed token changes nothing. Bearer may be spelled as they like. What is decoded for that is
 // in used, which begins as room does.
 func (s *scope) caller(value, room []byte) (caller, used []byte) {
-	const scheme = "bearer "
-	if !s.jwt || len(value) < len(scheme) || !http1.EqualFold(value[:len(scheme)], scheme) {
+	token, bears := http1.CutPrefixFold(value, "bearer ")
+	if !s.jwt || !bears {
 		return value, room[:0]
 	}
-	token := http1.Trim(value[len(scheme):])
+	token = http1.Trim(token)
 	_, rest, _ := bytes.Cut(token, []byte{'.'})
 	payload, _, isJWT := bytes.Cut(rest, []byte{'.'})
 	if !isJWT || len(token) > maxToken {

@@ -2,68 +2,11 @@ package session
 
 import (
 	"bytes"
-	"strings"
 
 	"github.com/google/uuid"
 
 	"tether/http1"
 )
-
-// maxID bounds a session id, in bytes.
-const maxID = 256
-
-// Identifier knows where session ids stand in requests. It is immutable and shared.
-type Identifier struct {
-	keyer
-	sources []Source
-	headers map[string]int // source by canonical header name
-	aliases map[string]alias
-	sorted  []Alias
-	cookies bool // some source is a cookie
-	fields  []field
-	agents  []agent
-	scope   scope
-}
-
-// field is a place in a JSON body where a source may stand.
-type field struct {
-	source int
-	path   []string
-}
-
-// NewIdentifier compiles a valid configuration. secret is the content of its secret file, empty for none.
-func NewIdentifier(cfg *Config, models *Models, secret []byte) (*Identifier, error) {
-	id := &Identifier{keyer: newKeyer(secret), headers: map[string]int{}, aliases: newAliases(models.Aliases), sorted: sortedAliases(models.Aliases)}
-	var err error
-	if id.scope, err = parseScope(cfg.Scope); err != nil {
-		return nil, err
-	}
-	for i, s := range cfg.Sources {
-		source, err := ParseSource(s)
-		if err != nil {
-			return nil, err
-		}
-		id.sources = append(id.sources, source)
-		switch source.Kind {
-		case FromHeader:
-			id.headers[source.Name] = i
-		case FromCookie:
-			id.cookies = true
-		case FromBody:
-			id.fields = append(id.fields, field{source: i, path: strings.Split(source.Name, ".")})
-			if source.Name == "conversation" { // of the Responses API: a string, or an object
-				id.fields = append(id.fields, field{source: i, path: []string{"conversation", "id"}})
-			}
-		}
-	}
-	if cfg.Subagents == Own {
-		id.agents = agentsOf(id.sources)
-	}
-	return id, nil
-}
-
-// Key is the pin key of an id, as a client would send it in a header, under a model.
-func (id *Identifier) Key(model, sessionID []byte) Key { return id.key(model, sessionID) }
 
 // Search looks for the session id of one request: Begin, Header for each field, Body or Query, Identify. What it was shown must
 // stay untouched until then; after Identify it holds nothing of that. It may be used again and again.
@@ -231,21 +174,6 @@ func spell(room *[]byte, j *scan) []byte {
 	return *room
 }
 
-// fieldSet is a set of an Identifier's fields, a bit each.
-type fieldSet uint64
-
-const every = ^fieldSet(0)
-
-// naming gives those of the fields whose path has the name at depth.
-func (id *Identifier) naming(name []byte, of fieldSet, depth int) (at fieldSet) {
-	for n, f := range id.fields {
-		if of&(1<<n) != 0 && depth < len(f.path) && f.path[depth] == string(name) {
-			at |= 1 << n
-		}
-	}
-	return at
-}
-
 // fields takes in the value that comes next, for the fields that lead there by depth names: of equal names the last one
 // counts, even when it is null. What strings spell is looked at when it is their turn.
 func (s *Search) fields(at fieldSet, depth int) {
@@ -304,51 +232,6 @@ func sessionPart(userID []byte) (part []byte) {
 		return userID[i+len(mark):]
 	}
 	return nil
-}
-
-// Valid reports whether b is a session id: 1..256 bytes of visible ASCII.
-func Valid(b []byte) bool {
-	if len(b) == 0 || len(b) > maxID {
-		return false
-	}
-	for _, c := range b {
-		if c <= ' ' || c > '~' {
-			return false
-		}
-	}
-	return true
-}
-
-// Identity is the session id of a request and how it came about.
-type Identity struct {
-	// Source is where the id was found; its Kind is 0 for a random id and for none.
-	Source Source
-	// Made tells that tether made the id up, derived or random: it may never come again.
-	Made bool
-	// Shared tells that many conversations may share the id: a derived one, or a prompt_cache_key.
-	Shared bool
-	// Forward tells that the upstream gets the id as well.
-	Forward bool
-
-	room [maxID]byte
-	n    int
-}
-
-// ID is the id as it goes back in X-Session-Id, empty for none.
-func (i *Identity) ID() []byte { return i.room[:i.n] }
-
-// Reset makes i empty: no id outlives its request.
-func (i *Identity) Reset() {
-	clear(i.room[:i.n])
-	i.Source, i.Made, i.Shared, i.Forward, i.n = Source{}, false, false, false, 0
-}
-
-func (i *Identity) set(id []byte) { i.n = copy(i.room[:], id) }
-
-func (i *Identity) setUUID(id uuid.UUID) {
-	const length = 36
-	text, _ := id.MarshalText() // never fails
-	i.n = copy(i.room[:length], text)
 }
 
 // Identify gives the id of the first source that has a valid one. Without any it stays empty, unless random is
