@@ -27,12 +27,14 @@ type Conn struct {
 // userTimeout is TCP_USER_TIMEOUT towards upstreams: how long sent bytes may stay without a sign of the peer.
 const userTimeout = 30 * time.Second
 
+var dialOptions = socketOptions(userTimeout, 0)
+
 // Dial connects to address on network "tcp" or "unix" within timeout, or until ctx ends, and speaks TLS as secure says,
 // nil for none. Names are resolved anew at each call. See TroubleOf for its errors.
 func Dial(ctx context.Context, network, address string, secure *tls.Config, timeout time.Duration) (*Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	d := net.Dialer{KeepAliveConfig: keepAlive, Control: setUserTimeout(userTimeout)}
+	d := net.Dialer{KeepAliveConfig: keepAlive, Control: dialOptions}
 	socket, err := d.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
@@ -156,6 +158,9 @@ func (c *Conn) ReadWithin(now time.Time, d time.Duration) error {
 	}
 	return nil
 }
+
+// Stalled reports whether err is of a write to a peer that took nothing for as long as it may (ListenConfig.WriteTimeout).
+func Stalled(err error) bool { return errors.Is(err, unix.ETIMEDOUT) }
 
 // IsTimeout reports whether err is a read or write limit that was reached.
 func IsTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }

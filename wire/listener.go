@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// ListenConfig is how clients are accepted. The zero value keeps the system's defaults.
+// ListenConfig is how clients are accepted. The zero value sets no limit and speaks no TLS.
 type ListenConfig struct {
 	// WriteTimeout is how long a client's receive window may stay shut, or its host silent, before the kernel
 	// cuts the connection (TCP_USER_TIMEOUT); 0 leaves that to TCP's own limits. Linux only.
@@ -29,9 +29,14 @@ type Listener struct {
 // instead of the probes' count.
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}
 
+// maxUnsent is how much the kernel takes for a client that it cannot send yet: without a bound that is megabytes for each
+// client that does not read. What is under way to a client that reads does not count. Linux only.
+const maxUnsent = 128 << 10
+
 // Listen opens addr, "host:port" with an empty host for all. watch must be running while clients are served.
 func Listen(addr string, cfg ListenConfig, watch *Watch) (*Listener, error) {
-	lc := net.ListenConfig{KeepAliveConfig: keepAlive, Control: setUserTimeout(cfg.WriteTimeout)}
+	lc := net.ListenConfig{KeepAliveConfig: keepAlive, Control: socketOptions(cfg.WriteTimeout, maxUnsent)}
+	lc.SetMultipathTCP(false) // else, which is Go's default, clients do not inherit every option
 	l, err := lc.Listen(context.Background(), "tcp", addr)
 	if err != nil {
 		return nil, err

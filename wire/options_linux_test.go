@@ -4,6 +4,7 @@ import (
 	"net"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -33,9 +34,10 @@ func TestVanishedHostOptions(t *testing.T) {
 	for name, side := range map[string]struct {
 		conn        syscall.Conn
 		userTimeout int
+		unsent      int
 	}{
-		"client":   {c.tcp, 70_000},
-		"upstream": {up.Conn.(*net.TCPConn), 30_000},
+		"client":   {c.tcp, 70_000, maxUnsent},
+		"upstream": {up.Conn.(*net.TCPConn), 30_000, 0},
 	} {
 		for _, o := range []struct{ level, opt, want int }{
 			{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
@@ -43,11 +45,33 @@ func TestVanishedHostOptions(t *testing.T) {
 			{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 5},
 			{unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 3},
 			{unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, side.userTimeout},
+			{unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, side.unsent},
 			{unix.IPPROTO_TCP, unix.TCP_NODELAY, 1},
 		} {
 			if got := option(t, side.conn, o.level, o.opt); got != o.want {
 				t.Errorf("%s: option %d/%d is %d, want %d", name, o.level, o.opt, got, o.want)
 			}
 		}
+	}
+}
+
+// For a peer that does not read the kernel takes what the peer has room for, and little more.
+func TestUnsentIsBounded(t *testing.T) {
+	peer, c := connect(t, listen(t, ListenConfig{}))
+	if err := peer.SetReadBuffer(64 << 10); err != nil { // else it grows
+		t.Fatal(err)
+	}
+	if err := c.SetWriteDeadline(time.Now().Add(300 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	taken, err := 0, error(nil)
+	for part := make([]byte, 16<<10); err == nil; {
+		var n int
+		n, err = c.Write(part)
+		taken += n
+	}
+	theirs := option(t, peer, unix.SOL_SOCKET, unix.SO_RCVBUF)
+	if most := theirs + 2*maxUnsent; !IsTimeout(err) || taken > most {
+		t.Errorf("took %d KiB, want at most %d; %v", taken>>10, most>>10, err)
 	}
 }

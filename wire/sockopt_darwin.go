@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// setUserTimeout is nothing where the kernel has no TCP_USER_TIMEOUT; TCP's own limits hold.
-func setUserTimeout(time.Duration) func(network, address string, raw syscall.RawConn) error {
+// socketOptions is nothing where the kernel has no TCP_USER_TIMEOUT; TCP's own limits hold.
+func socketOptions(time.Duration, int) func(network, address string, raw syscall.RawConn) error {
 	return nil
 }
 

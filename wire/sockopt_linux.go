@@ -9,22 +9,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// setUserTimeout gives the Control function that sets TCP_USER_TIMEOUT, or nil for 0. Accepted connections
-// inherit it from their listener.
-func setUserTimeout(d time.Duration) func(network, address string, raw syscall.RawConn) error {
-	if d == 0 {
-		return nil
-	}
-	return func(network, _ string, raw syscall.RawConn) error {
+// socketOptions gives the Control function that sets TCP_USER_TIMEOUT and TCP_NOTSENT_LOWAT, but for those that are 0.
+// Accepted connections inherit them from their listener.
+func socketOptions(timeout time.Duration, unsent int) func(network, address string, raw syscall.RawConn) error {
+	options := map[int]int{unix.TCP_USER_TIMEOUT: int(timeout.Milliseconds()), unix.TCP_NOTSENT_LOWAT: unsent}
+	return func(network, _ string, raw syscall.RawConn) (err error) {
 		if network == "unix" {
 			return nil
 		}
-		var optErr error
-		err := raw.Control(func(fd uintptr) {
-			optErr = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(d.Milliseconds()))
-		})
-		return errors.Join(err, optErr)
+		for option, value := range options {
+			if value != 0 {
+				err = errors.Join(err, setOption(raw, option, value))
+			}
+		}
+		return err
 	}
+}
+
+func setOption(raw syscall.RawConn, option, value int) error {
+	var optErr error
+	err := raw.Control(func(fd uintptr) { optErr = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, option, value) })
+	return errors.Join(err, optErr)
 }
 
 // quiet reports whether nothing at all is there to read: no byte, no end, no error. It is a look, so a raw system
