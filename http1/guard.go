@@ -6,10 +6,11 @@ import (
 	"net/netip"
 )
 
-// What a Guard refuses. ErrVersion wants 505, ErrHeadTooLarge 431, ErrExpectation 417, all else 400; the
+// What a Guard refuses. ErrVersion wants 505, ErrHeadTooLarge and ErrManyFields 431, ErrExpectation 417, all else 400; the
 // connection must be closed after each of them, for nobody knows where the next request starts.
 var (
 	ErrHeadTooLarge = errors.New("request head too large")
+	ErrManyFields   = errors.New("too many header fields")
 	ErrVersion      = errors.New("HTTP version not supported")
 	ErrExpectation  = errors.New("expectation not supported")
 	ErrRequestLine  = errors.New("malformed request line")
@@ -27,7 +28,9 @@ var (
 type Guard struct {
 	state   guardState
 	max     int
-	size    int       // bytes of this head so far
+	size    int // bytes of this head so far
+	most    int
+	fields  int       // of this head so far
 	special fieldKind // of the line being read
 	tok     [264]byte // the version, the field name in lower case, or the value of a special field
 	n       int       // bytes in tok; len(tok)+1 when there were more
@@ -84,9 +87,9 @@ const (
 // maxMethod bounds the method's length; the longest registered one has 17 bytes.
 const maxMethod = 32
 
-// Reset makes g ready for the next head, of at most max bytes.
-func (g *Guard) Reset(max int) {
-	*g = Guard{max: max}
+// Reset makes g ready for the next head, of at most max bytes and most fields.
+func (g *Guard) Reset(max, most int) {
+	*g = Guard{max: max, most: most}
 }
 
 // Begun reports whether the request line has begun.
@@ -255,6 +258,9 @@ func (g *Guard) lineStart(c byte) (int, error) {
 		return 1, nil
 	case c == ' ' || c == '\t':
 		return 0, ErrFolded
+	}
+	if g.fields++; g.fields > g.most {
+		return 0, ErrManyFields
 	}
 	g.state, g.n = inName, 0
 	return 0, nil

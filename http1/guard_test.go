@@ -6,16 +6,17 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 )
 
-const maxTestHead = 4096
+const maxTestHead, maxTestFields = 4096, 20
 
 // feed shows text to a fresh guard in pieces of size, and gives what it came to.
 func feed(text string, size int) (g *Guard, n int, done bool, err error) {
 	g = new(Guard)
-	g.Reset(maxTestHead)
+	g.Reset(maxTestHead, maxTestFields)
 	for n < len(text) && !done && err == nil {
 		var k int
 		k, done, err = g.Head([]byte(text[n:min(n+size, len(text))]))
@@ -43,6 +44,7 @@ func TestGuardAccepts(t *testing.T) {
 		{name: "expect on 1.0 is ignored", head: lines("POST / HTTP/1.0", "Host: a", "Content-Length: 1", "Expect: 100-continue"), http10: true, length: 1},
 		{name: "one empty line first", head: "\r\n" + lines("GET / HTTP/1.1", "Host: a"), keepLive: true},
 		{name: "text beyond ASCII in a value", head: lines("GET / HTTP/1.1", "Host: a", "X-Name: Zoë\t日本"), keepLive: true},
+		{name: "as many fields as it may have", head: lines(append([]string{"GET / HTTP/1.1", "Host: a"}, slices.Repeat([]string{"X-A: b"}, maxTestFields-1)...)...), keepLive: true},
 		{name: "empty value", head: lines("GET / HTTP/1.1", "Host: a", "X-Empty:"), keepLive: true},
 		{name: "asterisk", head: lines("OPTIONS * HTTP/1.1", "Host: a"), keepLive: true},
 		{name: "zero length", head: lines("POST / HTTP/1.1", "Host: a", "Content-Length: 000"), keepLive: true},
@@ -134,6 +136,7 @@ func TestGuardRefuses(t *testing.T) {
 		{"name with a bracket", with("X[A]: b"), ErrField},
 		{"name beyond ASCII", with("Xé: b"), ErrField},
 		{"other expectation", with("Expect: 200-ok"), ErrExpectation},
+		{"too many fields", with(slices.Repeat([]string{"X-A: b"}, maxTestFields)...), ErrManyFields},
 		{"head too large", with("X-A: " + strings.Repeat("b", maxTestHead)), ErrHeadTooLarge},
 		{"endless method", strings.Repeat("G", maxTestHead+1), ErrRequestLine},
 		{"TLS hello", "\x16\x03\x01\x02\x00\x01\x00", ErrRequestLine},
@@ -234,7 +237,7 @@ func BenchmarkGuard(b *testing.B) {
 	b.SetBytes(int64(len(head)))
 	b.ReportAllocs()
 	for b.Loop() {
-		g.Reset(maxTestHead)
+		g.Reset(maxTestHead, maxTestFields)
 		if _, done, err := g.Head(head); !done || err != nil {
 			b.Fatal(err)
 		}

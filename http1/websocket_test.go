@@ -18,7 +18,7 @@ const handshakeFields = "Host: h\r\nConnection: keep-alive, Upgrade\r\nUpgrade: 
 func readHandshake(t *testing.T, version, fields string) ([]byte, error) {
 	t.Helper()
 	var g Guard
-	g.Reset(16 << 10)
+	g.Reset(16<<10, 100)
 	head := "GET / " + version + "\r\n" + fields + "\r\n"
 	if _, done, err := g.Head([]byte(head)); err != nil || !done {
 		t.Fatalf("the guard: done %v, %v", done, err)
@@ -108,7 +108,7 @@ func FuzzHandshake(f *testing.F) {
 	f.Add([]byte("Host: h\r\nUpgrade: websocket\r\nUpgrade: h2c\r\nConnection: upgrade\r\n"))
 	f.Fuzz(func(t *testing.T, fields []byte) {
 		var g Guard
-		g.Reset(16 << 10)
+		g.Reset(16<<10, 100)
 		head := append([]byte("GET / HTTP/1.1\r\n"), fields...)
 		if n, done, err := g.Head(head); err != nil || !done || n != len(head) {
 			return

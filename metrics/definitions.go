@@ -44,7 +44,7 @@ var (
 		"Tokens of prompts that the server had in its prefix cache.", "model", "outcome")
 	bytesIn     = define("counter", "tether_request_body_bytes_total", "Bytes of request bodies, and of what came through WebSockets from clients.")
 	bytesOut    = define("counter", "tether_response_body_bytes_total", "Bytes of answers' bodies, with the framing of chunks, and of what came through WebSockets from upstreams.")
-	clientsLeft = define("counter", "tether_clients_left_total", "Requests whose client left before the end of the answer, or closed a WebSocket first, without a closing handshake.")
+	clientsLeft = define("counter", "tether_clients_left_total", "Requests whose client left before the end of the answer, took nothing of it for too long, or closed a WebSocket first, without a closing handshake.")
 
 	idsTotal = define("counter", "tether_session_ids_total",
 		"Requests by the source of their session id; random: tether made one, none: there is none.", "source")
@@ -82,6 +82,7 @@ var (
 
 	requestsNow    = define("gauge", "tether_requests_in_flight", "Requests in flight, open WebSockets included.")
 	connectionsNow = define("gauge", "tether_client_connections", "Clients' connections.")
+	idleClosed     = define("counter", "tether_idle_client_connections_closed_total", "Clients' connections that were closed because nothing came.")
 	bodiesNow      = define("gauge", "tether_request_body_buffer_bytes", "Memory that buffered request bodies take.")
 	ringInfo       = define("gauge", "tether_ring_info", "1, labelled with the ring's digest: equal on all replicas that agree.", "digest")
 	buildInfo      = define("gauge", "tether_build_info", "1, labelled with the version.", "version", "goversion")

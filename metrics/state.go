@@ -24,7 +24,7 @@ var stateDescs = func() map[*definition]*prometheus.Desc {
 	descs := map[*definition]*prometheus.Desc{}
 	for _, d := range []*definition{
 		upstreamUp, upstreamState, upstreamInFlight, upstreamPins, sessionsNow, sessionsMax, probationNow, evictionsTotal,
-		storedNow, storedMax, storedEvicted, requestsNow, connectionsNow, bodiesNow, ringInfo,
+		storedNow, storedMax, storedEvicted, requestsNow, connectionsNow, idleClosed, bodiesNow, ringInfo,
 	} {
 		descs[d] = d.desc()
 	}
@@ -62,6 +62,7 @@ func (s *state) Collect(ch chan<- prometheus.Metric) {
 	evicted(storedEvicted, stored)
 	gauge(requestsNow, float64(s.proxy.InFlight()))
 	gauge(connectionsNow, float64(s.proxy.Connections()))
+	ch <- prometheus.MustNewConstMetric(stateDescs[idleClosed], prometheus.CounterValue, float64(s.proxy.IdleClosed()))
 	gauge(bodiesNow, float64(s.proxy.BodyBytes()))
 	gauge(ringInfo, 1, fmt.Sprintf("%016x", s.router.Digest()))
 }

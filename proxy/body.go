@@ -55,22 +55,24 @@ func (b *body) read(c *conn, max int64) *fault {
 
 // fromRest takes a body that came with its head.
 func (b *body) fromRest(c *conn, n int) *fault {
-	if !b.pay(int64(n)) {
-		return errBodiesFull
+	if f := b.pay(int64(n)); f != nil {
+		return f
 	}
 	b.bytes, c.rest = c.rest[:n:n], c.rest[n:]
 	return nil
 }
 
 func (b *body) readLength(c *conn, length int, started time.Time) *fault {
-	if !b.grow(firstRoom, length) {
-		return errBodiesFull
+	if f := b.grow(firstRoom, length); f != nil {
+		return f
 	}
 	n := copy(b.bytes[:cap(b.bytes)], c.rest)
 	b.bytes, c.rest = b.bytes[:n], c.rest[n:]
 	for len(b.bytes) < length {
-		if len(b.bytes) == cap(b.bytes) && !b.grow(cap(b.bytes)*roomGrowth, length) {
-			return errBodiesFull
+		if len(b.bytes) == cap(b.bytes) {
+			if f := b.grow(cap(b.bytes)*roomGrowth, length); f != nil {
+				return f
+			}
 		}
 		n, f := c.readBody(b.bytes[len(b.bytes):min(cap(b.bytes), length)], started, len(b.bytes))
 		if f != nil {
@@ -93,8 +95,10 @@ func (b *body) readChunks(c *conn, max int64, started time.Time) *fault {
 			if int64(len(b.bytes)+len(data)) > max {
 				return errBodyTooLarge
 			}
-			if want := len(b.bytes) + len(data); want > cap(b.bytes) && !b.grow(want, int(max)) {
-				return errBodiesFull
+			if want := len(b.bytes) + len(data); want > cap(b.bytes) {
+				if f := b.grow(want, int(max)); f != nil {
+					return f
+				}
 			}
 			b.bytes = append(b.bytes, data...)
 		}
@@ -130,7 +134,7 @@ func (c *conn) readBody(b []byte, started time.Time, come int) (int, *fault) {
 
 // grow makes room for want bytes at least, and keeps what is there. Beyond the pooled sizes it takes no more than
 // most.
-func (b *body) grow(want, most int) bool {
+func (b *body) grow(want, most int) *fault {
 	class, size := 0, firstRoom
 	for size < want {
 		class, size = class+1, size*roomGrowth
@@ -138,14 +142,14 @@ func (b *body) grow(want, most int) bool {
 	if size > maxPooled {
 		size = max(min(size, most), want)
 	}
-	if !b.pay(int64(size) - b.paid) {
-		return false
+	if f := b.pay(int64(size) - b.paid); f != nil {
+		return f
 	}
 	room := takeRoom(class, size)
 	n := copy(*room, b.bytes)
 	freeRoom(b.room)
 	b.room, b.bytes = room, (*room)[:n]
-	return true
+	return nil
 }
 
 func takeRoom(class, size int) *[]byte {
@@ -171,12 +175,12 @@ func freeRoom(room *[]byte) {
 	}
 }
 
-func (b *body) pay(n int64) bool {
-	if !b.budget.take(b.holder, n) {
-		return false
+func (b *body) pay(n int64) *fault {
+	f := b.budget.take(b.holder, n)
+	if f == nil {
+		b.paid += n
 	}
-	b.paid += n
-	return true
+	return f
 }
 
 // held reports whether there is memory to give back.

@@ -229,11 +229,11 @@ func TestBodiesTogetherAreBounded(t *testing.T) {
 		c.send(request[:len(request)-1]) // all but the last byte
 		return c
 	}
-	refused := func(from string) {
+	refused := func(from string, want *fault) {
 		t.Helper()
 		c := r.dial()
 		c.send("POST " + chatPath + " HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: " + from + "\r\nContent-Length: 2\r\n\r\n{")
-		if a := c.receive(); a.StatusCode != 503 || a.Header.Get("Retry-After") != "1" || !strings.Contains(a.body, errBodiesFull.message) {
+		if a := c.receive(); a.StatusCode != 503 || a.Header.Get("Retry-After") != "1" || !strings.Contains(a.body, want.message) {
 			t.Errorf("%s: %d, %v", from, a.StatusCode, a.Header)
 		}
 		c.Close()
@@ -243,15 +243,15 @@ func TestBodiesTogetherAreBounded(t *testing.T) {
 		bodies = append(bodies, send(from))
 		r.awaitBodies(int64(i+1) * size)
 		if i == 2 {
-			refused("10.0.0.1")
+			refused("10.0.0.1", errAddressBodies)
 		}
 	}
-	refused("10.0.0.4")
+	refused("10.0.0.4", errBodiesFull)
 	// One ends, and its room is another's.
 	bodies[0].send("}")
 	r.want(bodies[0].receive(), 200, "new")
 	r.awaitBodies(3 * size)
-	refused("10.0.0.3")
+	refused("10.0.0.3", errAddressBodies)
 	again := send("10.0.0.4")
 	r.awaitBodies(4 * size)
 	again.send("}")
@@ -267,20 +267,20 @@ func TestBudget(t *testing.T) {
 	if b.share != 100 {
 		t.Fatalf("share %d", b.share)
 	}
-	if !b.take(greedy, 400) {
+	if b.take(greedy, 400) != nil {
 		t.Error("refused though there is plenty")
 	}
-	if b.take(greedy, 1) {
+	if b.take(greedy, 1) != errAddressBodies {
 		t.Error("more than its share while half is in use")
 	}
-	if !b.take(modest, 100) || b.take(modest, 1) {
+	if b.take(modest, 100) != nil || b.take(modest, 1) != errAddressBodies {
 		t.Error("another address does not get its share")
 	}
 	b.give(greedy, 400)
-	if !b.take(modest, 200) {
+	if b.take(modest, 200) != nil {
 		t.Error("refused though there is plenty again")
 	}
-	if b.take(modest, 600) {
+	if b.take(modest, 600) != errBodiesFull {
 		t.Error("more than there is")
 	}
 	b.give(modest, 300)
@@ -288,6 +288,20 @@ func TestBudget(t *testing.T) {
 	b.release(modest)
 	if b.used.Load() != 0 || len(b.holders) != 0 {
 		t.Errorf("%d bytes, %d holders left", b.used.Load(), len(b.holders))
+	}
+}
+
+// Of IPv6 a customer has a network, and as many addresses as it likes.
+func TestAccounts(t *testing.T) {
+	for a, want := range map[string]string{
+		"10.0.0.1": "10.0.0.1", "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::", "2001:db8:1:2::": "2001:db8:1:2::", "2001:db8:1:3::1": "2001:db8:1:3::", "::1": "::",
+	} {
+		if got := accountOf(netip.MustParseAddr(a)); got.String() != want {
+			t.Errorf("%s: %s, want %s", a, got, want)
+		}
+	}
+	if accountOf(netip.Addr{}).IsValid() {
+		t.Error("there is an account of no address")
 	}
 }
 

@@ -21,6 +21,7 @@ type holder struct {
 	address netip.Addr
 	used    atomic.Int64
 	refs    int // guarded by the budget's mu
+	conns   int // guarded by the proxy's mu: its connections
 }
 
 // addressShare is the part of the budget that an address may hold while the budget is scarce.
@@ -32,6 +33,7 @@ func newBudget(limit, maxBody int64) *budget {
 
 // holder gives the account of an address; release it as often as it was given.
 func (b *budget) holder(a netip.Addr) *holder {
+	a = accountOf(a)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	h := b.holders[a]
@@ -51,14 +53,27 @@ func (b *budget) release(h *holder) {
 	}
 }
 
-// take takes n bytes for h, all or none.
-func (b *budget) take(h *holder, n int64) bool {
-	used, held := b.used.Add(n), h.used.Add(n)
-	if used > b.limit || used > b.limit/2 && held > b.share {
-		b.give(h, n)
-		return false
+// accountOf is the address that stands for all that one customer has: of IPv6 the network of 64 bits.
+func accountOf(a netip.Addr) netip.Addr {
+	if network, err := a.Prefix(64); a.Is6() && err == nil {
+		return network.Addr()
 	}
-	return true
+	return a
+}
+
+// take takes n bytes for h, all or none.
+func (b *budget) take(h *holder, n int64) (f *fault) {
+	used, held := b.used.Add(n), h.used.Add(n)
+	switch {
+	case used > b.limit:
+		f = errBodiesFull
+	case used > b.limit/2 && held > b.share:
+		f = errAddressBodies
+	default:
+		return nil
+	}
+	b.give(h, n)
+	return f
 }
 
 // give takes n bytes back.

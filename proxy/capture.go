@@ -67,7 +67,7 @@ var errNoHead = errors.New("no whole request head")
 
 // takeHead makes the head of raw that of the exchange, and gives its fields and what follows it.
 func (x *exchange) takeHead(g *http1.Guard, raw []byte) (fields, rest []byte, err error) {
-	g.Reset(int(x.p.cfg.MaxHeader))
+	g.Reset(int(x.p.cfg.MaxHeader), x.p.cfg.MaxHeaders)
 	head, rest := splitCapture(raw, int(x.p.cfg.MaxHeader))
 	if _, done, err := g.Head(head); err != nil {
 		return nil, nil, err

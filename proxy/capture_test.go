@@ -74,6 +74,7 @@ func TestReadRefusals(t *testing.T) {
 		{"GET / HTTP/1.1\nHost: a\nHost: b\n\n", 400, "want exactly one valid Host"},
 		{"GET / HTTP/2.0\nHost: a\n\n", 505, "HTTP version not supported"},
 		{"GET / HTTP/1.1\nHost: a\nX-Long: " + strings.Repeat("x", 2000) + "\n\n", 431, "request head too large"},
+		{"GET / HTTP/1.1\nHost: a\n" + strings.Repeat("x: y\n", 100) + "\n", 431, "too many header fields"},
 		{strings.Repeat("x: y\n", 1000), 400, "malformed request line"},
 		{"GET / HTTP/1.1\nHost: a\n\n", 404, "This path is not served here."},
 		{"GET /v1/../sleep HTTP/1.1\nHost: a\n\n", 404, "This path is not served here."},

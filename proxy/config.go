@@ -27,6 +27,8 @@ type Config struct {
 	ClientWriteTimeout time.Duration `yaml:"client_write_timeout"`
 	// MaxHeader bounds a request head, 1KiB..1MiB.
 	MaxHeader units.Bytes `yaml:"max_header"`
+	// MaxHeaders bounds the fields of a request head, 10..10000.
+	MaxHeaders int `yaml:"max_headers"`
 	// MaxBody bounds a request body, 1KiB..16GiB.
 	MaxBody units.Bytes `yaml:"max_body"`
 	// MaxBodyTotal bounds the request bodies that are buffered at a time; at least MaxBody.
@@ -35,6 +37,9 @@ type Config struct {
 	MaxInFlight int `yaml:"max_in_flight"`
 	// MaxConnections bounds the clients' connections, 1..1000000.
 	MaxConnections int `yaml:"max_connections"`
+	// MaxConnectionsPerAddress bounds those of one address, of IPv6 one network of 64 bits, 0..1000000; 0 does not. Trusted
+	// proxies may have more.
+	MaxConnectionsPerAddress int `yaml:"max_connections_per_address"`
 	// ShutdownDelay is how long tether goes on serving after SIGTERM while it says that it is not ready, 0s..1h.
 	ShutdownDelay time.Duration `yaml:"shutdown_delay"`
 	// ShutdownTimeout is how long requests in flight may take to finish after that, 0s..24h.
@@ -52,7 +57,7 @@ func Default() Config {
 	return Config{
 		MaxAttempts: 3, ConnectTimeout: 2 * time.Second, HeadTimeout: 30 * time.Minute, IdleTimeout: 10 * time.Minute,
 		ClientIdleTimeout: 2 * time.Minute, ClientWriteTimeout: 30 * time.Second,
-		MaxHeader: 16 * units.KiB, MaxBody: 64 * units.MiB, MaxBodyTotal: units.Share{Percent: 25},
+		MaxHeader: 16 * units.KiB, MaxHeaders: 100, MaxBody: 64 * units.MiB, MaxBodyTotal: units.Share{Percent: 25},
 		MaxInFlight: 10_000, MaxConnections: 20_000,
 		ShutdownDelay: 5 * time.Second, ShutdownTimeout: 10 * time.Minute,
 		TrustedProxies: []string{}, Expose: []string{},
@@ -85,12 +90,14 @@ func (c *Config) Validate(memory int64, report func(key, problem string)) {
 	span("client_idle_timeout", c.ClientIdleTimeout, time.Second, day)
 	span("client_write_timeout", c.ClientWriteTimeout, time.Second, time.Hour)
 	size("max_header", c.MaxHeader, units.KiB, units.MiB)
+	count("max_headers", c.MaxHeaders, 10, 10_000)
 	size("max_body", c.MaxBody, units.KiB, 16*units.GiB)
 	if total := units.Bytes(c.MaxBodyTotal.Of(memory)); total < c.MaxBody {
 		report("max_body_total", fmt.Sprintf("%v (%d MiB), want at least max_body (%v)", c.MaxBodyTotal, total/units.MiB, c.MaxBody))
 	}
 	count("max_in_flight", c.MaxInFlight, 1, 1_000_000)
 	count("max_connections", c.MaxConnections, 1, 1_000_000)
+	count("max_connections_per_address", c.MaxConnectionsPerAddress, 0, 1_000_000)
 	span("shutdown_delay", c.ShutdownDelay, 0, time.Hour)
 	span("shutdown_timeout", c.ShutdownTimeout, 0, day)
 	for i, s := range c.TrustedProxies {
@@ -108,6 +115,9 @@ func (c *Config) Validate(memory int64, report func(key, problem string)) {
 func parsePrefix(s string) (netip.Prefix, error) {
 	if strings.Contains(s, "/") {
 		p, err := netip.ParsePrefix(s)
+		if mapped := p.Addr(); mapped.Is4In6() && p.Bits() >= 96 {
+			p = netip.PrefixFrom(mapped.Unmap(), p.Bits()-96) // addresses are compared as IPv4
+		}
 		return p.Masked(), err
 	}
 	a, err := netip.ParseAddr(s)

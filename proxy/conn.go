@@ -134,8 +134,12 @@ func (c *conn) readBefore(at time.Time, slack time.Duration) error {
 
 // giveUp ends a connection whose head did not come: with 408 if it had begun, silently if not.
 func (c *conn) giveUp(err error) {
-	if wire.IsTimeout(err) && c.guard.Begun() {
+	switch {
+	case !wire.IsTimeout(err):
+	case c.guard.Begun():
 		c.refuse(errSlowHead)
+	default:
+		c.p.idled.Add(1)
 	}
 }
 
@@ -149,7 +153,7 @@ func (c *conn) refuse(f *fault) {
 // next makes the connection ready, at now, for the request behind the one that was answered.
 func (c *conn) next(now time.Time) {
 	c.whole, c.since = false, now
-	c.guard.Reset(int(c.p.cfg.MaxHeader))
+	c.guard.Reset(int(c.p.cfg.MaxHeader), c.p.cfg.MaxHeaders)
 	if len(c.rest) == 0 {
 		c.freeRoom()
 	}

@@ -60,7 +60,7 @@ func FuzzHead(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		var g http1.Guard
-		g.Reset(int(p.cfg.MaxHeader))
+		g.Reset(int(p.cfg.MaxHeader), p.cfg.MaxHeaders)
 		n, done, err := g.Head([]byte(text))
 		if !done || err != nil {
 			return

@@ -37,6 +37,7 @@ const (
 	serverError    = "server_error"
 	overloaded     = "overloaded_error"
 	authentication = "authentication_error"
+	rateLimit      = "rate_limit_error"
 )
 
 var (
@@ -53,12 +54,15 @@ var (
 	errExpectation     = &fault{status: 417, kind: invalidRequest, reason: "expectation", message: "The expectation is not supported."}
 	errWebSocket       = &fault{status: 400, kind: invalidRequest, reason: "websocket", message: "The WebSocket handshake is malformed: it wants one Upgrade, one Sec-WebSocket-Version, one Sec-WebSocket-Key of 16 bytes in base64, and no body."}
 	errUpgrade         = &fault{status: statusUpgradeRequired, kind: invalidRequest, reason: "upgrade", message: "This path is a WebSocket: it wants Connection: Upgrade, Upgrade: websocket and Sec-WebSocket-Version: 13."}
+	errAddressClients  = &fault{status: 429, kind: rateLimit, reason: "address_connections", message: "Too many connections from this address.", retryAfter: true}
+	errManyHeaders     = &fault{status: 431, kind: invalidRequest, reason: "too_many_headers", message: "The request has more header fields than this server takes."}
 	errHeadTooLarge    = &fault{status: 431, kind: invalidRequest, reason: "head_too_large", message: "The request's head is larger than this server takes."}
 	errVersion         = &fault{status: 505, kind: invalidRequest, reason: "version", message: "Only HTTP/1.0 and HTTP/1.1 are spoken here."}
 
 	errHandshake = &fault{status: 400, reason: "tls"} // there is nobody to answer: it is for metrics alone
 
-	errClientLeft = &fault{status: StatusClientLeft, reason: "client_left"}
+	errClientLeft    = &fault{status: StatusClientLeft, reason: "client_left"}
+	errClientStalled = &fault{status: StatusClientLeft, reason: "client_stalled"} // it took nothing for client_write_timeout
 
 	errPanic = &fault{status: 500, kind: serverError, reason: "panic", message: "Internal error."}
 
@@ -72,6 +76,7 @@ var (
 	errTooManyRequests = &fault{status: 503, kind: overloaded, reason: "in_flight", message: "Too many requests in flight.", retryAfter: true}
 	errTooManyClients  = &fault{status: 503, kind: overloaded, reason: "connections", message: "Too many connections.", retryAfter: true}
 	errBodiesFull      = &fault{status: 503, kind: overloaded, reason: "bodies", message: "Too many large requests at a time.", retryAfter: true}
+	errAddressBodies   = &fault{status: 503, kind: overloaded, reason: "address_bodies", message: "Too many large requests from this address at a time.", retryAfter: true}
 )
 
 // faultOfGuard maps what the guard refused.
@@ -81,6 +86,8 @@ func faultOfGuard(err error) *fault {
 		return errVersion
 	case errors.Is(err, http1.ErrHeadTooLarge):
 		return errHeadTooLarge
+	case errors.Is(err, http1.ErrManyFields):
+		return errManyHeaders
 	case errors.Is(err, http1.ErrExpectation):
 		return errExpectation
 	}
@@ -105,7 +112,7 @@ func faultOfUpstream(err error) *fault {
 // Texts of the statuses that faults have.
 var statusText = map[int]string{
 	400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed", 408: "Request Timeout", 413: "Content Too Large",
-	417: "Expectation Failed", 426: "Upgrade Required", 431: "Request Header Fields Too Large", 500: "Internal Server Error", 502: "Bad Gateway",
+	417: "Expectation Failed", 426: "Upgrade Required", 429: "Too Many Requests", 431: "Request Header Fields Too Large", 500: "Internal Server Error", 502: "Bad Gateway",
 	503: "Service Unavailable", 504: "Gateway Timeout", 505: "HTTP Version Not Supported",
 }
 
@@ -158,6 +165,8 @@ func anthropicKind(f *fault) string {
 		return authentication
 	case f.status == 413:
 		return "request_too_large"
+	case f.status == 429:
+		return rateLimit
 	case f.status == 503:
 		return "overloaded_error"
 	case f.status >= 500:

@@ -12,6 +12,8 @@ func TestFaultsInAnthropicsWords(t *testing.T) {
 		errSlowBody:        "invalid_request_error",
 		errNotFound:        "not_found_error",
 		errBodyTooLarge:    "request_too_large",
+		errWrongKey:        "authentication_error",
+		errAddressClients:  "rate_limit_error",
 		errPanic:           "api_error",
 		errDied:            "api_error",
 		errHeadTimeout:     "api_error",

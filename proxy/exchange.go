@@ -10,6 +10,7 @@ import (
 
 	"tether/session"
 	"tether/upstream"
+	"tether/wire"
 )
 
 // exchange is one request on its way and its answer on the way back: guard, body, identify, forward, relay or tunnel. It is
@@ -301,10 +302,18 @@ func (x *exchange) fail(f *fault) {
 // write sends to the client. A failure means that it left, which the record tells.
 func (x *exchange) write(b []byte) bool {
 	x.written = true
-	if x.c.send(b) != nil {
-		x.rec.Reason = errClientLeft.reason
+	if err := x.c.send(b); err != nil {
+		x.rec.Reason = lostBy(err).reason
 		x.closing = true
 		return false
 	}
 	return true
+}
+
+// lostBy tells a client that left from one that takes nothing, by the error of a write to it.
+func lostBy(err error) *fault {
+	if wire.Stalled(err) {
+		return errClientStalled
+	}
+	return errClientLeft
 }

@@ -194,6 +194,78 @@ func TestMaxConnections(t *testing.T) {
 	r.want(r.chat("x", sid), 200, "pinned")
 }
 
+// An address has its part of the connections, and nobody else's is less for it. Trusted proxies bring many clients over
+// theirs: they may have more.
+func TestMaxConnectionsPerAddress(t *testing.T) {
+	refused := make(chan string, 1)
+	r := fleet(t, 1, sim.Config{}, func(r *rig) {
+		r.cfg.MaxConnectionsPerAddress = 2
+		r.cfg.TrustedProxies = []string{"127.0.0.4"}
+		r.onRefuse = func(status int, reason string) { refused <- fmt.Sprint(status, " ", reason) }
+	})
+	served := func(c *rawConn) {
+		t.Helper()
+		c.send(post(chatPath, chat("x"), sid))
+		if a := c.receive(); a.StatusCode != 200 {
+			t.Errorf("%d from %v", a.StatusCode, c.LocalAddr())
+		}
+	}
+	var kept []*rawConn
+	for range 2 {
+		c := r.dialFrom("127.0.0.2")
+		served(c)
+		kept = append(kept, c)
+	}
+	for range 3 {
+		c := r.dialFrom("127.0.0.2")
+		text, _ := c.rest()
+		if !strings.HasPrefix(text, "HTTP/1.1 429 ") || !strings.Contains(text, "Retry-After: 1") || !strings.Contains(text, `"type":"rate_limit_error"`) {
+			t.Errorf("%q", text)
+		}
+		if got := <-refused; got != "429 address_connections" {
+			t.Errorf("heard of as %s", got)
+		}
+	}
+	served(r.dialFrom("127.0.0.3"))
+	for range 5 {
+		served(r.dialFrom("127.0.0.4"))
+	}
+	served(kept[0])
+	kept[1].Close()
+	for r.proxy.Connections() != 7 { // until its goroutine has ended
+		time.Sleep(time.Millisecond)
+	}
+	served(r.dialFrom("127.0.0.2"))
+}
+
+func TestMaxHeaders(t *testing.T) {
+	refused := make(chan string, 1)
+	r := fleet(t, 1, sim.Config{}, func(r *rig) {
+		r.cfg.MaxHeaders = 10
+		r.onRefuse = func(status int, reason string) { refused <- fmt.Sprint(status, " ", reason) }
+	})
+	body := chat("x")
+	request := func(fields int) string {
+		head := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: %d\r\n", chatPath, len(body))
+		return head + strings.Repeat("X: y\r\n", fields-3) + "\r\n" + body
+	}
+	c := r.dial()
+	c.send(request(10) + request(10))
+	for range 2 { // each request has as many
+		if a := c.receive(); a.StatusCode != 200 {
+			t.Fatalf("%d %s", a.StatusCode, a.body)
+		}
+	}
+	c = r.dial()
+	c.send(request(11))
+	if a := c.receive(); a.StatusCode != 431 || !a.Close || count(r.sims) != 2 {
+		t.Errorf("%d, close %v, %d requests upstream", a.StatusCode, a.Close, count(r.sims))
+	}
+	if got := <-refused; got != "431 too_many_headers" {
+		t.Errorf("heard of as %s", got)
+	}
+}
+
 // The time for a head counts from its first byte, whatever the connection did before.
 func TestSlowHead(t *testing.T) {
 	if testing.Short() {
@@ -242,6 +314,9 @@ func TestIdleConnectionClosesSilently(t *testing.T) {
 		if text, err := c.rest(); err != nil || text != "" {
 			t.Errorf("%v %q", err, text)
 		}
+	}
+	if n := r.proxy.IdleClosed(); n != 2 {
+		t.Errorf("%d are said to have been closed", n)
 	}
 }
 

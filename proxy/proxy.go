@@ -62,9 +62,10 @@ type Proxy struct {
 	budget    *budget
 	exchanges sync.Pool
 	inFlight  atomic.Int64
-	ready     atomic.Bool // verdicts is closed
-	closing   atomic.Bool // every answer ends its connection
-	stopping  atomic.Bool // no request is read any more
+	idled     atomic.Int64 // connections that were closed because nothing came
+	ready     atomic.Bool  // verdicts is closed
+	closing   atomic.Bool  // every answer ends its connection
+	stopping  atomic.Bool  // no request is read any more
 
 	mu    sync.Mutex
 	conns map[*conn]bool // guarded by mu: open, each with a goroutine in all
@@ -142,44 +143,52 @@ func (p *Proxy) Serve(l *wire.Listener) {
 		if err != nil {
 			return
 		}
-		c := p.open(client)
-		if c == nil {
-			p.turnAway(client)
+		c, f := p.open(client)
+		if f != nil {
+			p.turnAway(client, f)
 			continue
 		}
 		go p.run(c)
 	}
 }
 
-// open makes a conn of the client, or gives nil when there are too many or no more are wanted.
-func (p *Proxy) open(client *wire.Client) *conn {
+// open makes a conn of the client, unless there are too many or no more are wanted.
+func (p *Proxy) open(client *wire.Client) (*conn, *fault) {
+	address := addressOf(client)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.conns) >= p.cfg.MaxConnections || p.stopping.Load() {
-		return nil
+		return nil, errTooManyClients
 	}
-	c := &conn{Client: client, p: p}
-	if a, ok := client.RemoteAddr().(*net.TCPAddr); ok {
-		c.address = a.AddrPort().Addr().Unmap()
+	held := p.budget.holder(address)
+	if most := p.cfg.MaxConnectionsPerAddress; most > 0 && held.conns >= most && !contains(p.trusted, address) {
+		p.budget.release(held)
+		return nil, errAddressClients
 	}
-	c.peer = c.address.AppendTo(nil)
+	held.conns++
+	c := &conn{Client: client, p: p, address: address, peer: address.AppendTo(nil), held: held}
 	if c.proto = []byte("http"); client.Secure() {
 		c.proto = []byte("https")
 	}
-	c.held = p.budget.holder(c.address)
 	c.next(time.Now())
 	p.conns[c] = true
 	p.all.Add(1)
-	return c
+	return c, nil
 }
 
-func (p *Proxy) turnAway(client *wire.Client) {
-	p.refused(errTooManyClients)
+// addressOf is the client's address as others know it: without the name of an interface of ours.
+func addressOf(client *wire.Client) netip.Addr {
+	a, _ := client.RemoteAddr().(*net.TCPAddr) // nil has none
+	return a.AddrPort().Addr().Unmap().WithZone("")
+}
+
+func (p *Proxy) turnAway(client *wire.Client, f *fault) {
+	p.refused(f)
 	if client.Secure() { // an answer would take a handshake first
 		_ = client.Drop()
 		return
 	}
-	_, _ = client.Write(appendFault(nil, errTooManyClients, answerFields{connection: "close"}, false)) // it is closed either way
+	_, _ = client.Write(appendFault(nil, f, answerFields{connection: "close"}, false)) // it is closed either way
 	_ = client.Close()
 }
 
@@ -198,16 +207,22 @@ func (p *Proxy) run(c *conn) {
 		}
 		_ = c.Close() // it may be closed already
 		c.freeRoom()
-		p.budget.release(c.held)
-		p.mu.Lock()
-		delete(p.conns, c)
-		p.mu.Unlock()
+		p.forget(c)
 	}()
 	if c.Handshake(headTime) != nil {
 		p.refused(errHandshake)
 		return
 	}
 	_ = p.server.ServeConn(c) // its errors are those of clients, and answered
+}
+
+// forget lets go of a connection that has ended.
+func (p *Proxy) forget(c *conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.conns, c)
+	c.held.conns--
+	p.budget.release(c.held)
 }
 
 // InFlight is the number of requests in flight.
@@ -219,6 +234,9 @@ func (p *Proxy) Connections() int {
 	defer p.mu.Unlock()
 	return len(p.conns)
 }
+
+// IdleClosed is the number of clients' connections that were closed because nothing came.
+func (p *Proxy) IdleClosed() int64 { return p.idled.Load() }
 
 // BodyBytes is the memory that request bodies take now.
 func (p *Proxy) BodyBytes() int64 { return p.budget.used.Load() }

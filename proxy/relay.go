@@ -41,9 +41,10 @@ func (x *exchange) relay() *fault {
 	first, more := x.Take(x.now, a.Rest)
 	x.reply = append(x.reply, first...)
 
-	end, err := wire.Finished, error(nil)
+	x.written = true
+	end, err := wire.Finished, x.c.send(x.reply)
 	switch {
-	case !x.write(x.reply):
+	case err != nil:
 		end = wire.TargetFailed
 	case more:
 		end, err = wire.Pump(x.c.Client, x.conn.Conn, *x.buf, x.p.cfg.IdleTimeout, x)
@@ -122,8 +123,11 @@ func (x *exchange) settle(end wire.End, err error) {
 		left = x.part(false)
 	}
 	switch {
-	case left || end == wire.TargetFailed:
-		x.rec.Status, x.rec.Reason = errClientLeft.status, errClientLeft.reason
+	case end == wire.TargetFailed:
+		x.rec.Status, x.rec.Reason = StatusClientLeft, lostBy(err).reason
+		x.closing = true
+	case left:
+		x.rec.Status, x.rec.Reason = StatusClientLeft, errClientLeft.reason
 		x.closing = true
 	case r.framing.Done():
 	case r.framing.UntilClose() && end == wire.SourceEnded && err == io.EOF:

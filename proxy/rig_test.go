@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -333,9 +335,16 @@ type rawConn struct {
 	r      *bufio.Reader
 }
 
-func (r *rig) dial() *rawConn {
+func (r *rig) dial() *rawConn { return r.dialFrom("127.0.0.1") }
+
+// dialFrom connects from an address of the loopback, all of which are this host's on Linux.
+func (r *rig) dialFrom(address string) *rawConn {
 	r.t.Helper()
-	c, err := net.Dial("tcp", r.addr)
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}
+	c, err := d.DialContext(r.t.Context(), "tcp", r.addr)
+	if errors.Is(err, syscall.EADDRNOTAVAIL) {
+		r.t.Skipf("%s is no address of this host", address)
+	}
 	r.must(err)
 	r.t.Cleanup(func() { c.Close() })
 	_ = c.SetDeadline(time.Now().Add(patience))
