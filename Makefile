@@ -12,7 +12,7 @@ RACE := $(if $(shell command -v $$(go env CC)),-race)
 LISTEN       ?= 127.0.0.1:8080
 ADMIN_LISTEN ?= 127.0.0.1:8081
 
-.PHONY: help build run demo-once test check fuzz bench bench-identity test-vllm test-vllm-ranks test-clients test-deploy image-root image clean
+.PHONY: help build run demo-once test check fuzz bench bench-identity test-vllm test-vllm-ranks test-clients test-endurance test-deploy image-root image clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ test-vllm: ## run the tests against two real vLLM servers on the CPU, which it i
 
 test-vllm-ranks: ## run the test against one real vLLM server with two data-parallel ranks
 	VLLM_RANKS=2 e2e/vllm/servers.sh 1 go test -count=1 -timeout 10m -v -run TestRanksOfOneServer ./e2e/vllm
+
+test-endurance: ## attack the binary with thousands of clients that only take, and time the others (2 min, ulimit -n 13500)
+	CGO_ENABLED=0 go test -count=1 -timeout 5m -run Endurance -v ./e2e/endurance -full
 
 test-clients: ## run the official clients for Node, Python and Go, which it installs (npm, python3)
 	e2e/clients/install.sh go test -count=1 -timeout 10m -v ./e2e/clients

@@ -43,7 +43,9 @@ func Main(m *testing.M) int {
 // Tether is a running tether. URL is where clients are served, Admin where operators are.
 type Tether struct {
 	URL, Admin string
-	log        bytes.Buffer
+	// PID is the process's.
+	PID int
+	log bytes.Buffer
 }
 
 // Run runs tether until the test ends, in front of the servers with the given URLs, and returns when it is ready. args
@@ -70,6 +72,7 @@ func Run(t testing.TB, upstreams []string, args ...string) *Tether {
 			t.Logf("tether's log:\n%s", &p.log)
 		}
 	})
+	p.PID = cmd.Process.Pid
 	p.awaitReady(t)
 	return p
 }

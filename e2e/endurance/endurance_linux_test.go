@@ -1,0 +1,126 @@
+// Package endurance runs the built binary under clients that only take: thousands that say nothing, hundreds that
+// send a byte a second, and some that read nothing of a stream without an end.
+package endurance
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"tether/e2e/binary"
+)
+
+var full = flag.Bool("full", false, "10,000 idle connections and all else in proportion, and a bound on the times of others")
+
+func TestMain(m *testing.M) { os.Exit(binary.Main(m)) }
+
+// scale is how many clients of each kind there are, and how long they may be what they are.
+type scale struct {
+	idle, slow, deaf, ordinary int
+	idleLimit, deafLimit       time.Duration // client_idle_timeout, client_write_timeout
+	windows                    int
+	window                     time.Duration
+}
+
+var (
+	smallScale = scale{
+		idle: 1000, slow: 100, deaf: 20, ordinary: 20,
+		idleLimit: 14 * time.Second, deafLimit: 8 * time.Second, windows: 3, window: time.Second,
+	}
+	fullScale = scale{
+		idle: 10_000, slow: 1000, deaf: 200, ordinary: 100,
+		idleLimit: 40 * time.Second, deafLimit: 20 * time.Second, windows: 7, window: 2 * time.Second,
+	}
+)
+
+const (
+	// slowLimit is tether's own, for a head or a body of which next to nothing comes.
+	slowLimit = 10 * time.Second
+	// lateness is by how much a limit may be exceeded; the kernel's for deaf clients has 10 s.
+	lateness = 15 * time.Second
+
+	// What docs/OPERATIONS.md names: the memory of the process by itself, and of a connection of whatever kind.
+	processMemory    = 64 << 20
+	connectionMemory = 24 << 10
+)
+
+// Nobody starves: ordinary clients are served as before while all of those are there, at a price in memory and CPU that
+// is known; and all of those are gone after their limits. What the ordinary clients would get without them is
+// measured at the same time, by asking a second tether that nobody attacks: this machine has other work too.
+func TestEndurance(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for limits")
+	}
+	n := smallScale
+	if *full {
+		n = fullScale
+	}
+	needDescriptors(t, uint64(n.idle+n.slow+4*n.deaf+8*n.ordinary+500))
+	w := newWorld(t, n)
+	before := w.attacked.resources()
+	quiet := w.measure()
+
+	began := time.Now()
+	a := w.attack()
+	all := float64(n.idle + n.slow + n.deaf)
+	w.attacked.await("tether_client_connections", func(c float64) bool { return c >= all })
+	t.Logf("%v connections after %v", all, time.Since(began).Round(time.Millisecond))
+	under := w.measure()
+	peak := w.attacked.resources()
+	if now := w.attacked.metric("tether_client_connections"); now < all*9/10 { // some of the slow ones are between two
+		t.Errorf("only %v connections at the end of the measurement", now)
+	}
+	a.stop()
+	w.attacked.await("tether_client_connections", func(c float64) bool { return c <= float64(n.ordinary) })
+	t.Logf("all gone %v after they came", time.Since(began).Round(time.Second))
+	a.check()
+	after := w.measure()
+	w.attacked.leftNothing(before)
+
+	t.Logf("p99 of %d ordinary clients, with the attack | without, at the same time:\nbefore %v\nunder  %v\nafter  %v", n.ordinary, quiet, under, after)
+	t.Logf("memory: %d MiB before, %d MiB under attack, %d KiB a connection; sockets of the whole host: %d MiB before, %d under attack",
+		before.rss>>20, peak.rss>>20, (peak.rss-before.rss)>>10/int64(all), before.sockets>>20, peak.sockets>>20)
+	if most := processMemory + connectionMemory*int64(all); peak.rss > most {
+		t.Errorf("%d MiB of memory, want at most %d", peak.rss>>20, most>>20)
+	}
+	if most := under.twin.median*3/2 + 5*time.Millisecond; *full && under.attacked.median > most {
+		t.Errorf("p99 of %v under attack, want at most %v", under.attacked.median, most)
+	}
+	if extra := under.cpu - under.twinCPU; extra > 0.25 {
+		t.Errorf("the attack costs %.2f of a processor", extra)
+	}
+}
+
+// needDescriptors skips the test where so many files cannot be open, in this process or in tether's: both raise their limits
+// as far as they may.
+func needDescriptors(t *testing.T, n uint64) {
+	t.Helper()
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	if limit.Cur < n {
+		t.Skipf("%d files may be open, want %d: ulimit -n", limit.Cur, n)
+	}
+}
+
+// measured is what a measurement came to.
+type measured struct {
+	attacked, twin spread
+	cpu, twinCPU   float64 // processors
+}
+
+func (m measured) String() string {
+	return fmt.Sprintf("%v, %.2f CPU | %v, %.2f CPU", m.attacked, m.cpu, m.twin, m.twinCPU)
+}
+
+// spread is what the windows of a measurement had.
+type spread struct{ median, least, most time.Duration }
+
+func (s spread) String() string {
+	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+	return fmt.Sprintf("%.1f ms (%.1f..%.1f)", ms(s.median), ms(s.least), ms(s.most))
+}

@@ -1,0 +1,264 @@
+package endurance
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tether/e2e/binary"
+	"tether/sim"
+)
+
+// world is a tether that is attacked and one that is not, in front of the same servers: a simulated one, and one whose
+// streams have no end.
+type world struct {
+	t              *testing.T
+	n              scale
+	attacked, twin *side
+}
+
+// side is a tether and its ordinary clients.
+type side struct {
+	t       *testing.T
+	proxy   *binary.Tether
+	address string
+	clients []*http.Client
+}
+
+func newWorld(t *testing.T, n scale) *world {
+	t.Helper()
+	s := sim.New(sim.Config{})
+	if _, err := s.Start("127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Stop)
+	endless := httptest.NewServer(http.HandlerFunc(endless))
+	t.Cleanup(endless.Close)
+	text := fmt.Sprintf(`
+upstreams:
+  - { url: %q, models: [tiny] }
+  - { url: %q, models: [endless] }
+proxy: { client_idle_timeout: %v, client_write_timeout: %v, max_connections_per_address: 4 }
+`, s.URL(), endless.URL, n.idleLimit, n.deafLimit)
+	return &world{t: t, n: n, attacked: newSide(t, n.ordinary, text), twin: newSide(t, n.ordinary, text)}
+}
+
+func newSide(t *testing.T, clients int, config string) *side {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := &side{t: t, proxy: binary.Run(t, nil, "-c", file)}
+	s.address = strings.TrimPrefix(s.proxy.URL, "http://")
+	for i := range clients {
+		s.clients = append(s.clients, &http.Client{Timeout: time.Minute, Transport: &http.Transport{DialContext: dialer(ordinaryClients, i).DialContext}})
+	}
+	t.Cleanup(s.close)
+	return s
+}
+
+// close ends the connections of the ordinary clients.
+func (s *side) close() {
+	for _, c := range s.clients {
+		c.CloseIdleConnections()
+	}
+}
+
+// endless is a server whose streams have no end.
+func endless(w http.ResponseWriter, r *http.Request) {
+	switch r.URL.Path {
+	case "/health":
+	case "/v1/models":
+		fmt.Fprint(w, `{"object":"list","data":[{"id":"endless","object":"model"}]}`)
+	default:
+		w.Header().Set("Content-Type", "text/event-stream")
+		event := []byte("data: " + strings.Repeat("x", 4<<10) + "\n\n")
+		for {
+			if _, err := w.Write(event); err != nil {
+				return
+			}
+		}
+	}
+}
+
+// measure has the ordinary clients ask both tethers, all of which must be served, in windows of which the one in the
+// middle counts.
+func (w *world) measure() (m measured) {
+	w.t.Helper()
+	var ofAttacked, ofTwin []time.Duration
+	began, cpu, twinCPU := time.Now(), w.attacked.cpu(), w.twin.cpu()
+	for range w.n.windows {
+		attacked, twin := w.window()
+		ofAttacked, ofTwin = append(ofAttacked, attacked), append(ofTwin, twin)
+	}
+	took := time.Since(began).Seconds()
+	m.attacked, m.twin = spreadOf(ofAttacked), spreadOf(ofTwin)
+	m.cpu, m.twinCPU = (w.attacked.cpu()-cpu)/took, (w.twin.cpu()-twinCPU)/took
+	return m
+}
+
+func spreadOf(all []time.Duration) spread {
+	slices.Sort(all)
+	return spread{all[len(all)/2], all[0], all[len(all)-1]}
+}
+
+// pace is how often a client begins a pair of requests, one to each tether.
+const pace = 200 * time.Millisecond
+
+// window gives the p99 of both.
+func (w *world) window() (attacked, twin time.Duration) {
+	w.t.Helper()
+	var mu sync.Mutex
+	took := map[*side][]time.Duration{}
+	began := time.Now()
+	var wg sync.WaitGroup
+	for i := range w.n.ordinary {
+		wg.Go(func() {
+			sides := []*side{w.attacked, w.twin}
+			next := began.Add(pace * time.Duration(i) / time.Duration(w.n.ordinary))
+			for ; next.Before(began.Add(w.n.window)); next = next.Add(pace) {
+				time.Sleep(time.Until(next)) // the pace of a client
+				slices.Reverse(sides)
+				for _, s := range sides {
+					one := s.ask(i)
+					mu.Lock()
+					took[s] = append(took[s], one)
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	p99 := func(all []time.Duration) time.Duration {
+		slices.Sort(all)
+		return all[len(all)*99/100]
+	}
+	return p99(took[w.attacked]), p99(took[w.twin])
+}
+
+// ask sends a request of the n-th client and gives the time that it took.
+func (s *side) ask(n int) time.Duration {
+	body := fmt.Sprintf(`{"model":"tiny","max_tokens":4,"messages":[{"role":"user","content":"client %d"}]}`, n)
+	began := time.Now()
+	res, err := s.clients[n].Post(s.proxy.URL+"/v1/chat/completions", "application/json", strings.NewReader(body))
+	if err != nil {
+		s.t.Errorf("an ordinary client: %v", err)
+		return time.Since(began)
+	}
+	defer res.Body.Close()
+	if text, err := io.ReadAll(res.Body); err != nil || res.StatusCode != 200 {
+		s.t.Errorf("an ordinary client: %d %s, %v", res.StatusCode, text, err)
+	}
+	return time.Since(began)
+}
+
+// metric is a value that tether shows, 0 where there is none.
+func (s *side) metric(name string) float64 {
+	s.t.Helper()
+	res, err := http.Get(s.proxy.Admin + "/metrics")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	m := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(name) + ` (\S+)$`).FindSubmatch(text)
+	if m == nil {
+		return 0
+	}
+	v, err := strconv.ParseFloat(string(m[1]), 64)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return v
+}
+
+func (s *side) await(name string, holds func(float64) bool) {
+	s.t.Helper()
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		v := s.metric(name)
+		if holds(v) {
+			return
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("%s stays %v", name, v)
+		}
+	}
+}
+
+// resources are what tether's process has, and the memory of all sockets of the host.
+type resources struct {
+	rss, sockets int64
+	descriptors  int
+	goroutines   float64
+}
+
+func (s *side) resources() (r resources) {
+	s.t.Helper()
+	r.rss = s.figure(s.proc("status"), `VmRSS:\s+(\d+) kB`) << 10
+	r.sockets = s.figure("/proc/net/sockstat", `TCP: .* mem (\d+)`) * int64(os.Getpagesize())
+	list, err := os.ReadDir(s.proc("fd"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	r.descriptors, r.goroutines = len(list), s.metric("go_goroutines")
+	return r
+}
+
+// cpu is the time of processors that tether has had, in seconds.
+func (s *side) cpu() float64 {
+	s.t.Helper()
+	const ticks = 100 // a second, on Linux everywhere
+	stat := `\) \S+(?: \S+){10} (\d+) (\d+) `
+	return float64(s.figure(s.proc("stat"), stat)) / ticks
+}
+
+func (s *side) proc(file string) string { return fmt.Sprintf("/proc/%d/%s", s.proxy.PID, file) }
+
+// figure is the sum of the figures that the pattern finds in a file.
+func (s *side) figure(path, pattern string) (sum int64) {
+	s.t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	m := regexp.MustCompile(pattern).FindSubmatch(text)
+	if m == nil {
+		s.t.Fatalf("%s has no %s", path, pattern)
+	}
+	for _, digits := range m[1:] {
+		n, _ := strconv.ParseInt(string(digits), 10, 64)
+		sum += n
+	}
+	return sum
+}
+
+// some are descriptors and goroutines of probes and scrapes, which come and go.
+const some = 8
+
+// leftNothing wants tether to have what it had before, when its ordinary clients are gone as well.
+func (s *side) leftNothing(before resources) {
+	s.t.Helper()
+	s.close()
+	s.await("tether_client_connections", func(c float64) bool { return c == 0 })
+	var now resources
+	for deadline := time.Now().Add(lateness); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		if now = s.resources(); now.descriptors <= before.descriptors+some && now.goroutines <= before.goroutines+some {
+			return
+		}
+	}
+	s.t.Errorf("%d descriptors, %v goroutines left; %d and %v before", now.descriptors, now.goroutines, before.descriptors, before.goroutines)
+}
