@@ -112,8 +112,10 @@ func (r *Record) IDSource() string {
 	return "none"
 }
 
-// ClientLeft reports whether the client left before the end of the answer.
-func (r *Record) ClientLeft() bool { return r.Reason == errClientLeft.reason }
+// ClientLeft reports whether the client left before the end of the answer, or was cut because it took nothing of it.
+func (r *Record) ClientLeft() bool {
+	return r.Reason == errClientLeft.reason || r.Reason == errClientStalled.reason
+}
 
 // serve is fasthttp's handler: it sees a request whose head is complete, and whose body is still on the connection.
 func (p *Proxy) serve(ctx *fasthttp.RequestCtx) {

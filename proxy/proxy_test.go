@@ -131,7 +131,7 @@ func TestClientThatDoesNotRead(t *testing.T) {
 	if sent > 32<<20 {
 		t.Errorf("%d bytes taken for a client that reads none", sent)
 	}
-	if rec := r.recorded(1); rec.Status != 499 || rec.Reason != "client_stalled" {
+	if rec := r.recorded(1); rec.Status != 499 || rec.Reason != "client_stalled" || !rec.ClientLeft() {
 		t.Errorf("recorded as %d, %s", rec.Status, rec.Reason)
 	}
 }

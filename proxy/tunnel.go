@@ -30,7 +30,7 @@ func (x *exchange) tunnel() {
 	x.part(false)
 	switch {
 	case end == wire.TargetFailed:
-		x.rec.Reason = errClientLeft.reason
+		x.rec.Reason = lostBy(err).reason
 	case end == wire.SourceIdle:
 		x.rec.Reason = "upstream_idle"
 	case err != io.EOF:

@@ -641,7 +641,7 @@ func TestTunnelClientTakesNothing(t *testing.T) {
 			time.Sleep(10 * time.Millisecond)
 		}
 	}()
-	if rec := r.recorded(1); rec.Reason != "client_left" || rec.Duration > 10*time.Second {
+	if rec := r.recorded(1); rec.Reason != "client_stalled" || !rec.ClientLeft() || rec.Duration > 10*time.Second {
 		t.Errorf("%s after %v", rec.Reason, rec.Duration)
 	}
 }

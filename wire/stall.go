@@ -3,6 +3,8 @@ package wire
 import (
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // write is a write to a side of a tunnel, as the other direction sees it: that one finds out whether it is stuck. A peer that
@@ -44,6 +46,20 @@ func (c *Client) unsent() int {
 }
 
 func (c *Conn) unsent() int { return unsentOf(c.raw) }
+
+// failure is the error that the kernel has for the connection, and has told nobody yet.
+func (c *Client) failure() (err error) {
+	raw, err := c.tcp.SyscallConn()
+	if err != nil {
+		return err
+	}
+	_ = raw.Control(func(fd uintptr) {
+		if no, _ := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR); no != 0 {
+			err = unix.Errno(no)
+		}
+	})
+	return err
+}
 
 func unsentOf(raw syscall.RawConn) (n int) {
 	_ = raw.Control(func(fd uintptr) { n = unsent(fd) }) // of a connection that is gone it does not matter

@@ -28,6 +28,8 @@ type Tunnel struct {
 	by     time.Time // guarded by mu: when all is over, zero while the tunnel goes on
 	why    End       // guarded by mu: and why
 	writes [2]write  // guarded by mu: to each side
+
+	stalled bool // guarded by mu: it was over because the client took nothing
 }
 
 // Side is an end of a Tunnel.
@@ -47,7 +49,7 @@ const leaveTime = 50 * time.Millisecond
 // client already; it may lie in up, the room for what goes up. down is the room for what comes down.
 //
 // SourceEnded says that the upstream ended; the error is io.EOF if it closed its side in order, and all that it sent was
-// passed on. TargetFailed says that the client left before that, or took nothing for too long. A client that closes its
+// passed on. TargetFailed says that the client left before that, or took nothing for too long: see Stalled. A client that closes its
 // connection has left, unless the upstream closes as well within leaveTime. That one is not told before, so it does so of its
 // own accord: both agreed on the end, and the client was quicker. SourceIdle says that both were silent. Both connections are
 // the caller's to close.
@@ -66,6 +68,8 @@ func (t *Tunnel) Run(early, up, down []byte) (End, error) {
 	switch {
 	case put.panicked != nil:
 		panic(put.panicked)
+	case t.clientStalled(got.write, put.read):
+		return TargetFailed, unix.ETIMEDOUT
 	case got.write != nil && !IsTimeout(got.write):
 		return TargetFailed, got.write
 	case got.read == io.EOF && isCut(put.write):
@@ -74,6 +78,12 @@ func (t *Tunnel) Run(early, up, down []byte) (End, error) {
 		return SourceEnded, got.read
 	}
 	return t.why, cmp.Or(got.read, got.write)
+}
+
+// clientStalled reports whether the client took nothing for too long, after all has ended. Where the kernel found that, it tells
+// whoever asks first, and that may be nobody.
+func (t *Tunnel) clientStalled(write, read error) bool {
+	return t.stalled || Stalled(write) || Stalled(read) || Stalled(t.Client.failure())
 }
 
 // carried is how one direction ended.
@@ -166,6 +176,7 @@ func (t *Tunnel) came(from Side, n int) {
 		if from == UpstreamSide {
 			why = SourceEnded
 		}
+		t.stalled = t.by.IsZero() && from == ClientSide
 		t.endLocked(why, t.last)
 	}
 	t.Passed(t.last, from, n)

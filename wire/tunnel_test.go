@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // bore is a tunnel that runs, and the far ends of both its connections.
@@ -352,7 +354,7 @@ func TestTunnelClientTakesNothing(t *testing.T) {
 			go io.Copy(b.up, endless{})
 			go io.Copy(io.Discard, b.up)
 			go speak(b.client)
-			b.end(TargetFailed, nil)
+			b.end(TargetFailed, unix.ETIMEDOUT)
 		})
 	}
 }
