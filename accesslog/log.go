@@ -110,12 +110,32 @@ func appendFields(to []zap.Field, r *proxy.Record) []zap.Field {
 }
 
 // path is the path of the allowlist, for those that are sent may hold the ids of responses; where there is none, the
-// one that was sent.
+// beginning of the one that was sent.
 func path(r *proxy.Record) zap.Field {
 	if strings.HasPrefix(r.Route, "/") {
 		return zap.String("path", r.Route)
 	}
+	if n := min(namesIn(r.Path), maxText); n < len(r.Path) {
+		return zap.String("path", string(r.Path[:n])+"...")
+	}
 	return text("path", r.Path)
+}
+
+// namesIn is the length of the part of a path that no id is in: those come behind two names. A byte that could be another
+// one's disguise ends it too.
+func namesIn(path []byte) int {
+	slashes := 0
+	for i, c := range path {
+		switch {
+		case c == '/':
+			if slashes++; slashes == 3 {
+				return i + 1
+			}
+		case c != '.' && c != '_' && c != '-' && (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z'):
+			return i
+		}
+	}
+	return len(path)
 }
 
 // text is a field of a client's bytes, at most maxText of them. The encoder escapes what is not to be read.

@@ -101,11 +101,27 @@ func TestHostileText(t *testing.T) {
 	}
 }
 
-// The path of a call about a response holds its id, which is nobody else's business.
+// The path of a call about a response holds its id, which is nobody else's business: whatever the method, and however close
+// the path comes to one that is served.
 func TestResponseIDsAreNotShown(t *testing.T) {
-	line := written(t, "all", proxy.Record{Route: "/v1/responses/{id}", Path: []byte("/v1/responses/resp_secret"), Status: 200})[0]
-	if line["path"] != "/v1/responses/{id}" {
-		t.Error(line["path"])
+	for _, c := range []struct{ route, sent, want string }{
+		{"/v1/responses/{id}", "/v1/responses/resp_secret", "/v1/responses/{id}"},
+		{"/v1/chat/completions", "/v1/chat/completions", "/v1/chat/completions"},
+		{"unmatched", "/v1/responses/resp_secret", "/v1/responses/..."},
+		{"unmatched", "/v1/responses/resp_secret/input_items", "/v1/responses/..."},
+		{"unmatched", "/v1//responses/resp_secret", "/v1//..."},
+		{"unmatched", "/v1/responses%2fresp_secret", "/v1/responses..."},
+		{"unmatched", `/v1/responses\resp_secret`, "/v1/responses..."},
+		{"exposed", "/v1/files/file-secret", "/v1/files/..."},
+		{"unmatched", "/v1/file_s-1.0", "/v1/file_s-1.0"},
+		{"unmatched", "/", "/"},
+		{"unmatched", "*", "..."},
+		{"unmatched", "", ""},
+	} {
+		line := written(t, "all", proxy.Record{Route: c.route, Path: []byte(c.sent), Status: 404})[0]
+		if line["path"] != c.want {
+			t.Errorf("%s %q: %q, want %q", c.route, c.sent, line["path"], c.want)
+		}
 	}
 }
 
