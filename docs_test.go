@@ -25,7 +25,7 @@ func document(t *testing.T, file string) string {
 // Tests and fuzz targets that the documents name are there.
 func TestDocumentsNameTests(t *testing.T) {
 	there := testNames(t)
-	for _, file := range []string{"docs/OPERATIONS.md"} {
+	for _, file := range []string{"docs/OPERATIONS.md", "docs/SECURITY.md"} {
 		named := regexp.MustCompile(`\b(?:Test|Fuzz)[A-Z]\w*`).FindAllString(document(t, file), -1)
 		if len(named) < 10 {
 			t.Errorf("%s names %d tests: is it whole?", file, len(named))
