@@ -6,9 +6,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
+
+	"tether/files"
 )
 
 // Bounds of a file.
@@ -25,13 +24,15 @@ const (
 // what is in it: it may be a key.
 func Open(file string) (*Keys, error) {
 	k := &Keys{file: file}
-	text, err := read(file)
-	k.judged = lookAt(text, err)
+	text, err := k.read()
+	k.changes.Judge(files.LookAt(err, text))
 	if err := k.take(text, err); err != nil {
 		return nil, err
 	}
 	return k, nil
 }
+
+func (k *Keys) read() ([]byte, error) { return files.Read(k.file, "a file with API keys", maxFile) }
 
 // take brings the keys in a content of the file into force, or says what is wrong with it.
 func (k *Keys) take(text []byte, err error) error {
@@ -44,39 +45,6 @@ func (k *Keys) take(text []byte, err error) error {
 	}
 	k.inForce.Store(found)
 	return nil
-}
-
-// read gives the content of the file, if it is one that can be read again and again.
-func read(file string) ([]byte, error) {
-	info, err := os.Stat(file)
-	if err == nil && !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%q is no regular file, want a file with API keys", file)
-	}
-	var text []byte
-	if err == nil {
-		text, err = readUpTo(file, maxFile+1)
-	}
-	var bad *fs.PathError
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("%q is not there, want a file with API keys: write it, or leave the key out", file)
-	case errors.As(err, &bad):
-		return nil, fmt.Errorf("%q cannot be read: %w, want a file with API keys", file, bad.Err)
-	case err != nil:
-		return nil, fmt.Errorf("%q cannot be read, want a file with API keys", file)
-	case len(text) > maxFile:
-		return nil, fmt.Errorf("%q has more than %d MiB, want a file with API keys", file, maxFile>>20)
-	}
-	return text, nil
-}
-
-func readUpTo(file string, max int64) ([]byte, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }() // it was only read
-	return io.ReadAll(io.LimitReader(f, max))
 }
 
 // parsing is what the lines before have told.

@@ -10,13 +10,15 @@ import (
 	"crypto/subtle"
 	"encoding/binary"
 	"sync/atomic"
+
+	"tether/files"
 )
 
 // Keys are the API keys in force. Its methods may be called from any goroutine.
 type Keys struct {
 	file    string
 	inForce atomic.Pointer[keys]
-	judged  look // what the file said when it was last taken in or found wrong; Run's alone
+	changes files.Changes // Run's alone
 }
 
 // keys are those of one content of the file. It is immutable.

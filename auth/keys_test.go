@@ -114,7 +114,7 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 		filepath.Join(dir, "none"): "is not there, want a file with API keys: write it, or leave the key out",
 		dir:                        "is no regular file, want a file with API keys",
 		pipe:                       "is no regular file, want a file with API keys",
-		huge:                       "has more than 4 MiB, want a file with API keys",
+		huge:                       "has more than 4096 KiB, want a file with API keys",
 		"\x00":                     "cannot be read: invalid argument, want a file with API keys",
 	} {
 		if _, err := Open(file); err == nil || err.Error() != fmt.Sprintf("%q %s", file, want) {

@@ -1,9 +1,7 @@
 package config
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"reflect"
@@ -12,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml/parser"
+
+	"tether/files"
 )
 
 // Source is what a configuration is loaded from.
@@ -109,7 +109,7 @@ type loader struct {
 func (l *loader) file(path string) bool {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		l.problems.add(place{name: path}, "cannot read the configuration: "+reasonOf(err)+", want the path of a YAML file behind -c")
+		l.problems.add(place{name: path}, "cannot read the configuration: "+files.Reason(err)+", want the path of a YAML file behind -c")
 		return false
 	}
 	file, err := parser.ParseBytes(text, 0)
@@ -126,15 +126,6 @@ func (l *loader) file(path string) bool {
 		t.set("", reflect.ValueOf(l.cfg).Elem(), file.Docs[0].Body)
 	}
 	return true
-}
-
-// reasonOf is why a file cannot be read, without its path.
-func reasonOf(err error) string {
-	var bad *fs.PathError
-	if errors.As(err, &bad) {
-		err = bad.Err
-	}
-	return err.Error()
 }
 
 // firstLine is the essence of the parser's error, which goes on with an excerpt.

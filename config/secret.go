@@ -2,31 +2,30 @@ package config
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"strings"
 
+	"tether/files"
 	"tether/upstream"
 )
+
+// maxSecret bounds a file with a secret, in bytes.
+const maxSecret = 64 << 10
 
 // ReadSecret reads the secret in file, without the white space around it; none for "". Its errors say what to do.
 func ReadSecret(file string) ([]byte, error) {
 	if file == "" {
 		return nil, nil
 	}
-	text, err := os.ReadFile(file)
-	secret := strings.TrimSpace(string(text))
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("%q is not there, want a file with the secret: write it, or leave the key out", file)
-	case err != nil:
-		return nil, fmt.Errorf("%q cannot be read: %s, want a file with the secret", file, reasonOf(err))
-	case secret == "":
-		return nil, fmt.Errorf("%q is empty, want a file with the secret", file)
+	const what = "a file with the secret"
+	text, err := files.ReadOnce(file, what, maxSecret)
+	if err != nil {
+		return nil, err
 	}
-	return []byte(secret), nil
+	secret := bytes.TrimSpace(text)
+	if len(secret) == 0 {
+		return nil, fmt.Errorf("%q is empty, want %s", file, what)
+	}
+	return secret, nil
 }
 
 // maxKey bounds an API key, in bytes: servers bound the heads that they read.

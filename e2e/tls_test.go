@@ -112,15 +112,16 @@ func TestCertificateIsSwappedUnderLoad(t *testing.T) {
 	stop()
 	all.Wait()
 	t.Logf("%d requests, %d failed, %d of them saw the new certificate", requests.Load(), failed.Load(), swapped.Load())
-	res, err := http.Get(p.Admin + "/metrics")
-	if err != nil {
-		t.Fatal(err)
+	for deadline := time.Now().Add(patience); p.Metric(t, `tether_certificate_reloads_total{result="ok"}`) != 1; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the metrics tell of no new certificate, or of several")
+		}
 	}
-	defer res.Body.Close()
-	metrics, err := io.ReadAll(res.Body)
-	if err != nil || !strings.Contains(string(metrics), `tether_certificate_reloads_total{result="ok"}`) ||
-		!strings.Contains(string(metrics), `tether_certificate_expires_timestamp_seconds{of="listener"}`) {
-		t.Errorf("%v: no word of it in the metrics", err)
+	if failed := p.Metric(t, `tether_certificate_reloads_total{result="failed"}`); failed != 0 {
+		t.Errorf("%v renewals are said to have failed", failed)
+	}
+	if at := p.Metric(t, `tether_certificate_expires_timestamp_seconds{of="listener"}`); at != float64(next.Load(t).Leaf.NotAfter.Unix()) {
+		t.Errorf("it is said to expire at %v", at)
 	}
 }
 

@@ -6,17 +6,15 @@ import (
 
 // keys counts by the names of API keys, and what became of their file.
 type keys struct {
-	requests   *prometheus.CounterVec
-	byName     cache[string, prometheus.Counter]
-	now        prometheus.Gauge
-	ok, failed prometheus.Counter
+	requests *prometheus.CounterVec
+	byName   cache[string, prometheus.Counter]
+	now      prometheus.Gauge
+	reloads  reloads
 }
 
 func (k *keys) init() []prometheus.Collector {
-	reloads := counterVec(keyReloads)
-	k.requests, k.now = counterVec(keyRequests), gauge(keysNow)
-	k.ok, k.failed = reloads.WithLabelValues("ok"), reloads.WithLabelValues("failed")
-	return []prometheus.Collector{k.requests, k.now, reloads}
+	k.requests, k.now, k.reloads = counterVec(keyRequests), gauge(keysNow), reloadsOf(keyReloads)
+	return []prometheus.Collector{k.requests, k.now, k.reloads.total}
 }
 
 func (k *keys) count(name string) {
@@ -44,10 +42,4 @@ func (k *keys) use(names []string) {
 func (m *Metrics) Keys(names []string) { m.keys.use(names) }
 
 // KeysReloaded counts a new content of the file of API keys, by whether it can be used.
-func (m *Metrics) KeysReloaded(ok bool) {
-	if ok {
-		m.keys.ok.Inc()
-		return
-	}
-	m.keys.failed.Inc()
-}
+func (m *Metrics) KeysReloaded(ok bool) { m.keys.reloads.count(ok) }

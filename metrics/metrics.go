@@ -29,7 +29,7 @@ type Metrics struct {
 	refused    *prometheus.CounterVec
 	changes    *prometheus.CounterVec
 	probes     *prometheus.CounterVec
-	reloads    *prometheus.CounterVec
+	renewals   reloads
 }
 
 // New makes the metrics of a process of that version over the upstreams of r.
@@ -38,8 +38,8 @@ func New(version string, r *upstream.Registry) *Metrics {
 	build := gaugeVec(buildInfo)
 	build.WithLabelValues(version, runtime.Version()).Set(1)
 	m.refused, m.changes, m.probes = counterVec(refusedTotal), counterVec(changesTotal), counterVec(probesTotal)
-	m.reloads = counterVec(certificateReloads)
-	m.prometheus.MustRegister(build, m.refused, m.changes, m.probes, m.reloads,
+	m.renewals = reloadsOf(certificateReloads)
+	m.prometheus.MustRegister(build, m.refused, m.changes, m.probes, m.renewals.total,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.prometheus.MustRegister(m.requests.init(r)...)
 	m.prometheus.MustRegister(m.tries.init(r)...)
@@ -60,12 +60,26 @@ func (m *Metrics) Certificate(of string, expires func() time.Time) {
 }
 
 // CertificateReloaded counts files of certificates that changed, by whether they can be used.
-func (m *Metrics) CertificateReloaded(ok bool) {
-	result := "failed"
+func (m *Metrics) CertificateReloaded(ok bool) { m.renewals.count(ok) }
+
+// reloads counts new contents of files.
+type reloads struct {
+	total      *prometheus.CounterVec
+	ok, failed prometheus.Counter
+}
+
+// reloadsOf shows both counts from the start, so that the first failure is seen to be one.
+func reloadsOf(d *definition) reloads {
+	total := counterVec(d)
+	return reloads{total, total.WithLabelValues("ok"), total.WithLabelValues("failed")}
+}
+
+func (r *reloads) count(ok bool) {
 	if ok {
-		result = "ok"
+		r.ok.Inc()
+	} else {
+		r.failed.Inc()
 	}
-	m.reloads.WithLabelValues(result).Inc()
 }
 
 // Handler serves the metrics.

@@ -86,6 +86,7 @@ func TestRequests(t *testing.T) {
 		`tether_session_ids_ignored_total 3`, `tether_crowd_surplus_total 1`, `tether_clients_left_total 1`,
 		`tether_requests_refused_total{reason="head_too_large",status="431"} 1`,
 		`tether_probes_total{result="timed_out",upstream="vllm-0"} 1`,
+		`tether_certificate_reloads_total{result="failed"} 0`, `tether_api_key_reloads_total{result="failed"} 0`,
 	)
 }
 

@@ -27,7 +27,7 @@ func (l *Listener) Validate(report func(key, problem string)) {
 	if !l.On() || l.Key == "" {
 		return
 	}
-	files := files{cert: l.Cert, key: l.Key, ca: l.ClientCA}
+	files := set{cert: l.Cert, key: l.Key, ca: l.ClientCA}
 	files.validate("client_ca", report)
 }
 
@@ -45,7 +45,7 @@ type Upstream struct {
 // Validate reports every problem: the key below tls, and what is wrong with it.
 func (u *Upstream) Validate(report func(key, problem string)) {
 	pair(u.Cert, u.Key, report)
-	files := files{cert: u.Cert, key: u.Key, ca: u.CA}
+	files := set{cert: u.Cert, key: u.Key, ca: u.CA}
 	files.validate("ca", report)
 }
 

@@ -2,19 +2,20 @@ package tlsfiles
 
 import (
 	"context"
-	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"sync/atomic"
 	"time"
+
+	"tether/files"
 )
 
 // Kept is a TLS configuration that follows its files. It may be used by everybody.
 type Kept struct {
-	files   files
+	files   set
 	build   func(*material) *tls.Config
 	current atomic.Pointer[version]
-	seen    [sha256.Size]byte // what the files held when they were last looked at; owned by Run
+	changes files.Changes // Run's alone
 }
 
 // version is a configuration and what it was made of.
@@ -25,7 +26,7 @@ type version struct {
 
 // ForListener keeps the configuration of a listener: TLS 1.2 or newer, HTTP/1.1.
 func ForListener(l *Listener) (*Kept, error) {
-	return keep(files{cert: l.Cert, key: l.Key, ca: l.ClientCA}, func(m *material) *tls.Config {
+	return keep(set{cert: l.Cert, key: l.Key, ca: l.ClientCA}, func(m *material) *tls.Config {
 		c := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: m.certificates, NextProtos: []string{"http/1.1"}}
 		if m.authorities != nil {
 			c.ClientAuth, c.ClientCAs = tls.RequireAndVerifyClientCert, m.authorities
@@ -40,7 +41,7 @@ func ForUpstream(u *Upstream, host string) (*Kept, error) {
 	if name == "" {
 		name = host
 	}
-	return keep(files{cert: u.Cert, key: u.Key, ca: u.CA}, func(m *material) *tls.Config {
+	return keep(set{cert: u.Cert, key: u.Key, ca: u.CA}, func(m *material) *tls.Config {
 		return &tls.Config{
 			MinVersion: tls.VersionTLS12, Certificates: m.certificates, RootCAs: m.authorities, ServerName: name,
 			NextProtos: []string{"http/1.1"}, ClientSessionCache: tls.NewLRUClientSessionCache(sessions),
@@ -51,12 +52,13 @@ func ForUpstream(u *Upstream, host string) (*Kept, error) {
 // sessions is how many TLS sessions with one upstream are remembered, to resume them: connections are made one at a time.
 const sessions = 8
 
-func keep(f files, build func(*material) *tls.Config) (*Kept, error) {
+func keep(f set, build func(*material) *tls.Config) (*Kept, error) {
 	k := &Kept{files: f, build: build}
 	m, err := f.load()
 	if err != nil {
 		return nil, err
 	}
+	k.changes.Judge(m.look)
 	k.use(&m)
 	return k, nil
 }
@@ -66,7 +68,6 @@ func (k *Kept) use(m *material) {
 	if len(m.certificates) > 0 {
 		v.expires = expiry(&m.certificates[0])
 	}
-	k.seen = m.sum
 	k.current.Store(&v)
 }
 
@@ -96,19 +97,17 @@ func (k *Kept) ForServer() *tls.Config {
 	}
 }
 
-// refresh looks at the files, and reports whether they changed since it last did. With an error the configuration
-// stays what it was.
+// refresh looks at the files, and reports whether there is something new in them. With an error the configuration stays what
+// it was.
 func (k *Kept) refresh() (changed bool, err error) {
 	m, err := k.files.load()
-	if m.sum == k.seen {
-		return false, nil // as before, good or bad; files that cannot be read have no sum
+	if !k.changes.New(m.look) {
+		return false, nil // as before, good or bad
 	}
-	if err != nil {
-		k.seen = m.sum
-		return true, err
+	if err == nil {
+		k.use(&m)
 	}
-	k.use(&m)
-	return true, nil
+	return true, err
 }
 
 // Every is how often Run looks at the files.

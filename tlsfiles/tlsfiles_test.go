@@ -3,7 +3,6 @@ package tlsfiles
 import (
 	"context"
 	"crypto/tls"
-	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -47,11 +46,11 @@ func TestValidate(t *testing.T) {
 		{Listener{ClientCA: a.File}, `client_ca: "` + a.File + `", and there is no TLS without cert and key`},
 		{Listener{Cert: one.Cert, Key: other.Key}, `cert: "` + one.Cert + `" and "` + other.Key + `" are no certificate with its key in PEM: tls: private key does not match public key`},
 		{Listener{Cert: empty, Key: one.Key}, `cert: "` + empty + `" and "` + one.Key + `" are no certificate with its key in PEM: tls: failed to find any PEM data in certificate input`},
-		{Listener{Cert: "/nobody", Key: one.Key}, `cert: "/nobody" cannot be read: no such file or directory`},
-		{Listener{Cert: one.Cert, Key: dir}, `key: "` + dir + `" is no regular file`},
+		{Listener{Cert: "/nobody", Key: one.Key}, `cert: "/nobody" is not there, want a PEM file: write it, or leave the key out`},
+		{Listener{Cert: one.Cert, Key: dir}, `key: "` + dir + `" is no regular file, want a PEM file`},
 		{Listener{Cert: one.Cert, Key: one.Key, ClientCA: empty}, `client_ca: "` + empty + `" holds no certificate in PEM`},
-		{Listener{Cert: pipe, Key: one.Key}, `cert: "` + pipe + `" is no regular file`},
-		{Listener{Cert: huge, Key: one.Key}, fmt.Sprintf("cert: %q is larger than %d bytes", huge, maxFile)},
+		{Listener{Cert: pipe, Key: one.Key}, `cert: "` + pipe + `" is no regular file, want a PEM file`},
+		{Listener{Cert: huge, Key: one.Key}, `cert: "` + huge + `" has more than 1024 KiB, want a PEM file`},
 	} {
 		if got := strings.Join(problems(c.l.Validate), "\n"); got != c.want {
 			t.Errorf("%+v\ngot  %s\nwant %s", c.l, got, c.want)
@@ -97,7 +96,7 @@ func replace(t *testing.T, path, by string) {
 	}
 }
 
-// New files are used as soon as both are there; until then, and where they are no good, what was before stays in force,
+// New files are used when two looks have found both; until then, and where they are no good, what was before stays in force,
 // and each reason is told once.
 func TestReload(t *testing.T) {
 	a := tlstest.NewAuthority(t)
@@ -108,6 +107,11 @@ func TestReload(t *testing.T) {
 	}
 	refresh := func(changed bool, problem string) {
 		t.Helper()
+		if changed {
+			if early, err := k.refresh(); early || err != nil {
+				t.Errorf("changed at the first look, %v", err)
+			}
+		}
 		got, err := k.refresh()
 		if got != changed || (err != nil) != (problem != "") || err != nil && !strings.Contains(err.Error(), problem) {
 			t.Errorf("changed %v, %v; want %v, %s", got, err, changed, problem)
@@ -137,11 +141,18 @@ func TestReload(t *testing.T) {
 	if err := os.Remove(pair.Key); err != nil {
 		t.Fatal(err)
 	}
-	refresh(true, "cannot be read")
+	refresh(true, "is not there")
 	refresh(false, "")
 	is("second")
 	replace(t, pair.Key, next.Key)
 	refresh(true, "")
+	is("second")
+	// One that is there between two looks only.
+	replace(t, pair.Cert, a.File)
+	refresh(false, "")
+	replace(t, pair.Cert, next.Cert)
+	refresh(false, "")
+	refresh(false, "")
 	is("second")
 }
 

@@ -4,11 +4,14 @@ package binary
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -88,6 +91,29 @@ func (p *Tether) awaitReady(t testing.TB) {
 		}
 	}
 	t.Fatal("never ready")
+}
+
+// Metric is a value that tether shows, by its name and labels; 0 where there is none.
+func (p *Tether) Metric(t testing.TB, series string) float64 {
+	t.Helper()
+	res, err := http.Get(p.Admin + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(series) + ` (\S+)$`).FindSubmatch(text)
+	if m == nil {
+		return 0
+	}
+	v, err := strconv.ParseFloat(string(m[1]), 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
 }
 
 // Log is what it has logged so far; it is whole once the test has ended.

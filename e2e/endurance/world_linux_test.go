@@ -163,27 +163,9 @@ func (s *side) ask(n int) time.Duration {
 	return time.Since(began)
 }
 
-// metric is a value that tether shows, 0 where there is none.
-func (s *side) metric(name string) float64 {
+func (s *side) metric(series string) float64 {
 	s.t.Helper()
-	res, err := http.Get(s.proxy.Admin + "/metrics")
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	m := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(name) + ` (\S+)$`).FindSubmatch(text)
-	if m == nil {
-		return 0
-	}
-	v, err := strconv.ParseFloat(string(m[1]), 64)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return v
+	return s.proxy.Metric(s.t, series)
 }
 
 func (s *side) await(name string, holds func(float64) bool) {
