@@ -42,8 +42,8 @@ func TestVanishedHostOptions(t *testing.T) {
 		for _, o := range []struct{ level, opt, want int }{
 			{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
 			{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 10},
-			{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 5},
-			{unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 3},
+			{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 3},
+			{unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 5},
 			{unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, side.userTimeout},
 			{unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, side.unsent},
 			{unix.IPPROTO_TCP, unix.TCP_NODELAY, 1},

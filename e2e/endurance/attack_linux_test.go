@@ -52,7 +52,7 @@ const (
 
 // dialer connects from an address that no other client of the kind has, so that no limit for an address hides another.
 func dialer(kind, n int) *net.Dialer {
-	return &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, byte(kind), byte(n/250), byte(n%250+1))}, Timeout: lateness}
+	return &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, byte(kind), byte(n/250), byte(n%250+1))}, Timeout: lateness, KeepAlive: -1}
 }
 
 // keep connects, misbehaves until it is cut, and comes again as long as that is wanted.

@@ -32,7 +32,7 @@ var (
 	}
 	fullScale = scale{
 		idle: 10_000, slow: 1000, deaf: 200, ordinary: 100,
-		idleLimit: 40 * time.Second, deafLimit: 20 * time.Second, windows: 7, window: 2 * time.Second,
+		idleLimit: 40 * time.Second, deafLimit: 30 * time.Second, windows: 7, window: 2 * time.Second,
 	}
 )
 
