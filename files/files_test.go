@@ -77,10 +77,19 @@ func TestChanges(t *testing.T) {
 		is   bool
 	}{
 		{a, false},
-		{b, false}, {b, true}, {b, false}, // once it stays, once
-		{a, false}, {b, false}, // it was there for a moment
-		{a, false}, {gone, false}, {gone, true}, {gone, false}, {shut, false}, {shut, true},
-		{a, false}, {a, true},
+		{b, false},
+		{b, true},
+		{b, false}, // once it stays, once
+		{a, false},
+		{b, false}, // it was there for a moment
+		{a, false},
+		{gone, false},
+		{gone, true},
+		{gone, false},
+		{shut, false},
+		{shut, true},
+		{a, false},
+		{a, true},
 	} {
 		if got := c.New(step.look); got != step.is {
 			t.Errorf("look %d is new: %v", i, got)

@@ -27,7 +27,7 @@ func Read(path, what string, max int64) ([]byte, error) {
 // ReadOnce is Read for a file that may be a pipe.
 func ReadOnce(path, what string, max int64) ([]byte, error) {
 	text, err := readUpTo(path, max+1)
-	problem := ""
+	var problem string
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		problem = "is not there, want " + what + ": write it, or leave the key out"
