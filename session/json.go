@@ -134,33 +134,48 @@ func (s *scan) pass(visit func(body []byte)) bool {
 // skip goes on until depth more containers were closed than opened, and shows the strings on the way to visit.
 func (s *scan) skip(depth int, visit func(body []byte)) bool {
 	text, at := s.text, s.at
-	for depth > 0 && at < len(text) {
+	for at < len(text) {
 		c := text[at]
-		if at++; c == '"' {
-			n := bodyLen(text[at:])
+		at++
+		if c == '"' {
+			n := shortLen(text[at:])
 			if n < 0 {
-				at = len(text)
-				break
+				if n = bodyLen(text[at:]); n < 0 {
+					break
+				}
 			}
 			if visit != nil {
 				visit(text[at : at+n])
 			}
-			at += n + 1
+			if at += n + 1; at < len(text) && kinds[text[at]] == between {
+				at++ // what comes next is mostly a string
+			}
 			continue
 		}
-		switch kinds[c] {
-		case opens:
-			depth++
-		case closes:
-			depth--
-		default:
-			if at%8 == 0 { // long stretches, of token ids say
-				at += quiet(text[at:])
-			}
+		turn := turns[c]
+		if depth += int(turn); depth == 0 {
+			s.at = at
+			return true
+		}
+		if turn == 0 && at%8 == 0 { // long stretches, of token ids say
+			at += quiet(text[at:])
 		}
 	}
-	s.at = at
-	return depth == 0
+	s.at = len(text)
+	return false
+}
+
+// shortLen is bodyLen of strings below 8 bytes, -1 of all others.
+func shortLen(b []byte) int {
+	if len(b) < 8 {
+		return -1
+	}
+	x := binary.LittleEndian.Uint64(b)
+	hit := zeros(x ^ '"'*ones)
+	if hit == 0 || zeros(x^'\\'*ones) != 0 {
+		return -1
+	}
+	return bits.TrailingZeros64(hit) / 8
 }
 
 // bodyLen is the length of the body of a string that b begins with, -1 where it does not end. Most strings are short.
@@ -269,6 +284,12 @@ var kinds = func() (t [256]kind) {
 	}
 	t[','], t[':'], t['"'] = between, between, quote
 	t['{'], t['['], t['}'], t[']'] = opens, opens, closes, closes
+	return t
+}()
+
+// turns are how much deeper a byte outside of strings leads.
+var turns = func() (t [256]int8) {
+	t['{'], t['['], t['}'], t[']'] = 1, 1, -1, -1
 	return t
 }()
 
