@@ -79,7 +79,7 @@ func (x *exchange) takeHead(g *http1.Guard, raw []byte) (fields, rest []byte, er
 	target, _, _ := bytes.Cut(line, []byte{' '})
 	x.head.SetMethodBytes(method)
 	x.target = target[g.Path:]
-	x.in.read(fields, &x.search, x.p.keys != nil)
+	x.in.read(fields, &x.search, x.p.keys != nil, false)
 	return fields, rest, nil
 }
 

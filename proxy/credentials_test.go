@@ -112,6 +112,7 @@ func TestStrangersLearnNothing(t *testing.T) {
 	r := fleet(t, 1, sim.Config{}, keyed, func(r *rig) { r.cfg.Expose = []string{"GET /version", "OPTIONS /custom"} })
 	for line, want := range map[string]int{
 		"GET /v1/models": 200, "GET /version": 200, "POST " + chatPath: 200,
+		"OPTIONS " + chatPath: 405, "OPTIONS /version": 405,
 		"GET /nothing": 404, "GET /v1//models": 404, "DELETE " + chatPath: 405, "OPTIONS /nothing": 404, "OPTIONS /custom": 404,
 	} {
 		method, path, _ := strings.Cut(line, " ")
@@ -134,7 +135,11 @@ func TestPreflightNeedsNoKey(t *testing.T) {
 	if a.StatusCode == 401 || count(r.sims) != before+1 || r.last().Caller != "" {
 		t.Errorf("%d %s", a.StatusCode, a.body)
 	}
-	r.wantUnauthorized(r.do("OPTIONS", chatPath, "{}"), false)
+	const origin, method = "Origin: http://a", "Access-Control-Request-Method: POST"
+	r.wantUnauthorized(r.do("OPTIONS", chatPath, "{}", origin, method), false)
+	for _, fields := range [][]string{nil, {origin}, {method}} {
+		r.wantUnauthorized(r.do("OPTIONS", chatPath, "", fields...), false)
+	}
 }
 
 // No server gets what came as a credential, whatever it gets in its place.

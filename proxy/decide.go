@@ -111,6 +111,9 @@ type trail struct {
 func (t *trail) afterFailure(err error) next {
 	switch err {
 	case upstream.Refused, upstream.Unreachable, upstream.Insecure:
+		if t.replayed { // on the connection before, it may have got the request, and died over it
+			return t.afterDeath()
+		}
 		return another
 	case upstream.Stale:
 		if !t.replayed {

@@ -305,6 +305,29 @@ func TestKillerPrompt(t *testing.T) {
 	}
 }
 
+// However many attempts a request has, and though it is first sent over connections that may have been dead before.
+func TestKillerPromptOverWarmConnections(t *testing.T) {
+	const servers = 8
+	r := fleet(t, servers, sim.Config{}, func(r *rig) { r.cfg.MaxAttempts = 16 })
+	for i := range servers {
+		r.pin(fmt.Sprint("warm-", i), r.up(i))
+		r.want(r.chat("hello", fmt.Sprint("X-Session-Id: warm-", i)), 200, "pinned")
+	}
+	a := r.chat("hello", sid, "X-Sim-Fault: kill")
+	if rec := r.last(); a.StatusCode != 502 || rec.Attempts > 4 {
+		t.Errorf("%d after %d attempts", a.StatusCode, rec.Attempts)
+	}
+	dead := 0
+	for _, s := range r.sims {
+		if _, err := net.Dial("tcp", strings.TrimPrefix(s.URL(), "http://")); err != nil {
+			dead++
+		}
+	}
+	if dead != 2 {
+		t.Errorf("%d servers died", dead)
+	}
+}
+
 // If the second server answers, whatever it is, that is the answer.
 func TestSecondAnswerIsPassedOn(t *testing.T) {
 	r, home := settled(t, 4)

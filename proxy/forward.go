@@ -125,7 +125,7 @@ func (x *exchange) ask(u *upstream.Upstream, fresh bool) error {
 	body := x.edited()
 	o := outbound{
 		method: x.head.Method(), target: x.target, in: &x.in,
-		peer: x.c.peer, proto: x.c.proto, trusted: x.holder != nil, requestID: x.requestID,
+		peer: x.c.peer, proto: x.c.proto, requestID: x.requestID,
 		session: &x.identity, length: body.Len(), hasBody: x.hasBody(), tunnel: x.route.tunnel,
 	}
 	x.out = o.append(x.out[:0], u)

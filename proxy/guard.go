@@ -10,9 +10,9 @@ import (
 // guard decides whether the request may come in at all. What the connection's guard refused never gets here: the
 // head is well-formed.
 func (x *exchange) guard() *fault {
-	x.in.read(x.head.RawHeaders(), &x.search, x.p.keys != nil)
+	x.in.read(x.head.RawHeaders(), &x.search, x.p.keys != nil, contains(x.p.trusted, x.c.address))
 	x.requestID = x.in.requestIDOf(&x.newID)
-	if contains(x.p.trusted, x.c.address) {
+	if x.in.trusted {
 		x.holder = x.p.budget.holder(x.in.client(x.c.address, x.p.trusted))
 	}
 	if f := x.admit(&x.c.guard, x.head.RawHeaders()); f != nil {

@@ -32,14 +32,17 @@ type inbound struct {
 	keys                          credentials
 	named                         []byte // Connection's value, where it names fields
 	off                           bool   // X-Tether-Affinity: off
+	trusted                       bool   // the peer may speak for others
+	origin, asksMethod            bool   // Origin and Access-Control-Request-Method are there
 }
 
 // maxName is the length of the longest name that is looked at.
-const maxName = 24
+const maxName = 32
 
-// read goes over the fields and shows each to search. guarded tells that credentials are for tether, and nobody else's.
-func (h *inbound) read(fields []byte, search *session.Search, guarded bool) {
-	*h = inbound{lines: h.lines[:0], keys: credentials{wanted: guarded}}
+// read goes over the fields and shows each to search. guarded tells that credentials are for tether, and nobody else's;
+// trusted, that the peer may speak for others.
+func (h *inbound) read(fields []byte, search *session.Search, guarded, trusted bool) {
+	*h = inbound{lines: h.lines[:0], keys: credentials{wanted: guarded}, trusted: trusted}
 	for f := http1.NewFields(fields); f.Next(); {
 		search.Header(f.Name, f.Value)
 		if h.take(&f) {
@@ -87,11 +90,29 @@ func (h *inbound) take(f *http1.Fields) bool {
 	case "content-type":
 		h.contentType = f.Value
 		return true
-	default:
+	case "origin":
+		h.origin = true
 		return true
+	case "access-control-request-method":
+		h.asksMethod = true
+		return true
+	case "x-real-ip":
+		return h.trusted
+	default:
+		return h.trusted || !isForwarded(f.Name)
 	}
 	return false
 }
+
+// isForwarded reports whether a field says who is calling, and how: those names are many, and proxies' own.
+func isForwarded(name []byte) bool {
+	const prefix = "x-forwarded-"
+	var room [len(prefix)]byte
+	return len(name) >= len(prefix) && string(http1.FoldName(room[:], name[:len(prefix)])) == prefix
+}
+
+// preflight reports whether a browser asks whether it may ask (Fetch standard, CORS-preflight request).
+func (h *inbound) preflight() bool { return h.origin && h.asksMethod }
 
 // boundary is what parts the body's fields where it is a form, "" where it is none.
 func (h *inbound) boundary() string {
@@ -205,7 +226,6 @@ type outbound struct {
 	method, target []byte
 	in             *inbound
 	peer           []byte // the client connection's address as text
-	trusted        bool   // the peer may speak for others
 	proto          []byte // what the client speaks to us
 	requestID      []byte
 	session        *session.Identity
@@ -276,7 +296,7 @@ const webSocket = "Connection: Upgrade\r\nUpgrade: websocket\r\n"
 
 // list is what a trusted peer has listed already.
 func (o *outbound) list(theirs []byte) []byte {
-	if o.trusted {
+	if o.in.trusted {
 		return theirs
 	}
 	return nil
@@ -284,7 +304,7 @@ func (o *outbound) list(theirs []byte) []byte {
 
 // believed is a trusted peer's value, else our own.
 func (o *outbound) believed(theirs, own []byte) []byte {
-	if o.trusted && len(theirs) > 0 {
+	if o.in.trusted && len(theirs) > 0 {
 		return theirs
 	}
 	return own
@@ -344,13 +364,9 @@ func appendAnswerHead(dst []byte, h *http1.Head, own answerFields, chunked bool)
 	for f := http1.NewFields(lines); f.Next(); {
 		var room [maxName]byte
 		switch string(http1.FoldName(room[:], f.Name)) {
-		case "connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade",
+		case "connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "content-length", "upgrade",
 			"x-session-id", "x-request-id", "x-tether-affinity", "x-tether-upstream":
 			continue
-		case "content-length":
-			if h.Status == 204 || h.Status < 200 {
-				continue // RFC 9110 8.6
-			}
 		case "trailer":
 			if !chunked {
 				continue
@@ -366,8 +382,11 @@ func appendAnswerHead(dst []byte, h *http1.Head, own answerFields, chunked bool)
 	if cors {
 		dst = append(dst, "Access-Control-Expose-Headers: X-Session-Id, X-Tether-Affinity\r\n"...)
 	}
-	if chunked {
+	switch {
+	case chunked:
 		dst = append(dst, "Transfer-Encoding: chunked\r\n"...)
+	case h.Length >= 0 && h.Status >= 200 && h.Status != 204: // RFC 9110 8.6
+		dst = append(strconv.AppendInt(append(dst, "Content-Length: "...), h.Length, 10), "\r\n"...)
 	}
 	return append(dst, "\r\n"...)
 }

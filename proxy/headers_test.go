@@ -32,6 +32,7 @@ func TestRequestHeaders(t *testing.T) {
 		"Trailer: X-T", "Upgrade: h2c", "HTTP2-Settings: x",
 		"X-Data-Parallel-Rank: 1", "x_data_parallel_rank: 1", "X-Vllm-Priority: -5", "X-Tether-Affinity: on",
 		"X-Forwarded-For: 6.6.6.6", "X-Forwarded-Proto: https", "X-Forwarded-Host: evil", "Forwarded: for=6.6.6.6", "Via: 1.1 evil",
+		"X-Forwarded-Port: 1", "X-Forwarded-Prefix: /evil", "x_forwarded_user: root", "X-Forwarded-Client-Cert-Chain-And-More: x", "X-Real-IP: 6.6.6.6",
 	})
 	for name, want := range map[string]string{
 		"Authorization": "Bearer secret", "User-Agent": "test", "X-Custom": "a,b", "Traceparent": "00-1-2-01", "Accept-Encoding": "gzip",
@@ -39,6 +40,7 @@ func TestRequestHeaders(t *testing.T) {
 		"Echo-Target": "/v1/completions?a=%20b", "Echo-Length": "14",
 		"X-Hop": "", "Keep-Alive": "", "Proxy-Authorization": "", "Proxy-Connection": "", "Te": "", "Trailer": "", "Upgrade": "", "Http2-Settings": "",
 		"X-Data-Parallel-Rank": "", "X_data_parallel_rank": "", "X-Vllm-Priority": "", "X-Tether-Affinity": "", "Forwarded": "", "Connection": "",
+		"X-Forwarded-Port": "", "X-Forwarded-Prefix": "", "X_forwarded_user": "", "X-Forwarded-Client-Cert-Chain-And-More": "", "X-Real-Ip": "",
 		"X-Session-Id": "", // a random id is tether's own business
 	} {
 		if got := strings.Join(h.Values(name), ","); got != want {
@@ -76,9 +78,11 @@ func TestRequestIDs(t *testing.T) {
 func TestTrustedProxiesAreBelieved(t *testing.T) {
 	h := forwarded(t, []string{
 		"X-Forwarded-For: 6.6.6.6", "X-Forwarded-For: 7.7.7.7", "X-Forwarded-Proto: https", "X-Forwarded-Host: outer", "Via: 1.1 outer", "X-Request-Id: r-1",
+		"X-Forwarded-User: alice", "X-Real-IP: 6.6.6.6",
 	}, func(r *rig) { r.cfg.TrustedProxies = []string{"127.0.0.0/8"} })
 	for name, want := range map[string]string{
 		"X-Forwarded-For": "6.6.6.6, 7.7.7.7, 127.0.0.1", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "outer", "Via": "1.1 outer, 1.1 tether", "X-Request-Id": "r-1",
+		"X-Forwarded-User": "alice", "X-Real-Ip": "6.6.6.6",
 	} {
 		if got := strings.Join(h.Values(name), "|"); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
@@ -197,8 +201,8 @@ func answerHead(t *testing.T, head string, chunked bool) string {
 func TestAnswerHeaders(t *testing.T) {
 	got := answerHead(t, "HTTP/1.0 201 Made\r\nServer: uvicorn\r\nConnection: keep-alive, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: 5\r\nx-request-id: theirs\r\n"+
 		"X-Session-Id: theirs\r\nX-Tether-Affinity: theirs\r\nX-Tether-Upstream: theirs\r\nSet-Cookie: a\r\nSet-Cookie: b\r\nContent-Length: 2\r\n\r\n", false)
-	want := "HTTP/1.1 201 Made\r\nServer: uvicorn\r\nSet-Cookie: a\r\nSet-Cookie: b\r\nContent-Length: 2\r\n" +
-		"X-Session-Id: s\r\nX-Request-Id: r\r\nX-Tether-Affinity: pinned\r\n\r\n"
+	want := "HTTP/1.1 201 Made\r\nServer: uvicorn\r\nSet-Cookie: a\r\nSet-Cookie: b\r\n" +
+		"X-Session-Id: s\r\nX-Request-Id: r\r\nX-Tether-Affinity: pinned\r\nContent-Length: 2\r\n\r\n"
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"fmt"
 	"net/url"
 	"slices"
@@ -121,7 +122,7 @@ func matchResponse(path []byte) (r *route, id []byte) {
 		return nil, nil
 	}
 	for _, c := range []byte(rest) {
-		if c != '_' && c != '-' && (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') {
+		if !isName(c) {
 			return nil, nil
 		}
 	}
@@ -161,7 +162,7 @@ func parseExposed(s string) (exposedPath, error) {
 	case strings.Contains(path, "*"), prefix && !strings.HasSuffix(path, "/"):
 		return exposedPath{}, fmt.Errorf("%q, want a * only at the end, behind a /", s)
 	case crooked([]byte(path)):
-		return exposedPath{}, fmt.Errorf("%q has .., //, an escaped . or /, or a backslash in it", s)
+		return exposedPath{}, fmt.Errorf("%q has /./, .., //, an escaped . or /, or a backslash in it", s)
 	}
 	return exposedPath{method: method, path: path, prefix: prefix, route: &route{method: method, name: "exposed"}}, nil
 }
@@ -193,12 +194,21 @@ func (x *exposedPath) has(path []byte) bool {
 		return false
 	}
 	for _, never := range neverByWildcard {
-		if rest, ok := strings.CutPrefix(meant, never); ok && (rest == "" || rest[0] == '/') {
+		if rest, ok := strings.CutPrefix(meant, never); ok && (rest == "" || !isName(rest[0])) {
 			return false
 		}
 	}
 	return true
 }
+
+// isName reports whether a byte is one of those that names in paths, and ids, are made of. Another one may end a name, for
+// this server or that.
+func isName(c byte) bool {
+	return c == '_' || c == '-' || c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z'
+}
+
+// escapesTidied are the escapes of ., / and a backslash.
+var escapesTidied = map[[2]byte]bool{{'2', 'e'}: true, {'2', 'f'}: true, {'5', 'c'}: true}
 
 // crooked reports whether a path could mean another one to somebody who tidies paths: such paths are nobody's.
 func crooked(path []byte) bool {
@@ -207,7 +217,7 @@ func crooked(path []byte) bool {
 		case '\\':
 			return true
 		case '/':
-			if i+1 < len(path) && path[i+1] == '/' {
+			if rest := path[i+1:]; len(rest) > 0 && (rest[0] == '/' || string(rest) == "." || bytes.HasPrefix(rest, []byte("./"))) {
 				return true
 			}
 		case '.':
@@ -215,7 +225,7 @@ func crooked(path []byte) bool {
 				return true
 			}
 		case '%':
-			if i+2 < len(path) && path[i+1] == '2' && (path[i+2]|0x20 == 'e' || path[i+2]|0x20 == 'f') {
+			if i+2 < len(path) && escapesTidied[[2]byte{path[i+1], path[i+2] | 0x20}] {
 				return true
 			}
 		}

@@ -52,6 +52,11 @@ func TestWildcardsLeaveServersAlone(t *testing.T) {
 				t.Errorf("%s: %d", path+behind, a.StatusCode)
 			}
 		}
+		for _, disguised := range []string{"/." + path, "/%5c" + path[1:], path + ";a", path + "%3ba=b", path + "%00"} {
+			if a := r.do("POST", disguised, "{}"); a.StatusCode != 404 || a.server() != "" {
+				t.Errorf("%s: %d", disguised, a.StatusCode)
+			}
+		}
 		if a := r.do("POST", path+"er", "{}"); a.server() == "" {
 			t.Errorf("%s is another path, and the wildcard's", path+"er")
 		}
