@@ -63,7 +63,7 @@ func testNames(t *testing.T) map[string]bool {
 }
 
 // The table of limits names keys with their defaults, as config.example.yaml has them, reasons that tether gives, and
-// metrics that there are; and every reason for which a client is refused something is in it.
+// metrics that there are; and every reason of a 408, 413, 429 or 431 is in it.
 func TestLimitsAreDocumented(t *testing.T) {
 	_, table, found := strings.Cut(document(t, "docs/OPERATIONS.md"), "\n## Limits\n")
 	table, _, ends := strings.Cut(table, "\n- An address")

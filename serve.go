@@ -174,7 +174,7 @@ func (t *tether) serveOperators() (err error) {
 }
 
 func (t *tether) serveClients(watch *wire.Watch) (err error) {
-	listen := wire.ListenConfig{WriteTimeout: t.cfg.Proxy.ClientWriteTimeout}
+	listen := wire.ListenConfig{WriteTimeout: t.cfg.Proxy.ClientWriteTimeout, OnFailure: t.metrics.AcceptFailed}
 	if kept := t.certificates[listenerCertificate]; kept != nil {
 		listen.TLS = kept.ForServer()
 	}

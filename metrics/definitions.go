@@ -82,6 +82,8 @@ var (
 
 	requestsNow    = define("gauge", "tether_requests_in_flight", "Requests in flight, open WebSockets included.")
 	connectionsNow = define("gauge", "tether_client_connections", "Clients' connections.")
+	displaced      = define("counter", "tether_client_connections_displaced_total", "Clients' connections that were closed, without a whole request, to make room for others.")
+	acceptFailures = define("counter", "tether_accept_failures_total", "Times that a client could not be accepted, for want of descriptors or memory.")
 	idleClosed     = define("counter", "tether_idle_client_connections_closed_total", "Clients' connections that were closed because nothing came.")
 	bodiesNow      = define("gauge", "tether_request_body_buffer_bytes", "Memory that buffered request bodies take.")
 	ringInfo       = define("gauge", "tether_ring_info", "1, labelled with the ring's digest: equal on all replicas that agree.", "digest")

@@ -27,6 +27,7 @@ type Metrics struct {
 	tries      tries
 	keys       keys
 	refused    *prometheus.CounterVec
+	accepts    prometheus.Counter
 	changes    *prometheus.CounterVec
 	probes     *prometheus.CounterVec
 	renewals   reloads
@@ -38,8 +39,8 @@ func New(version string, r *upstream.Registry) *Metrics {
 	build := gaugeVec(buildInfo)
 	build.WithLabelValues(version, runtime.Version()).Set(1)
 	m.refused, m.changes, m.probes = counterVec(refusedTotal), counterVec(changesTotal), counterVec(probesTotal)
-	m.renewals = reloadsOf(certificateReloads)
-	m.prometheus.MustRegister(build, m.refused, m.changes, m.probes, m.renewals.total,
+	m.renewals, m.accepts = reloadsOf(certificateReloads), counter(acceptFailures)
+	m.prometheus.MustRegister(build, m.accepts, m.refused, m.changes, m.probes, m.renewals.total,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.prometheus.MustRegister(m.requests.init(r)...)
 	m.prometheus.MustRegister(m.tries.init(r)...)
@@ -100,6 +101,9 @@ func (m *Metrics) Done(r *proxy.Record) {
 func (m *Metrics) Refused(status int, reason string) {
 	m.refused.WithLabelValues(statusWord(status), reason).Inc()
 }
+
+// AcceptFailed counts a client that could not be accepted. It is wire.ListenConfig.OnFailure.
+func (m *Metrics) AcceptFailed() { m.accepts.Inc() }
 
 // Probed counts a probe.
 func (m *Metrics) Probed(s *upstream.Server, result string) {

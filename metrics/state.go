@@ -24,7 +24,7 @@ var stateDescs = func() map[*definition]*prometheus.Desc {
 	descs := map[*definition]*prometheus.Desc{}
 	for _, d := range []*definition{
 		upstreamUp, upstreamState, upstreamInFlight, upstreamPins, sessionsNow, sessionsMax, probationNow, evictionsTotal,
-		storedNow, storedMax, storedEvicted, requestsNow, connectionsNow, idleClosed, bodiesNow, ringInfo,
+		storedNow, storedMax, storedEvicted, requestsNow, connectionsNow, idleClosed, displaced, bodiesNow, ringInfo,
 	} {
 		descs[d] = d.desc()
 	}
@@ -63,6 +63,7 @@ func (s *state) Collect(ch chan<- prometheus.Metric) {
 	gauge(requestsNow, float64(s.proxy.InFlight()))
 	gauge(connectionsNow, float64(s.proxy.Connections()))
 	ch <- prometheus.MustNewConstMetric(stateDescs[idleClosed], prometheus.CounterValue, float64(s.proxy.IdleClosed()))
+	ch <- prometheus.MustNewConstMetric(stateDescs[displaced], prometheus.CounterValue, float64(s.proxy.Displaced()))
 	gauge(bodiesNow, float64(s.proxy.BodyBytes()))
 	gauge(ringInfo, 1, fmt.Sprintf("%016x", s.router.Digest()))
 }

@@ -19,6 +19,7 @@ type conn struct {
 	p       *Proxy
 	address netip.Addr // of the peer
 	peer    []byte     // the same as text
+	trusted bool       // it may speak for others
 	proto   []byte     // http or https
 	held    *holder    // the peer's part of the body budget
 
@@ -28,6 +29,10 @@ type conn struct {
 	room  *[]byte     // what rest is a part of, from restRooms
 	idle  atomic.Bool // waiting for a request
 	ended bool        // nothing more is read
+
+	// waits is since when the connection has been without a whole request, in nanoseconds of Unix time. Who makes it 0 decides what
+	// comes of it: the request goes on, or the connection is closed for another one.
+	waits atomic.Int64
 
 	since    time.Time // when the connection was opened, or its last answer ended
 	begun    time.Time // when the first byte of the head came that is being read
@@ -153,6 +158,7 @@ func (c *conn) refuse(f *fault) {
 // next makes the connection ready, at now, for the request behind the one that was answered.
 func (c *conn) next(now time.Time) {
 	c.whole, c.since = false, now
+	c.waits.Store(now.UnixNano())
 	c.guard.Reset(int(c.p.cfg.MaxHeader), c.p.cfg.MaxHeaders)
 	if len(c.rest) == 0 {
 		c.freeRoom()

@@ -144,6 +144,9 @@ func (x *exchange) run() *fault {
 	if f := x.readBody(); f != nil {
 		return f
 	}
+	if f := x.enter(); f != nil {
+		return f
+	}
 	if f := x.awaitVerdicts(); f != nil {
 		return f
 	}

@@ -10,13 +10,24 @@ import (
 // guard decides whether the request may come in at all. What the connection's guard refused never gets here: the
 // head is well-formed.
 func (x *exchange) guard() *fault {
-	x.in.read(x.head.RawHeaders(), &x.search, x.p.keys != nil, contains(x.p.trusted, x.c.address))
+	x.in.read(x.head.RawHeaders(), &x.search, x.p.keys != nil, x.c.trusted)
 	x.requestID = x.in.requestIDOf(&x.newID)
 	if x.in.trusted {
 		x.holder = x.p.budget.holder(x.in.client(x.c.address, x.p.trusted))
 	}
 	if f := x.admit(&x.c.guard, x.head.RawHeaders()); f != nil {
 		return f
+	}
+	if x.p.inFlight.Load() >= int64(x.p.cfg.MaxInFlight) {
+		return errTooManyRequests
+	}
+	return nil
+}
+
+// enter counts the request in flight, now that all of it is here: one that does not come on takes nobody's place.
+func (x *exchange) enter() *fault {
+	if x.c.waits.Swap(0) == 0 {
+		return errClientLeft // its connection was closed for another one
 	}
 	x.counted = true
 	if x.p.inFlight.Add(1) > int64(x.p.cfg.MaxInFlight) {

@@ -9,6 +9,7 @@ import (
 
 	"tether/sim"
 	"tether/units"
+	"tether/wire"
 )
 
 // What is refused before there is a request is answered in the form of all faults, once, and the connection is closed. What
@@ -160,25 +161,26 @@ func TestMaxInFlight(t *testing.T) {
 	r.want(r.chat("z"), 200, "new")
 }
 
+// Requests that are worked on keep their connections; who comes then is told so, whatever he sends meanwhile.
 func TestMaxConnections(t *testing.T) {
 	refused := make(chan string, 1)
 	r := fleet(t, 1, sim.Config{}, func(r *rig) {
 		r.cfg.MaxConnections = 2
 		r.onRefuse = func(status int, reason string) { refused <- fmt.Sprint(status, " ", reason) }
 	})
-	var kept []*rawConn
+	r.must(r.sims[0].Inject(sim.Fault{Kind: sim.FaultHang}))
+	var working []*rawConn
 	for range 2 {
 		c := r.dial()
 		c.send(post(chatPath, chat("x"), sid))
-		if a := c.receive(); a.StatusCode != 200 {
-			t.Fatal(a.StatusCode)
-		}
-		kept = append(kept, c)
+		working = append(working, c)
 	}
+	r.awaitLoad(0, func(l sim.Load) bool { return l.Held == 2 })
 	c := r.dial()
-	text, _ := c.rest()
-	if !strings.HasPrefix(text, "HTTP/1.1 503 ") || !strings.Contains(text, "Retry-After: 1") {
-		t.Fatalf("%q", text)
+	c.send(post(chatPath, chat(strings.Repeat("x", 100_000)), sid))
+	text, err := c.rest()
+	if !strings.HasPrefix(text, "HTTP/1.1 503 ") || !strings.Contains(text, "Retry-After: 1") || err != nil {
+		t.Fatalf("%q, %v", text, err)
 	}
 	select { // it was heard of before it was answered
 	case got := <-refused:
@@ -188,15 +190,82 @@ func TestMaxConnections(t *testing.T) {
 	default:
 		t.Error("not heard of")
 	}
-	kept[0].send(post(chatPath, chat("x"), sid))
-	if a := kept[0].receive(); a.StatusCode != 200 {
-		t.Error("a connection within the limit was closed")
+	r.sims[0].ClearFaults()
+	for _, c := range working {
+		if a := c.receive(); a.StatusCode != 200 {
+			t.Error("a connection within the limit was closed")
+		}
 	}
-	kept[0].Close()
-	for r.proxy.Connections() != 1 { // until its goroutine has ended
-		time.Sleep(time.Millisecond)
+}
+
+// Connections without a whole request make room for others: those of the address that has the most of them first, then those
+// that wait longest. So one address keeps nobody out, whatever it does not send.
+func TestConnectionsMakeRoom(t *testing.T) {
+	for name, some := range map[string]string{
+		"silent":     "",
+		"in a head":  "POST ",
+		"in a body":  "POST " + chatPath + " HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{",
+		"in a chunk": "POST " + chatPath + " HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{",
+		"kept":       post(chatPath, chat("x"), sid),
+	} {
+		t.Run(name, func(t *testing.T) {
+			const most = 5
+			r := fleet(t, 1, sim.Config{}, func(r *rig) { r.cfg.MaxConnections, r.cfg.MaxInFlight = most, 2 })
+			served := func(c *rawConn) {
+				t.Helper()
+				c.send(post(chatPath, chat("x"), sid))
+				if a := c.receive(); a.StatusCode != 200 {
+					t.Errorf("%d from %v", a.StatusCode, c.LocalAddr())
+				}
+			}
+			modest := r.dialFrom("127.0.0.2")
+			served(modest)
+			var greedy []*rawConn
+			for n := range most - 1 {
+				c := r.dialFrom("127.0.0.3")
+				c.send(some)
+				if name == "kept" {
+					c.receive()
+				}
+				greedy = append(greedy, c)
+				r.await(n+2, "connections without a request", r.waiting)
+			}
+			for n := range 2 {
+				c := r.dialFrom(fmt.Sprint("127.0.0.", 4+n))
+				served(c)
+				if text, err := greedy[n].rest(); text != "" || wire.IsTimeout(err) {
+					t.Errorf("it went with %q, %v", text, err)
+				}
+				if got := r.proxy.Displaced(); got != int64(n+1) {
+					t.Errorf("%d are said to have made room", got)
+				}
+			}
+			served(modest)
+			if name == "kept" {
+				served(greedy[2])
+			}
+		})
 	}
-	r.want(r.chat("x", sid), 200, "pinned")
+}
+
+// waiting is how many connections have no whole request.
+func (r *rig) waiting() (n int) {
+	r.proxy.each(func(c *conn) {
+		if c.waits.Load() != 0 {
+			n++
+		}
+	})
+	return n
+}
+
+// await waits until there are n of what.
+func (r *rig) await(n int, what string, now func() int) {
+	r.t.Helper()
+	for deadline := time.Now().Add(patience); now() != n; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			r.t.Fatalf("%d %s, want %d", now(), what, n)
+		}
+	}
 }
 
 // An address has its part of the connections, and nobody else's is less for it. Trusted proxies bring many clients over
@@ -237,9 +306,7 @@ func TestMaxConnectionsPerAddress(t *testing.T) {
 	}
 	served(kept[0])
 	kept[1].Close()
-	for r.proxy.Connections() != 7 { // until its goroutine has ended
-		time.Sleep(time.Millisecond)
-	}
+	r.await(7, "connections", r.proxy.Connections) // its goroutine has ended
 	served(r.dialFrom("127.0.0.2"))
 }
 

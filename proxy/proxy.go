@@ -5,17 +5,15 @@
 // It is the only importer of fasthttp, which parses request heads and runs the keep-alive loop. Everything that
 // leaves tether, and every body, goes past it.
 //
-// Goroutines: Serve's, and one a client connection, all ended when Shutdown has returned. Send of package
+// Goroutines: Serve's, and one a client connection, or one that is turned away, all ended when Shutdown has returned. Send of package
 // upstream adds one for a large body, Tunnel of package wire one for a WebSocket.
 package proxy
 
 import (
 	"context"
-	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
@@ -23,7 +21,6 @@ import (
 	"tether/auth"
 	"tether/session"
 	"tether/upstream"
-	"tether/wire"
 )
 
 // Deps are what a Proxy works with.
@@ -63,13 +60,15 @@ type Proxy struct {
 	exchanges sync.Pool
 	inFlight  atomic.Int64
 	idled     atomic.Int64 // connections that were closed because nothing came
+	displaced atomic.Int64 // connections that were closed to make room for others
 	ready     atomic.Bool  // verdicts is closed
 	closing   atomic.Bool  // every answer ends its connection
 	stopping  atomic.Bool  // no request is read any more
 
-	mu    sync.Mutex
-	conns map[*conn]bool // guarded by mu: open, each with a goroutine in all
-	all   sync.WaitGroup
+	mu     sync.Mutex
+	conns  map[*conn]bool // guarded by mu: open, each with a goroutine in all
+	turned int            // guarded by mu: connections that are turned away, each with a goroutine in all
+	all    sync.WaitGroup
 }
 
 // New makes a proxy from a valid configuration.
@@ -136,107 +135,8 @@ type silence struct{}
 
 func (silence) Printf(string, ...any) {}
 
-// Serve accepts and serves clients until l is closed.
-func (p *Proxy) Serve(l *wire.Listener) {
-	for {
-		client, err := l.Accept()
-		if err != nil {
-			return
-		}
-		c, f := p.open(client)
-		if f != nil {
-			p.turnAway(client, f)
-			continue
-		}
-		go p.run(c)
-	}
-}
-
-// open makes a conn of the client, unless there are too many or no more are wanted.
-func (p *Proxy) open(client *wire.Client) (*conn, *fault) {
-	address := addressOf(client)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.conns) >= p.cfg.MaxConnections || p.stopping.Load() {
-		return nil, errTooManyClients
-	}
-	held := p.budget.holder(address)
-	if most := p.cfg.MaxConnectionsPerAddress; most > 0 && held.conns >= most && !contains(p.trusted, address) {
-		p.budget.release(held)
-		return nil, errAddressClients
-	}
-	held.conns++
-	c := &conn{Client: client, p: p, address: address, peer: address.AppendTo(nil), held: held}
-	if c.proto = []byte("http"); client.Secure() {
-		c.proto = []byte("https")
-	}
-	c.next(time.Now())
-	p.conns[c] = true
-	p.all.Add(1)
-	return c, nil
-}
-
-// addressOf is the client's address as others know it: without the name of an interface of ours.
-func addressOf(client *wire.Client) netip.Addr {
-	a, _ := client.RemoteAddr().(*net.TCPAddr) // nil has none
-	return a.AddrPort().Addr().Unmap().WithZone("")
-}
-
-func (p *Proxy) turnAway(client *wire.Client, f *fault) {
-	p.refused(f)
-	if client.Secure() { // an answer would take a handshake first
-		_ = client.Drop()
-		return
-	}
-	_, _ = client.Write(appendFault(nil, f, answerFields{connection: "close"}, false)) // it is closed either way
-	_ = client.Close()
-}
-
-func (p *Proxy) refused(f *fault) {
-	if p.onRefused != nil {
-		p.onRefused(f.status, f.reason)
-	}
-}
-
-// run serves one client until its connection ends.
-func (p *Proxy) run(c *conn) {
-	defer p.all.Done()
-	defer func() {
-		if r := recover(); r != nil {
-			p.log.Error("panic in a connection", zap.Any("panic", r), zap.Stack("stack"))
-		}
-		_ = c.Close() // it may be closed already
-		c.freeRoom()
-		p.forget(c)
-	}()
-	if c.Handshake(headTime) != nil {
-		p.refused(errHandshake)
-		return
-	}
-	_ = p.server.ServeConn(c) // its errors are those of clients, and answered
-}
-
-// forget lets go of a connection that has ended.
-func (p *Proxy) forget(c *conn) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.conns, c)
-	c.held.conns--
-	p.budget.release(c.held)
-}
-
 // InFlight is the number of requests in flight.
 func (p *Proxy) InFlight() int64 { return p.inFlight.Load() }
-
-// Connections is the number of clients' connections.
-func (p *Proxy) Connections() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.conns)
-}
-
-// IdleClosed is the number of clients' connections that were closed because nothing came.
-func (p *Proxy) IdleClosed() int64 { return p.idled.Load() }
 
 // BodyBytes is the memory that request bodies take now.
 func (p *Proxy) BodyBytes() int64 { return p.budget.used.Load() }

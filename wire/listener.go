@@ -15,6 +15,9 @@ type ListenConfig struct {
 	WriteTimeout time.Duration
 	// TLS is what clients are to speak, nil for none. Client.Handshake begins it.
 	TLS *tls.Config
+	// OnFailure hears that a client could not be accepted, for want of descriptors or memory; nil tells nobody. The client
+	// waits, or is gone.
+	OnFailure func()
 }
 
 // Listener accepts clients and hands them to its Watch.
@@ -23,6 +26,7 @@ type Listener struct {
 	watch        *Watch
 	tls          *tls.Config
 	writeTimeout time.Duration
+	onFailure    func()
 }
 
 // keepAlive finds a vanished host after 25 s of silence; where the socket has a user timeout, Linux waits for that to pass
@@ -42,7 +46,7 @@ func Listen(addr string, cfg ListenConfig, watch *Watch) (*Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Listener{tcp: l.(*net.TCPListener), watch: watch, tls: cfg.TLS, writeTimeout: cfg.WriteTimeout}, nil
+	return &Listener{tcp: l.(*net.TCPListener), watch: watch, tls: cfg.TLS, writeTimeout: cfg.WriteTimeout, onFailure: cfg.OnFailure}, nil
 }
 
 // Addr is the address that is listened on.
@@ -69,6 +73,9 @@ func (l *Listener) Accept() (*Client, error) {
 		}
 		if errors.Is(err, net.ErrClosed) {
 			return nil, err
+		}
+		if l.onFailure != nil {
+			l.onFailure()
 		}
 		time.Sleep(acceptBackOff)
 	}

@@ -5,13 +5,20 @@ import (
 	"net"
 	"os"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 // Out of descriptors, Accept waits for one to become free and goes on.
 func TestAcceptSurvivesDescriptorLimit(t *testing.T) {
-	l := listen(t, ListenConfig{})
+	failed := make(chan struct{}, 1)
+	l := listen(t, ListenConfig{OnFailure: func() {
+		select {
+		case failed <- struct{}{}:
+		default:
+		}
+	}})
 	peer, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -30,7 +37,9 @@ func TestAcceptSurvivesDescriptorLimit(t *testing.T) {
 	select {
 	case err := <-accepted:
 		t.Fatalf("accepted without a descriptor: %v", err)
-	default:
+	case <-failed:
+	case <-time.After(patience):
+		t.Fatal("nothing is heard of it")
 	}
 	free()
 	if err := <-accepted; err != nil {

@@ -45,6 +45,9 @@ func TestDescriptorsRunOut(t *testing.T) {
 	}
 	waiting.answered(200)
 	p.connect().wants(200)
+	if p.metric("tether_accept_failures_total") == 0 {
+		t.Error("no metric tells of it")
+	}
 }
 
 func (s *side) descriptors() uint64 {
