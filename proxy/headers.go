@@ -6,19 +6,17 @@ import (
 	"math/rand/v2"
 	"mime"
 	"net/netip"
-	"strconv"
-	"time"
 
 	"github.com/google/uuid"
 
 	"tether/http1"
 	"tether/session"
-	"tether/upstream"
 )
 
 // What becomes of header fields, one pass over the lines as they were sent, in both directions. The other side gets
 // them in their order and spelling, but for those that speak of one hop only, those that the sender must not set,
-// and those that tether sets itself.
+// and those that tether sets itself. What comes from clients is here, what goes to upstreams in outbound.go, and what goes back
+// in answer.go.
 
 // inbound is what a request's head holds, apart from its first line.
 type inbound struct {
@@ -147,16 +145,6 @@ func joinLists(a, b []byte) []byte {
 	return bytes.Join([][]byte{a, b}, []byte(", "))
 }
 
-// connectionNames is the list of all Connection fields among lines.
-func connectionNames(lines []byte) (names []byte) {
-	for f := http1.NewFields(lines); f.Next(); {
-		if http1.EqualFold(f.Name, "connection") {
-			names = append(append(names, f.Value...), ',')
-		}
-	}
-	return names
-}
-
 // withoutNamed takes those fields out of lines that Connection names: they are meant for this hop.
 func withoutNamed(lines, named []byte) []byte {
 	kept := lines[:0]
@@ -221,95 +209,6 @@ func contains(prefixes []netip.Prefix, a netip.Addr) bool {
 	return false
 }
 
-// outbound is what the request to an upstream is made of.
-type outbound struct {
-	method, target []byte
-	in             *inbound
-	peer           []byte // the client connection's address as text
-	proto          []byte // what the client speaks to us
-	requestID      []byte
-	session        *session.Identity
-	length         int
-	hasBody        bool
-	tunnel         bool // it is the handshake of a WebSocket
-}
-
-// append appends the request head for u to dst.
-func (o *outbound) append(dst []byte, u *upstream.Upstream) []byte {
-	m := u.Manners()
-	dst = append(append(append(append(dst, o.method...), ' '), o.target...), " HTTP/1.1\r\nHost: "...)
-	if m.KeepHost {
-		dst = append(dst, o.in.host...)
-	} else {
-		dst = append(dst, u.Address().Host...)
-	}
-	dst = o.appendLines(append(dst, "\r\n"...), m)
-	if rank := u.Rank(); rank != upstream.NoRank {
-		dst = append(strconv.AppendInt(append(dst, "X-data-parallel-rank: "...), int64(rank), 10), "\r\n"...)
-	}
-	dst = appendField(dst, "X-Forwarded-For: ", o.list(o.in.forwardedFor), o.peer)
-	dst = appendField(dst, "X-Forwarded-Proto: ", nil, o.believed(o.in.forwardedProto, o.proto))
-	dst = appendField(dst, "X-Forwarded-Host: ", nil, o.believed(o.in.forwardedHost, o.in.host))
-	dst = appendField(dst, "Via: ", o.list(o.in.via), []byte("1.1 tether"))
-	dst = appendField(dst, "X-Request-Id: ", nil, o.requestID)
-	switch {
-	case o.session.Forward:
-		dst = appendField(dst, "X-Session-Id: ", nil, o.session.ID())
-	case session.Valid(o.in.sessionID):
-		dst = appendField(dst, "X-Session-Id: ", nil, o.in.sessionID)
-	}
-	if o.tunnel {
-		dst = append(dst, webSocket...)
-	}
-	if o.hasBody {
-		dst = append(strconv.AppendInt(append(dst, "Content-Length: "...), int64(o.length), 10), "\r\n"...)
-	}
-	return append(dst, "\r\n"...)
-}
-
-// appendLines appends the client's fields, and the upstream's key where it has one. A client's Authorization stands
-// unless the key overrides it. An X-Api-Key beside it does not count as one: vLLM's --api-key does not look there.
-func (o *outbound) appendLines(dst []byte, m *upstream.Manners) []byte {
-	if m.Key == "" {
-		return append(dst, o.in.lines...)
-	}
-	authorized := false
-	for f := http1.NewFields(o.in.lines); f.Next(); {
-		var room [maxName]byte
-		name := http1.FoldName(room[:], f.Name)
-		isAuthorization := string(name) == "authorization"
-		if m.OverrideKey && (isAuthorization || string(name) == "x-api-key") {
-			continue
-		}
-		authorized = authorized || isAuthorization
-		dst = append(dst, f.Line...)
-	}
-	if authorized {
-		return dst
-	}
-	return m.Key.AppendAuthorization(dst)
-}
-
-// webSocket are the fields with which the two sides of a hop agree on a WebSocket. They speak of one hop only, so each hop
-// has its own.
-const webSocket = "Connection: Upgrade\r\nUpgrade: websocket\r\n"
-
-// list is what a trusted peer has listed already.
-func (o *outbound) list(theirs []byte) []byte {
-	if o.in.trusted {
-		return theirs
-	}
-	return nil
-}
-
-// believed is a trusted peer's value, else our own.
-func (o *outbound) believed(theirs, own []byte) []byte {
-	if o.in.trusted && len(theirs) > 0 {
-		return theirs
-	}
-	return own
-}
-
 // appendField appends a field whose value is the list before and behind it value.
 func appendField(dst []byte, name string, before, value []byte) []byte {
 	dst = append(dst, name...)
@@ -317,99 +216,4 @@ func appendField(dst []byte, name string, before, value []byte) []byte {
 		dst = append(append(dst, before...), ", "...)
 	}
 	return append(append(dst, value...), "\r\n"...)
-}
-
-// answerFields are the fields that tether adds to answers.
-type answerFields struct {
-	sessionID, requestID []byte
-	outcome              session.Outcome
-	upstream             string // name to show, "" for none
-	allow                string // methods, on 405
-	connection           string // what to say of the client's connection, "" for nothing
-	tunnel               bool   // the connection is a WebSocket from here on
-}
-
-func (a *answerFields) append(dst []byte) []byte {
-	if len(a.sessionID) > 0 {
-		dst = appendField(dst, "X-Session-Id: ", nil, a.sessionID)
-	}
-	if len(a.requestID) > 0 {
-		dst = appendField(dst, "X-Request-Id: ", nil, a.requestID)
-	}
-	dst = append(append(append(dst, "X-Tether-Affinity: "...), a.outcome.String()...), "\r\n"...)
-	if a.upstream != "" {
-		dst = append(append(append(dst, "X-Tether-Upstream: "...), a.upstream...), "\r\n"...)
-	}
-	if a.allow != "" {
-		dst = append(append(append(dst, "Allow: "...), a.allow...), "\r\n"...)
-	}
-	switch {
-	case a.tunnel:
-		dst = append(dst, webSocket...)
-	case a.connection != "":
-		dst = append(append(append(dst, "Connection: "...), a.connection...), "\r\n"...)
-	}
-	return dst
-}
-
-// appendAnswerHead appends the head of an upstream's answer for the client. chunked tells that the body follows in
-// the chunked coding.
-func appendAnswerHead(dst []byte, h *http1.Head, own answerFields, chunked bool) []byte {
-	dst = append(append(dst, "HTTP/1.1"...), h.StatusLine[len("HTTP/1.1"):]...)
-	lines := h.Lines
-	if h.Names {
-		lines = withoutNamed(bytes.Clone(lines), connectionNames(lines))
-	}
-	cors := false
-	for f := http1.NewFields(lines); f.Next(); {
-		var room [maxName]byte
-		switch string(http1.FoldName(room[:], f.Name)) {
-		case "connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "content-length", "upgrade",
-			"x-session-id", "x-request-id", "x-tether-affinity", "x-tether-upstream":
-			continue
-		case "trailer":
-			if !chunked {
-				continue
-			}
-		case "location", "content-location":
-			dst = appendField(append(dst, f.Name...), ": ", nil, withoutAuthority(f.Value))
-			continue
-		}
-		cors = cors || http1.EqualFold(f.Name, "access-control-allow-origin")
-		dst = append(dst, f.Line...)
-	}
-	dst = own.append(dst)
-	if cors {
-		dst = append(dst, "Access-Control-Expose-Headers: X-Session-Id, X-Tether-Affinity\r\n"...)
-	}
-	switch {
-	case chunked:
-		dst = append(dst, "Transfer-Encoding: chunked\r\n"...)
-	case h.Length >= 0 && h.Status >= 200 && h.Status != 204: // RFC 9110 8.6
-		dst = append(strconv.AppendInt(append(dst, "Content-Length: "...), h.Length, 10), "\r\n"...)
-	}
-	return append(dst, "\r\n"...)
-}
-
-// withoutAuthority is a URL as a path: where the upstream lives is nobody's business, and clients reach the path
-// here as well.
-func withoutAuthority(url []byte) []byte {
-	if i := bytes.IndexAny(url, ":/?#"); i >= 0 && bytes.HasPrefix(url[i:], []byte("://")) {
-		url = url[i+1:]
-	}
-	for bytes.HasPrefix(url, []byte("//")) {
-		i := bytes.IndexAny(url[2:], "/?#")
-		if i < 0 {
-			return []byte("/")
-		}
-		if url = url[2+i:]; url[0] != '/' {
-			return append([]byte("/"), url...)
-		}
-	}
-	return url
-}
-
-// appendDate appends a Date field.
-func appendDate(dst []byte) []byte {
-	return time.Now().UTC().AppendFormat(dst, "Date: Mon, 02 Jan 2006 15:04:05 GMT\r\n")
 }

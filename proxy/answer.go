@@ -1,0 +1,115 @@
+package proxy
+
+import (
+	"bytes"
+	"strconv"
+	"time"
+
+	"tether/http1"
+	"tether/session"
+)
+
+// answerFields are the fields that tether adds to answers.
+type answerFields struct {
+	sessionID, requestID []byte
+	outcome              session.Outcome
+	upstream             string // name to show, "" for none
+	allow                string // methods, on 405
+	connection           string // what to say of the client's connection, "" for nothing
+	tunnel               bool   // the connection is a WebSocket from here on
+}
+
+func (a *answerFields) append(dst []byte) []byte {
+	if len(a.sessionID) > 0 {
+		dst = appendField(dst, "X-Session-Id: ", nil, a.sessionID)
+	}
+	if len(a.requestID) > 0 {
+		dst = appendField(dst, "X-Request-Id: ", nil, a.requestID)
+	}
+	dst = append(append(append(dst, "X-Tether-Affinity: "...), a.outcome.String()...), "\r\n"...)
+	if a.upstream != "" {
+		dst = append(append(append(dst, "X-Tether-Upstream: "...), a.upstream...), "\r\n"...)
+	}
+	if a.allow != "" {
+		dst = append(append(append(dst, "Allow: "...), a.allow...), "\r\n"...)
+	}
+	switch {
+	case a.tunnel:
+		dst = append(dst, webSocket...)
+	case a.connection != "":
+		dst = append(append(append(dst, "Connection: "...), a.connection...), "\r\n"...)
+	}
+	return dst
+}
+
+// appendAnswerHead appends the head of an upstream's answer for the client. chunked tells that the body follows in
+// the chunked coding.
+func appendAnswerHead(dst []byte, h *http1.Head, own answerFields, chunked bool) []byte {
+	dst = append(append(dst, "HTTP/1.1"...), h.StatusLine[len("HTTP/1.1"):]...)
+	lines := h.Lines
+	if h.Names {
+		lines = withoutNamed(bytes.Clone(lines), connectionNames(lines))
+	}
+	cors := false
+	for f := http1.NewFields(lines); f.Next(); {
+		var room [maxName]byte
+		switch string(http1.FoldName(room[:], f.Name)) {
+		case "connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "content-length", "upgrade",
+			"x-session-id", "x-request-id", "x-tether-affinity", "x-tether-upstream":
+			continue
+		case "trailer":
+			if !chunked {
+				continue
+			}
+		case "location", "content-location":
+			dst = appendField(append(dst, f.Name...), ": ", nil, withoutAuthority(f.Value))
+			continue
+		}
+		cors = cors || http1.EqualFold(f.Name, "access-control-allow-origin")
+		dst = append(dst, f.Line...)
+	}
+	dst = own.append(dst)
+	if cors {
+		dst = append(dst, "Access-Control-Expose-Headers: X-Session-Id, X-Tether-Affinity\r\n"...)
+	}
+	switch {
+	case chunked:
+		dst = append(dst, "Transfer-Encoding: chunked\r\n"...)
+	case h.Length >= 0 && h.Status >= 200 && h.Status != 204: // RFC 9110 8.6
+		dst = append(strconv.AppendInt(append(dst, "Content-Length: "...), h.Length, 10), "\r\n"...)
+	}
+	return append(dst, "\r\n"...)
+}
+
+// connectionNames is the list of all Connection fields among lines.
+func connectionNames(lines []byte) (names []byte) {
+	for f := http1.NewFields(lines); f.Next(); {
+		if http1.EqualFold(f.Name, "connection") {
+			names = append(append(names, f.Value...), ',')
+		}
+	}
+	return names
+}
+
+// withoutAuthority is a URL as a path: where the upstream lives is nobody's business, and clients reach the path
+// here as well.
+func withoutAuthority(url []byte) []byte {
+	if i := bytes.IndexAny(url, ":/?#"); i >= 0 && bytes.HasPrefix(url[i:], []byte("://")) {
+		url = url[i+1:]
+	}
+	for bytes.HasPrefix(url, []byte("//")) {
+		i := bytes.IndexAny(url[2:], "/?#")
+		if i < 0 {
+			return []byte("/")
+		}
+		if url = url[2+i:]; url[0] != '/' {
+			return append([]byte("/"), url...)
+		}
+	}
+	return url
+}
+
+// appendDate appends a Date field.
+func appendDate(dst []byte) []byte {
+	return time.Now().UTC().AppendFormat(dst, "Date: Mon, 02 Jan 2006 15:04:05 GMT\r\n")
+}
