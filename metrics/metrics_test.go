@@ -257,7 +257,7 @@ What is affinity worth? Time to first byte of pinned requests beside that of new
 histogram_quantile(0.5, sum by (outcome, le) (rate(tether_time_to_first_byte_seconds_bucket[5m])))
 ` + "```" + `
 
-Do conversations move more than they should?
+Do conversations move more than they should? Those that go on with a response which another server made move too.
 
 ` + "```" + `
 sum(rate(tether_requests_total{outcome="moved"}[5m])) / sum(rate(tether_requests_total[5m]))

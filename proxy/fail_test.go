@@ -357,6 +357,9 @@ func TestStatefulCallsAreNotRetried(t *testing.T) {
 		"background": func(r *rig, f string) *answer {
 			return r.do("POST", "/v1/responses", `{"model":"tiny","input":"x","background":true}`, sid, f)
 		},
+		"background, as Python reads it": func(r *rig, f string) *answer {
+			return r.do("POST", "/v1/responses", `{"model":"tiny","input":"x","background":1}`, sid, f)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := fleet(t, 4, sim.Config{})

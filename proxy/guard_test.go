@@ -94,6 +94,8 @@ func TestPaths(t *testing.T) {
 		{"POST", "/custom/.", 404, ""},
 		{"POST", "/custom/.well-known", 0, "exposed"},
 		{"POST", "/v1/responses/", 404, ""},
+		{"GET", "/v1/responses/a.b:c~d", 0, "/v1/responses/{id}"},
+		{"GET", "/v1/responses/.", 404, ""},
 		{"POST", "/v1/responses/a/b", 404, ""},
 		{"POST", "/v1/responses/a%20b/cancel", 404, ""},
 		{"OPTIONS", "/sleep", 404, ""},

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math/rand/v2"
-	"mime"
 	"net/netip"
 
 	"github.com/google/uuid"
@@ -117,11 +116,8 @@ func (h *inbound) boundary() string {
 	if _, form := http1.CutPrefixFold(h.contentType, "multipart/form-data"); !form {
 		return ""
 	}
-	_, params, err := mime.ParseMediaType(string(h.contentType))
-	if err != nil {
-		return ""
-	}
-	return params["boundary"]
+	boundary, _ := http1.Param(h.contentType, "boundary")
+	return string(boundary)
 }
 
 // traceID is the trace of a W3C traceparent (version 00: 2-32-16-2 hex digits), nil for none.

@@ -93,7 +93,7 @@ func TestAPIKeys(t *testing.T) {
 			switch {
 			case m.OverrideKey:
 				bearer, xKey = []string{ours}, nil
-			case m.Key != "" && bearer == nil:
+			case m.Key != "" && strings.Join(bearer, "") == "":
 				bearer = []string{ours}
 			}
 			seen := heads()

@@ -96,6 +96,9 @@ func TestAliasesAreReplaced(t *testing.T) {
 			}
 		}
 	}
+	if a := r.do("POST", chatPath, "\ufeff"+strings.Replace(chat("x"), "tiny", "gpt-4o", 1)); a.StatusCode != 200 || r.received() != "\ufeff"+chat("x") {
+		t.Errorf("behind a byte order mark: %d, %q", a.StatusCode, r.received())
+	}
 	if a := r.do("POST", "/v1/embeddings", `{"model":"gpt-4o","input":"x"}`); a.StatusCode != 200 || r.received() != `{"model":"tiny","input":"x"}` {
 		t.Errorf("embeddings: %d, %s", a.StatusCode, r.received())
 	}

@@ -55,7 +55,8 @@ func (o *outbound) append(dst []byte, u *upstream.Upstream) []byte {
 }
 
 // appendLines appends the client's fields, and the upstream's key where it has one. A client's Authorization stands
-// unless the key overrides it. An X-Api-Key beside it does not count as one: vLLM's --api-key does not look there.
+// unless the key overrides it, or it is empty. An X-Api-Key beside it does not count as one: vLLM's --api-key does not look
+// there.
 func (o *outbound) appendLines(dst []byte, m *upstream.Manners) []byte {
 	if m.Key == "" {
 		return append(dst, o.in.lines...)
@@ -65,7 +66,7 @@ func (o *outbound) appendLines(dst []byte, m *upstream.Manners) []byte {
 		var room [maxName]byte
 		name := http1.FoldName(room[:], f.Name)
 		isAuthorization := string(name) == "authorization"
-		if m.OverrideKey && (isAuthorization || string(name) == "x-api-key") {
+		if m.OverrideKey && (isAuthorization || string(name) == "x-api-key") || isAuthorization && len(f.Value) == 0 {
 			continue
 		}
 		authorized = authorized || isAuthorization

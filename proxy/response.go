@@ -13,7 +13,7 @@ func (x *exchange) learn() {
 	if response := x.namedResponse(); len(response) > 0 {
 		x.way.Learn(x.p.identifier.Response(x.caller, response), x.now)
 	}
-	if !x.route.byResponse {
+	if !x.route.byResponse && !x.search.Unstored {
 		x.made.begin(x.answer.EventStream)
 	}
 }

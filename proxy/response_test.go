@@ -201,6 +201,19 @@ func TestCancelFindsTheResponse(t *testing.T) {
 	}
 }
 
+// Responses that nobody can follow take nobody's room in the map of those that somebody can.
+func TestUnstoredResponsesAreNotLearned(t *testing.T) {
+	r := fleet(t, 1, sim.Config{})
+	entries := func() int { return r.stored.Stats().Pins }
+	for store, want := range map[string]int{"false": 0, "true": 1, "null": 1} {
+		before := entries()
+		a := r.do("POST", "/v1/responses", `{"model":"tiny","input":"x","store":`+store+"}")
+		if got := entries() - before; a.StatusCode != 200 || got != want {
+			t.Errorf("store %s: %d, %d are learned, want %d", store, a.StatusCode, got, want)
+		}
+	}
+}
+
 // What was learned of a caller's responses leads nobody else's requests.
 func TestChainsAreTheCallersOwn(t *testing.T) {
 	r := fleet(t, 4, sim.Config{})

@@ -111,7 +111,8 @@ func (p *Proxy) match(method, path []byte) (r *route, responseID []byte, methods
 	return nil, nil, methods
 }
 
-// matchResponse reads /v1/responses/{id} and /v1/responses/{id}/cancel. An id is 1..maxResponseID letters, digits, _ and -.
+// matchResponse reads /v1/responses/{id} and /v1/responses/{id}/cancel. An id is 1..maxResponseID letters, digits, _, -, ., : and
+// ~: clients may choose it.
 func matchResponse(path []byte) (r *route, id []byte) {
 	rest, ok := strings.CutPrefix(string(path), responsesPath)
 	if !ok {
@@ -122,7 +123,7 @@ func matchResponse(path []byte) (r *route, id []byte) {
 		return nil, nil
 	}
 	for _, c := range []byte(rest) {
-		if !isName(c) {
+		if !isName(c) && c != '.' && c != ':' && c != '~' {
 			return nil, nil
 		}
 	}

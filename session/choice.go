@@ -156,6 +156,12 @@ func (c *choice) failOpen() bool {
 // holds reports whether u may serve the sessions that are pinned to it.
 func (c *choice) holds(u *upstream.Upstream) bool { return c.againstPin(u) == nothing }
 
+// settles reports whether u may become the place of a session that a response led there.
+func (c *choice) settles(u *upstream.Upstream) bool {
+	s := u.State()
+	return !s.Draining() && !s.Leaving() && c.v.table.Named(u.Name()).Weight > 0 && c.holds(u)
+}
+
 // againstPin is what keeps u from serving the sessions that are pinned to it.
 func (c *choice) againstPin(u *upstream.Upstream) obstacle {
 	s := u.State()

@@ -2,7 +2,8 @@ package session
 
 import (
 	"bytes"
-	"mime"
+
+	"tether/http1"
 )
 
 // Form shows the request's body where it is a form with that boundary (RFC 7578): its field model counts, the last one
@@ -15,8 +16,7 @@ func (s *Search) Form(body []byte, boundary string) {
 		}
 	})
 	s.Model = body[from:to]
-	s.keep()
-	s.unalias(from, to, false)
+	s.keep(from, to, false)
 }
 
 // parts visits the parts of a multipart body (RFC 2046 5.1) that are complete: each one's head, and where its content
@@ -71,14 +71,14 @@ func fieldName(head []byte) string {
 		var line []byte
 		line, head, _ = bytes.Cut(head, []byte("\r\n"))
 		name, value, _ := bytes.Cut(line, []byte{':'})
-		if !bytes.EqualFold(name, []byte("content-disposition")) {
+		if !http1.EqualFold(name, "content-disposition") {
 			continue
 		}
-		kind, params, err := mime.ParseMediaType(string(value))
-		if _, file := params["filename"]; err != nil || kind != "form-data" || file {
+		if _, file := http1.Param(value, "filename"); file {
 			return ""
 		}
-		return params["name"]
+		field, _ := http1.Param(value, "name")
+		return string(field)
 	}
 	return ""
 }

@@ -98,8 +98,7 @@ type Edit struct {
 	Text     []byte
 }
 
-// unalias replaces an alias by its model. from and to are where the name stands in the body, with its quotes if it is
-// quoted.
+// unalias replaces an alias by its model.
 func (s *Search) unalias(from, to int, quoted bool) {
 	a, is := s.id.aliases[string(s.Model)]
 	if !is {

@@ -113,8 +113,14 @@ func (o *opening) content(j *scan) xxh3.Uint128 {
 			return true
 		})
 	}
-	return o.h.Sum128()
+	if d := o.h.Sum128(); d != noText {
+		return d
+	}
+	return xxh3.Uint128{} // an empty one is none
 }
+
+// noText is the digest of no text at all.
+var noText = xxh3.Hash128(nil)
 
 // part hashes a part: its text, or of one that is no text, an image say, the strings in it, in any order, so that
 // neither the order of its members nor white space counts. Cache hints move from turn to turn and do not count either.

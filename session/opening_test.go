@@ -50,6 +50,17 @@ func TestOpeningSurvives(t *testing.T) {
 			`{"system":"S","messages":[{"role":"user","content":"Hi"}]}`,
 			`{"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":"A"}],"system":[{"type":"text","text":"S","cache_control":{"type":"ephemeral"}}]}`,
 		}},
+		"no system text, however it is said": {Chat, []string{
+			`{"messages":[{"role":"user","content":"Hi"}]}`,
+			`{"system":null,"messages":[{"role":"user","content":"Hi"}]}`,
+			`{"system":"","messages":[{"role":"user","content":"Hi"}]}`,
+			`{"system":[],"messages":[{"role":"user","content":"Hi"}]}`,
+			`{"system":[{"type":"text","text":""}],"messages":[{"role":"user","content":"Hi"}]}`,
+			"\ufeff" + `{"messages":[{"role":"user","content":"Hi"}]}`,
+		}},
+		"no instructions, however it is said": {Responses, []string{
+			`{"input":"Hi"}`, `{"instructions":null,"input":"Hi"}`, `{"instructions":"","input":"Hi"}`,
+		}},
 		"claude code's billing block, other in every request": {Chat, []string{
 			`{"system":[{"type":"text","text":"x-anthropic-billing-header: cch=1;"},{"type":"text","text":"S"}],"messages":[{"role":"user","content":"Hi"}]}`,
 			`{"system":[{"type":"text","text":"x-anthropic-billing-header: cch=2;"},{"type":"text","text":"S"}],"messages":[{"role":"user","content":"Hi"}]}`,

@@ -198,7 +198,7 @@ func TestPinFollowsItsModel(t *testing.T) {
 	}
 }
 
-// A request that names no model finds the session where its other requests go, whether it has a pin or not.
+// A request that names no model finds the session where its other requests go, if it has a pin.
 func TestAnyKey(t *testing.T) {
 	id := mustIdentifier(t, nil)
 	f := newFleet(t, 4, nil)
@@ -224,6 +224,16 @@ func TestAnyKey(t *testing.T) {
 	}
 }
 
+// weightless gives an upstream no share of new sessions.
+func (f *fleet) weightless(u *upstream.Upstream) {
+	for i := range f.specs {
+		if f.specs[i].Name == u.Name() {
+			f.specs[i].Weight = 0
+		}
+	}
+	f.apply()
+}
+
 // guess is a call about a response: it names no model.
 func (f *fleet) guess(id *Identifier, sid []byte) (*upstream.Upstream, Outcome) {
 	f.t.Helper()
@@ -231,22 +241,20 @@ func (f *fleet) guess(id *Identifier, sid []byte) (*upstream.Upstream, Outcome) 
 	return f.answer(Ask{Key: k, Model: []byte(model), Guessed: true, Response: testKey(99)}, 200)
 }
 
-// A request that names no model follows its session's pin or home under a model that there is, past servers of others; that
-// pin follows no response, which may belong to another model.
+// The pin of a session that a request found without naming a model follows no response, which may belong to another model.
 func TestGuessedPinsFollowNoResponse(t *testing.T) {
 	id := mustIdentifier(t, nil)
 	f := newFleet(t, 4, nil)
 	f.assign("a", "a", "b", "b")
 	for n := range 100 {
 		sid := fmt.Appendf(nil, "session-%d", n)
-		a, _ := f.router.AnyKey(id, sid, f.now)
-		home, o := f.guess(id, sid)
-		if e := f.router.Explain(Ask{Key: a, Model: []byte("a")}, f.now); home != e.Home || o != New {
-			t.Fatalf("went to %s, %s, home %s", name(home), o, name(e.Home))
-		}
+		a := id.Key([]byte("a"), sid)
+		home, _ := f.answer(Ask{Key: a, Model: []byte("a")}, 200)
+		u, o := f.guess(id, sid)
+		f.want(u, o, home, Pinned)
 		other := f.up("vllm-3")
 		f.router.responses.Set(testKey(99), other.Ref(), f.now)
-		u, o := f.guess(id, sid)
+		u, o = f.guess(id, sid)
 		f.want(u, o, other, Pinned)
 		u, o = f.answer(Ask{Key: a, Model: []byte("a")}, 200)
 		f.want(u, o, home, Pinned)
@@ -254,26 +262,50 @@ func TestGuessedPinsFollowNoResponse(t *testing.T) {
 	}
 }
 
-// No session is pinned to a draining server because a response led there, and a pin does not follow one onto a server that
-// is drained hard.
-func TestResponsesPinNobodyToADrainingServer(t *testing.T) {
+// Where a session has no pin, and there are several models, nothing is guessed: the ring of the response decides, as for a
+// request without a session, and no server is left out.
+func TestNoModelIsGuessed(t *testing.T) {
+	id := mustIdentifier(t, nil)
 	f := newFleet(t, 4, nil)
-	maker := f.up("vllm-2")
-	f.router.responses.Set(testKey(99), maker.Ref(), f.now)
-	for _, hard := range []bool{false, true} {
-		maker.Drain(hard)
-		u, o := f.answer(Ask{Key: testKey(1), Response: testKey(99)}, 200)
-		f.want(u, o, maker, Spilled)
-		if _, pinned := f.router.pins.Peek(testKey(1), f.now); pinned {
-			t.Errorf("hard %v: pinned to a draining server", hard)
+	f.assign("a", "a", "b", "b")
+	for _, down := range []string{"", "vllm-0", "vllm-1"} { // in the end no server of the first model is left
+		if down != "" {
+			f.up(down).SetHealth(upstream.Down, "gone")
+		}
+		want, _ := f.answer(Ask{Response: testKey(99)}, 404)
+		for n := range 100 {
+			if u, _ := f.guess(id, fmt.Appendf(nil, "session-%d", n)); u == nil || u != want {
+				t.Fatalf("went to %s, want %s", name(u), name(want))
+			}
 		}
 	}
-	home := f.up("vllm-0")
-	f.router.pins.Set(testKey(2), home.Ref(), f.now)
-	u, o := f.answer(Ask{Key: testKey(2), Response: testKey(99)}, 200)
-	f.want(u, o, maker, Spilled)
-	u, o = f.turn(testKey(2))
-	f.want(u, o, home, Pinned)
+}
+
+// No session gets its place where none may settle because a response led there, and no pin follows one there.
+func TestResponsesSettleNobody(t *testing.T) {
+	for how, leave := range map[string]func(f *fleet, u *upstream.Upstream){
+		"drained":      func(_ *fleet, u *upstream.Upstream) { u.Drain(false) },
+		"drained hard": func(_ *fleet, u *upstream.Upstream) { u.Drain(true) },
+		"leaving":      func(_ *fleet, u *upstream.Upstream) { u.SaidLeaving() },
+		"weightless":   func(f *fleet, u *upstream.Upstream) { f.weightless(u) },
+	} {
+		f := newFleet(t, 4, nil)
+		maker, home := f.up("vllm-2"), f.up("vllm-0")
+		leave(f, maker)
+		f.router.responses.Set(testKey(99), maker.Ref(), f.now)
+		f.router.pins.Set(testKey(2), home.Ref(), f.now)
+		for range 2 {
+			u, o := f.answer(Ask{Key: testKey(1), Response: testKey(99)}, 200)
+			f.want(u, o, maker, Spilled)
+			if _, pinned := f.router.pins.Peek(testKey(1), f.now); pinned {
+				t.Errorf("%s: it got a session", how)
+			}
+			u, o = f.answer(Ask{Key: testKey(2), Response: testKey(99)}, 200)
+			f.want(u, o, maker, Spilled)
+			u, o = f.turn(testKey(2))
+			f.want(u, o, home, Pinned)
+		}
+	}
 }
 
 // Fail-open is a matter of those that serve the model.

@@ -34,9 +34,8 @@ func (s *Search) Query(query []byte) {
 	if model.state == present {
 		s.Model = model.value
 	}
-	s.keep()
-	s.model = append(s.model[:0], s.id.Model(string(s.Model))...)
-	s.Model = s.model
+	s.keep(0, 0, false)
+	s.Edit = Edit{} // the query stays as it is
 }
 
 // decode gives what a part of a query spells, as servers read forms: + is a space, and broken escapes stay as they are.

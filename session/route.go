@@ -174,7 +174,7 @@ func (t *Route) binds(c *choice, u *upstream.Upstream) bool {
 	case t.pin != 0, t.ask.Key == Key{}, t.order() != byRing:
 		return false
 	case u.Ref() == t.maker:
-		return !t.ask.Guessed && c.holds(u) && !u.State().Draining()
+		return !t.ask.Guessed && c.settles(u)
 	}
 	return true
 }
@@ -279,7 +279,8 @@ func (t *Route) moves(status int) bool {
 	case t.pin == 0, t.pin == to:
 		return false
 	case to == t.maker:
-		return status < 400 && !t.ask.Shared && !t.ask.Guessed && t.holds(t.last)
+		c := choice{r: t.r, v: t.v, model: t.ask.Model}
+		return status < 400 && !t.ask.Shared && !t.ask.Guessed && c.settles(t.last)
 	}
 	return t.lost()
 }

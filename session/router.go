@@ -108,7 +108,8 @@ func (r *Router) Ready() bool {
 }
 
 // AnyKey is the key of a session for a request that names no model, and the model that it is under: the first known one
-// under which the session has a pin, else the first one that there is. Without any model it is zero.
+// under which the session has a pin, or the only one that there is. Else it is zero: a model that was only guessed would keep
+// the request from servers of others.
 func (r *Router) AnyKey(id *Identifier, sessionID []byte, now time.Time) (k Key, model string) {
 	models := r.Models()
 	for _, model := range append(models, "") { // a body need not name its model
@@ -117,7 +118,7 @@ func (r *Router) AnyKey(id *Identifier, sessionID []byte, now time.Time) (k Key,
 			return k, model
 		}
 	}
-	if len(models) == 0 {
+	if len(models) != 1 {
 		return Key{}, ""
 	}
 	return id.Key([]byte(models[0]), sessionID), models[0]

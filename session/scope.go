@@ -28,8 +28,14 @@ func parseScope(s string) (scope, error) {
 	return scope{}, fmt.Errorf("%q, want authorization, none or header:NAME", s)
 }
 
+// names reports whether a header's value names anybody: an empty one, or Bearer with nothing behind it, does not.
+func (s *scope) names(value []byte) bool {
+	value = http1.Trim(value)
+	return len(value) > 0 && !(s.jwt && http1.EqualFold(value, "bearer"))
+}
+
 // maxToken bounds the JWT that is looked into; a longer one counts as it is.
-const maxToken = 4 << 10
+const maxToken = 16 << 10
 
 // caller is what of a header's value names the caller: all of it, but of a JWT that has a subject only issuer
 // and subject, so that a refreshed token changes nothing. Bearer may be spelled as they like. What is decoded for that is

@@ -18,10 +18,14 @@ type Search struct {
 	name   string // of the caller, "" where session.scope tells
 	token  []byte // room to decode a token, or for name
 
-	// Model, Previous and Background are the body's model, previous_response_id and background. An alias is replaced by
-	// its model. Of more than 512 bytes the beginning counts.
+	// Model and Previous are the body's model and previous_response_id. An alias is replaced by its model. Of more than 512 bytes
+	// the beginning counts.
 	Model, Previous []byte
-	Background      bool
+	// Background tells that the server may go on with the request after its answer: background is there, and is neither false nor
+	// null, for servers read more than true as true.
+	Background bool
+	// Unstored tells that the server keeps no response for later: store is false.
+	Unstored bool
 	// Edit is what replaces an alias in the body; without Text there is nothing to replace.
 	Edit Edit
 	// IsJSON tells that the body was a JSON object.
@@ -38,6 +42,8 @@ type Search struct {
 	previous []byte  // and Previous
 	trace    []Found // what Identify is to note, nil on the way of a request
 }
+
+const byteOrderMark = "\ufeff"
 
 // maxName bounds the names of models and responses, in bytes.
 const maxName = 512
@@ -59,7 +65,7 @@ const (
 // Begin forgets the request before.
 func (s *Search) Begin(id *Identifier) {
 	s.id = id
-	s.Model, s.Previous, s.Background, s.Edit, s.IsJSON, s.Ignored = nil, nil, false, Edit{}, false, 0
+	s.Model, s.Previous, s.Background, s.Unstored, s.Edit, s.IsJSON, s.Ignored = nil, nil, false, false, Edit{}, false, 0
 	clear(s.previous[:cap(s.previous)])
 	s.bodiless = false
 	s.forget()
@@ -73,7 +79,7 @@ func (s *Search) Header(name, value []byte) {
 		return
 	}
 	for i, h := range s.id.scope.headers {
-		if string(n) == h && s.scope[i] == nil {
+		if string(n) == h && s.scope[i] == nil && s.id.scope.names(value) {
 			s.scope[i] = value
 		}
 	}
@@ -125,6 +131,9 @@ func (s *Search) Body(body []byte, shape Shape) {
 	var from, to int // of the model
 	j := &s.json
 	j.text, j.at = body, 0
+	if bytes.HasPrefix(body, []byte(byteOrderMark)) { // which vLLM takes, though RFC 8259 8.1 has nobody send it
+		j.at = len(byteOrderMark)
+	}
 	s.IsJSON = j.object(func(name []byte) {
 		switch string(name) {
 		case "model":
@@ -134,7 +143,10 @@ func (s *Search) Body(body []byte, shape Shape) {
 		case "previous_response_id":
 			s.Previous = spell(&s.previous, j)
 		case "background":
-			s.Background = string(j.value()) == "true"
+			value := string(j.value())
+			s.Background = value != "" && value != "false" && value != "null"
+		case "store":
+			s.Unstored = string(j.value()) == "false"
 		default:
 			if at := s.id.naming(name, every, 0); at != 0 {
 				s.fields(at, 1)
@@ -145,22 +157,26 @@ func (s *Search) Body(body []byte, shape Shape) {
 	})
 	j.text = nil
 	if s.IsJSON {
-		s.keep()
-		s.unalias(from, to, true)
+		s.keep(from, to, true)
 		return
 	}
-	s.Model, s.Previous, s.Background = nil, nil, false
+	s.Model, s.Previous, s.Background, s.Unstored = nil, nil, false, false
 	s.opening.forget()
 	for _, f := range s.id.fields {
 		s.found[f.source] = candidate{}
 	}
 }
 
-// keep copies what is needed of the body for longer than the body is there.
-func (s *Search) keep() {
+// keep copies what is needed of the body for longer than the body is there, and replaces an alias: from and to are where it
+// stands in the body, with its quotes if it is quoted.
+func (s *Search) keep(from, to int, quoted bool) {
+	whole := len(s.Model) <= maxName
 	s.model = append(s.model[:0], s.Model[:min(len(s.Model), maxName)]...)
 	s.previous = append(s.previous[:0], s.Previous[:min(len(s.Previous), maxName)]...)
 	s.Model, s.Previous = s.model, s.previous
+	if whole {
+		s.unalias(from, to, quoted)
+	}
 }
 
 // spell takes the string that comes next and gives its text, nil for another value; room is used only where there are

@@ -319,6 +319,15 @@ func TestScope(t *testing.T) {
 	differ(opening("Authorization: Bearer "+jwt(`{"iss":"i","sub":"s"}`)), opening("Authorization: Bearer "+jwt(`{"iss":"j","sub":"s"}`)))
 	differ(opening("Authorization: Bearer "+jwt(`{"iss":"i","exp":1}`)), opening("Authorization: Bearer "+jwt(`{"iss":"i","exp":2}`)))
 	differ(opening("Authorization: Bearer a.b.c"), opening("Authorization: Bearer a.b.d"))
+	groups := strings.Repeat(`"0b8a9c5e-5d4c-4f2e-9d59-6a3a0f1e2d3c",`, 200) // 10 KB, as of an employee of a large company
+	same(opening("Authorization: Bearer "+jwt(`{"exp":1,"groups":[`+groups+`""],"sub":"s"}`)), opening("Authorization: Bearer "+jwt(`{"exp":2,"groups":[`+groups+`""],"sub":"s"}`)))
+	// A field that names nobody hides no other.
+	for _, nobody := range []string{"Authorization:", "Authorization: Bearer", "authorization: bearer "} {
+		differ(opening(nobody, "x-api-key: a"), opening(nobody, "x-api-key: b"))
+		same(opening(nobody, "x-api-key: a"), opening("x-api-key: a"))
+		same(opening(nobody, "Authorization: Bearer a"), opening("Authorization: Bearer a"))
+		same(opening(nobody), opening())
+	}
 
 	none := mustIdentifier(t, func(c *Config) { c.Scope = "none" })
 	a, _ := request{headers: []string{"Authorization: Bearer a"}, body: hello, shape: Chat}.identify(none)

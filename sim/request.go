@@ -21,6 +21,7 @@ func (a *answer) decode(into any, required ...string) bool {
 		a.fail(invalid("body", finding("missing", "body", "Field required", "None")))
 		return false
 	}
+	a.body = bytes.TrimPrefix(a.body, []byte("\ufeff")) // as Python's json does
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(a.body, &fields); err != nil {
 		a.fail(a.notAnObject(err))
