@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -259,51 +258,6 @@ func TestBodiesTogetherAreBounded(t *testing.T) {
 	again.send("}")
 	if a := again.receive(); a.StatusCode != 200 {
 		t.Error(a.StatusCode)
-	}
-}
-
-// While memory is scarce, who holds most of it is refused first.
-func TestBudget(t *testing.T) {
-	b := newBudget(800, 50)
-	greedy, modest := b.holder(netip.MustParseAddr("10.0.0.1")), b.holder(netip.MustParseAddr("10.0.0.2"))
-	if b.share != 100 {
-		t.Fatalf("share %d", b.share)
-	}
-	if b.take(greedy, 400) != nil {
-		t.Error("refused though there is plenty")
-	}
-	if b.take(greedy, 1) != errAddressBodies {
-		t.Error("more than its share while half is in use")
-	}
-	if b.take(modest, 100) != nil || b.take(modest, 1) != errAddressBodies {
-		t.Error("another address does not get its share")
-	}
-	b.give(greedy, 400)
-	if b.take(modest, 200) != nil {
-		t.Error("refused though there is plenty again")
-	}
-	if b.take(modest, 600) != errBodiesFull {
-		t.Error("more than there is")
-	}
-	b.give(modest, 300)
-	b.release(greedy)
-	b.release(modest)
-	if b.used.Load() != 0 || len(b.holders) != 0 {
-		t.Errorf("%d bytes, %d holders left", b.used.Load(), len(b.holders))
-	}
-}
-
-// Of IPv6 a customer has a network, and as many addresses as it likes.
-func TestAccounts(t *testing.T) {
-	for a, want := range map[string]string{
-		"10.0.0.1": "10.0.0.1", "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::", "2001:db8:1:2::": "2001:db8:1:2::", "2001:db8:1:3::1": "2001:db8:1:3::", "::1": "::",
-	} {
-		if got := accountOf(netip.MustParseAddr(a)); got.String() != want {
-			t.Errorf("%s: %s, want %s", a, got, want)
-		}
-	}
-	if accountOf(netip.Addr{}).IsValid() {
-		t.Error("there is an account of no address")
 	}
 }
 

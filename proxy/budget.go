@@ -3,32 +3,41 @@ package proxy
 import (
 	"net/netip"
 	"sync"
-	"sync/atomic"
 )
 
-// budget bounds the memory of all request bodies that are buffered at a time. While more than half of it is in
-// use, an address that holds more than its share is refused first, so that one caller cannot keep the others out.
+// budget bounds the memory of all request bodies that are buffered at a time, so that nobody can keep the others out. While
+// more than half of it is in use, an address that holds more than its share is refused first. And the last part of it is for
+// addresses that hold little: who holds more gets none of that, unless nobody else holds anything.
 type budget struct {
 	limit, share int64
-	used         atomic.Int64
+	open         int64 // what is not for those alone who hold little
 
 	mu      sync.Mutex
+	used    int64                  // guarded by mu
 	holders map[netip.Addr]*holder // guarded by mu
 }
 
 // holder is what one address holds.
 type holder struct {
 	address netip.Addr
-	used    atomic.Int64
-	refs    int // guarded by the budget's mu
-	conns   int // guarded by the proxy's mu: its connections
+	used    int64 // guarded by the budget's mu
+	refs    int   // guarded by the budget's mu
+	conns   int   // guarded by the proxy's mu: its connections
 }
 
-// addressShare is the part of the budget that an address may hold while the budget is scarce.
-const addressShare = 8
+const (
+	// addressShare is the part of the budget that an address may hold while the budget is scarce.
+	addressShare = 8
+
+	// reserve is the part of the budget that is for those who hold little.
+	reserve = 8
+
+	// little is a body in the largest of the pooled rooms.
+	little = maxPooled
+)
 
 func newBudget(limit, maxBody int64) *budget {
-	return &budget{limit: limit, share: max(limit/addressShare, maxBody), holders: map[netip.Addr]*holder{}}
+	return &budget{limit: limit, share: max(limit/addressShare, maxBody), open: limit - limit/reserve, holders: map[netip.Addr]*holder{}}
 }
 
 // holder gives the account of an address; release it as often as it was given.
@@ -62,22 +71,33 @@ func accountOf(a netip.Addr) netip.Addr {
 }
 
 // take takes n bytes for h, all or none.
-func (b *budget) take(h *holder, n int64) (f *fault) {
-	used, held := b.used.Add(n), h.used.Add(n)
+func (b *budget) take(h *holder, n int64) *fault {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	used, held, alone := b.used+n, h.used+n, b.used == h.used
 	switch {
 	case used > b.limit:
-		f = errBodiesFull
+		return errBodiesFull
 	case used > b.limit/2 && held > b.share:
-		f = errAddressBodies
-	default:
-		return nil
+		return errAddressBodies
+	case used > b.open && held > little && !alone:
+		return errBodiesFull
 	}
-	b.give(h, n)
-	return f
+	b.used, h.used = used, held
+	return nil
 }
 
 // give takes n bytes back.
 func (b *budget) give(h *holder, n int64) {
-	h.used.Add(-n)
-	b.used.Add(-n)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.used -= n
+	h.used -= n
+}
+
+// inUse is what all bodies take now.
+func (b *budget) inUse() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.used
 }

@@ -1,0 +1,135 @@
+package proxy
+
+import (
+	"net/netip"
+	"sync"
+	"testing"
+)
+
+// While memory is scarce, who holds most of it is refused first.
+func TestBudget(t *testing.T) {
+	b := newBudget(800, 50)
+	greedy, modest := b.holder(netip.MustParseAddr("10.0.0.1")), b.holder(netip.MustParseAddr("10.0.0.2"))
+	if b.share != 100 {
+		t.Fatalf("share %d", b.share)
+	}
+	if b.take(greedy, 400) != nil {
+		t.Error("refused though there is plenty")
+	}
+	if b.take(greedy, 1) != errAddressBodies {
+		t.Error("more than its share while half is in use")
+	}
+	if b.take(modest, 100) != nil || b.take(modest, 1) != errAddressBodies {
+		t.Error("another address does not get its share")
+	}
+	b.give(greedy, 400)
+	if b.take(modest, 200) != nil {
+		t.Error("refused though there is plenty again")
+	}
+	if b.take(modest, 600) != errBodiesFull {
+		t.Error("more than there is")
+	}
+	b.give(modest, 300)
+	b.release(greedy)
+	b.release(modest)
+	if b.inUse() != 0 || len(b.holders) != 0 {
+		t.Errorf("%d bytes, %d holders left", b.inUse(), len(b.holders))
+	}
+}
+
+// The last eighth is for those who hold little, unless nobody else holds anything.
+func TestReserve(t *testing.T) {
+	const limit = 64 << 20
+	for name, c := range map[string]struct {
+		takes []int64 // of an address each
+		want  *fault  // for the last one
+	}{
+		"alone":                   {[]int64{limit}, nil},
+		"alone, too much":         {[]int64{limit + 1}, errBodiesFull},
+		"beside one byte":         {[]int64{1, limit - 1}, errBodiesFull},
+		"up to the reserve":       {[]int64{1, limit*7/8 - 1}, nil},
+		"into the reserve":        {[]int64{1, limit * 7 / 8}, errBodiesFull},
+		"little in the reserve":   {[]int64{limit * 7 / 8, little}, nil},
+		"much in the reserve":     {[]int64{limit * 7 / 8, little + 1}, errBodiesFull},
+		"little up to the end":    {[]int64{limit - little, little}, nil},
+		"little beyond the end":   {[]int64{limit - little + 1, little}, errBodiesFull},
+		"little beside the share": {[]int64{limit / 2, limit * 3 / 8, 1}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBudget(limit, limit)
+			for i, n := range c.takes {
+				f := b.take(b.holder(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)})), n)
+				if last := i == len(c.takes)-1; last && f != c.want {
+					t.Errorf("got %v, want %v", f, c.want)
+				}
+			}
+		})
+	}
+}
+
+// Who asks for too much keeps nobody out, not even while it is told so.
+func TestRefusedTakesNothing(t *testing.T) {
+	b := newBudget(64<<20, 64<<20)
+	greedy, modest := b.holder(netip.MustParseAddr("10.0.0.1")), b.holder(netip.MustParseAddr("10.0.0.2"))
+	if b.take(modest, 1) != nil {
+		t.Fatal("refused in an empty budget")
+	}
+	var all sync.WaitGroup
+	const clients = 4
+	started, stop := make(chan struct{}, clients), make(chan struct{})
+	for range clients {
+		all.Go(func() {
+			started <- struct{}{}
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if b.take(greedy, 64<<20) == nil {
+					t.Error("more than there is")
+					return
+				}
+			}
+		})
+	}
+	for range clients {
+		<-started
+	}
+	for range 100_000 {
+		if f := b.take(modest, 1); f != nil {
+			t.Errorf("a byte was refused: %s", f.reason)
+			break
+		}
+		b.give(modest, 1)
+	}
+	close(stop)
+	all.Wait()
+}
+
+// Of IPv6 a customer has a network, and as many addresses as it likes.
+func TestAccounts(t *testing.T) {
+	for a, want := range map[string]string{
+		"10.0.0.1": "10.0.0.1", "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::", "2001:db8:1:2::": "2001:db8:1:2::", "2001:db8:1:3::1": "2001:db8:1:3::", "::1": "::",
+	} {
+		if got := accountOf(netip.MustParseAddr(a)); got.String() != want {
+			t.Errorf("%s: %s, want %s", a, got, want)
+		}
+	}
+	if accountOf(netip.Addr{}).IsValid() {
+		t.Error("there is an account of no address")
+	}
+}
+
+// BenchmarkBudget is what a body pays for being counted, with all processors at it.
+func BenchmarkBudget(b *testing.B) {
+	budget := newBudget(1<<30, 1<<20)
+	b.RunParallel(func(pb *testing.PB) {
+		h := budget.holder(netip.MustParseAddr("10.0.0.1"))
+		for pb.Next() {
+			if budget.take(h, firstRoom) == nil {
+				budget.give(h, firstRoom)
+			}
+		}
+	})
+}
