@@ -118,8 +118,7 @@ func (b *body) readChunks(c *conn, max int64, started time.Time) *fault {
 
 // readBody reads part of a body from the socket. Time is bought by what has come, never by what was promised.
 func (c *conn) readBody(b []byte, started time.Time, come int) (int, *fault) {
-	limit := bodyTime + time.Duration(come)*time.Second/bodyRate
-	if c.readBefore(started.Add(limit), 0) != nil {
+	if c.readBefore(started.Add(timeFor(come)), 0) != nil {
 		return 0, errClientLeft
 	}
 	n, err := c.Client.Read(b)
@@ -131,6 +130,10 @@ func (c *conn) readBody(b []byte, started time.Time, come int) (int, *fault) {
 	}
 	return 0, errClientLeft
 }
+
+// timeFor is how long a body may take of which that many bytes came: in whole seconds, for 16 GiB of bytes times the nanoseconds of
+// a second are more than a Duration holds.
+func timeFor(come int) time.Duration { return bodyTime + time.Duration(come/bodyRate)*time.Second }
 
 // grow makes room for want bytes at least, and keeps what is there. Beyond the pooled sizes it takes no more than
 // most.

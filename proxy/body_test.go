@@ -205,6 +205,18 @@ func TestPromisedBodiesCostNothing(t *testing.T) {
 	r.want(r.chat("hello"), 200, "new")
 }
 
+// The time for a body has no end where it may be as large as bodies may be at all.
+func TestTimeForBodies(t *testing.T) {
+	for come, want := range map[int]time.Duration{
+		0: bodyTime, 1: bodyTime, bodyRate: bodyTime + time.Second, 100 * bodyRate: bodyTime + 100*time.Second,
+		8 << 30: bodyTime + 8<<30/bodyRate*time.Second, 16 << 30: bodyTime + 16<<30/bodyRate*time.Second,
+	} {
+		if got := timeFor(come); got != want {
+			t.Errorf("%v after %d bytes, want %v", got, come, want)
+		}
+	}
+}
+
 // awaitBodies waits until bodies take that many bytes.
 func (r *rig) awaitBodies(want int64) {
 	r.t.Helper()
