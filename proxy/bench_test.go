@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"io"
 	"net"
+	"net/http"
 	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
 	"tether/session"
+	"tether/units"
 )
 
 // fixed is a server that answers every request of size bytes with answer, and allocates nothing for it.
@@ -99,6 +101,36 @@ func BenchmarkRequest(b *testing.B) {
 			before := cpu(b)
 			for b.Loop() {
 				turn()
+			}
+			b.ReportMetric(float64(cpu(b)-before)/float64(b.N), "cpu-ns/op")
+		})
+	}
+}
+
+// BenchmarkUpload is a body of 64 MiB on its way through the proxy, to a server that answers once it has it all.
+func BenchmarkUpload(b *testing.B) {
+	const size = 64 << 20
+	body := bytes.Repeat([]byte("The quick brown fox. "), size/21+1)[:size]
+	r := newRig(b, []string{discarding(b)}, func(r *rig) { r.cfg.MaxBodyTotal = units.Share{Bytes: size} })
+	for name, wrap := range map[string]func(io.Reader) io.Reader{
+		"length":  func(r io.Reader) io.Reader { return r },
+		"chunked": func(r io.Reader) io.Reader { return io.MultiReader(r) }, // of unknown length
+	} {
+		b.Run(name, func(b *testing.B) {
+			client := http.Client{Transport: &http.Transport{}}
+			defer client.CloseIdleConnections()
+			b.SetBytes(size)
+			b.ReportAllocs()
+			before := cpu(b)
+			for b.Loop() {
+				res, err := client.Post("http://"+r.addr+"/v1/embeddings", "application/json", wrap(bytes.NewReader(body)))
+				if err != nil {
+					b.Fatal(err)
+				}
+				res.Body.Close()
+				if res.StatusCode != 200 {
+					b.Fatal(res.StatusCode)
+				}
 			}
 			b.ReportMetric(float64(cpu(b)-before)/float64(b.N), "cpu-ns/op")
 		})

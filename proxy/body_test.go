@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -205,6 +206,66 @@ func TestPromisedBodiesCostNothing(t *testing.T) {
 	r.want(r.chat("hello"), 200, "new")
 }
 
+// discarding is a server that reads bodies and makes nothing of them.
+func discarding(t testing.TB) (url string) {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+// Above the pooled rooms a body takes no more memory than it was said to have, nor than bodies may have; and no more than 1 MiB beyond
+// what came. So there is room for one that is all that may be there.
+func TestBodiesTakeWhatTheyHave(t *testing.T) {
+	t.Parallel()
+	const most = 20 << 20
+	r := newRig(t, []string{discarding(t)}, func(r *rig) { r.cfg.MaxBody, r.cfg.MaxBodyTotal = most, units.Share{Bytes: most} })
+	const head = "POST " + chatPath + " HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+	served := func(c *rawConn) {
+		t.Helper()
+		if a := c.receive(); a.StatusCode != 200 {
+			t.Fatalf("%d: %s", a.StatusCode, a.body)
+		}
+		r.awaitBodies(0)
+	}
+	for _, size := range []int{100<<10 + 1, 1 << 20, 1<<20 + 1, 4<<20 + 1, 16<<20 + 1, most} {
+		text := chat(strings.Repeat("x", size-len(chat(""))))
+		part, last := text[:size-1], text[size-1:]
+		room := 256 << 10 // of those that are pooled
+		if size > room {
+			room = 1 << 20
+		}
+
+		c := r.dial()
+		c.send(fmt.Sprintf("%sContent-Length: %d\r\n\r\n%s", head, size, part))
+		r.wantBodies(size-1, max(size, room))
+		c.send(last)
+		served(c)
+
+		c = r.dial()
+		c.send(fmt.Sprintf("%sTransfer-Encoding: chunked\r\n\r\n%x\r\n%s", head, size, part))
+		r.wantBodies(size-1, max(min(size+1<<20, most), room))
+		c.send(last + "\r\n0\r\n\r\n")
+		served(c)
+	}
+}
+
+// wantBodies waits until bodies take least bytes, and wants them to have taken no more than most ever since.
+func (r *rig) wantBodies(least, most int) {
+	r.t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		n := r.proxy.BodyBytes()
+		switch {
+		case n > int64(most):
+			r.t.Fatalf("%d bytes of bodies for %d, want at most %d", n, least, most)
+		case n >= int64(least):
+			return
+		case time.Now().After(deadline):
+			r.t.Fatalf("%d bytes of bodies, want %d", n, least)
+		}
+	}
+}
+
 // The time for a body has no end where it may be as large as bodies may be at all.
 func TestTimeForBodies(t *testing.T) {
 	for come, want := range map[int]time.Duration{
@@ -214,6 +275,65 @@ func TestTimeForBodies(t *testing.T) {
 		if got := timeFor(come); got != want {
 			t.Errorf("%v after %d bytes, want %v", got, come, want)
 		}
+	}
+}
+
+// Requests whose body came with their head take nothing, so they are never refused for bodies.
+func TestSmallBodiesAreNotRefused(t *testing.T) {
+	const size = 1 << 20
+	r := fleet(t, 1, sim.Config{}, func(r *rig) {
+		r.cfg.MaxBody, r.cfg.MaxBodyTotal = size, units.Share{Bytes: 2 * size}
+		r.cfg.TrustedProxies = []string{"127.0.0.1"}
+	})
+	text := chat(strings.Repeat("x", size-len(chat(""))))
+	for _, from := range []string{"10.0.0.1", "10.0.0.2"} {
+		request := post(chatPath, text, "X-Forwarded-For: "+from)
+		r.dial().send(request[:len(request)-1])
+	}
+	r.awaitBodies(2 * size)
+	c := r.dial()
+	c.send(post(chatPath, chat("hello"), "X-Forwarded-For: 10.0.0.1"))
+	r.want(c.receive(), 200, "new")
+	c.send("GET /v1/models HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 10.0.0.1\r\n\r\n")
+	if a := c.receive(); a.StatusCode != 200 {
+		t.Errorf("%d without a body", a.StatusCode)
+	}
+}
+
+// Clients that send a part of the large bodies that they promise keep no other address from sending a small one.
+func TestPartsOfBodiesKeepNobodyOut(t *testing.T) {
+	t.Parallel()
+	const total, part = 64 << 20, 16<<20 + 1
+	for _, addresses := range []int{1, 4, 16} {
+		t.Run(fmt.Sprint(addresses), func(t *testing.T) {
+			r := newRig(t, []string{discarding(t)}, func(r *rig) {
+				r.cfg.MaxBodyTotal = units.Share{Bytes: total}
+				r.cfg.TrustedProxies = []string{"127.0.0.1"}
+			})
+			text := strings.Repeat("x", part)
+			promise := func(from int) {
+				c := r.dial()
+				_, _ = fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 10.0.0.%d\r\nContent-Length: %d\r\n\r\n%s", chatPath, from, total, text) // it may be refused
+			}
+			small := chat(strings.Repeat("x", 1<<20-len(chat(""))))
+			upload := func() {
+				if a := r.do("POST", chatPath, small, "X-Forwarded-For: 10.1.0.1"); a.StatusCode != 200 {
+					t.Fatalf("%d: %s", a.StatusCode, a.body)
+				}
+			}
+			promise(0)
+			r.wantBodies(part, part+1<<20)
+			upload()
+			var all sync.WaitGroup
+			for i := 1; i < addresses; i++ {
+				all.Go(func() { promise(i) })
+			}
+			for range 10 {
+				upload()
+			}
+			all.Wait()
+			upload()
+		})
 	}
 }
 

@@ -1,12 +1,14 @@
 package endurance
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,8 +16,9 @@ import (
 	"tether/sim"
 )
 
-// Clients that promise bodies of 64 MiB and send a byte a second keep nobody from uploading 1 MiB: not others, and not
-// those of their own address. All bodies together may take no more here than one of them promises.
+// Clients that promise bodies of 64 MiB, send more than 16 of them and then a byte a second keep nobody from uploading 1 MiB: not
+// others at any time, and not those of their own addresses once they have what they get. All bodies together may take no more here
+// than one of them promises, so most of these clients are refused.
 func TestPromisesKeepNobodyOut(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits for a limit")
@@ -27,43 +30,85 @@ func TestPromisesKeepNobodyOut(t *testing.T) {
 	t.Cleanup(s.Stop)
 	t.Setenv("TETHER_PROXY_MAX_BODY_TOTAL", "64MiB")
 	p := binary.Run(t, []string{s.URL()})
-	const clients, promise = 16, 64 << 20
-	var all sync.WaitGroup
-	for i := range clients {
+	const clients, promise, part = 16, 64 << 20, 16<<20 + 1
+	promises := make([]net.Conn, clients)
+	for i := range promises {
 		c, err := dialer(slowClients, i/2).Dial("tcp", strings.TrimPrefix(p.URL, "http://")) // two of an address
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { c.Close() })
-		fmt.Fprintf(c, "%sContent-Length: %d\r\n\r\n", chatHead, promise)
-		all.Go(func() { promises(t, c) })
+		promises[i] = c
 	}
-	began, uploads := time.Now(), 0
-	for ; time.Since(began) < slowLimit*8/10; uploads++ {
-		upload(t, p.URL, uploads%(clients/2)) // from the addresses of those
-		upload(t, p.URL, clients+uploads%100)
+	over := make(chan struct{})
+	var sent, ended sync.WaitGroup
+	var refused, held atomic.Int64
+	sent.Add(clients)
+	begin := func(c net.Conn) {
+		ended.Go(func() {
+			_, err := fmt.Fprintf(c, "%sContent-Length: %d\r\n\r\n%s", chatHead, promise, strings.Repeat("x", part))
+			sent.Done()
+			if err != nil || refusedWithin(c, settled) {
+				refused.Add(1)
+				return
+			}
+			held.Add(1)
+			dribble(c, over)
+		})
 	}
-	t.Logf("%d pairs of uploads in %v beside %d clients that promise %d MiB each", uploads, time.Since(began).Round(time.Second), clients, promise>>20)
-	all.Wait()
-}
-
-// promises dribbles until it is answered that it is too slow.
-func promises(t *testing.T, c net.Conn) {
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		if err := wantTimeout(c); err != nil {
-			t.Errorf("a client that only promises: %v", err)
+	others := 0
+	other := func() {
+		upload(t, p.URL, clients+others%100)
+		others++
+	}
+	begin(promises[0])
+	for deadline := time.Now().Add(lateness); p.Metric(t, bodiesNow) < part; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%.0f bytes of bodies", p.Metric(t, bodiesNow))
 		}
-	}()
-	dribble(c, ended)
+	}
+	other() // beside one
+	for _, c := range promises[1:] {
+		begin(c)
+	}
+	other() // while they come
+	sent.Wait()
+	began, own := time.Now(), 0
+	for time.Since(began) < 2*settled {
+		other()
+	}
+	for ; time.Since(began) < slowLimit*8/10; own++ {
+		other()
+		upload(t, p.URL, own%(clients/2))
+	}
+	bodies := p.Metric(t, bodiesNow)
+	t.Logf("%d uploads of others, %d from the addresses of %d clients that promise %d MiB each: %d were refused, %d hold %.0f bytes",
+		others, own, clients, promise>>20, refused.Load(), held.Load(), bodies)
+	if bodies < part || bodies > promise {
+		t.Errorf("%.0f bytes of bodies", bodies)
+	}
+	close(over)
+	ended.Wait()
 }
 
-// upload sends 1 MiB from an address, and must be served.
+const bodiesNow = "tether_request_body_buffer_bytes"
+
+// settled is how long it takes at most until a client is told that it is refused.
+const settled = time.Second
+
+// refusedWithin reports whether a client is answered that there are too many.
+func refusedWithin(c net.Conn, limit time.Duration) bool {
+	_ = c.SetReadDeadline(time.Now().Add(limit))
+	line, _ := bufio.NewReader(c).ReadString('\n')
+	return strings.HasPrefix(line, "HTTP/1.1 503 ")
+}
+
+// upload sends a body of 1 MiB from an address, and must be served.
 func upload(t *testing.T, url string, from int) {
 	t.Helper()
 	client := http.Client{Timeout: slowLimit, Transport: &http.Transport{DialContext: dialer(slowClients, from).DialContext, DisableKeepAlives: true}}
-	body := `{"model":"tiny","max_tokens":1,"messages":[{"role":"user","content":"` + strings.Repeat("x", 1<<20) + `"}]}`
+	const before, after = `{"model":"tiny","max_tokens":1,"messages":[{"role":"user","content":"`, `"}]}`
+	body := before + strings.Repeat("x", 1<<20-len(before)-len(after)) + after
 	res, err := client.Post(url+"/v1/chat/completions", "application/json", strings.NewReader(body))
 	if err != nil {
 		t.Fatalf("an upload: %v", err)
