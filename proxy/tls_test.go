@@ -166,6 +166,120 @@ func TestCutUnderTLS(t *testing.T) {
 	}
 }
 
+// secureScript is a rig in front of a script that speaks TLS; next gives its connections.
+func secureScript(t *testing.T, version uint16, options ...option) (r *rig, next func() *rawConn) {
+	t.Helper()
+	authority := tlstest.NewAuthority(t)
+	cfg := &tls.Config{Certificates: []tls.Certificate{authority.Issue(time.Hour, "127.0.0.1").Load(t)}, MaxVersion: version}
+	s := newScript(t)
+	r = newRig(t, []string{"https://" + s.l.Addr().String()}, append(options, trusting(authority, nil))...)
+	return r, func() *rawConn {
+		t.Helper()
+		c := s.next()
+		c.secure = tls.Server(c.TCPConn, cfg)
+		r.must(c.secure.Handshake())
+		c.r = bufio.NewReader(c.secure)
+		return c
+	}
+}
+
+// The ways in which a server's sending half may end under TLS: with a word, and without.
+var endings = map[string]func(*rawConn) error{
+	"close_notify": func(c *rawConn) error { return c.secure.CloseWrite() },
+	"FIN":          func(c *rawConn) error { return c.TCPConn.CloseWrite() },
+}
+
+// Where the end of the connection is the end of the answer, only TLS can say that it is: anybody on the way can send a FIN, and a
+// server that dies does.
+func TestEndOfAnswerUnderTLS(t *testing.T) {
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		for name, end := range endings {
+			for client, options := range map[string][]option{"plain": nil, "TLS": {secured(tlstest.NewAuthority(t))}} {
+				t.Run(fmt.Sprint(tls.VersionName(version), ", ", name, ", client ", client), func(t *testing.T) {
+					r, next := secureScript(t, version, options...)
+					c := r.dial()
+					c.send(post(chatPath, chat("hello")))
+					up := next()
+					up.request()
+					up.send("HTTP/1.1 200 OK\r\n\r\nhalf of the ans")
+					r.must(end(up))
+					text, err := c.rest()
+					rec := r.recorded(1)
+					switch {
+					case name == "FIN" && (err == nil || rec.Reason != "upstream_cut"):
+						t.Errorf("%q passes for whole: %v, %q", text, err, rec.Reason)
+					case name != "FIN" && (err != nil || rec.Reason != "" || !strings.HasSuffix(text, "\r\n\r\nhalf of the ans")):
+						t.Errorf("%q, %v, %q", text, err, rec.Reason)
+					}
+				})
+			}
+		}
+	}
+}
+
+// However a server ends a connection that is kept, the next request is served on another one: whether it finds the end there, or
+// the end comes after it was sent.
+func TestKeptConnectionsEndUnderTLS(t *testing.T) {
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		for name, end := range endings {
+			for _, sent := range []bool{false, true} {
+				t.Run(fmt.Sprint(tls.VersionName(version), ", ", name, ", sent ", sent), func(t *testing.T) {
+					r, next := secureScript(t, version)
+					c := r.dial()
+					c.send(post(chatPath, chat("hello")))
+					up := next()
+					up.request()
+					up.send(ok("one"))
+					c.receive()
+					if sent {
+						c.send(post(chatPath, chat("hello")))
+						up.request()
+						r.must(end(up))
+					} else {
+						r.must(end(up))
+						c.send(post(chatPath, chat("hello")))
+					}
+					up = next()
+					up.request()
+					up.send(ok("two"))
+					if a := c.receive(); a.StatusCode != 200 || a.body != "two" {
+						t.Errorf("%d %s", a.StatusCode, a.body)
+					}
+					if rec := r.recorded(2); rec.Reason != "" || sent && rec.Replays != 1 {
+						t.Errorf("%d replays, %q", rec.Replays, rec.Reason)
+					}
+				})
+			}
+		}
+	}
+}
+
+// A WebSocket whose server says no word at the end of TLS was cut.
+func TestEndOfTunnelUnderTLS(t *testing.T) {
+	for name, end := range endings {
+		t.Run(name, func(t *testing.T) {
+			r, next := secureScript(t, tls.VersionTLS13)
+			c := r.dial()
+			c.send(handshake(realtimePath, sid))
+			up := next()
+			up.request()
+			up.send(switching + "some words")
+			r.must(end(up))
+			c.switched()
+			if text, err := c.rest(); text != "some words" || err != nil {
+				t.Errorf("%q, %v", text, err)
+			}
+			want := ""
+			if name == "FIN" {
+				want = "upstream_cut"
+			}
+			if rec := r.recorded(1); rec.Status != 101 || rec.Reason != want {
+				t.Errorf("recorded as %d, %q, want %q", rec.Status, rec.Reason, want)
+			}
+		})
+	}
+}
+
 // A server whose certificate cannot be trusted gets no request, and no session is lost to it.
 func TestUntrustedUpstreams(t *testing.T) {
 	authority, other := tlstest.NewAuthority(t), tlstest.NewAuthority(t)

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"strings"
@@ -14,7 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Conn is a connection to an upstream. Where that speaks TLS, reads and writes are those of the TLS connection.
+// Conn is a connection to an upstream. Where that speaks TLS, reads and writes are those of the TLS connection, and only one that the
+// upstream ended in TLS ends with io.EOF.
 type Conn struct {
 	net.Conn
 	socket   net.Conn // below TLS, the same as Conn without
@@ -55,12 +57,27 @@ func Dial(ctx context.Context, network, address string, secure *tls.Config, time
 var errHandshake = errors.New("no TLS connection")
 
 func (c *Conn) handshake(ctx context.Context, cfg *tls.Config) error {
-	secure := tls.Client(c.socket, cfg)
+	secure := tls.Client(belowTLS{c.socket}, cfg)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		return fmt.Errorf("%w: %w", errHandshake, err)
 	}
 	c.Conn = secure
 	return nil
+}
+
+// belowTLS is a socket whose end is a failure. crypto/tls takes a FIN between two records for the end of what TLS carries, which
+// only close_notify is: where an answer ends with its connection, one that was cut would pass for whole. Neither io.EOF nor
+// io.ErrUnexpectedEOF would do, as both become io.EOF there.
+type belowTLS struct{ net.Conn }
+
+var errNoGoodbye = errors.New("closed without close_notify")
+
+func (s belowTLS) Read(b []byte) (int, error) {
+	n, err := s.Conn.Read(b)
+	if err == io.EOF {
+		err = errNoGoodbye
+	}
+	return n, err
 }
 
 // Trouble is the kind of a failed Dial.

@@ -48,8 +48,8 @@ const leaveTime = 50 * time.Millisecond
 // Run carries the bytes on two goroutines, the caller's and one that has ended when it returns. early was read from the
 // client already; it may lie in up, the room for what goes up. down is the room for what comes down.
 //
-// SourceEnded says that the upstream ended; the error is io.EOF if it closed its side in order, and all that it sent was
-// passed on. TargetFailed says that the client left before that, or took nothing for too long: see Stalled. A client that closes its
+// SourceEnded says that the upstream ended; the error is io.EOF if it closed its side in order, under TLS with close_notify, and all
+// that it sent was passed on. TargetFailed says that the client left before that, or took nothing for too long: see Stalled. A client that closes its
 // connection has left, unless the upstream closes as well within leaveTime. That one is not told before, so it does so of its
 // own accord: both agreed on the end, and the client was quicker. SourceIdle says that both were silent. Both connections are
 // the caller's to close.
@@ -74,7 +74,7 @@ func (t *Tunnel) Run(early, up, down []byte) (End, error) {
 		return TargetFailed, got.write
 	case got.read == io.EOF && isCut(put.write):
 		return SourceEnded, put.write // who asks a socket first is told its error, the other one the end
-	case got.read == io.EOF, t.why == Finished:
+	case got.read == io.EOF, got.read == errNoGoodbye, t.why == Finished:
 		return SourceEnded, got.read
 	}
 	return t.why, cmp.Or(got.read, got.write)
