@@ -51,7 +51,7 @@ var layers = map[string]layer{
 	"tlsfiles/tlstest": {nil, "certificates for tests"},
 	"e2e/binary":       {nil, "what tests share that know tether by its binary"},
 	"e2e/clients":      {[]string{"e2e/binary", "sim"}, "these tests know tether as users do, by its binary"},
-	"e2e/endurance":    {[]string{"e2e/binary", "sim"}, "these tests know tether as users do, by its binary"},
+	"e2e/endurance":    {[]string{"e2e/binary", "sim", "tlsfiles/tlstest"}, "these tests know tether as users do, by its binary"},
 	"e2e/vectors":      {[]string{"e2e/binary"}, "a shared reading of HTTP would share its mistakes"},
 }
 

@@ -45,6 +45,9 @@ const (
 	// What docs/OPERATIONS.md names: the memory of the process by itself, and of a connection of whatever kind.
 	processMemory    = 64 << 20
 	connectionMemory = 24 << 10
+
+	// The same under TLS, with what is left of the handshakes of those that came at once.
+	secureMemory = 128 << 10
 )
 
 // Nobody starves: ordinary clients are served as before while all of those are there, at a price in memory and CPU that
@@ -69,7 +72,7 @@ func TestEndurance(t *testing.T) {
 	w.attacked.await("tether_client_connections", func(c float64) bool { return c >= all })
 	t.Logf("%v connections after %v", all, time.Since(began).Round(time.Millisecond))
 	under := w.measure()
-	peak := w.attacked.resources()
+	attacked := w.attacked.resources()
 	if now := w.attacked.metric("tether_client_connections"); now < all*9/10 { // some of the slow ones are between two
 		t.Errorf("only %v connections at the end of the measurement", now)
 	}
@@ -81,10 +84,10 @@ func TestEndurance(t *testing.T) {
 	w.attacked.leftNothing(before)
 
 	t.Logf("p99 of %d ordinary clients, with the attack | without, at the same time:\nbefore %v\nunder  %v\nafter  %v", n.ordinary, quiet, under, after)
-	t.Logf("memory: %d MiB before, %d MiB under attack, %d KiB a connection; sockets of the whole host: %d MiB before, %d under attack",
-		before.rss>>20, peak.rss>>20, (peak.rss-before.rss)>>10/int64(all), before.sockets>>20, peak.sockets>>20)
-	if most := processMemory + connectionMemory*int64(all); peak.rss > most {
-		t.Errorf("%d MiB of memory, want at most %d", peak.rss>>20, most>>20)
+	t.Logf("memory: %d MiB before, %d MiB under attack and %d at most, %d KiB a connection; sockets of the whole host: %d MiB before, %d under attack",
+		before.rss>>20, attacked.rss>>20, attacked.peak>>20, (attacked.peak-before.rss)>>10/int64(all), before.sockets>>20, attacked.sockets>>20)
+	if most := processMemory + connectionMemory*int64(all); attacked.peak > most {
+		t.Errorf("%d MiB of memory at most, want %d", attacked.peak>>20, most>>20)
 	}
 	if most := under.twin.median*3/2 + 5*time.Millisecond; *full && under.attacked.median > most {
 		t.Errorf("p99 of %v under attack, want at most %v", under.attacked.median, most)

@@ -183,14 +183,16 @@ func (s *side) await(name string, holds func(float64) bool) {
 
 // resources are what tether's process has, and the memory of all sockets of the host.
 type resources struct {
-	rss, sockets int64
-	descriptors  int
-	goroutines   float64
+	rss, peak   int64 // of the memory: now, and the most since the start
+	sockets     int64
+	descriptors int
+	goroutines  float64
 }
 
 func (s *side) resources() (r resources) {
 	s.t.Helper()
 	r.rss = s.figure(s.proc("status"), `VmRSS:\s+(\d+) kB`) << 10
+	r.peak = s.figure(s.proc("status"), `VmHWM:\s+(\d+) kB`) << 10
 	r.sockets = s.figure("/proc/net/sockstat", `TCP: .* mem (\d+)`) * int64(os.Getpagesize())
 	list, err := os.ReadDir(s.proc("fd"))
 	if err != nil {
