@@ -131,6 +131,7 @@ func dribble(c net.Conn, ended <-chan struct{}) {
 
 // beDeaf asks for a stream without an end and reads nothing of it, so that it is not told either when it is cut.
 func (a *attack) beDeaf(c net.Conn, _ int) {
+	_ = c.(*net.TCPConn).SetReadBuffer(farBuffer) // if it does not work there is more to move
 	const body = `{"model":"endless","stream":true,"messages":[]}`
 	fmt.Fprintf(c, "%sContent-Length: %d\r\n\r\n%s", chatHead, len(body), body)
 	<-a.over

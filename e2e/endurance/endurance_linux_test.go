@@ -45,6 +45,8 @@ const (
 	// What docs/OPERATIONS.md names: the memory of the process by itself, and of a connection of whatever kind.
 	processMemory    = 64 << 20
 	connectionMemory = 24 << 10
+	// And what the kernel holds of a stream that its client does not read, with both far ends of it, which are here too.
+	deafSockets = 2 << 20
 
 	// The same under TLS, with what is left of the handshakes of those that came at once.
 	secureMemory = 128 << 10
@@ -88,6 +90,9 @@ func TestEndurance(t *testing.T) {
 		before.rss>>20, attacked.rss>>20, attacked.peak>>20, (attacked.peak-before.rss)>>10/int64(all), before.sockets>>20, attacked.sockets>>20)
 	if most := processMemory + connectionMemory*int64(all); attacked.peak > most {
 		t.Errorf("%d MiB of memory at most, want %d", attacked.peak>>20, most>>20)
+	}
+	if most := deafSockets * int64(n.deaf); attacked.sockets-before.sockets > most {
+		t.Errorf("%d MiB in sockets, want at most %d", (attacked.sockets-before.sockets)>>20, most>>20)
 	}
 	if most := under.twin.median*3/2 + 5*time.Millisecond; *full && under.attacked.median > most {
 		t.Errorf("p99 of %v under attack, want at most %v", under.attacked.median, most)

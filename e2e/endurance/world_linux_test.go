@@ -1,8 +1,10 @@
 package endurance
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -35,6 +37,10 @@ type side struct {
 	clients []*http.Client
 }
 
+// farBuffer is what the kernel holds at the far ends of streams that nobody reads. Left to itself it takes megabytes for each,
+// which this host would have to move, and which are not tether's.
+const farBuffer = 64 << 10
+
 func newWorld(t *testing.T, n scale) *world {
 	t.Helper()
 	s := sim.New(sim.Config{})
@@ -42,7 +48,12 @@ func newWorld(t *testing.T, n scale) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Stop)
-	endless := httptest.NewServer(http.HandlerFunc(endless))
+	endless := httptest.NewUnstartedServer(http.HandlerFunc(endless))
+	endless.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		_ = c.(*net.TCPConn).SetWriteBuffer(farBuffer) // as above
+		return ctx
+	}
+	endless.Start()
 	t.Cleanup(endless.Close)
 	text := fmt.Sprintf(`
 upstreams:
