@@ -67,7 +67,6 @@ func echo(t testing.TB) (url string, heads func() []http.Header) {
 
 // The body that the upstream gets, and the one that the client gets, are those that were sent, to the byte.
 func TestBodiesAreByteExact(t *testing.T) {
-	t.Parallel()
 	url, heads := echo(t)
 	r := newRig(t, []string{url})
 	random := make([]byte, 32<<20)
@@ -217,7 +216,6 @@ func discarding(t testing.TB) (url string) {
 // Above the pooled rooms a body takes no more memory than it was said to have, nor than bodies may have; and no more than 1 MiB beyond
 // what came. So there is room for one that is all that may be there.
 func TestBodiesTakeWhatTheyHave(t *testing.T) {
-	t.Parallel()
 	const most = 20 << 20
 	r := newRig(t, []string{discarding(t)}, func(r *rig) { r.cfg.MaxBody, r.cfg.MaxBodyTotal = most, units.Share{Bytes: most} })
 	const head = "POST " + chatPath + " HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
@@ -302,7 +300,6 @@ func TestSmallBodiesAreNotRefused(t *testing.T) {
 
 // Clients that send a part of the large bodies that they promise keep no other address from sending a small one.
 func TestPartsOfBodiesKeepNobodyOut(t *testing.T) {
-	t.Parallel()
 	const total, part = 64 << 20, 16<<20 + 1
 	for _, addresses := range []int{1, 4, 16} {
 		t.Run(fmt.Sprint(addresses), func(t *testing.T) {

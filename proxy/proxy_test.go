@@ -213,7 +213,6 @@ func TestShutdownCutsWhatDoesNotEnd(t *testing.T) {
 
 // Idle gaps around the server's own limit: no request notices that connections were closed under it.
 func TestStaleKeepAlive(t *testing.T) {
-	t.Parallel()
 	requests := 10_000
 	if testing.Short() {
 		requests = 1000

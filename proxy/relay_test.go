@@ -46,7 +46,7 @@ func (r *rig) relayed(up *rawConn, stream io.Reader, n int) {
 // An answer may take as long as it likes while bytes come, and its conversation's pin lives with it.
 func TestPinLivesThroughALongStream(t *testing.T) {
 	t.Parallel()
-	const ttl = 2 * time.Second
+	const ttl = 4 * time.Second
 	s := newScript(t)
 	r := newRig(t, []string{s.url()}, func(r *rig) {
 		r.session.TTL, r.cfg.HeadTimeout, r.cfg.IdleTimeout = ttl, ttl/2, ttl/2
