@@ -112,11 +112,7 @@ func TestCertificateIsSwappedUnderLoad(t *testing.T) {
 	stop()
 	all.Wait()
 	t.Logf("%d requests, %d failed, %d of them saw the new certificate", requests.Load(), failed.Load(), swapped.Load())
-	for deadline := time.Now().Add(patience); p.Metric(t, `tether_certificate_reloads_total{result="ok"}`) != 1; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the metrics tell of no new certificate, or of several")
-		}
-	}
+	p.Await(t, `tether_certificate_reloads_total{result="ok"}`, patience, func(n float64) bool { return n == 1 })
 	if failed := p.Metric(t, `tether_certificate_reloads_total{result="failed"}`); failed != 0 {
 		t.Errorf("%v renewals are said to have failed", failed)
 	}

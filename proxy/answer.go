@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"bytes"
-	"strconv"
 	"time"
 
 	"tether/http1"
@@ -76,7 +75,7 @@ func appendAnswerHead(dst []byte, h *http1.Head, own answerFields, chunked bool)
 	case chunked:
 		dst = append(dst, "Transfer-Encoding: chunked\r\n"...)
 	case h.Length >= 0 && h.Status >= 200 && h.Status != 204: // RFC 9110 8.6
-		dst = append(strconv.AppendInt(append(dst, "Content-Length: "...), h.Length, 10), "\r\n"...)
+		dst = appendNumber(dst, "Content-Length: ", h.Length)
 	}
 	return append(dst, "\r\n"...)
 }

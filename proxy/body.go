@@ -104,14 +104,12 @@ func (b *body) readChunks(c *conn, limit int, started time.Time) *fault {
 		if chunks.Done() {
 			return nil
 		}
-		if c.room == nil {
-			c.room = restRooms.Get().(*[]byte)
-		}
-		n, f := c.readBody(*c.room, started, b.come())
+		room := c.restRoom()
+		n, f := c.readBody(room, started, b.come())
 		if f != nil {
 			return f
 		}
-		c.rest = (*c.room)[:n]
+		c.rest = room[:n]
 	}
 }
 

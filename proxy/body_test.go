@@ -337,11 +337,7 @@ func TestPartsOfBodiesKeepNobodyOut(t *testing.T) {
 // awaitBodies waits until bodies take that many bytes.
 func (r *rig) awaitBodies(want int64) {
 	r.t.Helper()
-	for deadline := time.Now().Add(patience); r.proxy.BodyBytes() != want; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			r.t.Fatalf("%d bytes of bodies, want %d", r.proxy.BodyBytes(), want)
-		}
-	}
+	r.await(int(want), "bytes of bodies", func() int { return int(r.proxy.BodyBytes()) })
 }
 
 // All bodies together have their bound, and an address its part of it while that is scarce: the address that a trusted

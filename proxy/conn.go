@@ -121,10 +121,8 @@ func (c *conn) keep(b []byte) []byte {
 	if len(b) == 0 {
 		return nil
 	}
-	if c.room == nil {
-		c.room = restRooms.Get().(*[]byte)
-	}
-	return (*c.room)[:copy(*c.room, b)]
+	room := c.restRoom()
+	return room[:copy(room, b)]
 }
 
 // readBefore sets the deadline of reads, to at and at most slack later: while it is so already nothing is done,
@@ -167,11 +165,17 @@ func (c *conn) next(now time.Time) {
 
 // takeRest gives what was read from the socket behind the head, and the room that it lies in.
 func (c *conn) takeRest() (rest, room []byte) {
+	room = c.restRoom()
+	rest, c.rest = c.rest, nil
+	return rest, room
+}
+
+// restRoom is the room that rest lies in, or is to lie in.
+func (c *conn) restRoom() []byte {
 	if c.room == nil {
 		c.room = restRooms.Get().(*[]byte)
 	}
-	rest, c.rest = c.rest, nil
-	return rest, *c.room
+	return *c.room
 }
 
 func (c *conn) freeRoom() {

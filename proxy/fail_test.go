@@ -275,13 +275,7 @@ func TestKillerPrompt(t *testing.T) {
 	if a.Header.Get("X-Should-Retry") != "false" {
 		t.Error("the client is not told to leave it at that")
 	}
-	dead := 0
-	for _, s := range r.sims {
-		if _, err := net.Dial("tcp", strings.TrimPrefix(s.URL(), "http://")); err != nil {
-			dead++
-		}
-	}
-	if got := count(r.sims) - before; got != 2 || dead != 2 {
+	if got, dead := count(r.sims)-before, dead(r.sims); got != 2 || dead != 2 {
 		t.Errorf("%d servers got the prompt, %d died", got, dead)
 	}
 	// The same over a connection that was used before: replayed to the first, then one other.
@@ -317,15 +311,19 @@ func TestKillerPromptOverWarmConnections(t *testing.T) {
 	if rec := r.last(); a.StatusCode != 502 || rec.Attempts > 4 {
 		t.Errorf("%d after %d attempts", a.StatusCode, rec.Attempts)
 	}
-	dead := 0
-	for _, s := range r.sims {
+	if n := dead(r.sims); n != 2 {
+		t.Errorf("%d servers died", n)
+	}
+}
+
+// dead is how many servers take no connection any more.
+func dead(sims []*sim.Server) (n int) {
+	for _, s := range sims {
 		if _, err := net.Dial("tcp", strings.TrimPrefix(s.URL(), "http://")); err != nil {
-			dead++
+			n++
 		}
 	}
-	if dead != 2 {
-		t.Errorf("%d servers died", dead)
-	}
+	return n
 }
 
 // If the second server answers, whatever it is, that is the answer.

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	"net/netip"
+	"strconv"
 
 	"github.com/google/uuid"
 
@@ -212,4 +213,9 @@ func appendField(dst []byte, name string, before, value []byte) []byte {
 		dst = append(append(dst, before...), ", "...)
 	}
 	return append(append(dst, value...), "\r\n"...)
+}
+
+// appendNumber appends a field whose value is a number.
+func appendNumber(dst []byte, name string, value int64) []byte {
+	return append(strconv.AppendInt(append(dst, name...), value, 10), "\r\n"...)
 }

@@ -1,8 +1,6 @@
 package proxy
 
 import (
-	"strconv"
-
 	"tether/http1"
 	"tether/session"
 	"tether/upstream"
@@ -32,7 +30,7 @@ func (o *outbound) append(dst []byte, u *upstream.Upstream) []byte {
 	}
 	dst = o.appendLines(append(dst, "\r\n"...), m)
 	if rank := u.Rank(); rank != upstream.NoRank {
-		dst = append(strconv.AppendInt(append(dst, "X-data-parallel-rank: "...), int64(rank), 10), "\r\n"...)
+		dst = appendNumber(dst, "X-data-parallel-rank: ", int64(rank))
 	}
 	dst = appendField(dst, "X-Forwarded-For: ", o.list(o.in.forwardedFor), o.peer)
 	dst = appendField(dst, "X-Forwarded-Proto: ", nil, o.believed(o.in.forwardedProto, o.proto))
@@ -49,7 +47,7 @@ func (o *outbound) append(dst []byte, u *upstream.Upstream) []byte {
 		dst = append(dst, webSocket...)
 	}
 	if o.hasBody {
-		dst = append(strconv.AppendInt(append(dst, "Content-Length: "...), int64(o.length), 10), "\r\n"...)
+		dst = appendNumber(dst, "Content-Length: ", int64(o.length))
 	}
 	return append(dst, "\r\n"...)
 }

@@ -180,8 +180,13 @@ func (t *Route) binds(c *choice, u *upstream.Upstream) bool {
 }
 
 func (t *Route) choice() choice {
-	return choice{r: t.r, v: t.v, model: t.ask.Model, tried: t.tries[:t.n]}
+	c := t.afresh()
+	c.tried = t.tries[:t.n]
+	return c
 }
+
+// afresh is the choice as if none had been tried.
+func (t *Route) afresh() choice { return choice{r: t.r, v: t.v, model: t.ask.Model} }
 
 // made gives the upstream that made the response which the request is about. Nobody else has that response, so no
 // drain and no leaving keeps the request away.
@@ -279,7 +284,7 @@ func (t *Route) moves(status int) bool {
 	case t.pin == 0, t.pin == to:
 		return false
 	case to == t.maker:
-		c := choice{r: t.r, v: t.v, model: t.ask.Model}
+		c := t.afresh()
 		return status < 400 && !t.ask.Shared && !t.ask.Guessed && c.settles(t.last)
 	}
 	return t.lost()
@@ -287,7 +292,7 @@ func (t *Route) moves(status int) bool {
 
 // holds reports whether u may serve the sessions of the request's model that are pinned to it, tried or not.
 func (t *Route) holds(u *upstream.Upstream) bool {
-	c := choice{r: t.r, v: t.v, model: t.ask.Model}
+	c := t.afresh()
 	return c.holds(u)
 }
 

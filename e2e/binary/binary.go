@@ -116,6 +116,20 @@ func (p *Tether) Metric(t testing.TB, series string) float64 {
 	return v
 }
 
+// Await waits until a value that tether shows, by its name and labels, is as it should be.
+func (p *Tether) Await(t testing.TB, series string, limit time.Duration, holds func(float64) bool) {
+	t.Helper()
+	for deadline := time.Now().Add(limit); ; time.Sleep(50 * time.Millisecond) {
+		v := p.Metric(t, series)
+		if holds(v) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s stays %v", series, v)
+		}
+	}
+}
+
 // Log is what it has logged so far; it is whole once the test has ended.
 func (p *Tether) Log() string { return p.log.String() }
 

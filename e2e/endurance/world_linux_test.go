@@ -179,17 +179,9 @@ func (s *side) metric(series string) float64 {
 	return s.proxy.Metric(s.t, series)
 }
 
-func (s *side) await(name string, holds func(float64) bool) {
+func (s *side) await(series string, holds func(float64) bool) {
 	s.t.Helper()
-	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
-		v := s.metric(name)
-		if holds(v) {
-			return
-		}
-		if time.Now().After(deadline) {
-			s.t.Fatalf("%s stays %v", name, v)
-		}
-	}
+	s.proxy.Await(s.t, series, 2*time.Minute, holds)
 }
 
 // resources are what tether's process has, and the memory of all sockets of the host.
