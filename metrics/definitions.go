@@ -6,13 +6,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// definition is a metric as docs/METRICS.md has it.
+// definition describes one metric. docs/METRICS.md shows every definition.
 type definition struct {
 	name, kind, help string
 	labels           []string
 }
 
-// definitions are all metrics of tether's own, in the order of the documentation.
+// definitions holds tether's own metrics in the order of docs/METRICS.md.
 var definitions []*definition
 
 func define(kind, name, help string, labels ...string) *definition {
@@ -23,75 +23,75 @@ func define(kind, name, help string, labels ...string) *definition {
 
 var (
 	requestsTotal = define("counter", "tether_requests_total",
-		"Requests that are over. Status 499: the client left; 101: a WebSocket. Model: as some upstream lists it, else other.",
+		"Completed requests. Status 499: the client left; 101: a WebSocket. Models that no upstream lists count as other.",
 		"route", "model", "outcome", "status")
 	failuresTotal = define("counter", "tether_request_failures_total",
-		"Requests that were refused, failed or cut, by tether's reason, WebSockets included. Errors that upstreams answered are in the requests' status.", "reason")
+		"Requests that were refused, failed or cut, by tether's reason, WebSockets included. An error that an upstream returned is no failure here: it shows in the status of tether_requests_total.", "reason")
 	refusedTotal = define("counter", "tether_requests_refused_total",
-		"Connections and request heads refused before there was a request.", "status", "reason")
+		"Connections and request heads that tether refused before they became a request.", "status", "reason")
 	keyRequests = define("counter", "tether_api_key_requests_total",
-		"Requests that are over, by the name of the API key that they came with.", "key")
-	keysNow    = define("gauge", "tether_api_keys", "Names of API keys in force, 0 where none is wanted.")
-	keyReloads = define("counter", "tether_api_key_reloads_total",
-		"New contents of the file of API keys; failed: it cannot be used, and the keys before stay in force.", "result")
+		"Completed requests by the name of the API key that they carried.", "key")
+	keysInForce = define("gauge", "tether_api_keys", "Number of API key names in force, 0 if clients need no key.")
+	keyReloads  = define("counter", "tether_api_key_reloads_total",
+		"Changes of the API key file. failed: the new content is invalid, and the previous keys stay in force.", "result")
 	firstByteSeconds = define("histogram", "tether_time_to_first_byte_seconds",
-		"Time from the first byte of a request's head to the first byte of its answer's body. A WebSocket has none.", "model", "outcome")
+		"Time from the first byte of the request head to the first byte of the response body. WebSockets are not included.", "model", "outcome")
 	durationSeconds = define("histogram", "tether_request_duration_seconds",
-		"Time from the first byte of a request's head to the end of its answer, or of its WebSocket.", "model")
+		"Time from the first byte of the request head to the end of the response or of the WebSocket.", "model")
 	promptTokens = define("counter", "tether_prompt_tokens_total",
-		"Tokens of prompts whose answers say how many of them were cached.", "model", "outcome")
+		"Prompt tokens, of the responses that report how many of them were cached.", "model", "outcome")
 	cachedTokens = define("counter", "tether_cached_prompt_tokens_total",
-		"Tokens of prompts that the server had in its prefix cache.", "model", "outcome")
-	bytesIn     = define("counter", "tether_request_body_bytes_total", "Bytes of request bodies, and of what came through WebSockets from clients.")
-	bytesOut    = define("counter", "tether_response_body_bytes_total", "Bytes of answers' bodies, with the framing of chunks, and of what came through WebSockets from upstreams.")
-	clientsLeft = define("counter", "tether_clients_left_total", "Requests whose client left before the end of the answer, took nothing of it for too long, or closed a WebSocket first, without a closing handshake.")
+		"Prompt tokens that the server found in its prefix cache.", "model", "outcome")
+	bytesIn     = define("counter", "tether_request_body_bytes_total", "Bytes of request bodies, and bytes that clients sent through WebSockets.")
+	bytesOut    = define("counter", "tether_response_body_bytes_total", "Bytes of response bodies with their chunk framing, and bytes that upstreams sent through WebSockets.")
+	clientsLeft = define("counter", "tether_clients_left_total", "Requests whose client left before the response ended, accepted no byte of it for too long, or closed a WebSocket first without a closing handshake.")
 
 	idsTotal = define("counter", "tether_session_ids_total",
-		"Requests by the source of their session id; random: tether made one, none: there is none.", "source")
+		"Requests by the source of their session id. random: tether generated the id; none: the request has no id.", "source")
 	idsIgnored = define("counter", "tether_session_ids_ignored_total",
-		"Session ids that were passed over: invalid, or two different ones in one header.")
+		"Session ids that tether ignored: invalid ones, and two different ones in one header.")
 	surplusTotal = define("counter", "tether_crowd_surplus_total",
-		"Requests that were spread because too many were in flight under one derived id or prompt_cache_key.")
+		"Requests that tether spread because too many requests under one derived id or prompt_cache_key were in flight.")
 
 	attemptsTotal = define("counter", "tether_attempts_total",
-		"Attempts at upstreams, by what they came to. answered: the answer was passed on. Exhausted ones failed for want of tether's own descriptors or ports.",
+		"Attempts to forward a request, by result. answered: tether passed the response on. exhausted: tether itself had no free descriptor or local port.",
 		"upstream", "result")
 	replaysTotal = define("counter", "tether_replays_total",
-		"Attempts on a fresh connection after the upstream had closed a kept one.")
-	probesTotal  = define("counter", "tether_probes_total", "Health probes, by result. All ranks of a server have the same probes, counted under its own name.", "upstream", "result")
-	changesTotal = define("counter", "tether_upstream_changes_total", "Changes of upstreams' health.", "upstream", "to")
+		"Attempts on a fresh connection after the upstream had closed a pooled one.")
+	probesTotal  = define("counter", "tether_probes_total", "Health probes by result. The ranks of a server share its probes, which count under the server's name.", "upstream", "result")
+	changesTotal = define("counter", "tether_upstream_changes_total", "Changes of an upstream's health, by the new health.", "upstream", "to")
 
-	upstreamUp       = define("gauge", "tether_upstream_up", "1 when health finds the upstream up.", "upstream")
-	upstreamState    = define("gauge", "tether_upstream_state", "1 while the upstream is in the state.", "upstream", "state")
+	upstreamUp       = define("gauge", "tether_upstream_up", "1 if the upstream is up, else 0.", "upstream")
+	upstreamState    = define("gauge", "tether_upstream_state", "1 while the upstream is in the state, else 0.", "upstream", "state")
 	upstreamInFlight = define("gauge", "tether_upstream_requests_in_flight", "Requests in flight at the upstream, open WebSockets included.", "upstream")
 	upstreamPins     = define("gauge", "tether_upstream_pins", "Sessions pinned to the upstream.", "upstream")
 
-	sessionsNow    = define("gauge", "tether_sessions", "Sessions in the map.")
-	sessionsMax    = define("gauge", "tether_sessions_max", "Sessions that the map has room for.")
-	probationNow   = define("gauge", "tether_sessions_on_probation", "Sessions of made-up ids that were used once.")
-	evictionsTotal = define("counter", "tether_session_evictions_total", "Sessions that were forgotten, by cause.", "cause")
+	sessionsNow    = define("gauge", "tether_sessions", "Sessions in the session map.")
+	sessionsMax    = define("gauge", "tether_sessions_max", "Capacity of the session map.")
+	probationNow   = define("gauge", "tether_sessions_on_probation", "Sessions whose id tether derived or generated, and that were used only once so far.")
+	evictionsTotal = define("counter", "tether_session_evictions_total", "Sessions that left the map, by cause.", "cause")
 
-	storedNow     = define("gauge", "tether_stored_responses", "Stored responses of which it is known where they are.")
-	storedMax     = define("gauge", "tether_stored_responses_max", "Stored responses that there is room to know of.")
-	storedEvicted = define("counter", "tether_stored_response_evictions_total", "Stored responses that were forgotten, by cause.", "cause")
+	storedNow     = define("gauge", "tether_stored_responses", "Stored responses whose upstream tether remembers.")
+	storedMax     = define("gauge", "tether_stored_responses_max", "Limit of the stored responses that tether remembers.")
+	storedEvicted = define("counter", "tether_stored_response_evictions_total", "Stored responses that tether forgot, by cause.", "cause")
 
 	certificateExpires = define("gauge", "tether_certificate_expires_timestamp_seconds",
-		"When the certificate is no longer valid; of: listener, or upstream NAME, to which it is shown.", "of")
+		"Unix time when the certificate expires. of: listener, or upstream NAME for the certificate that tether presents to it.", "of")
 	certificateReloads = define("counter", "tether_certificate_reloads_total",
-		"Files of certificates that changed; failed: they cannot be used, and what was before stays in force.", "result")
+		"Changes of certificate files. failed: the new files are invalid, and the previous ones stay in force.", "result")
 
 	requestsNow    = define("gauge", "tether_requests_in_flight", "Requests in flight, open WebSockets included.")
-	connectionsNow = define("gauge", "tether_client_connections", "Clients' connections.")
-	displaced      = define("counter", "tether_client_connections_displaced_total", "Clients' connections that were closed, without a whole request, to make room for others.")
-	acceptFailures = define("counter", "tether_accept_failures_total", "Times that a client could not be accepted, for want of descriptors or memory.")
-	idleClosed     = define("counter", "tether_idle_client_connections_closed_total", "Clients' connections that were closed because nothing came.")
+	connectionsNow = define("gauge", "tether_client_connections", "Open client connections.")
+	displaced      = define("counter", "tether_client_connections_displaced_total", "Client connections without a whole request that tether closed to accept others.")
+	acceptFailures = define("counter", "tether_accept_failures_total", "Failed attempts to accept a client, for lack of descriptors or memory.")
+	idleClosed     = define("counter", "tether_idle_client_connections_closed_total", "Client connections that tether closed because they stayed silent.")
 	bodiesNow      = define("gauge", "tether_request_body_buffer_bytes", "Memory that buffered request bodies take.")
-	ringInfo       = define("gauge", "tether_ring_info", "1, labelled with the ring's digest: equal on all replicas that agree.", "digest")
-	buildInfo      = define("gauge", "tether_build_info", "1, labelled with the version.", "version", "goversion")
+	ringInfo       = define("gauge", "tether_ring_info", "Always 1. The digest is equal on all replicas that place sessions alike.", "digest")
+	buildInfo      = define("gauge", "tether_build_info", "Always 1. The labels have the versions of tether and Go.", "version", "goversion")
 )
 
-// seconds are the buckets of times: 1 ms to 10 min.
-var seconds = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600}
+// timeBuckets are the upper bounds of the histograms in seconds: 1 ms to 10 min.
+var timeBuckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600}
 
 func counterVec(d *definition) *prometheus.CounterVec {
 	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: d.name, Help: d.help}, d.labels)
@@ -110,7 +110,7 @@ func gaugeVec(d *definition) *prometheus.GaugeVec {
 }
 
 func histogramVec(d *definition) *prometheus.HistogramVec {
-	return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: d.name, Help: d.help, Buckets: seconds}, d.labels)
+	return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: d.name, Help: d.help, Buckets: timeBuckets}, d.labels)
 }
 
 func (d *definition) desc() *prometheus.Desc {

@@ -1,20 +1,18 @@
 package metrics
 
-import (
-	"github.com/prometheus/client_golang/prometheus"
-)
+import "github.com/prometheus/client_golang/prometheus"
 
-// keys counts by the names of API keys, and what became of their file.
+// keys counts requests by API key, and changes of the API key file.
 type keys struct {
 	requests *prometheus.CounterVec
-	byName   cache[string, prometheus.Counter]
-	now      prometheus.Gauge
+	byName   seriesCache[string, prometheus.Counter]
+	inForce  prometheus.Gauge
 	reloads  reloads
 }
 
 func (k *keys) init() []prometheus.Collector {
-	k.requests, k.now, k.reloads = counterVec(keyRequests), gauge(keysNow), reloadsOf(keyReloads)
-	return []prometheus.Collector{k.requests, k.now, k.reloads.total}
+	k.requests, k.inForce, k.reloads = counterVec(keyRequests), gauge(keysInForce), newReloads(keyReloads)
+	return []prometheus.Collector{k.requests, k.inForce, k.reloads.total}
 }
 
 func (k *keys) count(name string) {
@@ -23,23 +21,23 @@ func (k *keys) count(name string) {
 	}
 }
 
-// use notes which names are in force; those that are gone lose their series.
+// use notes which names are in force, and deletes the series of all other names.
 func (k *keys) use(names []string) {
-	k.now.Set(float64(len(names)))
-	stay := map[string]bool{}
+	k.inForce.Set(float64(len(names)))
+	used := map[string]bool{}
 	for _, name := range names {
-		stay[name] = true
+		used[name] = true
 	}
-	k.byName.drop(func(name string) bool {
-		if !stay[name] {
+	k.byName.deleteIf(func(name string) bool {
+		if !used[name] {
 			k.requests.DeleteLabelValues(name)
 		}
-		return !stay[name]
+		return !used[name]
 	})
 }
 
-// Keys tells the names of the API keys that are in force.
+// Keys sets the names of the API keys that are in force.
 func (m *Metrics) Keys(names []string) { m.keys.use(names) }
 
-// KeysReloaded counts a new content of the file of API keys, by whether it can be used.
+// KeysReloaded counts a change of the API key file. ok is false if the new content is invalid.
 func (m *Metrics) KeysReloaded(ok bool) { m.keys.reloads.count(ok) }

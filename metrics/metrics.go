@@ -1,8 +1,10 @@
-// Package metrics counts what the proxy did and shows what upstreams and session map hold, for Prometheus. It
-// listens to proxy and health, and reads registry, router and map when it is scraped.
+// Package metrics exports tether's metrics to Prometheus. The proxy and the health monitor call it for every event that
+// it counts. It reads gauges from the registry, the router, the maps and the proxy when Prometheus scrapes it.
 //
-// Labels are bounded: routes, outcomes, results and reasons are words of tether's own, upstreams are those that are
-// configured, keys those in the configured file, and models those that some upstream lists. What a client sends makes no series.
+// The number of series is bounded: a client cannot create one. Routes, outcomes, results and reasons are words of
+// tether. Upstreams and API keys come from the configuration, models from the upstreams' lists.
+//
+// The gauges of state.go are tested on a running tether, by TestAdmin.
 package metrics
 
 import (
@@ -19,58 +21,59 @@ import (
 	"tether/upstream"
 )
 
-// Metrics collects. Its methods may be called from any goroutine.
+// Metrics holds all metrics of a process. All its methods are safe for concurrent use.
 type Metrics struct {
-	prometheus *prometheus.Registry
-	upstreams  *upstream.Registry
-	requests   requests
-	tries      tries
-	keys       keys
-	refused    *prometheus.CounterVec
-	accepts    prometheus.Counter
-	changes    *prometheus.CounterVec
-	probes     *prometheus.CounterVec
-	renewals   reloads
+	prometheus     *prometheus.Registry
+	upstreams      *upstream.Registry
+	requests       requests
+	attempts       attempts
+	keys           keys
+	refused        *prometheus.CounterVec
+	acceptFailures prometheus.Counter
+	changes        *prometheus.CounterVec
+	probes         *prometheus.CounterVec
+	certReloads    reloads
 }
 
-// New makes the metrics of a process of that version over the upstreams of r.
+// New returns the metrics of a tether of the given version, for the upstreams of r.
 func New(version string, r *upstream.Registry) *Metrics {
 	m := &Metrics{prometheus: prometheus.NewRegistry(), upstreams: r}
 	build := gaugeVec(buildInfo)
 	build.WithLabelValues(version, runtime.Version()).Set(1)
 	m.refused, m.changes, m.probes = counterVec(refusedTotal), counterVec(changesTotal), counterVec(probesTotal)
-	m.renewals, m.accepts = reloadsOf(certificateReloads), counter(acceptFailures)
-	m.prometheus.MustRegister(build, m.accepts, m.refused, m.changes, m.probes, m.renewals.total,
+	m.certReloads, m.acceptFailures = newReloads(certificateReloads), counter(acceptFailures)
+	m.prometheus.MustRegister(build, m.acceptFailures, m.refused, m.changes, m.probes, m.certReloads.total,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.prometheus.MustRegister(m.requests.init(r)...)
-	m.prometheus.MustRegister(m.tries.init(r)...)
+	m.prometheus.MustRegister(m.attempts.init(r)...)
 	m.prometheus.MustRegister(m.keys.init()...)
 	return m
 }
 
-// Watch adds what upstreams, proxy and the maps of pins and of stored responses hold when they are asked.
+// Watch adds the gauges that are read at each scrape, from the upstreams, the router, both maps and the proxy.
 func (m *Metrics) Watch(router *session.Router, pins, stored *session.Map, p *proxy.Proxy) {
 	m.prometheus.MustRegister(&state{upstreams: m.upstreams, router: router, pins: pins, stored: stored, proxy: p})
 }
 
-// Certificate adds a certificate, by what it is for. expires tells when it is no longer valid; the zero time is none.
+// Certificate adds a certificate under the label value of. expires returns when it expires, or the zero time if there is
+// no certificate.
 func (m *Metrics) Certificate(of string, expires func() time.Time) {
 	m.prometheus.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: certificateExpires.name, Help: certificateExpires.help, ConstLabels: prometheus.Labels{"of": of},
 	}, func() float64 { return float64(expires().Unix()) }))
 }
 
-// CertificateReloaded counts files of certificates that changed, by whether they can be used.
-func (m *Metrics) CertificateReloaded(ok bool) { m.renewals.count(ok) }
+// CertificateReloaded counts a change of certificate files. ok is false if the new files are invalid.
+func (m *Metrics) CertificateReloaded(ok bool) { m.certReloads.count(ok) }
 
-// reloads counts new contents of files.
+// reloads counts changes of a file, by whether tether could use the new content.
 type reloads struct {
 	total      *prometheus.CounterVec
 	ok, failed prometheus.Counter
 }
 
-// reloadsOf shows both counts from the start, so that the first failure is seen to be one.
-func reloadsOf(d *definition) reloads {
+// newReloads creates both series at once: a rate sees the first failure only if the series existed with 0 before.
+func newReloads(d *definition) reloads {
 	total := counterVec(d)
 	return reloads{total, total.WithLabelValues("ok"), total.WithLabelValues("failed")}
 }
@@ -83,34 +86,34 @@ func (r *reloads) count(ok bool) {
 	}
 }
 
-// Handler serves the metrics.
+// Handler returns the HTTP handler for scrapes.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.prometheus, promhttp.HandlerOpts{})
 }
 
-// Done counts a request that is over. It is proxy.Deps.OnDone.
+// Done counts a completed request. It is for proxy.Deps.OnDone.
 func (m *Metrics) Done(r *proxy.Record) {
 	for _, t := range r.Tries {
-		m.tries.count(t)
+		m.attempts.count(t)
 	}
 	m.keys.count(r.Caller)
 	m.requests.count(r)
 }
 
-// Refused counts a connection or head that was refused. It is proxy.Deps.OnRefused.
+// Refused counts a refused connection or request head. It is for proxy.Deps.OnRefused.
 func (m *Metrics) Refused(status int, reason string) {
 	m.refused.WithLabelValues(statusWord(status), reason).Inc()
 }
 
-// AcceptFailed counts a client that could not be accepted. It is wire.ListenConfig.OnFailure.
-func (m *Metrics) AcceptFailed() { m.accepts.Inc() }
+// AcceptFailed counts a failed accept. It is for wire.ListenConfig.OnFailure.
+func (m *Metrics) AcceptFailed() { m.acceptFailures.Inc() }
 
-// Probed counts a probe.
+// Probed counts a health probe of s.
 func (m *Metrics) Probed(s *upstream.Server, result string) {
 	m.probes.WithLabelValues(s.Name(), result).Inc()
 }
 
-// Changed counts a change of upstreams' health.
+// Changed counts c if it changes the health of upstreams.
 func (m *Metrics) Changed(c upstream.Change) {
 	from, to := c.Before.Health(), c.After.Health()
 	if from == to {
@@ -125,10 +128,10 @@ var healthWords = [...]string{
 	upstream.Unknown: "unknown", upstream.Up: "up", upstream.Down: "down", upstream.TimedOut: "down_timeouts",
 }
 
-// Forget drops the series of an upstream or a server that is gone.
+// Forget deletes the series of a removed upstream or server.
 func (m *Metrics) Forget(name string) {
-	of := prometheus.Labels{"upstream": name}
-	m.changes.DeletePartialMatch(of)
-	m.probes.DeletePartialMatch(of)
-	m.tries.forget(name)
+	label := prometheus.Labels{"upstream": name}
+	m.changes.DeletePartialMatch(label)
+	m.probes.DeletePartialMatch(label)
+	m.attempts.forget(name)
 }

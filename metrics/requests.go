@@ -10,27 +10,27 @@ import (
 	"tether/upstream"
 )
 
-// requests counts requests that are over.
+// requests counts completed requests.
 type requests struct {
 	upstreams *upstream.Registry
 
 	total, failures, ids   *prometheus.CounterVec
 	firstByte, duration    *prometheus.HistogramVec
 	prompt, cached         *prometheus.CounterVec
-	in, out                prometheus.Counter
+	bytesIn, bytesOut      prometheus.Counter
 	left, ignored, surplus prometheus.Counter
 	replays                prometheus.Counter
-	models                 cache[string, *model]
-	byReason               cache[string, prometheus.Counter]
-	bySource               cache[idSource, prometheus.Counter]
+	byModel                seriesCache[string, *model]
+	byReason               seriesCache[string, prometheus.Counter]
+	bySource               seriesCache[idSource, prometheus.Counter]
 	other                  *model
 }
 
-// model holds what is counted by model.
+// model holds the series of one model.
 type model struct {
 	name      string
-	requests  cache[request, prometheus.Counter]
-	byOutcome cache[session.Outcome, *byOutcome]
+	requests  seriesCache[request, prometheus.Counter]
+	byOutcome seriesCache[session.Outcome, *byOutcome]
 	duration  prometheus.Observer
 }
 
@@ -45,7 +45,8 @@ type byOutcome struct {
 	prompt, cached prometheus.Counter
 }
 
-// maxModels and maxModelName bound the models that have series of their own; all others are "other".
+// maxModels bounds how many models get their own series, maxModelName the bytes of such a name. All other models count
+// as otherModels.
 const (
 	maxModels    = 200
 	maxModelName = 128
@@ -57,11 +58,11 @@ func (r *requests) init(upstreams *upstream.Registry) []prometheus.Collector {
 	r.total, r.failures, r.ids = counterVec(requestsTotal), counterVec(failuresTotal), counterVec(idsTotal)
 	r.firstByte, r.duration = histogramVec(firstByteSeconds), histogramVec(durationSeconds)
 	r.prompt, r.cached = counterVec(promptTokens), counterVec(cachedTokens)
-	r.in, r.out = counter(bytesIn), counter(bytesOut)
+	r.bytesIn, r.bytesOut = counter(bytesIn), counter(bytesOut)
 	r.left, r.ignored, r.surplus, r.replays = counter(clientsLeft), counter(idsIgnored), counter(surplusTotal), counter(replaysTotal)
 	r.other = &model{name: otherModels, duration: r.duration.WithLabelValues(otherModels)}
 	return []prometheus.Collector{
-		r.total, r.failures, r.ids, r.firstByte, r.duration, r.prompt, r.cached, r.in, r.out, r.left, r.ignored, r.surplus, r.replays,
+		r.total, r.failures, r.ids, r.firstByte, r.duration, r.prompt, r.cached, r.bytesIn, r.bytesOut, r.left, r.ignored, r.surplus, r.replays,
 	}
 }
 
@@ -70,11 +71,11 @@ func (r *requests) count(rec *proxy.Record) {
 	if rec.Reason != "" {
 		r.byReason.get(rec.Reason, func() prometheus.Counter { return r.failures.WithLabelValues(rec.Reason) }).Inc()
 	}
-	id := idSource{source: rec.Source, any: rec.Key != session.Key{}}
+	id := idSource{source: rec.Source, hasKey: rec.Key != session.Key{}}
 	r.bySource.get(id, func() prometheus.Counter { return r.ids.WithLabelValues(rec.IDSource()) }).Inc()
 	r.measure(m, rec)
-	add(r.in, rec.BytesIn)
-	add(r.out, rec.BytesOut)
+	add(r.bytesIn, rec.BytesIn)
+	add(r.bytesOut, rec.BytesOut)
 	add(r.ignored, int64(rec.Ignored))
 	add(r.replays, int64(rec.Replays))
 	if rec.ClientLeft() {
@@ -83,14 +84,14 @@ func (r *requests) count(rec *proxy.Record) {
 	if rec.Surplus {
 		r.surplus.Inc()
 	}
-	// The request itself last: who sees it counted finds all else that was counted of it.
+	// The request itself is counted last, so that a scrape that sees the request also sees its other metrics.
 	k := request{route: rec.Route, outcome: rec.Outcome, status: rec.Status}
 	m.requests.get(k, func() prometheus.Counter {
 		return r.total.WithLabelValues(k.route, m.name, k.outcome.String(), statusWord(k.status))
 	}).Inc()
 }
 
-// measure notes times and tokens.
+// measure adds the times and tokens of a request.
 func (r *requests) measure(m *model, rec *proxy.Record) {
 	m.duration.Observe(rec.Duration.Seconds())
 	if rec.FirstByte == 0 && rec.CachedTokens < 0 {
@@ -112,27 +113,27 @@ func (r *requests) measure(m *model, rec *proxy.Record) {
 	}
 }
 
-// model gives the series of a model. Only one that some upstream lists gets its own.
+// model returns the series of a model. Only a model that some upstream lists gets its own.
 func (r *requests) model(name []byte) *model {
 	if len(name) == 0 {
 		return r.other
 	}
-	if kept := r.models.kept.Load(); kept != nil {
-		if m := (*kept)[string(name)]; m != nil {
+	if known := r.byModel.series.Load(); known != nil {
+		if m := (*known)[string(name)]; m != nil {
 			return m
 		}
-		if len(*kept) >= maxModels {
+		if len(*known) >= maxModels {
 			return r.other
 		}
 	}
-	if len(name) > maxModelName || !utf8.Valid(name) || !r.listed(name) {
+	if len(name) > maxModelName || !utf8.Valid(name) || !r.isListed(name) {
 		return r.other
 	}
-	word := string(name)
-	return r.models.get(word, func() *model { return &model{name: word, duration: r.duration.WithLabelValues(word)} })
+	label := string(name)
+	return r.byModel.get(label, func() *model { return &model{name: label, duration: r.duration.WithLabelValues(label)} })
 }
 
-func (r *requests) listed(name []byte) bool {
+func (r *requests) isListed(name []byte) bool {
 	for _, m := range r.upstreams.Table().Members {
 		if m.Models().HasName(name) {
 			return true
@@ -141,45 +142,14 @@ func (r *requests) listed(name []byte) bool {
 	return false
 }
 
-// idSource is what Record.IDSource goes by: its word is made once.
+// idSource holds the inputs of Record.IDSource, so that its text is built once.
 type idSource struct {
 	source session.Source
-	any    bool
+	hasKey bool
 }
 
 func add(c prometheus.Counter, n int64) {
 	if n > 0 {
 		c.Add(float64(n))
 	}
-}
-
-// tries counts attempts at upstreams.
-type tries struct {
-	upstreams *upstream.Registry
-	total     *prometheus.CounterVec
-	kept      cache[proxy.Try, prometheus.Counter]
-}
-
-func (t *tries) init(upstreams *upstream.Registry) []prometheus.Collector {
-	t.upstreams, t.total = upstreams, counterVec(attemptsTotal)
-	return []prometheus.Collector{t.total}
-}
-
-// count counts an attempt, unless its upstream is gone meanwhile.
-func (t *tries) count(try proxy.Try) {
-	c, ok := t.kept.find(try)
-	if !ok {
-		if m := t.upstreams.Table().Named(try.Upstream.Name()); m == nil || m.Upstream != try.Upstream {
-			return
-		}
-		c = t.kept.get(try, func() prometheus.Counter {
-			return t.total.WithLabelValues(try.Upstream.Name(), try.Result.String())
-		})
-	}
-	c.Inc()
-}
-
-func (t *tries) forget(name string) {
-	t.kept.drop(func(try proxy.Try) bool { return try.Upstream.Name() == name })
-	t.total.DeletePartialMatch(prometheus.Labels{"upstream": name})
 }

@@ -10,8 +10,8 @@ import (
 	"tether/upstream"
 )
 
-// state is the collector of what is there now, as opposed to what has happened. Series of upstreams that are gone
-// vanish with them.
+// state collects the gauges of the present moment, and the counters that other packages keep. The series of a removed
+// upstream disappear with the upstream.
 type state struct {
 	upstreams *upstream.Registry
 	router    *session.Router
