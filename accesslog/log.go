@@ -1,12 +1,11 @@
-// Package accesslog writes one line of JSON a request, with fixed keys, for those who keep and search such lines. It
-// listens to proxy.
+// Package accesslog writes one line of JSON for each completed request, always with the same keys. The proxy calls it.
 //
-// It shows hashes of session ids, never ids; no query, no header and no word of a body but the model's name.
+// A line shows hashes of session ids, never the ids. The only part of a body that it shows is the name of the model; of
+// the header fields it shows X-Request-Id and the trace id. It never shows the query.
 package accesslog
 
 import (
 	"io"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,7 +18,7 @@ import (
 	"tether/session"
 )
 
-// Log writes the lines that its Mode asks for. Its methods may be called from any goroutine.
+// Log writes the lines that its Mode selects. All its methods are safe for concurrent use.
 type Log struct {
 	mode  Mode
 	out   *zapcore.BufferedWriteSyncer
@@ -27,29 +26,29 @@ type Log struct {
 	count atomic.Uint64
 }
 
-// Lines are written together: at the latest after flushEvery, and when flushSize bytes are there.
+// Lines are buffered. The buffer is written once it holds flushSize bytes, and at the latest after flushInterval.
 const (
-	flushEvery = time.Second
-	flushSize  = 64 << 10
+	flushInterval = time.Second
+	flushSize     = 64 << 10
 )
 
-// New makes a log to out. Close writes what is left.
+// New returns a log that writes to out. Close writes the buffered lines.
 func New(mode Mode, out io.Writer) *Log {
 	l := &Log{mode: mode}
 	if mode == (Mode{}) {
 		return l
 	}
-	plain := struct{ io.Writer }{out} // pipes cannot be synced
-	l.out = &zapcore.BufferedWriteSyncer{WS: zapcore.AddSync(plain), Size: flushSize, FlushInterval: flushEvery}
-	fields := zapcore.EncoderConfig{
+	withoutSync := struct{ io.Writer }{out} // hides Sync, which fails on pipes
+	l.out = &zapcore.BufferedWriteSyncer{WS: zapcore.AddSync(withoutSync), Size: flushSize, FlushInterval: flushInterval}
+	format := zapcore.EncoderConfig{
 		TimeKey: "time", EncodeTime: zapcore.RFC3339NanoTimeEncoder, EncodeDuration: zapcore.SecondsDurationEncoder,
 		LineEnding: zapcore.DefaultLineEnding,
 	}
-	l.log = zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(fields), l.out, zapcore.InfoLevel))
+	l.log = zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(format), l.out, zapcore.InfoLevel))
 	return l
 }
 
-// Close writes the lines that were not written yet.
+// Close writes the buffered lines.
 func (l *Log) Close() error {
 	if l.out == nil {
 		return nil
@@ -57,36 +56,36 @@ func (l *Log) Close() error {
 	return l.out.Stop()
 }
 
-// Done writes the line of a request that is over. It is for proxy.Deps.OnDone.
+// Done writes the line of a completed request, if the mode selects it. It is for proxy.Deps.OnDone.
 func (l *Log) Done(r *proxy.Record) {
-	if !l.wants(r) {
+	if !l.selects(r) {
 		return
 	}
 	if line := l.log.Check(zapcore.InfoLevel, ""); line != nil {
 		line.Time = r.Started
-		room := rooms.Get().(*[]zap.Field)
-		*room = appendFields((*room)[:0], r)
-		line.Write(*room...)
-		clear(*room)
-		rooms.Put(room)
+		fields := fieldBuffers.Get().(*[]zap.Field)
+		*fields = appendFields((*fields)[:0], r)
+		line.Write(*fields...)
+		clear(*fields)
+		fieldBuffers.Put(fields)
 	}
 }
 
-// rooms are for the fields of a line: making them anew would be most of what a line costs.
-var rooms = sync.Pool{New: func() any { return new([]zap.Field) }}
+// fieldBuffers are reused for the fields of a line. Allocating them for each line would be most of its cost.
+var fieldBuffers = sync.Pool{New: func() any { return new([]zap.Field) }}
 
-// wants reports whether the mode asks for the request's line: of a sample it asks for all that went wrong as well.
-func (l *Log) wants(r *proxy.Record) bool {
+// selects reports whether the mode asks for the line of r. A sampling mode always selects requests that failed.
+func (l *Log) selects(r *proxy.Record) bool {
 	switch {
 	case l.mode.every == 0:
 		return false
 	case r.Status >= 400 || r.Reason != "":
 		return true
 	}
-	return !l.mode.errors && l.count.Add(1)%l.mode.every == 0
+	return !l.mode.errorsOnly && l.count.Add(1)%l.mode.every == 0
 }
 
-// maxText bounds what a client may write into a line, in bytes.
+// maxText is how many bytes of each text from a client appear in a line.
 const maxText = 256
 
 func appendFields(to []zap.Field, r *proxy.Record) []zap.Field {
@@ -109,21 +108,21 @@ func appendFields(to []zap.Field, r *proxy.Record) []zap.Field {
 	)
 }
 
-// path is the path of the allowlist, for those that are sent may hold the ids of responses; where there is none, the
-// beginning of the one that was sent.
+// path is the allowlist's form of the path, because the path that was sent may contain the id of a response. If no
+// allowlist entry matched, path is the part of the sent path that cannot contain an id.
 func path(r *proxy.Record) zap.Field {
 	if strings.HasPrefix(r.Route, "/") {
 		return zap.String("path", r.Route)
 	}
-	if n := min(namesIn(r.Path), maxText); n < len(r.Path) {
+	if n := min(lenWithoutID(r.Path), maxText); n < len(r.Path) {
 		return zap.String("path", string(r.Path[:n])+"...")
 	}
 	return text("path", r.Path)
 }
 
-// namesIn is the length of the part of a path that no id is in: those come behind two names. A byte that could be another
-// one's disguise ends it too.
-func namesIn(path []byte) int {
+// lenWithoutID returns the length of the prefix of path that cannot contain an id: the first two names, or less if a byte
+// appears that could be a disguised slash.
+func lenWithoutID(path []byte) int {
 	slashes := 0
 	for i, c := range path {
 		switch {
@@ -138,26 +137,5 @@ func namesIn(path []byte) int {
 	return len(path)
 }
 
-// text is a field of a client's bytes, at most maxText of them. The encoder escapes what is not to be read.
+// text is a field with at most maxText bytes from a client. The encoder escapes control characters.
 func text(key string, b []byte) zap.Field { return zap.ByteString(key, b[:min(len(b), maxText)]) }
-
-// Mode says which requests have a line: all, errors, off, or one in N and all errors.
-type Mode struct {
-	every  uint64 // 0 for none
-	errors bool   // no others
-}
-
-// ParseMode reads all, errors, off or 1/N.
-func ParseMode(s string) (m Mode, ok bool) {
-	switch s {
-	case "all":
-		return Mode{every: 1}, true
-	case "errors":
-		return Mode{every: 1, errors: true}, true
-	case "off":
-		return Mode{}, true
-	}
-	digits, isPart := strings.CutPrefix(s, "1/")
-	n, err := strconv.ParseUint(digits, 10, 32)
-	return Mode{every: n}, isPart && err == nil && n > 0
-}
