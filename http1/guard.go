@@ -40,6 +40,7 @@ type Guard struct {
 	minor                     byte
 	closing, keepAlive        bool
 	authority                 []byte // of a target in absolute form, in lower case; nil without one
+	options, asterisk         bool   // the method is OPTIONS, the target is *
 
 	// Path is where the path begins in the target: behind scheme and authority where the target is a whole URL.
 	Path int
@@ -163,10 +164,10 @@ func (g *Guard) requestLine(p []byte) (int, error) {
 		return 0, nil
 	case inMethod:
 		if c == ' ' && g.n > 0 {
-			g.state = atTarget
+			g.state, g.options = atTarget, string(g.token()) == "OPTIONS"
 			return 1, nil
 		}
-		if g.n++; class[c]&isToken == 0 || g.n > maxMethod {
+		if g.keep(c); class[c]&isToken == 0 || g.n > maxMethod {
 			return 0, ErrRequestLine
 		}
 		return 1, nil
@@ -203,7 +204,7 @@ func (g *Guard) targetForm(c byte) (int, error) {
 	case c == '/':
 		g.state = inTarget
 	case c == '*':
-		g.state = afterAsterisk
+		g.state, g.asterisk = afterAsterisk, true
 	default:
 		g.state, g.n = inScheme, 0
 		return 0, nil
@@ -247,6 +248,9 @@ func (g *Guard) version() error {
 	g.minor = v[7]
 	if v[5] != '1' || g.minor != '0' && g.minor != '1' {
 		return ErrVersion
+	}
+	if g.asterisk && !g.options { // RFC 9112 3.2.4
+		return ErrRequestLine
 	}
 	return nil
 }

@@ -106,6 +106,7 @@ func TestGuardRefuses(t *testing.T) {
 		{"http 1.7", lines("GET / HTTP/1.7", "Host: a"), ErrVersion},
 		{"http 0.9", lines("GET / HTTP/0.9", "Host: a"), ErrVersion},
 		{"http/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", ErrVersion},
+		{"asterisk of another method than OPTIONS", lines("GET * HTTP/1.1", "Host: a"), ErrRequestLine},
 		{"no version", lines("GET /", "Host: a"), ErrRequestLine},
 		{"version in lower case", lines("GET / http/1.1", "Host: a"), ErrRequestLine},
 		{"two blanks before the version", lines("GET /  HTTP/1.1", "Host: a"), ErrRequestLine},

@@ -110,12 +110,9 @@ func New(cfg Config, d Deps) (*Proxy, error) {
 		// Bodies are none of fasthttp's business: it is told that there is none. Neither is the end of the connection.
 		HeaderReceived: func(h *fasthttp.RequestHeader) (c fasthttp.RequestConfig) {
 			h.ResetConnectionClose()
-			if h.ContentLength() > 0 {
-				h.SetContentLength(0)
-			}
+			h.SetContentLength(0)
 			return c
 		},
-		StreamRequestBody:             true,
 		DisablePreParseMultipartForm:  true,
 		DisableHeaderNamesNormalizing: true,
 		NoDefaultServerHeader:         true,

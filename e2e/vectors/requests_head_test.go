@@ -66,6 +66,7 @@ var heads = []class{
 		{"absolute by another scheme", "GET file://a/v1/responses/r HTTP/1.1\r\nHost: a\r\n\r\n", refused(400)},
 		{"an authority", "CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n", refused(400)},
 		{"an asterisk", "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", notExposed(404)},
+		{"an asterisk without OPTIONS", "GET * HTTP/1.1\r\nHost: a\r\n\r\n", refused(400)},
 		{"an asterisk and more", "GET */v1/responses/r HTTP/1.1\r\nHost: a\r\n\r\n", refused(400)},
 		{"no slash first", "GET v1/responses/r HTTP/1.1\r\nHost: a\r\n\r\n", refused(400)},
 		{"a fragment", "GET /v1/responses/r#x HTTP/1.1\r\nHost: a\r\n\r\n", refused(400)},
