@@ -1,30 +1,14 @@
 package main
 
 import (
-	"os"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
-	"go.uber.org/goleak"
 )
 
 // TestMain also makes this test binary the command tether, for the scripts in testdata/script.
 func TestMain(m *testing.M) {
-	testscript.Main(leakTested{m}, map[string]func(){"tether": main})
-}
-
-// leakTested runs the tests and then looks for goroutines that outlived them.
-type leakTested struct{ m *testing.M }
-
-func (l leakTested) Run() int {
-	code := l.m.Run()
-	if code == 0 {
-		if err := goleak.Find(); err != nil {
-			os.Stderr.WriteString(err.Error() + "\n")
-			return 1
-		}
-	}
-	return code
+	testscript.Main(m, map[string]func(){"tether": main})
 }
 
 // TestScripts runs the real command as a user does.

@@ -12,6 +12,9 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
+// patience bounds every wait of these tests; none is expected to take it.
+const patience = 30 * time.Second
+
 // await is the script command that asks a URL until it answers with the status, 200 if none is given, and leaves the
 // answer as standard output.
 func await(ts *testscript.TestScript, neg bool, args []string) {

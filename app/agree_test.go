@@ -1,0 +1,170 @@
+package app
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tether/config"
+	"tether/sim"
+)
+
+// samples are the values of a scrape, added up by one label: a label's value, to the sum.
+func samples(text, metric, label string) map[string]float64 {
+	sums := map[string]float64{}
+	for _, m := range regexp.MustCompile(`(?m)^`+metric+`(?:\{(.*)\})? (\S+)$`).FindAllStringSubmatch(text, -1) {
+		value, _ := strconv.ParseFloat(m[2], 64)
+		key := ""
+		if at := regexp.MustCompile(`(?:^|,)` + label + `="([^"]*)"`).FindStringSubmatch(m[1]); label != "" && at != nil {
+			key = at[1]
+		}
+		sums[key] += value
+	}
+	return sums
+}
+
+// tally is what the clients and the simulated servers saw.
+type tally struct {
+	mu       sync.Mutex
+	outcomes map[string]float64 // guarded by mu, as all below
+	seen     map[string]float64 // by server
+	cached   float64
+	requests float64
+}
+
+func (c *tally) ask(t *testing.T, client *http.Client, req *http.Request) {
+	t.Helper()
+	res, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.requests++
+	c.outcomes[res.Header.Get("X-Tether-Affinity")]++
+	if m := regexp.MustCompile(`"cached_tokens":(\d+)`).FindSubmatch(text); m != nil && res.StatusCode == 200 {
+		n, _ := strconv.ParseFloat(string(m[1]), 64)
+		c.cached += n
+	}
+}
+
+// What the metrics say of 200 requests of every outcome is what clients and servers saw.
+func TestMetricsAgree(t *testing.T) {
+	c := &tally{outcomes: map[string]float64{}, seen: map[string]float64{}}
+	var sims []*sim.Server
+	var urls []string
+	for i := range 4 {
+		name := fmt.Sprint("vllm-", i)
+		server := sim.New(sim.Config{Name: name, OnRequest: func(q sim.Seen) {
+			if q.Method == "POST" {
+				c.mu.Lock()
+				defer c.mu.Unlock()
+				c.seen[name]++
+			}
+		}})
+		if _, err := server.Start("127.0.0.1:0"); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(server.Stop)
+		sims, urls = append(sims, server), append(urls, server.URL())
+	}
+	s := serve(t, func(cfg *config.Config) {
+		cfg.Log.Access = "all"
+		for i := range cfg.Upstreams {
+			cfg.Upstreams[i].Name = fmt.Sprint("vllm-", i)
+		}
+	}, urls...)
+	client := &http.Client{Timeout: patience}
+	defer client.CloseIdleConnections()
+	chat := func(session, turn int, fault string) {
+		words := strings.Repeat(fmt.Sprintf("conversation %d ", session), 20)
+		body := fmt.Sprintf(`{"model":"tiny","max_tokens":2,"messages":[{"role":"user","content":"%s"},{"role":"user","content":"turn %d"}]}`, words, turn)
+		c.ask(t, client, s.request("POST", "/v1/chat/completions", body, "X-Session-Id", fmt.Sprint("s-", session), "X-Sim-Fault", fault))
+	}
+	for session := range 30 {
+		for turn := range 3 {
+			chat(session, turn, "")
+		}
+	}
+	for session := range 30 {
+		chat(session, 3, []string{"reset", "503", "500"}[session%3])
+	}
+	for n := range 20 {
+		c.ask(t, client, s.request("POST", "/v1/embeddings", fmt.Sprintf(`{"model":"tiny","input":"%d"}`, n)))
+		c.ask(t, client, s.request("GET", []string{"/v1/models", "/nothing"}[n%2], ""))
+	}
+	sims[0].Kill()
+	s.await(0, "down")
+	for session := range 40 {
+		chat(session, 4, "")
+	}
+	for _, outcome := range []string{"new", "pinned", "moved", "spilled", "none"} {
+		if c.outcomes[outcome] == 0 {
+			t.Errorf("no request was %s: %v", outcome, c.outcomes)
+		}
+	}
+	text := s.awaitRequests(c.requests)
+	if got := samples(text, "tether_requests_total", "outcome"); !maps.Equal(got, c.outcomes) {
+		t.Errorf("metrics say %v, clients saw %v", got, c.outcomes)
+	}
+	attempts := samples(regexp.MustCompile(`.*result="(refused|unreachable)".*`).ReplaceAllString(text, ""), "tether_attempts_total", "upstream")
+	if !maps.Equal(attempts, c.seen) {
+		t.Errorf("metrics say %v, the servers saw %v", attempts, c.seen)
+	}
+	if got := samples(text, "tether_cached_prompt_tokens_total", "")[""]; got != c.cached || got == 0 {
+		t.Errorf("metrics say %v cached tokens, the answers %v", got, c.cached)
+	}
+	s.stop(false)
+	lines := map[string]float64{}
+	for _, line := range s.logs.access.all(t) {
+		lines[line["outcome"].(string)]++
+	}
+	if !maps.Equal(lines, c.outcomes) {
+		t.Errorf("the access log says %v, clients saw %v", lines, c.outcomes)
+	}
+}
+
+// request makes a request to the data listener; headers are names and values, those without a value are left out.
+func (s *running) request(method, path, body string, headers ...string) *http.Request {
+	s.t.Helper()
+	req, err := http.NewRequest(method, "http://"+s.addr+path, strings.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	for i := 0; i < len(headers); i += 2 {
+		if headers[i+1] != "" {
+			req.Header.Set(headers[i], headers[i+1])
+		}
+	}
+	return req
+}
+
+// awaitRequests waits until that many requests are counted: a client may have its answer a moment before.
+func (s *running) awaitRequests(n float64) (text string) {
+	s.t.Helper()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		text = s.text("/metrics")
+		sum := 0.0
+		for _, v := range samples(text, "tether_requests_total", "outcome") {
+			sum += v
+		}
+		if sum == n {
+			return text
+		}
+	}
+	s.t.Fatalf("%v requests were never counted\n%s", n, text)
+	return ""
+}

@@ -1,0 +1,31 @@
+package app
+
+import (
+	"go.uber.org/zap"
+
+	"tether/proxy"
+	"tether/upstream"
+)
+
+// done hears of every request that is over.
+func (a *app) done(r *proxy.Record) {
+	a.metrics.Done(r)
+	a.access.Done(r)
+}
+
+// warned hears what an operator should know of an upstream.
+func (a *app) warned(s *upstream.Server, text string) {
+	a.log.Warn("upstream warning", zap.String("upstream", s.Name()), zap.String("warning", text))
+}
+
+// changed hears of every change of an upstream's state, or of those of all ranks of a server.
+func (a *app) changed(c upstream.Change) {
+	a.metrics.Changed(c)
+	fields := []zap.Field{
+		zap.String("upstream", c.Name()), zap.String("from", c.Before.Words()), zap.String("to", c.After.Words()), zap.String("reason", c.Reason),
+	}
+	if n := len(c.Upstreams); n > 1 {
+		fields = append(fields, zap.Int("ranks", n))
+	}
+	a.log.Info("upstream changed", fields...)
+}

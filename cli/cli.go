@@ -1,0 +1,90 @@
+// Package cli is tether's command line: it reads flags, files and standard input, calls the package that does the work,
+// and prints the result. Only Main decides on an exit code, and only package main exits.
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"tether/app"
+	"tether/config"
+)
+
+// Exit codes.
+const (
+	exitOK = iota
+	exitFailed
+	exitUsage
+)
+
+// Main runs the command line of this version of tether and returns the exit code.
+func Main(version string, args []string, out, errOut io.Writer) int {
+	root := commands(version, errOut)
+	root.SetArgs(args)
+	root.SetOut(out)
+	root.SetErr(errOut)
+	err := root.Execute()
+	if err == nil {
+		return exitOK
+	}
+	for _, line := range strings.Split(err.Error(), "\n") {
+		fmt.Fprintln(errOut, "tether: "+line)
+	}
+	var usage app.UsageError
+	var problems *config.Problems
+	if errors.As(err, &usage) || errors.As(err, &problems) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+func commands(version string, errOut io.Writer) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "tether",
+		Short: "keeps every conversation on the vLLM server that already holds its KV cache",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError("unknown command %q: see tether --help", args[0])
+			}
+			return nil
+		},
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError("%w: see %s --help", err, cmd.CommandPath())
+	})
+	root.AddCommand(runCommand(version, errOut), checkCommand(), demoCommand(version), healthCommand(), simCommand(errOut), whereCommand(),
+		versionCommand(version))
+	return root
+}
+
+// usageError returns an error that ends the process with the exit code for wrong usage.
+func usageError(format string, args ...any) error {
+	return app.UsageError{Err: fmt.Errorf(format, args...)}
+}
+
+// noArgs rejects arguments that are not flags.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageError("%s takes no arguments, only flags: see %s --help", cmd.CommandPath(), cmd.CommandPath())
+	}
+	return nil
+}
+
+func versionCommand(version string) *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "print the version", Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "tether %s %s %s/%s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			return err
+		},
+	}
+}

@@ -1,0 +1,261 @@
+package cli
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"tether/sim"
+)
+
+// process is the command tether as a process of its own, which gets real signals.
+type process struct {
+	t     testing.TB
+	cmd   *exec.Cmd
+	lines chan string // of standard error, closed at its end
+	said  []string    // the lines that were read
+}
+
+func command(t testing.TB, environ []string, args ...string) *process {
+	t.Helper()
+	p := &process{t: t, cmd: exec.Command("tether", args...), lines: make(chan string, 1000)}
+	p.cmd.Env = append(os.Environ(), environ...)
+	out, err := p.cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.cmd.Process.Kill(); _ = p.cmd.Wait() }) // it has ended, unless the test failed
+	go func() {
+		defer close(p.lines)
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			p.lines <- lines.Text()
+		}
+	}()
+	return p
+}
+
+// await gives the next line with a text in it.
+func (p *process) await(text string) string {
+	p.t.Helper()
+	for deadline := time.After(patience); ; {
+		select {
+		case line, more := <-p.lines:
+			p.said = append(p.said, line)
+			if strings.Contains(line, text) {
+				return line
+			}
+			if !more {
+				p.t.Fatalf("ended without %q:\n%s", text, strings.Join(p.said, "\n"))
+			}
+		case <-deadline:
+			p.t.Fatalf("no %q:\n%s", text, strings.Join(p.said, "\n"))
+		}
+	}
+}
+
+func (p *process) signal(s os.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// ends wants the process to end, with that exit code, long before anything that it might wait for.
+func (p *process) ends(code int) {
+	p.t.Helper()
+	for deadline := time.After(patience / 2); ; {
+		select {
+		case line, more := <-p.lines:
+			if p.said = append(p.said, line); more {
+				continue
+			}
+			_ = p.cmd.Wait() // the state tells
+			if got := p.cmd.ProcessState.ExitCode(); got != code {
+				p.t.Errorf("exit code %d, want %d:\n%s", got, code, strings.Join(p.said, "\n"))
+			}
+			return
+		case <-deadline:
+			p.t.Fatalf("does not end:\n%s", strings.Join(p.said, "\n"))
+		}
+	}
+}
+
+// count tells how many lines so far have a text in them.
+func (p *process) count(text string) (n int) {
+	for _, line := range p.said {
+		n += strings.Count(line, text)
+	}
+	return n
+}
+
+// startSim starts a simulated server.
+func startSim(t testing.TB) *sim.Server {
+	t.Helper()
+	s := sim.New(sim.Config{})
+	if _, err := s.Start("127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Stop)
+	return s
+}
+
+// post sends a chat to the tether at addr and reads the answer.
+func post(t testing.TB, addr string) (*http.Response, error) {
+	t.Helper()
+	client := &http.Client{Timeout: patience, Transport: &http.Transport{}}
+	defer client.CloseIdleConnections()
+	const hello = `{"model":"tiny","messages":[{"role":"user","content":"hello"}]}`
+	res, err := client.Post("http://"+addr+"/v1/chat/completions", "application/json", strings.NewReader(hello))
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	_, err = io.ReadAll(res.Body)
+	return res, err
+}
+
+// runTether starts tether in front of a server. Left alone it would take hours to stop.
+func runTether(t testing.TB, upstream string) (p *process, data, admin string) {
+	t.Helper()
+	p = command(t, []string{"TETHER_PROXY_SHUTDOWN_DELAY=1h", "TETHER_PROXY_SHUTDOWN_TIMEOUT=2h"},
+		"run", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--upstream", upstream)
+	address := func(line string) string {
+		var fields struct{ Address string }
+		if err := json.Unmarshal([]byte(line), &fields); err != nil {
+			t.Fatal(err)
+		}
+		return fields.Address
+	}
+	data = address(p.await("listening for clients"))
+	admin = address(p.await("listening for operators"))
+	return p, data, admin
+}
+
+// hang sends a request that gets no answer, and gives what became of it.
+func hang(t testing.TB, s *sim.Server, addr string) <-chan error {
+	t.Helper()
+	if err := s.Inject(sim.Fault{Kind: sim.FaultHang}); err != nil {
+		t.Fatal(err)
+	}
+	failed := make(chan error, 1)
+	go func() {
+		_, err := post(t, addr)
+		failed <- err
+	}()
+	if err := s.Await(t.Context(), func(l sim.Load) bool { return l.Held == 1 }); err != nil {
+		t.Fatal(err)
+	}
+	return failed
+}
+
+func TestInterruptSkipsTheDelay(t *testing.T) {
+	s := startSim(t)
+	p, _, _ := runTether(t, s.URL())
+	p.signal(syscall.SIGINT)
+	p.ends(0)
+	if p.count("still serving") != 0 || p.count("stopped") != 1 {
+		t.Errorf("said:\n%s", strings.Join(p.said, "\n"))
+	}
+}
+
+func TestTerminateServesOn(t *testing.T) {
+	s := startSim(t)
+	p, data, _ := runTether(t, s.URL())
+	p.signal(syscall.SIGTERM)
+	p.await("still serving")
+	if res, err := post(t, data); err != nil || res.StatusCode != 200 || !res.Close {
+		t.Errorf("%v, %v", res, err)
+	}
+	p.signal(syscall.SIGTERM)
+	p.ends(0)
+}
+
+func TestSecondInterruptCutsRequests(t *testing.T) {
+	s := startSim(t)
+	p, data, _ := runTether(t, s.URL())
+	failed := hang(t, s, data)
+	p.signal(syscall.SIGINT)
+	p.await("requests in flight may finish")
+	select {
+	case err := <-failed:
+		t.Fatalf("the first signal ended the request: %v", err)
+	default:
+	}
+	p.signal(syscall.SIGINT)
+	p.ends(0)
+	if err := <-failed; err == nil {
+		t.Error("a request was answered that nobody had answered")
+	}
+}
+
+// SIGHUP says one line and changes nothing.
+func TestHangUp(t *testing.T) {
+	s := startSim(t)
+	p, data, admin := runTether(t, s.URL())
+	p.await("upstream changed")
+	p.signal(syscall.SIGHUP)
+	p.await("SIGHUP ignored: a change of the configuration needs a restart")
+	if res, err := post(t, data); err != nil || res.StatusCode != 200 || res.Close {
+		t.Errorf("%v, %v", res, err)
+	}
+	res, err := http.Get("http://" + admin + "/readyz")
+	if err != nil || res.StatusCode != 200 {
+		t.Fatalf("%v, %v", res, err)
+	}
+	_, _ = io.Copy(io.Discard, res.Body)
+	res.Body.Close()
+	before := len(p.said)
+	p.signal(syscall.SIGINT)
+	p.ends(0)
+	if p.count("SIGHUP") != 1 || !strings.Contains(p.said[before], "shutting down: requests in flight may finish") {
+		t.Errorf("said:\n%s", strings.Join(p.said, "\n"))
+	}
+}
+
+// A simulated server that is idle ends at once on SIGINT; SIGTERM makes its port refuse as late as vLLM's.
+func TestSignalsOfASimulatedServer(t *testing.T) {
+	for _, c := range []struct {
+		first os.Signal
+		waits bool
+	}{{syscall.SIGINT, false}, {syscall.SIGTERM, true}} {
+		p := command(t, nil, "sim", "--listen", "127.0.0.1:0")
+		p.await("simulated vLLM")
+		began := time.Now()
+		p.signal(c.first)
+		p.ends(0)
+		if took := time.Since(began); (took >= sim.Default().RefuseAfter) != c.waits {
+			t.Errorf("%v: ended after %v", c.first, took)
+		}
+	}
+}
+
+func TestSecondSignalOfASimulatedServer(t *testing.T) {
+	for _, first := range []os.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		p := command(t, nil, "sim", "--listen", "127.0.0.1:0", "--decode", "1h")
+		_, addr, _ := strings.Cut(p.await("simulated vLLM"), "http://")
+		addr, _, _ = strings.Cut(addr, ",")
+		client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
+		res, err := client.Post("http://"+addr+"/v1/chat/completions", "application/json", strings.NewReader(`{"model":"tiny","stream":true,"messages":[{"role":"user","content":"hello"}]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.signal(first)
+		p.await("draining 1 requests")
+		p.signal(first)
+		p.ends(0)
+		if _, err := io.ReadAll(res.Body); err == nil {
+			t.Error("a stream ended that had no end")
+		}
+		res.Body.Close()
+	}
+}

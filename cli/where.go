@@ -1,0 +1,224 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tether/admin"
+	"tether/admin/client"
+	"tether/app"
+	"tether/config"
+	"tether/session"
+)
+
+// whereOptions are the flags of where.
+type whereOptions struct {
+	file      string
+	admin     string
+	tokenFile string
+	model     string
+	request   string
+	json      bool
+}
+
+// question is what where is asked: about a request, or else about a session.
+type question struct {
+	id      string
+	model   *string
+	request []byte
+}
+
+const whereLong = `Say where a session's next request goes, and why: its home, its pin, the order in which the upstreams are looked
+at, and what speaks against those that are skipped. With --request, the same of a captured request: a file with
+the request line, the header fields, an empty line and the body; and which source gave the session's id, and why
+the others did not.
+
+A running tether is asked through its admin listener; with -c the answer is computed from the configuration alone,
+with every upstream taken as up and no session pinned. Nothing is changed either way. The id is not printed, only
+the prefix of its hash that stands for it in logs.
+
+  tether where alice                        ask the tether on this host
+  echo alice | tether where - --json        an id that shall not be in the shell's history
+  tether where alice --model tiny -c FILE   where it is at home
+  tether where --request turn.http          a request`
+
+func whereCommand() *cobra.Command {
+	var o whereOptions
+	cmd := &cobra.Command{
+		Use:   "where {SESSION_ID | - | --request FILE.http}",
+		Short: "say where a session's requests go, and why",
+		Long:  whereLong,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			q, err := o.question(cmd, args)
+			if err != nil {
+				return err
+			}
+			found, err := o.find(cmd, q)
+			if err != nil {
+				return err
+			}
+			return o.print(cmd.OutOrStdout(), found)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVarP(&o.file, "config", "c", "", "compute it from this configuration file (YAML), instead of asking")
+	flags.StringVar(&o.admin, "admin", "http://127.0.0.1:8081", "URL of the admin listener to ask")
+	flags.StringVar(&o.tokenFile, "token-file", "", "file with the token of the admin listener")
+	flags.StringVar(&o.model, "model", "", "the session's model; default: all known ones")
+	flags.StringVar(&o.request, "request", "", "file with a request, - for standard input")
+	flags.BoolVar(&o.json, "json", false, "print JSON")
+	return cmd
+}
+
+// question reads what is asked from the command line, files and standard input.
+func (o *whereOptions) question(cmd *cobra.Command, args []string) (q question, err error) {
+	given := cmd.Flags().Changed
+	switch {
+	case len(args) > 1:
+		return q, usageError("want one SESSION_ID: see tether where --help")
+	case len(args) == 0 && !given("request"):
+		return q, usageError("want a SESSION_ID, - to read it from standard input, or --request FILE.http")
+	case len(args) == 1 && given("request"):
+		return q, usageError("want a SESSION_ID or --request, not both")
+	case given("request") && given("model"):
+		return q, usageError("--model goes with a SESSION_ID: a request names its model")
+	case given("config") && (given("admin") || given("token-file")):
+		return q, usageError("-c computes the answer, --admin and --token-file ask for it: want one of them")
+	case given("config") && len(args) == 1 && !given("model"):
+		return q, usageError(`where a session is depends on the model, and -c knows none: add --model M, or --model "" for requests that name none`)
+	}
+	if given("model") {
+		q.model = &o.model
+	}
+	if given("request") {
+		q.request, err = readRequest(cmd.InOrStdin(), o.request)
+		return q, err
+	}
+	q.id, err = readID(cmd.InOrStdin(), args[0])
+	return q, err
+}
+
+// maxLine is more than any session id has.
+const maxLine = 16 << 10
+
+func readID(in io.Reader, arg string) (string, error) {
+	id := []byte(arg)
+	if arg == "-" {
+		var err error
+		if id, err = io.ReadAll(io.LimitReader(in, maxLine)); err != nil {
+			return "", fmt.Errorf("standard input: %w", err)
+		}
+		for len(id) > 0 && (id[len(id)-1] == '\n' || id[len(id)-1] == '\r') {
+			id = id[:len(id)-1]
+		}
+	}
+	if !session.Valid(id) {
+		return "", usageError("this is no session id: want 1..256 bytes of visible ASCII")
+	}
+	return string(id), nil
+}
+
+func readRequest(in io.Reader, file string) ([]byte, error) {
+	if file == "-" {
+		return io.ReadAll(in)
+	}
+	raw, err := os.ReadFile(file)
+	var bad *fs.PathError
+	if errors.As(err, &bad) {
+		return nil, usageError("--request: %s: %w", file, bad.Err)
+	}
+	return raw, err
+}
+
+// find asks the admin listener, or computes the answer.
+func (o *whereOptions) find(cmd *cobra.Command, q question) (admin.Where, error) {
+	if o.file == "" {
+		return o.ask(cmd.Context(), q)
+	}
+	return o.compute(q)
+}
+
+// compute answers the question from the configuration alone.
+func (o *whereOptions) compute(q question) (found admin.Where, err error) {
+	memory := app.LimitMemory()
+	cfg, err := config.Load(config.Source{File: o.file, Environ: os.Environ(), Memory: memory})
+	if err != nil {
+		return found, err
+	}
+	g, err := app.Guide(cfg, memory)
+	if err != nil {
+		return found, err
+	}
+	if q.request != nil {
+		found = g.Request(q.request)
+	} else if found, err = g.Session(q.id, q.model); err != nil {
+		return found, app.UsageError{Err: err}
+	}
+	found.Note = "computed from the configuration: every upstream is taken as up, and no session as pinned"
+	return found, nil
+}
+
+// askTime is how long the admin listener may take to answer.
+const askTime = 30 * time.Second
+
+// ask asks the admin listener.
+func (o *whereOptions) ask(ctx context.Context, q question) (found admin.Where, err error) {
+	base, err := url.Parse(o.admin)
+	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" || base.User != nil {
+		return found, usageError("--admin: want http://HOST:PORT")
+	}
+	r := client.Request{Method: http.MethodPost, Path: "/api/where/request", ContentType: "application/http", Body: bytes.NewReader(q.request)}
+	if q.request == nil {
+		body, err := json.Marshal(map[string]any{"id": q.id, "model": q.model})
+		if err != nil {
+			return found, err
+		}
+		r = client.Request{Method: http.MethodPost, Path: "/api/where", ContentType: "application/json", Body: bytes.NewReader(body)}
+	}
+	token, err := config.ReadSecret(o.tokenFile)
+	if err != nil {
+		return found, usageError("--token-file: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	status, text, err := client.New(base, string(token)).Do(ctx, r)
+	if err != nil {
+		return found, fmt.Errorf("%w: is tether running there? --admin URL asks another, -c FILE computes the answer without one", err)
+	}
+	if status != http.StatusOK {
+		return found, refusal(base.Host, status, text)
+	}
+	if err := json.Unmarshal(text, &found); err != nil {
+		return found, fmt.Errorf("%s: this is no answer of tether's: does --admin name its admin listener?", base.Host)
+	}
+	return found, nil
+}
+
+// refusal returns the error that tells the user what an answer other than 200 means.
+func refusal(host string, status int, text []byte) error {
+	if status == http.StatusUnauthorized {
+		return usageError("%s wants its token: --token-file FILE with the one of its admin.token_file", host)
+	}
+	var answer struct {
+		Error struct{ Message string }
+	}
+	if json.Unmarshal(text, &answer) != nil || answer.Error.Message == "" {
+		return fmt.Errorf("%s answered %d: does --admin name tether's admin listener?", host, status)
+	}
+	err := fmt.Errorf("%s: %s", host, printable(answer.Error.Message))
+	if status == http.StatusBadRequest {
+		return app.UsageError{Err: err}
+	}
+	return err
+}

@@ -1,0 +1,129 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"unicode"
+
+	"tether/admin"
+)
+
+// print writes the answer, for people or as JSON.
+func (o *whereOptions) print(out io.Writer, found admin.Where) error {
+	if o.json {
+		e := json.NewEncoder(out)
+		e.SetIndent("", "  ")
+		return e.Encode(found)
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	line := func(cells ...string) {
+		for i, c := range cells {
+			cells[i] = printable(c)
+		}
+		fmt.Fprintln(w, strings.TrimRight(strings.Join(cells, "\t"), "\t"))
+	}
+	if found.Request != nil {
+		printRequest(line, found.Request)
+	}
+	for i, p := range found.Places {
+		if i > 0 || found.Request != nil {
+			line()
+		}
+		printPlace(line, &p)
+	}
+	if found.Note != "" {
+		line()
+		line("note", found.Note)
+	}
+	return w.Flush()
+}
+
+func printRequest(line func(...string), r *admin.Request) {
+	if r.Path != "" {
+		line("request", r.Method+" "+r.Path)
+	}
+	if r.Status != 0 {
+		line("refused", fmt.Sprintf("%d: %s", r.Status, r.Refused))
+	}
+	if r.Note != "" {
+		line("", r.Note)
+	}
+	label := "sources"
+	for _, s := range r.Sources {
+		line(label, s.Source, s.Finding)
+		label = ""
+	}
+}
+
+func printPlace(line func(...string), p *admin.Place) {
+	line("session", orNone(p.Session))
+	if p.Source != "" {
+		line("id from", p.Source)
+	}
+	line("model", orNone(p.Model))
+	drawn := slices.ContainsFunc(p.Walk, func(s admin.Step) bool { return s.Verdict == "candidate" })
+	to := p.Upstream
+	switch {
+	case drawn:
+		to = "one of the candidates"
+	case to == "":
+		to = "nobody"
+	}
+	line("goes to", fmt.Sprintf("%s (%s): %s", to, p.Outcome, p.Why))
+	line("home", orNone(p.Home))
+	pin := orNone(p.Pin)
+	if p.PinSkipped != "" {
+		pin += ", not followed: " + p.PinSkipped
+	}
+	line("pin", pin)
+	printWalk(line, p.Walk, !drawn)
+}
+
+// shownSteps is how many upstreams are listed beyond the one that is taken.
+const shownSteps = 16
+
+func printWalk(line func(...string), walk []admin.Step, ordered bool) {
+	taken := slices.IndexFunc(walk, func(s admin.Step) bool { return s.Verdict == "taken" })
+	label := "upstreams"
+	if ordered {
+		label = "order"
+	}
+	for i, s := range walk {
+		if i > taken+shownSteps {
+			line("", fmt.Sprintf("and %d more: --json lists them", len(walk)-i))
+			return
+		}
+		verdict := s.Verdict
+		if s.Why != "" {
+			verdict += ": " + s.Why
+		}
+		name := s.Upstream
+		if ordered {
+			name = fmt.Sprintf("%d. %s", i+1, name)
+		}
+		line(label, name, s.State, verdict)
+		label = ""
+	}
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}
+
+// printable escapes what could do more than be read: control characters, and what is no text.
+func printable(s string) string {
+	for _, r := range s {
+		if r == unicode.ReplacementChar || !unicode.IsPrint(r) {
+			return strings.Trim(strconv.Quote(s), `"`)
+		}
+	}
+	return s
+}
