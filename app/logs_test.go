@@ -62,7 +62,9 @@ func newLogbook() *logbook {
 }
 
 // env is the environment of a tether that writes to the logbook.
-func (b *logbook) env() Env { return Env{Version: "test", Memory: 4 << 30, Log: b.log, Access: &b.access} }
+func (b *logbook) env() Env {
+	return Env{Version: "test", Memory: 4 << 30, Log: b.log, Access: &b.access}
+}
 
 // await waits until a condition holds, which it looks at whenever something was logged. One test waits at a time.
 func (b *logbook) await(t testing.TB, what string, holds func() bool) {

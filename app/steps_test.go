@@ -102,7 +102,9 @@ func TestStartThatFails(t *testing.T) {
 		ours := []string{cfg.Listen, cfg.Admin.Listen}
 		change(cfg)
 		done := make(chan error, 1)
-		go func() { done <- Run(unending(t), cfg, Env{Memory: 4 << 30, Log: zap.NewNop(), Access: io.Discard}, nil) }()
+		go func() {
+			done <- Run(unending(t), cfg, Env{Memory: 4 << 30, Log: zap.NewNop(), Access: io.Discard}, nil)
+		}()
 		if err := awaitEnd(t, done); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"tether/accesslog"
 	"tether/auth"
+	"tether/discovery"
 	"tether/ring"
 	"tether/session"
 	"tether/tlsfiles"
@@ -119,7 +120,7 @@ func (l *loader) upstreams() {
 			continue
 		}
 		l.tls(i)
-		name := u.name()
+		name := u.server().Spec.Name
 		if !validName(name) {
 			l.problem(at("name"), fmt.Sprintf("%q, want 1..%d letters, digits and %s", name, maxName, nameSigns))
 		}
@@ -133,7 +134,7 @@ func (l *loader) upstreams() {
 		l.slot(i, slots)
 		l.models(i)
 	}
-	for i, slot := range c.slots() {
+	for i, slot := range discovery.Slots(c.servers()) {
 		l.ranks(i, slot, names)
 	}
 }
@@ -226,9 +227,10 @@ func (l *loader) ranks(i, slot int, names map[string]int) {
 	case n > 0 && slot < ring.MaxSlots && (slot+1)*n > ring.MaxSlots:
 		l.problem(path, fmt.Sprintf("%d at slot %d make the slots %d..%d, want at most %d", n, slot, slot*n, slot*n+n-1, ring.MaxSlots-1))
 	}
-	if of, rank, is := rankName(u.name()); is {
+	name := u.server().Spec.Name
+	if of, rank, is := rankName(name); is {
 		if j, has := names[of]; has && rank < all[j].DataParallelRanks {
-			l.problem(fmt.Sprintf("upstreams[%d].name", i), fmt.Sprintf("%q is the name of a rank of upstreams[%d]", u.name(), j))
+			l.problem(fmt.Sprintf("upstreams[%d].name", i), fmt.Sprintf("%q is the name of a rank of upstreams[%d]", name, j))
 		}
 	}
 }
