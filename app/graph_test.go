@@ -17,6 +17,7 @@ import (
 	"tether/config"
 	"tether/session"
 	"tether/sim"
+	"tether/sim/fault"
 )
 
 // guided asks where each request goes, sends it, and compares.
@@ -251,7 +252,7 @@ func (g *guided) conversations(sims []*sim.Server) {
 func (g *guided) crowd(sims []*sim.Server) {
 	key := slices.Index(sourced, "key")
 	for _, s := range sims {
-		if err := s.Inject(sim.Fault{Kind: sim.FaultHang, Times: 1}); err != nil {
+		if err := s.Inject(fault.Fault{Kind: fault.Hang, Times: 1}); err != nil {
 			g.t.Fatal(err)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 
 	"tether/config"
 	"tether/sim"
+	"tether/sim/fault"
 )
 
 func post(t testing.TB, addr, body string) (*http.Response, string, error) {
@@ -39,7 +40,7 @@ func TestShutdownInGoodOrder(t *testing.T) {
 		t.Fatalf("%v, %v", res, err)
 	}
 	s.ready(true) // no request is sent on before
-	if err := sims[0].Inject(sim.Fault{Kind: sim.FaultHang, Times: 1}); err != nil {
+	if err := sims[0].Inject(fault.Fault{Kind: fault.Hang, Times: 1}); err != nil {
 		t.Fatal(err)
 	}
 	inFlight := make(chan error, 1)
@@ -93,7 +94,7 @@ func (s *running) ready(want bool) {
 func TestSecondSignalStopsAtOnce(t *testing.T) {
 	sims, urls := startSims(t, 1, sim.Config{})
 	s := serve(t, nil, urls...)
-	if err := sims[0].Inject(sim.Fault{Kind: sim.FaultHang}); err != nil {
+	if err := sims[0].Inject(fault.Fault{Kind: fault.Hang}); err != nil {
 		t.Fatal(err)
 	}
 	failed := make(chan error, 1)
@@ -117,7 +118,7 @@ func TestSecondSignalStopsAtOnce(t *testing.T) {
 func TestShutdownTimeout(t *testing.T) {
 	sims, urls := startSims(t, 1, sim.Config{})
 	s := serve(t, func(c *config.Config) { c.Proxy.ShutdownTimeout = 50 * time.Millisecond }, urls...)
-	if err := sims[0].Inject(sim.Fault{Kind: sim.FaultHang}); err != nil {
+	if err := sims[0].Inject(fault.Fault{Kind: fault.Hang}); err != nil {
 		t.Fatal(err)
 	}
 	go post(t, s.addr, hello)

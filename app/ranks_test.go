@@ -180,8 +180,8 @@ func TestInFlightIsByRank(t *testing.T) {
 	if got := inFlight(); len(ran) != 8 || fmt.Sprint(got) != fmt.Sprint(ran) {
 		t.Errorf("in flight %v, running %v", got, ran)
 	}
-	if sims[0].Running()+sims[1].Running() != streams {
-		t.Errorf("%d and %d run, want %d", sims[0].Running(), sims[1].Running(), streams)
+	if sims[0].Load().Running+sims[1].Load().Running != streams {
+		t.Errorf("%d and %d run, want %d", sims[0].Load().Running, sims[1].Load().Running, streams)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"tether/config"
 	"tether/sim"
+	"tether/sim/fault"
 )
 
 // What was started last ends first; each part has ended before the next one is told; every error is given.
@@ -148,7 +149,7 @@ func TestPartThatFails(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- x.run(func(a Addresses) { at <- a }) }()
 	data := (<-at).Clients
-	if err := sims[0].Inject(sim.Fault{Kind: sim.FaultHang}); err != nil {
+	if err := sims[0].Inject(fault.Fault{Kind: fault.Hang}); err != nil {
 		t.Fatal(err)
 	}
 	answered := make(chan error, 1)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"tether/sim"
+	"tether/sim/fault"
 )
 
 // process is the command tether as a process of its own, which gets real signals.
@@ -144,7 +145,7 @@ func runTether(t testing.TB, upstream string) (p *process, data, admin string) {
 // hang sends a request that gets no answer, and gives what became of it.
 func hang(t testing.TB, s *sim.Server, addr string) <-chan error {
 	t.Helper()
-	if err := s.Inject(sim.Fault{Kind: sim.FaultHang}); err != nil {
+	if err := s.Inject(fault.Fault{Kind: fault.Hang}); err != nil {
 		t.Fatal(err)
 	}
 	failed := make(chan error, 1)

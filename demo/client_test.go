@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tether/sim"
+	"tether/sim/fault"
 )
 
 // patient bounds every wait of these tests; none is expected to take it.
@@ -81,17 +82,17 @@ func TestEqualSeedsGiveEqualConversations(t *testing.T) {
 
 func TestAskTellsBrokenFromFailed(t *testing.T) {
 	for _, c := range []struct {
-		fault  sim.FaultKind
+		fault  fault.Kind
 		broken bool
 	}{
-		{sim.FaultCutBetween, true},
-		{sim.FaultCutInside, true},
-		{sim.FaultCutRST, true},
-		{sim.FaultReset, false},
+		{fault.CutBetween, true},
+		{fault.CutInside, true},
+		{fault.CutRST, true},
+		{fault.Reset, false},
 		{"503", false},
 	} {
 		s, ask := direct(t, sim.Config{})
-		if err := s.Inject(sim.Fault{Kind: c.fault}); err != nil {
+		if err := s.Inject(fault.Fault{Kind: c.fault}); err != nil {
 			t.Fatal(err)
 		}
 		_, err := ask(newConversation(1, small(), rand.New(rand.NewPCG(1, 1))))

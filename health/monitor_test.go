@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"tether/sim"
+	"tether/sim/fault"
 	"tether/upstream"
 )
 
@@ -138,7 +139,7 @@ func TestUpDownUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.await(u, upstream.Up)
-	if err := s.Inject(sim.Fault{Kind: sim.FaultUnhealthy}); err != nil {
+	if err := s.Inject(fault.Fault{Kind: fault.Unhealthy}); err != nil {
 		t.Fatal(err)
 	}
 	w.await(u, upstream.Down)
@@ -189,7 +190,7 @@ func TestBusyEngine(t *testing.T) {
 			}
 		}
 	}()
-	if err := s.Inject(sim.Fault{Kind: sim.FaultHangHealth}); err != nil {
+	if err := s.Inject(fault.Fault{Kind: fault.HangHealth}); err != nil {
 		t.Fatal(err)
 	}
 	<-hung

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tether/sim"
+	simfault "tether/sim/fault"
 	"tether/wire"
 )
 
@@ -119,7 +120,7 @@ func vanish(t *testing.T) {
 
 func vanishBeforeHead(h *host) {
 	r := h.fleet(1)
-	r.must(r.sims[0].Inject(sim.Fault{Kind: sim.FaultHang}))
+	r.must(r.sims[0].Inject(simfault.Fault{Kind: simfault.Hang}))
 	c := r.patient(post(chatPath, chat("hello"), sid))
 	held(r, c)
 	r.want(h.vanishUnder(c, unheard), 200, "spilled")

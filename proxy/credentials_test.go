@@ -11,6 +11,7 @@ import (
 
 	"tether/auth"
 	"tether/sim"
+	simfault "tether/sim/fault"
 	"tether/units"
 	"tether/upstream"
 )
@@ -205,7 +206,7 @@ func TestStrangersHoldNothing(t *testing.T) {
 // Strangers do not count among the requests in flight, so they keep nobody out.
 func TestStrangersAreNotInFlight(t *testing.T) {
 	r := fleet(t, 1, sim.Config{}, keyed, func(r *rig) { r.cfg.MaxInFlight = 1 })
-	r.must(r.sims[0].Inject(sim.Fault{Kind: sim.FaultHang}))
+	r.must(r.sims[0].Inject(simfault.Fault{Kind: simfault.Hang}))
 	c := r.dial()
 	c.send(post(chatPath, chat("x"), asAlice))
 	r.awaitLoad(0, func(l sim.Load) bool { return l.Held == 1 })

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"tether/sim"
+	simfault "tether/sim/fault"
 	"tether/upstream"
 )
 
@@ -63,10 +63,10 @@ func TestShutdownAnswersAreNotDeaths(t *testing.T) {
 	home.SetHealth(upstream.Down, "test")
 	r.want(r.chat("hello", sid), 200, "spilled")
 	second := r.last().Upstream
-	r.must(r.simOf(home).Inject(sim.Fault{Kind: sim.FaultShutdownText}))
-	for _, kind := range []sim.FaultKind{sim.FaultReset, "503"} {
+	r.must(r.simOf(home).Inject(simfault.Fault{Kind: simfault.ShutdownText}))
+	for _, kind := range []simfault.Kind{simfault.Reset, "503"} {
 		r.cold() // which also ends that home is leaving
-		r.must(r.simOf(second).Inject(sim.Fault{Kind: kind, Times: 1}))
+		r.must(r.simOf(second).Inject(simfault.Fault{Kind: kind, Times: 1}))
 		r.want(r.chat("hello", sid), 200, "spilled")
 		if rec := r.last(); rec.Attempts != 3 || rec.Upstream == second {
 			t.Errorf("%s: %d attempts, the last at %s", kind, rec.Attempts, rec.Upstream.Name())

@@ -14,6 +14,7 @@ import (
 
 	"tether/session"
 	"tether/sim"
+	simfault "tether/sim/fault"
 	"tether/upstream"
 )
 
@@ -255,7 +256,7 @@ func TestDeathBeforeTheHead(t *testing.T) {
 	for _, fault := range []string{"reset", "close", "503"} {
 		t.Run(fault, func(t *testing.T) {
 			r, home := settled(t, 4)
-			r.must(r.simOf(home).Inject(sim.Fault{Kind: sim.FaultKind(fault), Times: 1}))
+			r.must(r.simOf(home).Inject(simfault.Fault{Kind: simfault.Kind(fault), Times: 1}))
 			a := r.chat("hello", sid)
 			r.want(a, 200, "spilled")
 			if rec := r.last(); rec.Attempts != 2 || a.server() == home.Name() || r.pinned("s-1") != home {
@@ -329,7 +330,7 @@ func dead(sims []*sim.Server) (n int) {
 // If the second server answers, whatever it is, that is the answer.
 func TestSecondAnswerIsPassedOn(t *testing.T) {
 	r, home := settled(t, 4)
-	r.must(r.simOf(home).Inject(sim.Fault{Kind: "reset", Times: 1}))
+	r.must(r.simOf(home).Inject(simfault.Fault{Kind: "reset", Times: 1}))
 	a := r.chat("hello", sid, "X-Sim-Fault: status=503")
 	r.want(a, 503, "spilled")
 	if a.server() == "" || r.last().Attempts != 2 {
@@ -402,7 +403,7 @@ func TestShutdownAnswer(t *testing.T) {
 	r, home := settled(t, 3)
 	r.pin("s-2", home)
 	r.pin("s-3", home)
-	r.must(r.simOf(home).Inject(sim.Fault{Kind: sim.FaultShutdownText}))
+	r.must(r.simOf(home).Inject(simfault.Fault{Kind: simfault.ShutdownText}))
 	r.want(r.chat("hello", sid), 200, "spilled")
 	if s := home.State(); !s.Leaving() || s.LeavingForCertain() {
 		t.Fatalf("the server is %s", s.Words())
@@ -448,7 +449,7 @@ func TestShutdownAnswersOfSeveral(t *testing.T) {
 			left = u
 			continue
 		}
-		r.must(r.simOf(r.up(i)).Inject(sim.Fault{Kind: sim.FaultShutdownText}))
+		r.must(r.simOf(r.up(i)).Inject(simfault.Fault{Kind: simfault.ShutdownText}))
 	}
 	a := r.chat("hello", sid)
 	r.want(a, 200, "spilled")
@@ -456,7 +457,7 @@ func TestShutdownAnswersOfSeveral(t *testing.T) {
 		t.Errorf("answered by %s", a.server())
 	}
 	// And if nobody is left, the refusal is the answer.
-	r.must(r.simOf(left).Inject(sim.Fault{Kind: sim.FaultShutdownText}))
+	r.must(r.simOf(left).Inject(simfault.Fault{Kind: simfault.ShutdownText}))
 	if a := r.chat("hello", sid); a.StatusCode != 500 || !strings.Contains(a.body, shutdownText) {
 		t.Errorf("%d %s", a.StatusCode, a.body)
 	}
@@ -658,7 +659,7 @@ func TestUpstreamHangs(t *testing.T) {
 		other = r.up(1)
 	}
 	r.pin("s-2", other)
-	r.must(r.simOf(home).Inject(sim.Fault{Kind: sim.FaultHang}))
+	r.must(r.simOf(home).Inject(simfault.Fault{Kind: simfault.Hang}))
 	const requests = 20
 	var waiting sync.WaitGroup
 	for range requests {

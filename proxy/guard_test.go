@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tether/sim"
+	simfault "tether/sim/fault"
 	"tether/units"
 	"tether/wire"
 )
@@ -144,7 +145,7 @@ func TestRefusalsCarryTheID(t *testing.T) {
 
 func TestMaxInFlight(t *testing.T) {
 	r := fleet(t, 1, sim.Config{}, func(r *rig) { r.cfg.MaxInFlight = 2 })
-	r.must(r.sims[0].Inject(sim.Fault{Kind: sim.FaultHang}))
+	r.must(r.sims[0].Inject(simfault.Fault{Kind: simfault.Hang}))
 	first := r.dial()
 	first.send(post(chatPath, chat("x")))
 	second := r.dial()
@@ -170,7 +171,7 @@ func TestMaxConnections(t *testing.T) {
 		r.cfg.MaxConnections = 2
 		r.onRefuse = func(status int, reason string) { refused <- fmt.Sprint(status, " ", reason) }
 	})
-	r.must(r.sims[0].Inject(sim.Fault{Kind: sim.FaultHang}))
+	r.must(r.sims[0].Inject(simfault.Fault{Kind: simfault.Hang}))
 	var working []*rawConn
 	for range 2 {
 		c := r.dial()

@@ -191,7 +191,7 @@ func TestClientLeavesWithTheLastByte(t *testing.T) {
 	if rec := r.last(); rec.Replays > 0 || rec.Reason != "" {
 		t.Errorf("%+v", rec)
 	}
-	if n := r.sims[0].Conns(); n > 1 {
+	if n := r.sims[0].Load().Conns; n > 1 {
 		t.Errorf("%d connections for requests one after another", n)
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"tether/session"
 	"tether/sim"
+	simfault "tether/sim/fault"
 	"tether/upstream"
 )
 
@@ -119,7 +120,7 @@ func TestAPIKeysAreOfOneServer(t *testing.T) {
 	})
 	for first := range 3 {
 		r.sims[first].ClearFaults()
-		if err := r.sims[first].Inject(sim.Fault{Kind: sim.FaultStatus, Arg: "503"}); err != nil {
+		if err := r.sims[first].Inject(simfault.Fault{Kind: simfault.Status, Arg: "503"}); err != nil {
 			t.Fatal(err)
 		}
 		for n := range 10 {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"tether/sim"
+	simfault "tether/sim/fault"
 	"tether/units"
 	"tether/upstream"
 )
@@ -133,7 +134,7 @@ func TestExchangesForget(t *testing.T) {
 			}
 		}
 	})
-	r.must(r.sims[0].Inject(sim.Fault{Kind: sim.FaultStatus, Arg: "503"}))
+	r.must(r.sims[0].Inject(simfault.Fault{Kind: simfault.Status, Arg: "503"}))
 	r.pin(secret, r.up(0))
 	used := 0
 	for range 20 {

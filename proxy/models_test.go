@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"tether/sim"
+	simfault "tether/sim/fault"
 	"tether/upstream"
 )
 
@@ -121,7 +122,7 @@ func TestAliasesShareSessions(t *testing.T) {
 func TestAliasesInASecondAttempt(t *testing.T) {
 	r := fleet(t, 2, sim.Config{}, aliased)
 	for _, s := range r.sims {
-		if err := s.Inject(sim.Fault{Kind: sim.FaultReset, Times: 1}); err != nil {
+		if err := s.Inject(simfault.Fault{Kind: simfault.Reset, Times: 1}); err != nil {
 			t.Fatal(err)
 		}
 	}

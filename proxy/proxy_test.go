@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tether/sim"
+	simfault "tether/sim/fault"
 )
 
 // Bytes leave as they arrive: the head at once, and every event as it comes.
@@ -164,7 +165,7 @@ func TestShutdown(t *testing.T) {
 	if a := idle.receive(); a.StatusCode != 200 || a.Close {
 		t.Fatal(a.StatusCode)
 	}
-	r.must(r.sims[0].Inject(sim.Fault{Kind: sim.FaultHang}))
+	r.must(r.sims[0].Inject(simfault.Fault{Kind: simfault.Hang}))
 	busy := r.dial()
 	busy.send(post(chatPath, chat("x"), sid))
 	r.awaitLoad(0, func(l sim.Load) bool { return l.Held == 1 })

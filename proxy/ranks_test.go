@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"tether/sim"
+	simfault "tether/sim/fault"
 	"tether/upstream"
 )
 
@@ -67,9 +68,9 @@ func TestWholeServersHaveNoRank(t *testing.T) {
 func TestAnotherServerIsNextNotAnotherRank(t *testing.T) {
 	for fault, fail := range map[string]func(*sim.Server) error{
 		"refused": func(s *sim.Server) error { s.Kill(); return nil },
-		"reset":   func(s *sim.Server) error { return s.Inject(sim.Fault{Kind: sim.FaultReset}) },
-		"503":     func(s *sim.Server) error { return s.Inject(sim.Fault{Kind: sim.FaultStatus, Arg: "503"}) },
-		"leaving": func(s *sim.Server) error { return s.Inject(sim.Fault{Kind: sim.FaultShutdownText}) },
+		"reset":   func(s *sim.Server) error { return s.Inject(simfault.Fault{Kind: simfault.Reset}) },
+		"503":     func(s *sim.Server) error { return s.Inject(simfault.Fault{Kind: simfault.Status, Arg: "503"}) },
+		"leaving": func(s *sim.Server) error { return s.Inject(simfault.Fault{Kind: simfault.ShutdownText}) },
 	} {
 		t.Run(fault, func(t *testing.T) {
 			r := rankedFleet(t, 2, 4)

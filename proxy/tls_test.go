@@ -143,7 +143,7 @@ func TestTLS(t *testing.T) {
 				t.Errorf("X-Forwarded-Proto: %s", q.Header.Get("X-Forwarded-Proto"))
 			}
 		}
-		conns += s.Conns()
+		conns += s.Load().Conns
 	}
 	if conns > 3 {
 		t.Errorf("%d connections to 3 servers: they were not kept", conns)

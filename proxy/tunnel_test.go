@@ -19,6 +19,7 @@ import (
 
 	"tether/session"
 	"tether/sim"
+	simfault "tether/sim/fault"
 	"tether/upstream"
 )
 
@@ -415,11 +416,11 @@ func TestHandshakeFailsOver(t *testing.T) {
 			case "refuse":
 				r.sims[1].Kill()
 			default:
-				kind, arg := sim.FaultKind(c.fault), ""
+				kind, arg := simfault.Kind(c.fault), ""
 				if c.fault == "500" || c.fault == "503" {
-					kind, arg = sim.FaultStatus, c.fault
+					kind, arg = simfault.Status, c.fault
 				}
-				r.must(r.sims[1].Inject(sim.Fault{Kind: kind, Arg: arg}))
+				r.must(r.sims[1].Inject(simfault.Fault{Kind: kind, Arg: arg}))
 			}
 			conn := r.dial()
 			conn.send(handshake(realtimePath+"?model=tiny", sid))

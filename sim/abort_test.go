@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"tether/sim/engine"
 )
 
 // leavings are the ways in which a client leaves. net/http takes a half-close as the end too, as uvicorn does.
@@ -36,22 +38,22 @@ var leavings = []struct {
 var moments = []struct {
 	name string
 	cfg  Config
-	at   func(Load, Stats) bool
+	at   func(Load, engine.Stats) bool
 }{
 	{
 		"queued",
 		Config{MaxSeqs: 1, PrefillPerToken: time.Hour},
-		func(l Load, _ Stats) bool { return l.Running == 1 && l.Waiting == 1 },
+		func(l Load, _ engine.Stats) bool { return l.Running == 1 && l.Waiting == 1 },
 	},
 	{
 		"prefill",
 		Config{PrefillPerToken: time.Hour},
-		func(l Load, s Stats) bool { return l.Running == 1 && s.PromptTokens == 0 },
+		func(l Load, s engine.Stats) bool { return l.Running == 1 && s.PromptTokens == 0 },
 	},
 	{
 		"decode",
 		Config{DecodePerToken: time.Hour},
-		func(l Load, s Stats) bool { return l.Running == 1 && s.GeneratedTokens == 1 },
+		func(l Load, s engine.Stats) bool { return l.Running == 1 && s.GeneratedTokens == 1 },
 	},
 }
 
@@ -83,7 +85,7 @@ func TestClientLeaves(t *testing.T) {
 	}
 }
 
-func awaitMoment(t *testing.T, s *Server, at func(Load, Stats) bool) {
+func awaitMoment(t *testing.T, s *Server, at func(Load, engine.Stats) bool) {
 	t.Helper()
 	await(t, s, func(l Load) bool { return at(l, s.Stats()) })
 }
@@ -95,7 +97,7 @@ func TestClientLeavesWithoutReading(t *testing.T) {
 			s := start(t, Config{})
 			c := dial(t, s)
 			put(t, c, wire(chatPath, strings.Replace(chatSSE, `"max_tokens":3`, `"max_tokens":1000000`, 1)))
-			awaitMoment(t, s, func(_ Load, s Stats) bool { return s.GeneratedTokens > 10 })
+			awaitMoment(t, s, func(_ Load, s engine.Stats) bool { return s.GeneratedTokens > 10 })
 			l.leave(t, c.(*net.TCPConn))
 			await(t, s, idle)
 		})
@@ -107,7 +109,7 @@ func TestHalfCloseWithoutReading(t *testing.T) {
 	s := start(t, Config{})
 	c := dial(t, s)
 	put(t, c, wire(chatPath, strings.Replace(chatSSE, `"max_tokens":3`, `"max_tokens":1000000`, 1)))
-	awaitMoment(t, s, func(_ Load, s Stats) bool { return s.GeneratedTokens > 10 })
+	awaitMoment(t, s, func(_ Load, s engine.Stats) bool { return s.GeneratedTokens > 10 })
 	if err := c.(*net.TCPConn).CloseWrite(); err != nil {
 		t.Fatal(err)
 	}

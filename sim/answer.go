@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"tether/sim/fault"
 )
 
 // answer is one request on its way, and the only one who writes to its client. Handlers say what vLLM would send; the
@@ -19,7 +21,7 @@ type answer struct {
 	rc     *http.ResponseController
 	r      *http.Request
 	body   []byte
-	faults []fault
+	faults []fault.Active
 	seen   *Seen
 
 	vary    string // header Vary; empty for answers made outside of the CORS middleware
@@ -38,15 +40,15 @@ func newAnswer(l *life, w http.ResponseWriter, r *http.Request) *answer {
 }
 
 // fault finds the request's fault of a kind.
-func (a *answer) fault(kinds ...FaultKind) (fault, bool) {
+func (a *answer) fault(kinds ...fault.Kind) (fault.Active, bool) {
 	for _, f := range a.faults {
 		for _, k := range kinds {
-			if f.kind == k {
+			if f.Kind == k {
 				return f, true
 			}
 		}
 	}
-	return fault{}, false
+	return fault.Active{}, false
 }
 
 // head sets what every answer's head has.
@@ -60,15 +62,15 @@ func (a *answer) head(contentType string) {
 		h.Set("X-Sim-Server", name)
 	}
 	a.cors()
-	if f, ok := a.fault(FaultHugeHead); ok {
-		for i := range f.n {
+	if f, ok := a.fault(fault.HugeHead); ok {
+		for i := range f.N {
 			h.Set(fmt.Sprintf("X-Sim-Filler-%07d", i), strings.Repeat("x", 1000)) // 1 KiB with name and line end
 		}
 	}
-	if _, ok := a.fault(FaultNoLength); ok {
+	if _, ok := a.fault(fault.NoLength); ok {
 		h.Set("Transfer-Encoding", "identity") // net/http's way to end an answer with its connection
 	}
-	if _, ok := a.fault(FaultTail); ok {
+	if _, ok := a.fault(fault.Tail); ok {
 		connOf(a.r).tail = []byte("bytes that belong to no answer\r\n")
 	}
 }
@@ -76,7 +78,7 @@ func (a *answer) head(contentType string) {
 // send answers with a whole body.
 func (a *answer) send(status int, contentType string, body []byte) {
 	a.head(contentType)
-	if _, ok := a.fault(FaultNoLength); !ok {
+	if _, ok := a.fault(fault.NoLength); !ok {
 		a.w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	}
 	a.status = status

@@ -6,6 +6,8 @@ import (
 	"mime"
 	"mime/multipart"
 	"net/http"
+
+	"tether/sim/engine"
 )
 
 // maxFormValue is the longest form value that is looked at, in bytes.
@@ -67,11 +69,11 @@ func (u *upload) read(p *multipart.Part) (err error) {
 	return err
 }
 
-func (u upload) tokens() []token {
-	h := hashString(0, string(u.file))
-	tokens := make([]token, 1+len(u.file)/1024)
+func (u upload) tokens() []engine.Token {
+	h := engine.HashString(0, string(u.file))
+	tokens := make([]engine.Token, 1+len(u.file)/1024)
 	for i := range tokens {
-		tokens[i] = token(mix(h, uint64(i)))
+		tokens[i] = engine.Token(engine.Mix(h, uint64(i)))
 	}
 	return tokens
 }

@@ -1,6 +1,10 @@
 package sim
 
-import "encoding/json"
+import (
+	"encoding/json"
+
+	"tether/sim/engine"
+)
 
 // batchRequest is the body of /v1/chat/completions/batch: a list of conversations.
 type batchRequest struct {
@@ -20,12 +24,12 @@ func (a *answer) chatBatch() {
 	if !ok {
 		return
 	}
-	var prompts [][]token
+	var prompts [][]engine.Token
 	for _, m := range q.Messages {
 		if !a.conversation(m) {
 			return
 		}
-		prompts = append(prompts, tokenize(render(q.Tools, "", m)))
+		prompts = append(prompts, engine.Tokenize(render(q.Tools, "", m)))
 	}
 	if !a.admit() {
 		return

@@ -8,13 +8,16 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"tether/sim/engine"
+	"tether/sim/fault"
 )
 
 // call is one inference request that passed its checks, on its way through an engine.
 type call struct {
 	a       *answer
-	engine  *engine
-	job     job
+	engine  *engine.Engine
+	job     engine.Job
 	model   string
 	id      string // without prefix
 	created int64  // Unix seconds
@@ -62,25 +65,25 @@ func (a *answer) check(o options, limit *int) (*call, bool) {
 // plan sets what the request asks of the engine, all but the prompts.
 func (c *call) plan(o options, limit *int) (p problem, bad bool) {
 	cfg := c.a.srv.cfg
-	c.job.choices, c.job.max, c.job.truncated = 1, cfg.AnswerTokens, true
-	c.job.salt = hashString(hashString(0, c.model), o.CacheSalt)
+	c.job.Choices, c.job.Max, c.job.Truncated = 1, cfg.AnswerTokens, true
+	c.job.Salt = engine.HashString(engine.HashString(0, c.model), o.CacheSalt)
 	c.usage = o.StreamOptions != nil && o.StreamOptions.IncludeUsage
 	if o.N != nil {
-		c.job.choices = *o.N
+		c.job.Choices = *o.N
 	}
 	if limit != nil {
-		c.job.max = *limit
+		c.job.Max = *limit
 	}
 	switch {
 	case !slices.Contains(cfg.Models, c.model):
 		return unknownModel(c.model, cfg.Models), true
-	case c.job.choices < 1:
-		return badRequest("", "n must be at least 1, got %d.", c.job.choices), true
-	case c.job.max < 1:
-		return badRequest("max_tokens", "max_tokens must be at least 1, got %d. (parameter=max_tokens, value=%[1]d)", c.job.max), true
-	case c.job.max > cfg.MaxModelLen:
+	case c.job.Choices < 1:
+		return badRequest("", "n must be at least 1, got %d.", c.job.Choices), true
+	case c.job.Max < 1:
+		return badRequest("max_tokens", "max_tokens must be at least 1, got %d. (parameter=max_tokens, value=%[1]d)", c.job.Max), true
+	case c.job.Max > cfg.MaxModelLen:
 		return badRequest("max_tokens", "max_tokens=%d cannot be greater than max_model_len=%d. "+
-			"Please request fewer output tokens. (parameter=max_tokens, value=%[1]d)", c.job.max, cfg.MaxModelLen), true
+			"Please request fewer output tokens. (parameter=max_tokens, value=%[1]d)", c.job.Max, cfg.MaxModelLen), true
 	case o.StreamOptions != nil && !o.Stream:
 		return badRequest("stream_options",
 			"Stream options can only be defined when `stream=True`. (parameter=stream_options)"), true
@@ -89,16 +92,17 @@ func (c *call) plan(o options, limit *int) (p problem, bad bool) {
 }
 
 // rank is the engine that the request names, or the least loaded one: for a name that is no number, too.
-func (a *answer) rank() (e *engine, p problem, bad bool) {
-	m := a.srv.memory.Load()
+func (a *answer) rank() (e *engine.Engine, p problem, bad bool) {
+	ranks := a.srv.memory.Load().ranks
+	engines := ranks.Engines()
 	rank, err := strconv.Atoi(strings.TrimSpace(a.r.Header.Get("X-data-parallel-rank")))
 	switch {
 	case err != nil || !takesRank(a.r.URL.Path):
-		return m.leastLoaded(), problem{}, false
-	case rank < 0 || rank >= len(m.engines):
-		return nil, badRequest("", "data_parallel_rank %d is out of range [0, %d).", rank, len(m.engines)), true
+		return ranks.LeastLoaded(), problem{}, false
+	case rank < 0 || rank >= len(engines):
+		return nil, badRequest("", "data_parallel_rank %d is out of range [0, %d).", rank, len(engines)), true
 	}
-	return m.engines[rank], problem{}, false
+	return engines[rank], problem{}, false
 }
 
 // takesRank reports whether vLLM looks at the header for the rank. It does not for responses, audio and pooling calls.
@@ -112,11 +116,11 @@ func takesRank(path string) bool {
 
 // stops makes the answer end by itself after Config.AnswerTokens, as a chat model does, instead of at a limit.
 func (c *call) stops() {
-	c.reason, c.job.truncated = "stop", false
+	c.reason, c.job.Truncated = "stop", false
 }
 
 // prompt sets what the engine reads. A prompt that is too long is answered.
-func (c *call) prompt(prompts ...[]token) bool {
+func (c *call) prompt(prompts ...[]engine.Token) bool {
 	limit := c.a.srv.cfg.MaxModelLen
 	for _, p := range prompts {
 		if len(p) >= limit {
@@ -125,9 +129,9 @@ func (c *call) prompt(prompts ...[]token) bool {
 				"the length of the input prompt. (parameter=input_tokens, value=%[2]d)", limit, limit+1))
 			return false
 		}
-		c.job.max = min(c.job.max, limit-len(p))
+		c.job.Max = min(c.job.Max, limit-len(p))
 	}
-	c.job.prompts = prompts
+	c.job.Prompts = prompts
 	return true
 }
 
@@ -143,15 +147,15 @@ func (a *answer) admit() bool {
 
 // admitted is admit without an answer.
 func (a *answer) admitted() bool {
-	_, refused := a.fault(FaultShutdownText)
+	_, refused := a.fault(fault.ShutdownText)
 	return !refused && a.life.admit()
 }
 
 // collect runs the call and returns its whole answers. When the client leaves, nothing is answered.
-func (c *call) collect() (texts []string, t tally, ok bool) {
-	out := make([]strings.Builder, len(c.job.prompts)*c.job.choices)
-	t, err := c.engine.run(c.a.r.Context(), c.job, func(s step) error {
-		out[s.choice].WriteString(s.token.text())
+func (c *call) collect() (texts []string, t engine.Tally, ok bool) {
+	out := make([]strings.Builder, len(c.job.Prompts)*c.job.Choices)
+	t, err := c.engine.Run(c.a.r.Context(), c.job, func(s engine.Step) error {
+		out[s.Choice].WriteString(s.Token.Text())
 		return nil
 	})
 	if err != nil {
@@ -187,23 +191,23 @@ func newID() string {
 // ok answers with 200 and JSON, with the load in the head where the client asked for it.
 func (c *call) ok(format string, args ...any) {
 	if strings.EqualFold(c.a.r.Header.Get("endpoint-load-metrics-format"), "text") {
-		_, waiting := c.engine.queue.lengths()
+		_, waiting := c.engine.Load()
 		c.a.w.Header().Set("Endpoint-Load-Metrics", fmt.Sprintf(
 			"TEXT named_metrics.num_requests_waiting=%s, named_metrics.kv_cache_usage_perc=%s",
-			pyFloat(float64(waiting)), pyFloat(c.engine.usage())))
+			pyFloat(float64(waiting)), pyFloat(c.engine.Usage())))
 	}
 	c.a.json(http.StatusOK, format, args...)
 }
 
 // usageJSON is the usage object of OpenAI's JSON answers; created is a number or null.
-func usageJSON(t tally, created string) string {
+func usageJSON(t engine.Tally, created string) string {
 	return fmt.Sprintf(`{"prompt_tokens":%d,"total_tokens":%d,"completion_tokens":%d,"prompt_tokens_details":`+
 		`{"cached_tokens":%d,"created_cache_tokens":%s,"multimodal_tokens":null},"completion_tokens_details":null}`,
-		t.prompt, t.prompt+t.completion, t.completion, t.cached, created)
+		t.Prompt, t.Prompt+t.Completion, t.Completion, t.Cached, created)
 }
 
 // streamUsageJSON is the usage object of the last chunk; details are its prompt_tokens_details.
-func streamUsageJSON(t tally, details string) string {
+func streamUsageJSON(t engine.Tally, details string) string {
 	return fmt.Sprintf(`{"prompt_tokens":%d,"total_tokens":%d,"completion_tokens":%d,"prompt_tokens_details":{%s}}`,
-		t.prompt, t.prompt+t.completion, t.completion, details)
+		t.Prompt, t.Prompt+t.Completion, t.Completion, details)
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"tether/sim/engine"
 )
 
 // chatRequest is the body of /v1/chat/completions, what the simulator looks at of it.
@@ -33,7 +35,7 @@ func (a *answer) chat() {
 		return
 	}
 	defer a.life.release()
-	if !c.prompt(tokenize(render(q.Tools, "", q.Messages))) {
+	if !c.prompt(engine.Tokenize(render(q.Tools, "", q.Messages))) {
 		return
 	}
 	if q.Stream {
@@ -69,10 +71,10 @@ func (c *call) chatJSON(details bool) {
 	for i, text := range texts {
 		choices = append(choices, fmt.Sprintf(chatChoiceForm, i, quote(text), c.finish(true)))
 	}
-	usage := usageJSON(t, strconv.Itoa(t.created))
+	usage := usageJSON(t, strconv.Itoa(t.Created))
 	if !details {
 		usage = fmt.Sprintf(`{"prompt_tokens":%d,"total_tokens":%d,"completion_tokens":%d,"prompt_tokens_details":null,`+
-			`"completion_tokens_details":null}`, t.prompt, t.prompt+t.completion, t.completion)
+			`"completion_tokens_details":null}`, t.Prompt, t.Prompt+t.Completion, t.Completion)
 	}
 	c.ok(chatForm, quote("chatcmpl-"+c.id), c.created, quote(c.model), strings.Join(choices, ","), usage)
 }
@@ -82,7 +84,7 @@ func (c *call) chatStream() {
 	begin := fmt.Sprintf(`{"id":%s,"object":"chat.completion.chunk","created":%d,"model":%s,"choices":[`,
 		quote("chatcmpl-"+c.id), c.created, quote(c.model))
 	started := false
-	c.stream(func(s step) error {
+	c.stream(func(s engine.Step) error {
 		if !started {
 			started = true
 			if err := c.chatRoles(begin); err != nil {
@@ -90,14 +92,14 @@ func (c *call) chatStream() {
 			}
 		}
 		return c.a.event("", c.chatChunk(begin, s))
-	}, func(t tally) []byte {
-		details := fmt.Sprintf(`"cached_tokens":%d,"created_cache_tokens":%d`, t.cached, t.created)
+	}, func(t engine.Tally) []byte {
+		details := fmt.Sprintf(`"cached_tokens":%d,"created_cache_tokens":%d`, t.Cached, t.Created)
 		return fmt.Appendf(nil, `%s],"usage":%s,"system_fingerprint":"%s"}`, begin, streamUsageJSON(t, details), fingerprint)
 	})
 }
 
 func (c *call) chatRoles(begin string) error {
-	for i := range c.job.choices {
+	for i := range c.job.Choices {
 		role := fmt.Appendf(nil, `%s{"index":%d,"delta":{"role":"assistant","content":""},"logprobs":null,`+
 			`"finish_reason":null}],"prompt_token_ids":null,"prompt_text":null}`, begin, i)
 		if err := c.a.event("", role); err != nil {
@@ -107,13 +109,13 @@ func (c *call) chatRoles(begin string) error {
 	return nil
 }
 
-func (c *call) chatChunk(begin string, s step) []byte {
+func (c *call) chatChunk(begin string, s engine.Step) []byte {
 	stop := ""
-	if s.last {
+	if s.Last {
 		stop = `"stop_reason":null,`
 	}
 	return fmt.Appendf(nil, `%s{"index":%d,"delta":{"content":%s},"logprobs":null,"finish_reason":%s,%s"token_ids":null}]%s}`,
-		begin, s.choice, quote(s.token.text()), c.finish(s.last), stop, c.signature(s.last))
+		begin, s.Choice, quote(s.Token.Text()), c.finish(s.Last), stop, c.signature(s.Last))
 }
 
 // signature is the system_fingerprint of a last chunk, which moves to the usage chunk when there is one.

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+
+	"tether/sim/engine"
 )
 
 // completionRequest is the body of /v1/completions.
@@ -15,7 +17,7 @@ type completionRequest struct {
 
 // promptField is one text, several texts, one list of token ids, or several of them.
 type promptField struct {
-	prompts [][]token
+	prompts [][]engine.Token
 	ids     bool // the client tokenized
 	given   bool
 }
@@ -25,22 +27,22 @@ func (p *promptField) UnmarshalJSON(data []byte) error {
 	var (
 		text  string
 		texts []string
-		ids   []token
+		ids   []engine.Token
 	)
 	p.given = true
 	switch {
 	case json.Unmarshal(data, &text) == nil:
 		p.given = text != ""
-		p.prompts = [][]token{tokenize(text)}
+		p.prompts = [][]engine.Token{engine.Tokenize(text)}
 	case json.Unmarshal(data, &ids) == nil:
 		p.ids = true
-		p.prompts = [][]token{ids}
+		p.prompts = [][]engine.Token{ids}
 		if len(ids) == 0 {
 			p.prompts = nil
 		}
 	case json.Unmarshal(data, &texts) == nil:
 		for _, t := range texts {
-			p.prompts = append(p.prompts, tokenize(t))
+			p.prompts = append(p.prompts, engine.Tokenize(t))
 		}
 	default:
 		p.ids = true
@@ -95,14 +97,14 @@ func (c *call) admitPrompt(p promptField, stream bool) bool {
 		return true
 	}
 	c.reason = "abort"
-	var t tally
+	var t engine.Tally
 	for _, ids := range p.prompts {
-		t.prompt += len(ids)
+		t.Prompt += len(ids)
 	}
 	if stream {
 		c.whole(func() error { return c.finale(t, c.completionUsage) })
 	} else {
-		c.completionJSON(make([]string, len(p.prompts)*c.job.choices), t)
+		c.completionJSON(make([]string, len(p.prompts)*c.job.Choices), t)
 	}
 	return false
 }
@@ -113,7 +115,7 @@ const completionForm = `{"id":%s,"object":"text_completion","created":%d,"model"
 const completionChoiceForm = `{"index":%d,"text":%s,"logprobs":null,"finish_reason":%s,"stop_reason":null,"token_ids":null,` +
 	`"prompt_logprobs":null,"prompt_token_ids":null,"routed_experts":null}`
 
-func (c *call) completionJSON(texts []string, t tally) {
+func (c *call) completionJSON(texts []string, t engine.Tally) {
 	var choices []string
 	for i, text := range texts {
 		choices = append(choices, fmt.Sprintf(completionChoiceForm, i, quote(text), c.finish(true)))
@@ -128,14 +130,14 @@ func (c *call) completionBegin() string {
 
 func (c *call) completionStream() {
 	begin := c.completionBegin()
-	c.stream(func(s step) error {
+	c.stream(func(s engine.Step) error {
 		return c.a.event("", fmt.Appendf(nil, `%s{"index":%d,"text":%s,"logprobs":null,"finish_reason":%s,"stop_reason":null,`+
 			`"prompt_token_ids":null,"token_ids":null}]%s}`,
-			begin, s.choice, quote(s.token.text()), c.finish(s.last), c.signature(s.last)))
+			begin, s.Choice, quote(s.Token.Text()), c.finish(s.Last), c.signature(s.Last)))
 	}, c.completionUsage)
 }
 
-func (c *call) completionUsage(t tally) []byte {
+func (c *call) completionUsage(t engine.Tally) []byte {
 	return fmt.Appendf(nil, `%s],"usage":%s,"system_fingerprint":"%s"}`,
-		c.completionBegin(), streamUsageJSON(t, fmt.Sprintf(`"cached_tokens":%d`, t.cached)), fingerprint)
+		c.completionBegin(), streamUsageJSON(t, fmt.Sprintf(`"cached_tokens":%d`, t.Cached)), fingerprint)
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"tether/sim/engine"
 )
 
 // Config says what one simulated server is like. The zero value of a field means its default, which Default shows.
@@ -84,6 +86,14 @@ func orDefault[T comparable](v *T, d T) {
 	var zero T
 	if *v == zero {
 		*v = d
+	}
+}
+
+// engine returns the part of the configuration that each engine has.
+func (c Config) engine() engine.Config {
+	return engine.Config{
+		BlockSize: c.BlockSize, CacheBlocks: c.CacheBlocks, MaxSeqs: c.MaxSeqs,
+		PrefillPerToken: c.PrefillPerToken, DecodePerToken: c.DecodePerToken,
 	}
 }
 

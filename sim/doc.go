@@ -8,12 +8,12 @@
 //
 // It does not own a model (the text is derived from the prompt, and means nothing), tool calls, sampling, stop strings,
 // log probabilities, TLS, or vLLM's operator calls. It shares no code with the proxy under test: it is built on net/http and
-// coder/websocket, and imports nothing else of this module.
+// coder/websocket, and imports nothing of this module but its own parts.
 //
 // It is called by the tests of the other packages, by the demo, by the benchmarks, and by the command "tether sim" (Run).
 //
-// The engine (token.go, cache.go, queue.go, engine.go) knows nothing of HTTP. A request passes serve.go, misbehave.go
-// (faults before the answer), route.go, one file per call, engine.go, and answer.go (faults within the answer).
+// A request passes serve.go, misbehave.go (faults before the answer), route.go, one file per call, the engine
+// (sim/engine), and answer.go (faults within the answer). Package sim/fault says which faults apply.
 //
 // Goroutines: one per listening period (life.serve, ends with its listener), one per background response
 // (ends with its generation, its cancel or the server), one per WebSocket, and those of net/http, which end with their

@@ -1,6 +1,9 @@
 package sim
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Drain ends the server as vLLM does on SIGTERM with --shutdown-timeout: requests in flight finish; new ones get 500
 // "cannot schedule new futures after shutdown" (or "abort", where they bring token ids); /health, /v1/models and
@@ -29,7 +32,11 @@ func (s *Server) drained(ctx context.Context, l *life) error {
 	defer context.AfterFunc(l.ctx, cancel)()
 	err := s.Await(either, func(Load) bool { return l.idle() })
 	if err == nil {
-		err = pause(either, s.cfg.RefuseAfter)
+		select {
+		case <-time.After(s.cfg.RefuseAfter):
+		case <-either.Done():
+			err = either.Err()
+		}
 	}
 	if l.ctx.Err() != nil {
 		return nil

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"tether/sim"
+	"tether/sim/fault"
 )
 
 // A test that wants to know what a proxy does when its upstream dies in the middle of a stream.
@@ -17,7 +18,7 @@ func Example() {
 		return
 	}
 	defer srv.Kill()
-	if err := srv.Inject(sim.Fault{Kind: sim.FaultCutInside, Arg: "2", Times: 1}); err != nil {
+	if err := srv.Inject(fault.Fault{Kind: fault.CutInside, Arg: "2", Times: 1}); err != nil {
 		fmt.Println(err)
 		return
 	}

@@ -4,12 +4,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+
+	"tether/sim/engine"
 )
 
 // generateRequest is the body of /inference/v1/generate: tokens in, tokens out.
 type generateRequest struct {
 	options
-	TokenIDs       []token `json:"token_ids"`
+	TokenIDs       []engine.Token `json:"token_ids"`
 	SamplingParams struct {
 		MaxTokens *int `json:"max_tokens"`
 		N         *int `json:"n"`
@@ -50,19 +52,19 @@ const generateChoiceForm = `{"index":%d,"finish_reason":%s,"stop_reason":null,"t
 	`"sampling_mask":null,"weight_versions":%s,"logprobs":null}`
 
 func (c *call) generateJSON() {
-	out := make([][]token, c.job.choices)
-	t, err := c.engine.run(c.a.r.Context(), c.job, func(s step) error {
-		out[s.choice] = append(out[s.choice], s.token)
+	out := make([][]engine.Token, c.job.Choices)
+	t, err := c.engine.Run(c.a.r.Context(), c.job, func(s engine.Step) error {
+		out[s.Choice] = append(out[s.Choice], s.Token)
 		return nil
 	})
 	if err != nil {
 		c.a.abandon(err)
 		return
 	}
-	c.generateAnswer(out, t, weightVersions(c.job.max))
+	c.generateAnswer(out, t, weightVersions(c.job.Max))
 }
 
-func (c *call) generateAnswer(out [][]token, t tally, weights string) {
+func (c *call) generateAnswer(out [][]engine.Token, t engine.Tally, weights string) {
 	var choices []string
 	for i, tokens := range out {
 		choices = append(choices, fmt.Sprintf(generateChoiceForm, i, c.finish(true), idsJSON(tokens), weights))
@@ -71,20 +73,20 @@ func (c *call) generateAnswer(out [][]token, t tally, weights string) {
 }
 
 func (c *call) generateStream() {
-	n := make([]int, c.job.choices)
-	c.stream(func(s step) error {
-		n[s.choice]++
+	n := make([]int, c.job.Choices)
+	c.stream(func(s engine.Step) error {
+		n[s.Choice]++
 		weights := "null"
-		if s.last {
-			weights = weightVersions(n[s.choice])
+		if s.Last {
+			weights = weightVersions(n[s.Choice])
 		}
 		return c.a.event("", c.generateChunk("null", fmt.Sprintf(generateChoiceForm,
-			s.choice, c.finish(s.last), idsJSON([]token{s.token}), weights)))
+			s.Choice, c.finish(s.Last), idsJSON([]engine.Token{s.Token}), weights)))
 	}, c.generateUsage)
 }
 
-func (c *call) generateUsage(t tally) []byte {
-	return c.generateChunk(streamUsageJSON(t, fmt.Sprintf(`"cached_tokens":%d`, t.cached)), "")
+func (c *call) generateUsage(t engine.Tally) []byte {
+	return c.generateChunk(streamUsageJSON(t, fmt.Sprintf(`"cached_tokens":%d`, t.Cached)), "")
 }
 
 func (c *call) generateChunk(usage, choices string) []byte {
@@ -94,9 +96,9 @@ func (c *call) generateChunk(usage, choices string) []byte {
 // generateAborted is a draining vLLM's answer.
 func (c *call) generateAborted(prompt int, stream bool) {
 	c.reason = "abort"
-	t := tally{prompt: prompt}
+	t := engine.Tally{Prompt: prompt}
 	if !stream {
-		c.generateAnswer(make([][]token, c.job.choices), t, "[]")
+		c.generateAnswer(make([][]engine.Token, c.job.Choices), t, "[]")
 		return
 	}
 	c.whole(func() error {
@@ -112,7 +114,7 @@ func weightVersions(tokens int) string {
 	return fmt.Sprintf(`[{"version":"default","start":0,"end":%d}]`, tokens)
 }
 
-func idsJSON(tokens []token) string {
+func idsJSON(tokens []engine.Token) string {
 	if len(tokens) == 0 {
 		return "[]"
 	}

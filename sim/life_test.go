@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"tether/sim/engine"
 )
 
 // cachedTokens asks for one token behind 64 known ones.
@@ -116,7 +118,7 @@ func TestStopCutsAfterItsTimeout(t *testing.T) {
 	s := start(t, Config{DecodePerToken: time.Hour, StopTimeout: time.Millisecond})
 	c := dial(t, s)
 	put(t, c, wire(chatPath, chatSSE))
-	awaitMoment(t, s, func(_ Load, s Stats) bool { return s.GeneratedTokens == 1 })
+	awaitMoment(t, s, func(_ Load, s engine.Stats) bool { return s.GeneratedTokens == 1 })
 	s.Stop()
 	if got, err := io.ReadAll(c); err != nil || strings.HasSuffix(string(got), "0\r\n\r\n") {
 		t.Errorf("%q, %v", got, err)

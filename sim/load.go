@@ -3,6 +3,8 @@ package sim
 import (
 	"context"
 	"sync"
+
+	"tether/sim/engine"
 )
 
 // Load is what a server is doing at one moment.
@@ -18,28 +20,15 @@ type Load struct {
 // Load looks at the server once.
 func (s *Server) Load() Load {
 	var load Load
-	for _, e := range s.memory.Load().engines {
-		running, waiting := e.queue.lengths()
-		load.Running += running
-		load.Waiting += waiting
-	}
+	load.Running, load.Waiting = s.memory.Load().ranks.Load()
 	if l := s.current(); l != nil {
 		l.add(&load)
 	}
 	return load
 }
 
-// Running is the number of requests on the engines, all ranks.
-func (s *Server) Running() int { return s.Load().Running }
-
-// Waiting is the number of requests in the queues, all ranks.
-func (s *Server) Waiting() int { return s.Load().Waiting }
-
-// Conns is the number of open connections, idle ones included.
-func (s *Server) Conns() int { return s.Load().Conns }
-
-// Stats returns the counters.
-func (s *Server) Stats() Stats { return s.memory.Load().stats() }
+// Stats returns the counters since the caches were last lost, all ranks together.
+func (s *Server) Stats() engine.Stats { return s.memory.Load().ranks.Stats() }
 
 // Await returns when the load satisfies the condition, or with ctx's error. It looks at every change of the load and of
 // Stats, which the condition may ask for too, and never polls.

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+
+	"tether/sim/engine"
 )
 
 // messagesRequest is the body of /v1/messages and /v1/messages/count_tokens.
@@ -15,12 +17,12 @@ type messagesRequest struct {
 	MaxTokens *int            `json:"max_tokens"`
 }
 
-func (q messagesRequest) prompt() []token {
+func (q messagesRequest) prompt() []engine.Token {
 	system := ""
 	if len(q.System) > 0 && string(q.System) != "null" {
 		system = systemText(q.System)
 	}
-	return tokenize(render(q.Tools, system, q.Messages))
+	return engine.Tokenize(render(q.Tools, system, q.Messages))
 }
 
 // systemText is the system prompt. As in vLLM, the block is not in it that Claude Code puts at its head, another one for
@@ -90,22 +92,22 @@ func (c *call) stopReason() string {
 }
 
 // messageUsage counts as Anthropic does: input_tokens are those that the cache neither held nor took in.
-func messageUsage(t tally) string {
+func messageUsage(t engine.Tally) string {
 	return fmt.Sprintf(`{"input_tokens":%d,"output_tokens":%d,"cache_creation_input_tokens":%d,"cache_read_input_tokens":%d}`,
-		t.prompt-t.cached-t.created, t.completion, t.created, t.cached)
+		t.Prompt-t.Cached-t.Created, t.Completion, t.Created, t.Cached)
 }
 
 func (c *call) messageStream() {
 	c.whole(func() error {
 		started := false
-		t, err := c.engine.run(c.a.r.Context(), c.job, func(s step) error {
+		t, err := c.engine.Run(c.a.r.Context(), c.job, func(s engine.Step) error {
 			if !started {
 				started = true
 				if err := c.messageStart(); err != nil {
 					return err
 				}
 			}
-			return c.named("content_block_delta", `"delta":{"type":"text_delta","text":%s},"index":0`, quote(s.token.text()))
+			return c.named("content_block_delta", `"delta":{"type":"text_delta","text":%s},"index":0`, quote(s.Token.Text()))
 		})
 		if err != nil {
 			return err
@@ -118,14 +120,14 @@ func (c *call) messageStream() {
 func (c *call) messageStart() error {
 	err := c.named("message_start", `"message":{"id":%s,"type":"message","role":"assistant","content":[],"model":%s,`+
 		`"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":%d,"output_tokens":0}}`,
-		quote("chatcmpl-"+c.id), quote(c.model), len(c.job.prompts[0]))
+		quote("chatcmpl-"+c.id), quote(c.model), len(c.job.Prompts[0]))
 	if err != nil {
 		return err
 	}
 	return c.named("content_block_start", `"content_block":{"type":"text","text":""},"index":0`)
 }
 
-func (c *call) messageStop(t tally) error {
+func (c *call) messageStop(t engine.Tally) error {
 	if err := c.named("content_block_stop", `"index":0`); err != nil {
 		return err
 	}

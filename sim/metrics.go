@@ -5,36 +5,38 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"tether/sim/engine"
 )
 
 // metrics are those of vLLM's that say how an engine does, in Prometheus' text form, with a series for each rank.
 func (a *answer) metrics() {
 	var m metricText
-	engines := a.srv.memory.Load().engines
+	engines := a.srv.memory.Load().ranks.Engines()
 	m.model = quote(a.srv.cfg.Models[0])
-	load := func(waiting bool) func(e *engine) float64 {
-		return func(e *engine) float64 {
-			r, w := e.queue.lengths()
+	load := func(waiting bool) func(e *engine.Engine) float64 {
+		return func(e *engine.Engine) float64 {
+			r, w := e.Load()
 			if waiting {
 				return float64(w)
 			}
 			return float64(r)
 		}
 	}
-	count := func(of func(Stats) uint64) func(e *engine) float64 {
-		return func(e *engine) float64 { return float64(of(e.snapshot())) }
+	count := func(of func(engine.Stats) uint64) func(e *engine.Engine) float64 {
+		return func(e *engine.Engine) float64 { return float64(of(e.Stats())) }
 	}
 	m.family(engines, "gauge", "num_requests_running", "Number of requests in model execution batches.", load(false))
 	m.family(engines, "gauge", "num_requests_waiting", "Number of requests waiting to be processed.", load(true))
-	m.family(engines, "gauge", "kv_cache_usage_perc", "KV-cache usage. 1 means 100 percent usage.", (*engine).usage)
+	m.family(engines, "gauge", "kv_cache_usage_perc", "KV-cache usage. 1 means 100 percent usage.", (*engine.Engine).Usage)
 	m.family(engines, "counter", "prefix_cache_queries_total", "Prefix cache queries, in terms of number of queried tokens.",
-		count(func(s Stats) uint64 { return s.Queries }))
+		count(func(s engine.Stats) uint64 { return s.Queries }))
 	m.family(engines, "counter", "prefix_cache_hits_total", "Prefix cache hits, in terms of number of cached tokens.",
-		count(func(s Stats) uint64 { return s.Hits }))
+		count(func(s engine.Stats) uint64 { return s.Hits }))
 	m.family(engines, "counter", "prompt_tokens_total", "Number of prefill tokens processed.",
-		count(func(s Stats) uint64 { return s.PromptTokens }))
+		count(func(s engine.Stats) uint64 { return s.PromptTokens }))
 	m.family(engines, "counter", "generation_tokens_total", "Number of generation tokens processed.",
-		count(func(s Stats) uint64 { return s.GeneratedTokens }))
+		count(func(s engine.Stats) uint64 { return s.GeneratedTokens }))
 	m.iterations(engines)
 	m.requests(engines)
 	m.cacheConfig(a.srv.cfg)
@@ -51,7 +53,7 @@ func (m *metricText) head(kind, name, help string) {
 	fmt.Fprintf(m, "# HELP vllm:%s %s\n# TYPE vllm:%s %s\n", name, help, name, kind)
 }
 
-func (m *metricText) family(engines []*engine, kind, name, help string, value func(*engine) float64) {
+func (m *metricText) family(engines []*engine.Engine, kind, name, help string, value func(*engine.Engine) float64) {
 	m.head(kind, name, help)
 	for rank, e := range engines {
 		fmt.Fprintf(m, "vllm:%s{engine=\"%d\",model_name=%s} %s\n", name, rank, m.model, pyFloat(value(e)))
@@ -59,10 +61,10 @@ func (m *metricText) family(engines []*engine, kind, name, help string, value fu
 }
 
 // iterations is the sign of progress that a prober can look at: a histogram without finer buckets.
-func (m *metricText) iterations(engines []*engine) {
+func (m *metricText) iterations(engines []*engine.Engine) {
 	m.head("histogram", "iteration_tokens_total", "Histogram of number of tokens per engine_step.")
 	for rank, e := range engines {
-		s := e.snapshot()
+		s := e.Stats()
 		labels := fmt.Sprintf("engine=\"%d\",model_name=%s", rank, m.model)
 		steps := pyFloat(float64(s.Iterations))
 		fmt.Fprintf(m, "vllm:iteration_tokens_total_bucket{engine=\"%d\",le=\"+Inf\",model_name=%s} %s\n", rank, m.model, steps)
@@ -72,10 +74,10 @@ func (m *metricText) iterations(engines []*engine) {
 }
 
 // requests counts by reason. Requests whose client left are in none, as in 0.32.0.
-func (m *metricText) requests(engines []*engine) {
+func (m *metricText) requests(engines []*engine.Engine) {
 	m.head("counter", "request_success_total", "Count of successfully processed requests.")
 	for rank, e := range engines {
-		s := e.snapshot()
+		s := e.Stats()
 		m.reason(rank, "stop", s.Finished-s.Truncated)
 		m.reason(rank, "length", s.Truncated)
 		m.reason(rank, "abort", 0)

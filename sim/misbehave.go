@@ -6,12 +6,14 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"tether/sim/fault"
 )
 
 // early answers before the body was read, when a fault says so. The body stays unread: the client finds the answer and
 // then its sending refused.
 func (a *answer) early() bool {
-	f, ok := a.fault(FaultEarly)
+	f, ok := a.fault(fault.Early)
 	if !ok {
 		return false
 	}
@@ -27,7 +29,7 @@ func (a *answer) early() bool {
 	_, _ = c.Write(body)
 	_ = c.CloseWrite()
 	select {
-	case <-time.After(f.d):
+	case <-time.After(f.Delay):
 	case <-a.life.leave:
 	}
 	_ = c.Close()
@@ -53,24 +55,26 @@ func (a *answer) misbehave() bool {
 }
 
 func (a *answer) slow() bool {
-	f, ok := a.fault(FaultSlow)
+	f, ok := a.fault(fault.Slow)
 	if !ok {
 		return false
 	}
-	if err := pause(a.r.Context(), f.d); err != nil {
-		a.abandon(err)
+	select {
+	case <-time.After(f.Delay):
+		return false
+	case <-a.r.Context().Done():
+		a.abandon(a.r.Context().Err())
 		return true
 	}
-	return false
 }
 
 // breakConnection ends the connection before a head.
 func (a *answer) breakConnection() bool {
-	f, ok := a.fault(FaultKill, FaultReset, FaultClose, FaultBadHead)
+	f, ok := a.fault(fault.Kill, fault.Reset, fault.Close, fault.BadHead)
 	if !ok {
 		return false
 	}
-	if f.kind == FaultKill {
+	if f.Kind == fault.Kill {
 		a.life.die()
 		return true
 	}
@@ -78,11 +82,11 @@ func (a *answer) breakConnection() bool {
 	if c == nil {
 		return true
 	}
-	if f.kind == FaultReset {
+	if f.Kind == fault.Reset {
 		c.reset()
 		return true
 	}
-	if f.kind == FaultBadHead {
+	if f.Kind == fault.BadHead {
 		writeHead(c, "2x0 OK", "Content-Length: 2")
 		_, _ = io.WriteString(c, "{}")
 	}
@@ -91,21 +95,18 @@ func (a *answer) breakConnection() bool {
 }
 
 func (a *answer) hang() bool {
-	f, ok := a.fault(FaultHang)
-	if health, is := a.fault(FaultHangHealth); is && isHealth(a.r.URL.Path) {
-		f, ok = health, true
-	}
+	f, ok := a.fault(fault.Hang, fault.HangHealth)
 	return ok && a.hold(f) != nil
 }
 
 // interim sends interim answers. net/http puts the header fields of the moment in each.
 func (a *answer) interim() {
-	f, ok := a.fault(FaultInterim)
+	f, ok := a.fault(fault.Interim)
 	if !ok {
 		return
 	}
 	a.w.Header().Set("Link", "</sim>; rel=preload")
-	for range f.n {
+	for range f.N {
 		a.w.WriteHeader(http.StatusEarlyHints)
 	}
 	a.w.Header().Del("Link")
@@ -113,12 +114,12 @@ func (a *answer) interim() {
 
 // refuse answers with an error in place of the answer.
 func (a *answer) refuse() bool {
-	if _, ok := a.fault(FaultUnhealthy); ok && isHealth(a.r.URL.Path) {
+	if _, ok := a.fault(fault.Unhealthy); ok {
 		a.send(http.StatusServiceUnavailable, "", nil)
 		return true
 	}
-	if f, ok := a.fault(FaultStatus); ok {
-		a.fail(simulated(f.n))
+	if f, ok := a.fault(fault.Status); ok {
+		a.fail(simulated(f.N))
 		return true
 	}
 	return false

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+
+	"tether/sim/engine"
 )
 
 // The calls of pooling models have the smallest answer that their clients can read. The numbers are made from the input.
@@ -15,7 +17,7 @@ type embeddingsRequest struct {
 }
 
 // pooled runs the prefill of inputs, and answers what goes wrong.
-func (a *answer) pooled(o options, inputs [][]token) (c *call, t tally, ok bool) {
+func (a *answer) pooled(o options, inputs [][]engine.Token) (c *call, t engine.Tally, ok bool) {
 	o.N = nil
 	if c, ok = a.check(o, nil); !ok || !a.admit() {
 		return nil, t, false
@@ -24,8 +26,8 @@ func (a *answer) pooled(o options, inputs [][]token) (c *call, t tally, ok bool)
 	if !c.prompt(inputs...) {
 		return nil, t, false
 	}
-	c.job.max = 0
-	t, err := c.engine.run(a.r.Context(), c.job, nil)
+	c.job.Max = 0
+	t, err := c.engine.Run(a.r.Context(), c.job, nil)
 	if err != nil {
 		a.abandon(err)
 		return nil, t, false
@@ -34,7 +36,7 @@ func (a *answer) pooled(o options, inputs [][]token) (c *call, t tally, ok bool)
 }
 
 // listed answers with one item for each input, in the list form that several calls share.
-func (a *answer) listed(prefix, object string, item func(i int, input []token) string) {
+func (a *answer) listed(prefix, object string, item func(i int, input []engine.Token) string) {
 	var q embeddingsRequest
 	if !a.decode(&q, "input") || !a.prompted(q.Input) {
 		return
@@ -52,19 +54,19 @@ func (a *answer) listed(prefix, object string, item func(i int, input []token) s
 }
 
 func (a *answer) embeddings() {
-	a.listed("embd-", "list", func(_ int, input []token) string {
+	a.listed("embd-", "list", func(_ int, input []engine.Token) string {
 		return `"object":"embedding","embedding":` + vector(input)
 	})
 }
 
 func (a *answer) pooling() {
-	a.listed("pool-", "list", func(_ int, input []token) string {
+	a.listed("pool-", "list", func(_ int, input []engine.Token) string {
 		return `"object":"pooling","data":` + vector(input)
 	})
 }
 
 func (a *answer) classify() {
-	a.listed("classify-", "list", func(_ int, input []token) string {
+	a.listed("classify-", "list", func(_ int, input []engine.Token) string {
 		p := similarity(input, nil)
 		return fmt.Sprintf(`"label":"LABEL_0","probs":[%s,%s],"num_classes":2`, pyFloat(p), pyFloat(1-p))
 	})
@@ -92,11 +94,11 @@ func (a *answer) cohereEmbed() {
 }
 
 // vector is eight numbers in [0, 1).
-func vector(input []token) string {
-	h := hashTokens(0, input)
+func vector(input []engine.Token) string {
+	h := engine.Hash(0, input)
 	numbers := make([]string, 8)
 	for i := range numbers {
-		numbers[i] = pyFloat(unit(mix(h, uint64(i))))
+		numbers[i] = pyFloat(unit(engine.Mix(h, uint64(i))))
 	}
 	return "[" + strings.Join(numbers, ",") + "]"
 }
@@ -104,14 +106,14 @@ func vector(input []token) string {
 // unit maps a hash to [0, 1), in steps of 1/1024 that a float holds exactly.
 func unit(h uint64) float64 { return float64(h%1024) / 1024 }
 
-func similarity(query, document []token) float64 {
-	return unit(hashTokens(hashTokens(0, query), document))
+func similarity(query, document []engine.Token) float64 {
+	return unit(engine.Hash(engine.Hash(0, query), document))
 }
 
-func tokenizeAll(texts []string) [][]token {
-	var out [][]token
+func tokenizeAll(texts []string) [][]engine.Token {
+	var out [][]engine.Token
 	for _, t := range texts {
-		out = append(out, tokenize(t))
+		out = append(out, engine.Tokenize(t))
 	}
 	return out
 }

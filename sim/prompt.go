@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+
+	"tether/sim/engine"
 )
 
 // message is one turn of a conversation, in OpenAI's or Anthropic's form.
@@ -81,5 +83,5 @@ func partText(part json.RawMessage) string {
 	if json.Unmarshal(part, &fields) == nil && fields.Text != nil {
 		return *fields.Text
 	}
-	return fmt.Sprintf("<|part:%016x|>", hashString(0, string(part)))
+	return fmt.Sprintf("<|part:%016x|>", engine.HashString(0, string(part)))
 }

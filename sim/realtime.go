@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"tether/sim/engine"
+	"tether/sim/fault"
 )
 
 // dialog is one WebSocket of /v1/realtime: sound comes in, and what is said in it goes out.
@@ -21,14 +24,14 @@ type dialog struct {
 	events chan []byte     // from the client; closed when it has ended
 	ended  error           // why; to be read when events is closed
 
-	model string    // named by session.update; empty before
-	sound [][]token // not transcribed yet
-	open  *speech   // what is transcribed; nil between commits
+	model string           // named by session.update; empty before
+	sound [][]engine.Token // not transcribed yet
+	open  *speech          // what is transcribed; nil between commits
 }
 
 // speech is one utterance.
 type speech struct {
-	prompt []token
+	prompt []engine.Token
 	text   strings.Builder
 	first  int // tokens of the first prompt, which is what vLLM counts
 	words  int
@@ -175,18 +178,18 @@ func (d *dialog) transcribe() error {
 		s := d.open
 		s.prompt = append(s.prompt, d.sound[0]...)
 		d.sound = d.sound[1:]
-		j := job{prompts: [][]token{s.prompt}, choices: 1, max: d.a.srv.cfg.AnswerTokens, salt: hashString(0, d.model)}
-		t, err := d.a.srv.memory.Load().leastLoaded().run(d.ctx, j, func(step step) error {
-			s.text.WriteString(step.token.text())
-			return d.send(`{"type":"transcription.delta","delta":%s}`, quote(step.token.text()))
+		j := engine.Job{Prompts: [][]engine.Token{s.prompt}, Choices: 1, Max: d.a.srv.cfg.AnswerTokens, Salt: engine.HashString(0, d.model)}
+		t, err := d.a.srv.memory.Load().ranks.LeastLoaded().Run(d.ctx, j, func(step engine.Step) error {
+			s.text.WriteString(step.Token.Text())
+			return d.send(`{"type":"transcription.delta","delta":%s}`, quote(step.Token.Text()))
 		})
 		if err != nil {
 			return err
 		}
 		if s.first == 0 {
-			s.first = t.prompt
+			s.first = t.Prompt
 		}
-		s.words += t.completion
+		s.words += t.Completion
 	}
 	return nil
 }
@@ -213,13 +216,13 @@ func (d *dialog) send(format string, args ...any) error {
 		return err
 	}
 	d.a.events++
-	f, ok := d.a.fault(FaultCutBetween, FaultCutRST, FaultStall)
+	f, ok := d.a.fault(fault.CutBetween, fault.CutRST, fault.Stall)
 	switch {
-	case !ok || f.n != d.a.events:
+	case !ok || f.N != d.a.events:
 		return nil
-	case f.kind == FaultStall:
+	case f.Kind == fault.Stall:
 		return d.a.hold(f)
-	case f.kind == FaultCutRST:
+	case f.Kind == fault.CutRST:
 		connOf(d.a.r).reset()
 	default:
 		_ = connOf(d.a.r).Close()

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+
+	"tether/sim/engine"
 )
 
 // response is the object of the Responses API, in vLLM's order.
@@ -52,7 +54,7 @@ func newResponse(c *call, q responsesRequest) response {
 		ID: "resp_" + newID(), CreatedAt: c.created, Instructions: q.Instructions, Metadata: q.Metadata, Model: c.model,
 		Object: "response", Output: []json.RawMessage{}, ParallelToolCalls: true,
 		Temperature: orRaw(q.Temperature, "1.0"), TopP: orRaw(q.TopP, "1.0"), ToolChoice: orRaw(q.ToolChoice, choice),
-		Tools: orRaw(q.Tools, "[]"), Background: q.Background, MaxOutputTokens: c.job.max,
+		Tools: orRaw(q.Tools, "[]"), Background: q.Background, MaxOutputTokens: c.job.Max,
 		PreviousResponseID: q.PreviousResponseID, ServiceTier: "auto", Status: "in_progress", Truncation: "disabled",
 		User: q.User, PresencePenalty: json.RawMessage("0.0"), FrequencyPenalty: json.RawMessage("0.0"),
 	}
@@ -66,7 +68,7 @@ func orRaw(raw json.RawMessage, without string) json.RawMessage {
 }
 
 // finished is the response with its answer.
-func (r response) finished(c *call, item []byte, t tally) response {
+func (r response) finished(c *call, item []byte, t engine.Tally) response {
 	r.Output = []json.RawMessage{item}
 	r.Status = "completed"
 	if c.reason == "length" {
@@ -75,7 +77,7 @@ func (r response) finished(c *call, item []byte, t tally) response {
 	r.Usage = fmt.Appendf(nil, `{"input_tokens":%d,"input_tokens_details":{"cached_tokens":%d,"cache_write_tokens":%d,`+
 		`"input_tokens_per_turn":[],"cached_tokens_per_turn":[]},"output_tokens":%d,"output_tokens_details":`+
 		`{"reasoning_tokens":0,"tool_output_tokens":0,"output_tokens_per_turn":[],"tool_output_tokens_per_turn":[]},`+
-		`"total_tokens":%d}`, t.prompt, t.cached, t.created, t.completion, t.prompt+t.completion)
+		`"total_tokens":%d}`, t.Prompt, t.Cached, t.Created, t.Completion, t.Prompt+t.Completion)
 	return r
 }
 

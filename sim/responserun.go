@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"strings"
+
+	"tether/sim/engine"
 )
 
 // responseRun produces one response and its events.
@@ -36,7 +38,7 @@ func (r *responseRun) produce(ctx context.Context) (response, error) {
 			return response{}, err
 		}
 	}
-	t, err := r.c.engine.run(ctx, r.c.job, r.delta)
+	t, err := r.c.engine.Run(ctx, r.c.job, r.delta)
 	if err != nil {
 		return response{}, err
 	}
@@ -49,13 +51,13 @@ func (r *responseRun) produce(ctx context.Context) (response, error) {
 }
 
 // delta emits one token, and before the first one what announces the text.
-func (r *responseRun) delta(s step) error {
+func (r *responseRun) delta(s engine.Step) error {
 	if r.text.Len() == 0 {
 		if err := r.outputAdded(); err != nil {
 			return err
 		}
 	}
-	text := s.token.text()
+	text := s.Token.Text()
 	r.text.WriteString(text)
 	return r.event("response.output_text.delta", fmt.Sprintf(
 		`"content_index":0,"delta":%s,"item_id":"%s","logprobs":[],"output_index":0,`, quote(text), r.item), "")

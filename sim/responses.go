@@ -3,6 +3,8 @@ package sim
 import (
 	"encoding/json"
 	"net/http"
+
+	"tether/sim/engine"
 )
 
 // responsesRequest is the body of /v1/responses.
@@ -43,7 +45,7 @@ func (a *answer) responses() {
 	if q.Instructions != nil {
 		system = *q.Instructions
 	}
-	if !c.prompt(tokenize(render(q.Tools, system, messages))) {
+	if !c.prompt(engine.Tokenize(render(q.Tools, system, messages))) {
 		a.life.release()
 		return
 	}

@@ -3,6 +3,8 @@ package sim
 import (
 	"fmt"
 	"strings"
+
+	"tether/sim/engine"
 )
 
 // score compares one text, or as many as there are in the second list, with each text of the second list.
@@ -45,7 +47,7 @@ func (a *answer) rerank() {
 	if !a.decode(&q, "query", "documents") {
 		return
 	}
-	query, documents := tokenize(q.Query), tokenizeAll(q.Documents)
+	query, documents := engine.Tokenize(q.Query), tokenizeAll(q.Documents)
 	c, t, ok := a.pooled(q.options, append(documents, query))
 	if !ok {
 		return
@@ -56,5 +58,5 @@ func (a *answer) rerank() {
 			i, quote(q.Documents[i]), pyFloat(similarity(query, d))))
 	}
 	c.ok(`{"id":%s,"model":%s,"usage":{"prompt_tokens":%d,"total_tokens":%[3]d},"results":[%s]}`,
-		quote("rerank-"+c.id), quote(c.model), t.prompt, strings.Join(items, ","))
+		quote("rerank-"+c.id), quote(c.model), t.Prompt, strings.Join(items, ","))
 }

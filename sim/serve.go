@@ -12,12 +12,12 @@ func (l *life) handle(w http.ResponseWriter, r *http.Request) {
 	defer l.exit()
 	l.answer(connOf(r), true)
 	if r.URL.Path == "/sim/fault" {
-		l.srv.faultAPI(w, r)
+		l.srv.faults.ServeHTTP(w, r)
 		return
 	}
 	defer a.report()
 	defer a.guard()()
-	faults, err := l.srv.faults.take(r.URL.Path, r.Header.Get("X-Sim-Fault"))
+	faults, err := l.srv.faults.Take(r.URL.Path, r.Header.Get("X-Sim-Fault"))
 	a.faults = faults
 	if a.early() {
 		return

@@ -7,12 +7,21 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"tether/sim/engine"
+	"tether/sim/fault"
 )
+
+// memory is the state that a server loses with its process: the engines with their caches, and the stored responses.
+type memory struct {
+	ranks *engine.Ranks
+	store *store
+}
 
 // Server is one simulated vLLM server. Its methods may be called from any goroutine.
 type Server struct {
 	cfg    Config
-	faults *faultSet
+	faults *fault.Set
 	seen   *recorder
 	bell   bell
 	memory atomic.Pointer[memory]
@@ -27,7 +36,7 @@ func New(cfg Config) *Server {
 	if err := cfg.Validate(); err != nil {
 		panic("BUG: sim config: " + err.Error())
 	}
-	s := &Server{cfg: cfg.withDefaults(), faults: newFaultSet()}
+	s := &Server{cfg: cfg.withDefaults(), faults: fault.NewSet()}
 	s.seen = &recorder{limit: s.cfg.Record}
 	s.Forget()
 	return s
@@ -146,9 +155,13 @@ func (s *Server) current() *life {
 
 // Forget loses the caches, the counters of Stats and the stored responses at once. Requests in flight go on.
 func (s *Server) Forget() {
-	m := &memory{store: newStore()}
-	for range s.cfg.Ranks {
-		m.engines = append(m.engines, newEngine(s.cfg, s.bell.ring))
-	}
-	s.memory.Store(m)
+	s.memory.Store(&memory{ranks: engine.NewRanks(s.cfg.Ranks, s.cfg.engine(), s.bell.ring), store: newStore()})
 }
+
+// Inject makes the server apply a fault from now on, beside those injected before. An unknown kind or a wrong argument is an
+// error.
+func (s *Server) Inject(f fault.Fault) error { return s.faults.Inject(f) }
+
+// ClearFaults removes all injected faults, and releases the requests that a fault holds, those with the header X-Sim-Fault
+// included.
+func (s *Server) ClearFaults() { s.faults.Clear() }

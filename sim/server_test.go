@@ -101,8 +101,8 @@ func TestAllowedOrigins(t *testing.T) {
 func TestRequestsWithoutARankSpread(t *testing.T) {
 	s := start(t, Config{Ranks: 4})
 	perRank := func() (n [4]uint64) {
-		for rank, e := range s.memory.Load().engines {
-			n[rank] = e.snapshot().Finished
+		for rank, e := range s.memory.Load().ranks.Engines() {
+			n[rank] = e.Stats().Finished
 		}
 		return n
 	}
@@ -125,8 +125,8 @@ func TestRequestsWithoutARankSpread(t *testing.T) {
 	for range 4 {
 		postTo(t, s, "/v1/completions", `{"prompt":"x","max_tokens":1}`)
 	}
-	if e := s.memory.Load().engines; e[0].snapshot().Finished != 4 {
-		t.Errorf("the idle rank finished %d, the busy one %d", e[0].snapshot().Finished, e[1].snapshot().Finished)
+	if e := s.memory.Load().ranks.Engines(); e[0].Stats().Finished != 4 {
+		t.Errorf("the idle rank finished %d, the busy one %d", e[0].Stats().Finished, e[1].Stats().Finished)
 	}
 }
 

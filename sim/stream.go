@@ -1,11 +1,15 @@
 package sim
 
-import "fmt"
+import (
+	"fmt"
+
+	"tether/sim/engine"
+)
 
 // stream runs a call whose stream ends with [DONE]: onStep for each token, then the usage chunk if it was asked for.
-func (c *call) stream(onStep func(step) error, usage func(tally) []byte) {
+func (c *call) stream(onStep func(engine.Step) error, usage func(engine.Tally) []byte) {
 	c.whole(func() error {
-		t, err := c.engine.run(c.a.r.Context(), c.job, onStep)
+		t, err := c.engine.Run(c.a.r.Context(), c.job, onStep)
 		if err != nil {
 			return err
 		}
@@ -14,7 +18,7 @@ func (c *call) stream(onStep func(step) error, usage func(tally) []byte) {
 }
 
 // finale is the usage chunk, if it was asked for, and [DONE].
-func (c *call) finale(t tally, usage func(tally) []byte) error {
+func (c *call) finale(t engine.Tally, usage func(engine.Tally) []byte) error {
 	if c.usage {
 		if err := c.a.event("", usage(t)); err != nil {
 			return err

@@ -3,6 +3,8 @@ package sim
 import (
 	"encoding/json"
 	"net/http"
+
+	"tether/sim/engine"
 )
 
 // tokenizeRequest is the body of /tokenize: a text or a conversation.
@@ -26,7 +28,7 @@ func (a *answer) tokenize() {
 	if q.Messages != nil {
 		text = render(q.Tools, "", q.Messages)
 	}
-	tokens := tokenize(text)
+	tokens := engine.Tokenize(text)
 	a.json(http.StatusOK, `{"count":%d,"max_model_len":%d,"tokens":%s,"token_strs":null}`,
 		len(tokens), a.srv.cfg.MaxModelLen, idsJSON(tokens))
 }
@@ -34,7 +36,7 @@ func (a *answer) tokenize() {
 func (a *answer) detokenize() {
 	var q struct {
 		options
-		Tokens []token `json:"tokens"`
+		Tokens []engine.Token `json:"tokens"`
 	}
 	if !a.decode(&q, "tokens") {
 		return
@@ -43,5 +45,5 @@ func (a *answer) detokenize() {
 		return
 	}
 	defer a.life.release()
-	a.json(http.StatusOK, `{"prompt":%s}`, quote(detokenize(q.Tokens)))
+	a.json(http.StatusOK, `{"prompt":%s}`, quote(engine.Detokenize(q.Tokens)))
 }

@@ -1,29 +1,29 @@
-package sim
+package fault
 
 import (
 	"encoding/json"
 	"net/http"
 )
 
-// faultAPI is /sim/fault: POST injects the fault of the JSON body, DELETE clears all, GET lists them. It answers 204, 200,
-// or 400 with the error as text.
-func (s *Server) faultAPI(w http.ResponseWriter, r *http.Request) {
+// ServeHTTP is the API of /sim/fault: POST injects the fault of the JSON body, DELETE clears the set, GET lists it. The answer
+// is 204, 200, or 400 with the error as text.
+func (s *Set) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.Method {
 	case http.MethodPost:
 		s.injectFrom(w, r)
 	case http.MethodDelete:
-		s.ClearFaults()
+		s.Clear()
 		w.WriteHeader(http.StatusNoContent)
 	case http.MethodGet:
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(s.Faults()) // a client that left does not get it
+		_ = json.NewEncoder(w).Encode(s.List()) // fails only when the client is gone
 	default:
 		w.Header().Set("Allow", "GET, POST, DELETE")
 		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
 	}
 }
 
-func (s *Server) injectFrom(w http.ResponseWriter, r *http.Request) {
+func (s *Set) injectFrom(w http.ResponseWriter, r *http.Request) {
 	var f Fault
 	d := json.NewDecoder(r.Body)
 	d.DisallowUnknownFields()

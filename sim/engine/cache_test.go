@@ -1,4 +1,4 @@
-package sim
+package engine
 
 import "testing"
 
@@ -25,21 +25,5 @@ func TestCacheEvictsTheEndOfAPrefixFirst(t *testing.T) {
 	c.keep([]uint64{9})
 	if got := c.match(chain); got != 3 {
 		t.Errorf("match %d after another block came, want 3", got)
-	}
-}
-
-func TestBlockChain(t *testing.T) {
-	tokens := tokenize("one two three four five six seven eight nine ten")
-	a, b := blockChain(1, tokens, 4), blockChain(1, tokens[:len(tokens)-1], 4)
-	if len(a) != len(tokens)/4 {
-		t.Errorf("%d blocks of %d tokens", len(a), len(tokens))
-	}
-	for i := range b {
-		if a[i] != b[i] {
-			t.Errorf("block %d differs for a shorter prompt", i)
-		}
-	}
-	if blockChain(2, tokens, 4)[0] == a[0] {
-		t.Error("another seed gives the same block")
 	}
 }

@@ -1,13 +1,13 @@
-package sim
+package engine
 
 import "container/list"
 
-// cache is the prefix cache of one engine: hashes of full blocks, least recently used out first. It is not safe for
-// concurrent use; its engine's mutex guards it.
+// cache is the prefix cache of one engine. It holds the hashes of full blocks, and evicts the least recently used one.
+// It is not safe for concurrent use: the mutex of its engine guards it.
 type cache struct {
 	capacity int // blocks
 	blocks   map[uint64]*list.Element
-	recent   *list.List // of uint64; front is the most recent
+	recent   *list.List // of uint64; the front is the most recent block
 }
 
 func newCache(capacity int) *cache {
@@ -24,15 +24,15 @@ func (c *cache) match(chain []uint64) int {
 	return len(chain)
 }
 
-// keep makes the chain's blocks the most recent ones, adding those that are missing. It goes from the last block to the
-// first: as in vLLM the end of a prefix is evicted before its beginning, without which the end is worth nothing.
+// keep adds the missing blocks of the chain, and makes all of them the most recent ones. It goes from the last block to the
+// first, so that, as in vLLM, the end of a prefix is evicted before its beginning: the end is worthless without the beginning.
 func (c *cache) keep(chain []uint64) {
 	for i := len(chain) - 1; i >= 0; i-- {
-		c.keepOne(chain[i])
+		c.keepBlock(chain[i])
 	}
 }
 
-func (c *cache) keepOne(h uint64) {
+func (c *cache) keepBlock(h uint64) {
 	if e := c.blocks[h]; e != nil {
 		c.recent.MoveToFront(e)
 		return
