@@ -8,24 +8,23 @@ import (
 	"tether/wire"
 )
 
-// body is a request's body: all of it, in memory, and paid for.
+// body is a request's body: all of it, in memory that the budget was charged for.
 type body struct {
-	bytes  []byte    // while it is read, what lies in room
-	room   *[]byte   // what bytes is a part of, from bodyRooms; nil where it is part of the connection's rest
-	full   []*[]byte // the rooms before, of maxPooled each; none once it is whole
-	budget *budget
-	holder *holder
-	paid   int64
+	bytes   []byte    // while the body is read, what lies in buf
+	buf     *[]byte   // that bytes lies in, from bodyBuffers; nil where the body is part of the client's rest
+	parts   []*[]byte // the full buffers before buf, of maxPooled each; none once the body is whole
+	budget  *budget
+	account *account
+	paid    int64
 }
 
-// bodyRooms keep the buffers of bodies by size: 16 KiB, 64 KiB, 256 KiB, 1 MiB. Larger ones are left to the
-// collector.
-var bodyRooms [4]sync.Pool
+// bodyBuffers are the buffers of bodies by size: 16 KiB, 64 KiB, 256 KiB, 1 MiB. Larger ones are left to the collector.
+var bodyBuffers [4]sync.Pool
 
 const (
-	firstRoom  = 16 << 10
-	roomGrowth = 4
-	maxPooled  = 1 << 20
+	firstBuffer  = 16 << 10
+	bufferGrowth = 4
+	maxPooled    = 1 << 20
 )
 
 // What a client may take for a body: some time, and more for its length.
@@ -36,7 +35,7 @@ const (
 
 // read reads the body of the request whose head c has just read, of at most limit bytes. Memory is taken and paid for as
 // bytes arrive, never by the length that was promised.
-func (b *body) read(c *conn, limit int64) *fault {
+func (b *body) read(c *client, limit int64) *fault {
 	g := &c.guard
 	switch {
 	case g.Length > limit:
@@ -55,28 +54,28 @@ func (b *body) read(c *conn, limit int64) *fault {
 	if f := read(c, int(limit), time.Now()); f != nil {
 		return f
 	}
-	b.join()
+	b.concat()
 	return nil
 }
 
-// fromRest takes a body that came with its head. It is free: its memory is the connection's, whatever becomes of the request.
-func (b *body) fromRest(c *conn, n int) {
+// fromRest takes a body that arrived with its head. It costs nothing: the buffer is the client's either way.
+func (b *body) fromRest(c *client, n int) {
 	b.bytes, c.rest = c.rest[:n:n], c.rest[n:]
 }
 
-func (b *body) readLength(c *conn, limit int, started time.Time) *fault {
+func (b *body) readLength(c *client, limit int, started time.Time) *fault {
 	length := int(c.guard.Length)
-	most := max(length, min(limit, maxPooled)) // there are few sizes of pooled rooms
-	if f := b.put(c.rest, most); f != nil {
+	most := max(length, min(limit, maxPooled)) // pooled buffers have few sizes
+	if f := b.add(c.rest, most); f != nil {
 		return f
 	}
 	c.rest = nil
-	for come := b.come(); come < length; come = b.come() {
+	for received := b.received(); received < length; received = b.received() {
 		space, f := b.space(most)
 		if f != nil {
 			return f
 		}
-		n, f := c.readBody(space[:min(len(space), length-come)], started, come)
+		n, f := c.receiveBody(space[:min(len(space), length-received)], started, received)
 		if f != nil {
 			return f
 		}
@@ -85,7 +84,7 @@ func (b *body) readLength(c *conn, limit int, started time.Time) *fault {
 	return nil
 }
 
-func (b *body) readChunks(c *conn, limit int, started time.Time) *fault {
+func (b *body) readChunks(c *client, limit int, started time.Time) *fault {
 	var chunks http1.Chunks
 	for {
 		for len(c.rest) > 0 && !chunks.Done() {
@@ -94,31 +93,32 @@ func (b *body) readChunks(c *conn, limit int, started time.Time) *fault {
 			if err != nil {
 				return errMalformedChunks
 			}
-			if b.come()+len(data) > limit {
+			if b.received()+len(data) > limit {
 				return errBodyTooLarge
 			}
-			if f := b.put(data, limit); f != nil {
+			if f := b.add(data, limit); f != nil {
 				return f
 			}
 		}
 		if chunks.Done() {
 			return nil
 		}
-		room := c.restRoom()
-		n, f := c.readBody(room, started, b.come())
+		buf := c.restBuffer()
+		n, f := c.receiveBody(buf, started, b.received())
 		if f != nil {
 			return f
 		}
-		c.rest = room[:n]
+		c.rest = buf[:n]
 	}
 }
 
-// readBody reads part of a body from the socket. Time is bought by what has come, never by what was promised.
-func (c *conn) readBody(b []byte, started time.Time, come int) (int, *fault) {
-	if c.readBefore(started.Add(timeFor(come)), 0) != nil {
+// receiveBody reads a part of a body from the socket. The time for it grows with the bytes that were received, never with those
+// that were promised.
+func (c *client) receiveBody(b []byte, started time.Time, received int) (int, *fault) {
+	if c.readBefore(started.Add(timeFor(received)), 0) != nil {
 		return 0, errClientLeft
 	}
-	n, err := c.Client.Read(b)
+	n, err := c.Read(b)
 	switch {
 	case n > 0:
 		return n, nil
@@ -128,15 +128,17 @@ func (c *conn) readBody(b []byte, started time.Time, come int) (int, *fault) {
 	return 0, errClientLeft
 }
 
-// timeFor is how long a body may take of which that many bytes came: in whole seconds, for 16 GiB of bytes times the nanoseconds of
-// a second are more than a Duration holds.
-func timeFor(come int) time.Duration { return bodyTime + time.Duration(come/bodyRate)*time.Second }
+// timeFor returns how long a body may take in total once received bytes have arrived. It counts in whole seconds: bytes times
+// time.Second would overflow a Duration at 8.6 GiB.
+func timeFor(received int) time.Duration {
+	return bodyTime + time.Duration(received/bodyRate)*time.Second
+}
 
-// come is how much of the body is there while it is read.
-func (b *body) come() int { return len(b.full)*maxPooled + len(b.bytes) }
+// received is how much of the body has arrived, while it is read.
+func (b *body) received() int { return len(b.parts)*maxPooled + len(b.bytes) }
 
-// put adds data to a body that comes to most at the most.
-func (b *body) put(data []byte, most int) *fault {
+// add adds data to a body of at most most bytes.
+func (b *body) add(data []byte, most int) *fault {
 	for len(data) > 0 {
 		space, f := b.space(most)
 		if f != nil {
@@ -148,95 +150,96 @@ func (b *body) put(data []byte, most int) *fault {
 	return nil
 }
 
-// space gives what is free in the room, or in the next one where that is full.
+// space gives the free end of the buffer, or of the next one where the buffer is full.
 func (b *body) space(most int) ([]byte, *fault) {
 	if len(b.bytes) == cap(b.bytes) {
-		if f := b.grow(most - len(b.full)*maxPooled); f != nil {
+		if f := b.grow(most - len(b.parts)*maxPooled); f != nil {
 			return nil, f
 		}
 	}
 	return b.bytes[len(b.bytes):cap(b.bytes)], nil
 }
 
-// grow takes a larger room for what is in the full one, of at most that size; or another one behind it, once it is among the
-// largest of the pooled ones. So no body takes more than 1 MiB beyond what came, however large it is, nor is copied over and over.
+// grow moves the content of a full buffer to a larger one, of at most most bytes. A buffer of the largest pooled size becomes a part
+// instead, and a new one follows it. So no body takes more than 1 MiB beyond what was received, however large it is, and none is
+// copied over and over.
 func (b *body) grow(most int) *fault {
 	if len(b.bytes) == maxPooled {
-		return b.further(min(maxPooled, most-maxPooled))
+		return b.addPart(min(maxPooled, most-maxPooled))
 	}
-	size := min(max(firstRoom, len(b.bytes)*roomGrowth), most)
+	size := min(max(firstBuffer, len(b.bytes)*bufferGrowth), most)
 	if f := b.pay(size - len(b.bytes)); f != nil {
 		return f
 	}
-	room := takeRoom(size)
-	n := copy(*room, b.bytes)
-	freeRoom(b.room)
-	b.room, b.bytes = room, (*room)[:n]
+	buf := takeBuffer(size)
+	n := copy(*buf, b.bytes)
+	freeBuffer(b.buf)
+	b.buf, b.bytes = buf, (*buf)[:n]
 	return nil
 }
 
-// further takes another room behind the full one.
-func (b *body) further(size int) *fault {
+// addPart makes the full buffer a part, and takes a new one of size bytes.
+func (b *body) addPart(size int) *fault {
 	if f := b.pay(size); f != nil {
 		return f
 	}
-	b.full = append(b.full, b.room)
-	b.room = takeRoom(size)
-	b.bytes = (*b.room)[:0]
+	b.parts = append(b.parts, b.buf)
+	b.buf = takeBuffer(size)
+	b.bytes = (*b.buf)[:0]
 	return nil
 }
 
-// join puts a body that is whole, and in several rooms, into one. Its memory is paid for once, though for that moment it is
-// there twice: a body that is all that may be there could not be read otherwise.
-func (b *body) join() {
-	if len(b.full) == 0 {
+// concat copies the parts of a whole body into one buffer. The budget is charged once although both copies exist for a moment;
+// otherwise a body as large as the whole budget could never be read.
+func (b *body) concat() {
+	if len(b.parts) == 0 {
 		return
 	}
-	whole := make([]byte, 0, b.come())
-	for i, room := range b.full {
-		whole = append(whole, *room...)
-		freeRoom(room)
-		b.full[i] = nil
+	whole := make([]byte, 0, b.received())
+	for i, part := range b.parts {
+		whole = append(whole, *part...)
+		freeBuffer(part)
+		b.parts[i] = nil
 	}
 	whole = append(whole, b.bytes...)
-	freeRoom(b.room)
-	b.bytes, b.room, b.full = whole, &whole, nil
+	freeBuffer(b.buf)
+	b.bytes, b.buf, b.parts = whole, &whole, nil
 	b.refund(b.paid - int64(len(whole)))
 }
 
-func takeRoom(size int) *[]byte {
+func takeBuffer(size int) *[]byte {
 	if pool := poolOf(size); pool != nil {
-		if room, ok := pool.Get().(*[]byte); ok {
-			return room
+		if buf, ok := pool.Get().(*[]byte); ok {
+			return buf
 		}
 	}
-	room := make([]byte, size)
-	return &room
+	buf := make([]byte, size)
+	return &buf
 }
 
-func freeRoom(room *[]byte) {
-	if room == nil {
+func freeBuffer(buf *[]byte) {
+	if buf == nil {
 		return
 	}
-	if pool := poolOf(len(*room)); pool != nil {
-		pool.Put(room)
+	if pool := poolOf(len(*buf)); pool != nil {
+		pool.Put(buf)
 	}
 }
 
-// poolOf gives the pool of rooms of a size, nil where there is none.
+// poolOf gives the pool of buffers of a size, nil for a size that is not pooled.
 func poolOf(size int) *sync.Pool {
-	pooled := firstRoom
-	for class := range bodyRooms {
+	pooled := firstBuffer
+	for class := range bodyBuffers {
 		if size == pooled {
-			return &bodyRooms[class]
+			return &bodyBuffers[class]
 		}
-		pooled *= roomGrowth
+		pooled *= bufferGrowth
 	}
 	return nil
 }
 
 func (b *body) pay(n int) *fault {
-	f := b.budget.take(b.holder, int64(n))
+	f := b.budget.take(b.account, int64(n))
 	if f == nil {
 		b.paid += int64(n)
 	}
@@ -245,20 +248,20 @@ func (b *body) pay(n int) *fault {
 
 func (b *body) refund(n int64) {
 	if n > 0 {
-		b.budget.give(b.holder, n)
+		b.budget.give(b.account, n)
 		b.paid -= n
 	}
 }
 
 // held reports whether there is memory to give back.
-func (b *body) held() bool { return b.room != nil || b.paid > 0 }
+func (b *body) held() bool { return b.buf != nil || b.paid > 0 }
 
 // free gives the memory back. It may be called more than once.
 func (b *body) free() {
 	b.refund(b.paid)
-	for _, room := range b.full {
-		freeRoom(room)
+	for _, part := range b.parts {
+		freeBuffer(part)
 	}
-	freeRoom(b.room)
-	b.bytes, b.room, b.full = nil, nil, nil
+	freeBuffer(b.buf)
+	b.bytes, b.buf, b.parts = nil, nil, nil
 }

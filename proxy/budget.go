@@ -5,97 +5,98 @@ import (
 	"sync"
 )
 
-// budget bounds the memory of all request bodies that are buffered at a time, so that nobody can keep the others out. While
-// more than half of it is in use, an address that holds more than its share is refused first. And the last part of it is for
-// addresses that hold little: who holds more gets none of that, unless nobody else holds anything.
+// budget bounds the memory of all request bodies that are buffered at a time, so that no client can keep the others out. While
+// more than half of it is in use, an address that holds more than its share is refused first. The last part of it is for
+// addresses that hold little: an address that holds more gets none of that part, unless it is the only one that holds anything.
 type budget struct {
-	limit, share int64
-	open         int64 // what is not for those alone who hold little
+	limit       int64
+	share       int64 // what an address may hold while the budget is scarce
+	sharedLimit int64 // limit without the part for small holders
 
-	mu      sync.Mutex
-	used    int64                  // guarded by mu
-	holders map[netip.Addr]*holder // guarded by mu
+	mu       sync.Mutex
+	used     int64                   // guarded by mu
+	accounts map[netip.Addr]*account // guarded by mu
 }
 
-// holder is what one address holds.
-type holder struct {
+// account is what one address holds.
+type account struct {
 	address netip.Addr
 	used    int64 // guarded by the budget's mu
 	refs    int   // guarded by the budget's mu
-	conns   int   // guarded by the proxy's mu: its connections
+	conns   int   // guarded by clients.mu: its connections
 }
 
 const (
 	// addressShare is the part of the budget that an address may hold while the budget is scarce.
 	addressShare = 8
 
-	// reserve is the part of the budget that is for those who hold little.
+	// reserve is the part of the budget that is for small holders.
 	reserve = 8
 
-	// little is a body in the largest of the pooled rooms.
-	little = maxPooled
+	// smallHolder is the most that a small holder has, in bytes: a body in the largest of the pooled buffers.
+	smallHolder = maxPooled
 )
 
 func newBudget(limit, maxBody int64) *budget {
-	return &budget{limit: limit, share: max(limit/addressShare, maxBody), open: limit - limit/reserve, holders: map[netip.Addr]*holder{}}
+	return &budget{limit: limit, share: max(limit/addressShare, maxBody), sharedLimit: limit - limit/reserve, accounts: map[netip.Addr]*account{}}
 }
 
-// holder gives the account of an address; release it as often as it was given.
-func (b *budget) holder(a netip.Addr) *holder {
-	a = accountOf(a)
+// account gives the account of an address. The caller releases it as often as it was given.
+func (b *budget) account(a netip.Addr) *account {
+	a = customer(a)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	h := b.holders[a]
-	if h == nil {
-		h = &holder{address: a}
-		b.holders[a] = h
+	c := b.accounts[a]
+	if c == nil {
+		c = &account{address: a}
+		b.accounts[a] = c
 	}
-	h.refs++
-	return h
+	c.refs++
+	return c
 }
 
-func (b *budget) release(h *holder) {
+func (b *budget) release(c *account) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if h.refs--; h.refs == 0 {
-		delete(b.holders, h.address)
+	if c.refs--; c.refs == 0 {
+		delete(b.accounts, c.address)
 	}
 }
 
-// accountOf is the address that stands for all that one customer has: of IPv6 the network of 64 bits.
-func accountOf(a netip.Addr) netip.Addr {
+// customer is the address that stands for all addresses of one customer: of IPv6 the network of 64 bits.
+func customer(a netip.Addr) netip.Addr {
 	if network, err := a.Prefix(64); a.Is6() && err == nil {
 		return network.Addr()
 	}
 	return a
 }
 
-// take takes n bytes for h, all or none.
-func (b *budget) take(h *holder, n int64) *fault {
+// take takes n bytes for c, all or none.
+func (b *budget) take(c *account, n int64) *fault {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	used, held, alone := b.used+n, h.used+n, b.used == h.used
+	used, held, alone := b.used+n, c.used+n, b.used == c.used
 	switch {
 	case used > b.limit:
 		return errBodiesFull
 	case used > b.limit/2 && held > b.share:
 		return errAddressBodies
-	case used > b.open && held > little && !alone:
+	case used > b.sharedLimit && held > smallHolder && !alone:
 		return errBodiesFull
 	}
-	b.used, h.used = used, held
+	b.used, c.used = used, held
 	return nil
 }
 
-// give takes n bytes back.
-func (b *budget) give(h *holder, n int64) {
+// give takes n bytes back from c.
+func (b *budget) give(c *account, n int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.used -= n
-	h.used -= n
+	c.used -= n
 }
 
-// inUse is what all bodies take now.
+// inUse is the memory of all bodies, in bytes.
 func (b *budget) inUse() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -9,7 +9,7 @@ import (
 // While memory is scarce, who holds most of it is refused first.
 func TestBudget(t *testing.T) {
 	b := newBudget(800, 50)
-	greedy, modest := b.holder(netip.MustParseAddr("10.0.0.1")), b.holder(netip.MustParseAddr("10.0.0.2"))
+	greedy, modest := b.account(netip.MustParseAddr("10.0.0.1")), b.account(netip.MustParseAddr("10.0.0.2"))
 	if b.share != 100 {
 		t.Fatalf("share %d", b.share)
 	}
@@ -32,12 +32,12 @@ func TestBudget(t *testing.T) {
 	b.give(modest, 300)
 	b.release(greedy)
 	b.release(modest)
-	if b.inUse() != 0 || len(b.holders) != 0 {
-		t.Errorf("%d bytes, %d holders left", b.inUse(), len(b.holders))
+	if b.inUse() != 0 || len(b.accounts) != 0 {
+		t.Errorf("%d bytes, %d accounts left", b.inUse(), len(b.accounts))
 	}
 }
 
-// The last eighth is for those who hold little, unless nobody else holds anything.
+// The last eighth is for small holders, unless no other address holds anything.
 func TestReserve(t *testing.T) {
 	const limit = 64 << 20
 	for name, c := range map[string]struct {
@@ -49,16 +49,16 @@ func TestReserve(t *testing.T) {
 		"beside one byte":         {[]int64{1, limit - 1}, errBodiesFull},
 		"up to the reserve":       {[]int64{1, limit*7/8 - 1}, nil},
 		"into the reserve":        {[]int64{1, limit * 7 / 8}, errBodiesFull},
-		"little in the reserve":   {[]int64{limit * 7 / 8, little}, nil},
-		"much in the reserve":     {[]int64{limit * 7 / 8, little + 1}, errBodiesFull},
-		"little up to the end":    {[]int64{limit - little, little}, nil},
-		"little beyond the end":   {[]int64{limit - little + 1, little}, errBodiesFull},
+		"little in the reserve":   {[]int64{limit * 7 / 8, smallHolder}, nil},
+		"much in the reserve":     {[]int64{limit * 7 / 8, smallHolder + 1}, errBodiesFull},
+		"little up to the end":    {[]int64{limit - smallHolder, smallHolder}, nil},
+		"little beyond the end":   {[]int64{limit - smallHolder + 1, smallHolder}, errBodiesFull},
 		"little beside the share": {[]int64{limit / 2, limit * 3 / 8, 1}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBudget(limit, limit)
 			for i, n := range c.takes {
-				f := b.take(b.holder(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)})), n)
+				f := b.take(b.account(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)})), n)
 				if last := i == len(c.takes)-1; last && f != c.want {
 					t.Errorf("got %v, want %v", f, c.want)
 				}
@@ -70,7 +70,7 @@ func TestReserve(t *testing.T) {
 // Who asks for too much keeps nobody out, not even while it is told so.
 func TestRefusedTakesNothing(t *testing.T) {
 	b := newBudget(64<<20, 64<<20)
-	greedy, modest := b.holder(netip.MustParseAddr("10.0.0.1")), b.holder(netip.MustParseAddr("10.0.0.2"))
+	greedy, modest := b.account(netip.MustParseAddr("10.0.0.1")), b.account(netip.MustParseAddr("10.0.0.2"))
 	if b.take(modest, 1) != nil {
 		t.Fatal("refused in an empty budget")
 	}
@@ -112,11 +112,11 @@ func TestAccounts(t *testing.T) {
 	for a, want := range map[string]string{
 		"10.0.0.1": "10.0.0.1", "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::", "2001:db8:1:2::": "2001:db8:1:2::", "2001:db8:1:3::1": "2001:db8:1:3::", "::1": "::",
 	} {
-		if got := accountOf(netip.MustParseAddr(a)); got.String() != want {
+		if got := customer(netip.MustParseAddr(a)); got.String() != want {
 			t.Errorf("%s: %s, want %s", a, got, want)
 		}
 	}
-	if accountOf(netip.Addr{}).IsValid() {
+	if customer(netip.Addr{}).IsValid() {
 		t.Error("there is an account of no address")
 	}
 }
@@ -125,10 +125,10 @@ func TestAccounts(t *testing.T) {
 func BenchmarkBudget(b *testing.B) {
 	budget := newBudget(1<<30, 1<<20)
 	b.RunParallel(func(pb *testing.PB) {
-		h := budget.holder(netip.MustParseAddr("10.0.0.1"))
+		h := budget.account(netip.MustParseAddr("10.0.0.1"))
 		for pb.Next() {
-			if budget.take(h, firstRoom) == nil {
-				budget.give(h, firstRoom)
+			if budget.take(h, firstBuffer) == nil {
+				budget.give(h, firstBuffer)
 			}
 		}
 	})

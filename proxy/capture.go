@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/valyala/fasthttp"
-
 	"tether/http1"
 	"tether/session"
 )
@@ -15,7 +13,7 @@ import (
 // Read tells what becomes of a request up to where it would be sent to somebody. raw is the request as it comes over
 // a connection, or as people keep one in a file: lines may end with LF alone, and a body may do without a length.
 func (p *Proxy) Read(raw []byte) (r session.Reading) {
-	x := &exchange{p: p, now: time.Now(), head: new(fasthttp.RequestHeader)}
+	x := &exchange{p: p, now: time.Now()}
 	x.search.Begin(p.identifier)
 	var g http1.Guard
 	fields, body, err := x.takeHead(&g, raw)
@@ -77,7 +75,7 @@ func (x *exchange) takeHead(g *http1.Guard, raw []byte) (fields, rest []byte, er
 	line, fields, _ := bytes.Cut(bytes.TrimPrefix(head, []byte("\r\n")), []byte("\r\n"))
 	method, line, _ := bytes.Cut(line, []byte{' '})
 	target, _, _ := bytes.Cut(line, []byte{' '})
-	x.head.SetMethodBytes(method)
+	x.head.method = method
 	x.target = target[g.Path:]
 	x.in.read(fields, &x.search, x.p.keys != nil, false)
 	return fields, rest, nil

@@ -5,7 +5,6 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
 
 	"tether/session"
@@ -17,8 +16,8 @@ import (
 // used for one request after another; begin and end frame each.
 type exchange struct {
 	p    *Proxy
-	c    *conn
-	head *fasthttp.RequestHeader
+	c    *client
+	head head
 	rec  Record
 	now  time.Time // after the last step that waited: those up to the next one share it
 
@@ -30,7 +29,7 @@ type exchange struct {
 
 	in        inbound
 	body      body
-	holder    *holder // of the address behind a trusted proxy
+	account   *account // of the address behind a trusted proxy
 	search    session.Search
 	identity  session.Identity
 	caller    session.Caller // of a call about stored responses
@@ -117,23 +116,31 @@ func (r *Record) ClientLeft() bool {
 	return r.Reason == errClientLeft.reason || r.Reason == errClientStalled.reason
 }
 
-// serve is fasthttp's handler: it sees a request whose head is complete, and whose body is still on the connection.
-func (p *Proxy) serve(ctx *fasthttp.RequestCtx) {
+// head is the head of a request that the guard let pass, as it was sent: the slices lie in a buffer that lasts as long as the exchange.
+type head struct {
+	method, target []byte
+	fields         []byte // the header lines, with a CRLF each
+}
+
+func (h *head) isHead() bool { return string(h.method) == "HEAD" }
+
+// handle serves one request of c, and reports whether the connection shall be closed. The head is complete, and the body is still
+// on the connection.
+func (p *Proxy) handle(c *client, h head) (closing bool) {
 	x := p.exchanges.Get().(*exchange)
-	x.begin(ctx.Conn().(*conn), &ctx.Request.Header)
+	x.begin(c, h)
 	defer func() {
 		if r := recover(); r != nil {
 			p.log.Error("panic in a request", zap.Any("panic", r), zap.ByteString("stack", debug.Stack()))
 			x.fail(errPanic)
 		}
-		if x.end() {
-			ctx.SetConnectionClose()
-		}
+		closing = x.end()
 		p.exchanges.Put(x)
 	}()
 	if f := x.run(); f != nil {
 		x.fail(f)
 	}
+	return closing
 }
 
 // run takes the request through its steps, and stops at the first that has a fault to answer.
@@ -162,14 +169,14 @@ func (x *exchange) run() *fault {
 }
 
 func (x *exchange) readBody() *fault {
-	x.body = body{budget: x.p.budget, holder: x.c.held}
-	if x.holder != nil { // behind a trusted proxy
-		x.body.holder = x.holder
+	x.body = body{budget: x.p.budget, account: x.c.account}
+	if x.account != nil { // behind a trusted proxy
+		x.body.account = x.account
 	}
 	if f := x.body.read(x.c, int64(x.p.cfg.MaxBody)); f != nil {
 		return f
 	}
-	if x.body.room != nil {
+	if x.body.buf != nil {
 		x.now = time.Now()
 	}
 	x.bodyRead = true
@@ -199,11 +206,11 @@ func (x *exchange) awaitVerdicts() *fault {
 	return nil
 }
 
-func (x *exchange) begin(c *conn, head *fasthttp.RequestHeader) {
-	x.c, x.head = c, head
+func (x *exchange) begin(c *client, h head) {
+	x.c, x.head = c, h
 	x.rec = Record{Started: c.begun}
 	x.now = c.headed
-	x.target = head.RequestURI()[c.guard.Path:]
+	x.target = h.target[c.guard.Path:]
 	x.route, x.responseID, x.allowed, x.socketKey, x.requestID = nil, nil, "", nil, nil
 	x.bodyRead = !c.guard.Chunked && c.guard.Length == 0
 	x.tries, x.usage.n = x.tries[:0], 0
@@ -228,9 +235,9 @@ func (x *exchange) end() (closing bool) {
 		x.counted = false
 	}
 	x.record(now)
-	if x.holder != nil {
-		x.p.budget.release(x.holder)
-		x.holder = nil
+	if x.account != nil {
+		x.p.budget.release(x.account)
+		x.account = nil
 	}
 	x.identity.Reset()
 	x.search.Begin(x.p.identifier)
@@ -245,7 +252,7 @@ func (x *exchange) end() (closing bool) {
 	case x.rec.Status != errClientLeft.status:
 		c.linger()
 	}
-	x.c, x.head, x.target, x.answer, x.way = nil, nil, nil, upstream.Answer{}, session.Route{}
+	x.c, x.head, x.target, x.answer, x.way = nil, head{}, nil, upstream.Answer{}, session.Route{}
 	return closing
 }
 
@@ -298,7 +305,7 @@ func (x *exchange) fail(f *fault) {
 	x.closing = x.closing || x.p.closing.Load() || !x.bodyRead || f == errPanic
 	x.reply = appendFault(x.reply[:0], f, x.fields(), x.route != nil && x.route.anthropic)
 	answer := x.reply
-	if x.head.IsHead() {
+	if x.head.isHead() {
 		answer = answer[:bytes.Index(answer, []byte("\r\n\r\n"))+4]
 	}
 	x.write(answer)

@@ -124,7 +124,7 @@ func (x *exchange) ask(u *upstream.Upstream, fresh bool) error {
 	x.conn = conn
 	body := x.edited()
 	o := outbound{
-		method: x.head.Method(), target: x.target, in: &x.in,
+		method: x.head.method, target: x.target, in: &x.in,
 		peer: x.c.peer, proto: x.c.proto, requestID: x.requestID,
 		session: &x.identity, length: body.Len(), hasBody: x.hasBody(), tunnel: x.route.tunnel,
 	}
@@ -133,7 +133,7 @@ func (x *exchange) ask(u *upstream.Upstream, fresh bool) error {
 	x.answer, err = x.receive()
 	x.now = time.Now()
 	if err == nil {
-		x.answer.ToHEAD = x.head.IsHead()
+		x.answer.ToHEAD = x.head.isHead()
 		u.Delivered(x.now)
 		return nil
 	}

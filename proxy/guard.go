@@ -10,12 +10,12 @@ import (
 // guard decides whether the request may come in at all. What the connection's guard refused never gets here: the
 // head is well-formed.
 func (x *exchange) guard() *fault {
-	x.in.read(x.head.RawHeaders(), &x.search, x.p.keys != nil, x.c.trusted)
+	x.in.read(x.head.fields, &x.search, x.p.keys != nil, x.c.trusted)
 	x.requestID = x.in.requestIDOf(&x.newID)
 	if x.in.trusted {
-		x.holder = x.p.budget.holder(x.in.client(x.c.address, x.p.trusted))
+		x.account = x.p.budget.account(x.in.client(x.c.address, x.p.trusted))
 	}
-	if f := x.admit(&x.c.guard, x.head.RawHeaders()); f != nil {
+	if f := x.admit(&x.c.guard, x.head.fields); f != nil {
 		return f
 	}
 	if x.p.inFlight.Load() >= int64(x.p.cfg.MaxInFlight) {
@@ -26,7 +26,7 @@ func (x *exchange) guard() *fault {
 
 // enter counts the request in flight, now that all of it is here: one that does not come on takes nobody's place.
 func (x *exchange) enter() *fault {
-	if x.c.waits.Swap(0) == 0 {
+	if x.c.waitingSince.Swap(0) == 0 {
 		return errClientLeft // its connection was closed for another one
 	}
 	x.counted = true
@@ -52,10 +52,10 @@ func (x *exchange) admit(g *http1.Guard, fields []byte) *fault {
 // find looks the request's call up in the list of those that are let through, and checks what its route wants of a head.
 func (x *exchange) find(g *http1.Guard, fields []byte) *fault {
 	path, _, _ := bytes.Cut(x.target, []byte{'?'})
-	x.rec.Method, x.rec.Path = x.head.Method(), path
+	x.rec.Method, x.rec.Path = x.head.method, path
 	var methods []string
 	if !crooked(path) {
-		x.route, x.responseID, methods = x.p.match(x.head.Method(), path)
+		x.route, x.responseID, methods = x.p.match(x.head.method, path)
 	}
 	switch {
 	case x.route == nil && methods != nil:

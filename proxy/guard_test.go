@@ -253,8 +253,8 @@ func TestConnectionsMakeRoom(t *testing.T) {
 
 // waiting is how many connections have no whole request.
 func (r *rig) waiting() (n int) {
-	r.proxy.each(func(c *conn) {
-		if c.waits.Load() != 0 {
+	r.proxy.clients.each(func(c *client) {
+		if c.waitingSince.Load() != 0 {
 			n++
 		}
 	})

@@ -15,7 +15,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/valyala/fasthttp"
 	"go.uber.org/zap"
 
 	"tether/auth"
@@ -53,22 +52,15 @@ type Proxy struct {
 	onRefused  func(int, string)
 	log        *zap.Logger
 
-	server    fasthttp.Server
+	parser    *parser
 	exposed   exposed
 	trusted   []netip.Prefix
 	budget    *budget
+	clients   clients
 	exchanges sync.Pool
 	inFlight  atomic.Int64
-	idled     atomic.Int64 // connections that were closed because nothing came
-	displaced atomic.Int64 // connections that were closed to make room for others
-	ready     atomic.Bool  // verdicts is closed
-	closing   atomic.Bool  // every answer ends its connection
-	stopping  atomic.Bool  // no request is read any more
-
-	mu     sync.Mutex
-	conns  map[*conn]bool // guarded by mu: open, each with a goroutine in all
-	turned int            // guarded by mu: connections that are turned away, each with a goroutine in all
-	all    sync.WaitGroup
+	ready     atomic.Bool // verdicts is closed
+	closing   atomic.Bool // every answer ends its connection
 }
 
 // New makes a proxy from a valid configuration.
@@ -76,8 +68,8 @@ func New(cfg Config, d Deps) (*Proxy, error) {
 	p := &Proxy{
 		cfg: cfg, registry: d.Registry, router: d.Router, identifier: d.Identifier, keys: d.Keys, verdicts: d.Verdicts,
 		onDone: d.OnDone, onRefused: d.OnRefused, log: d.Log,
-		budget: newBudget(cfg.MaxBodyTotal.Of(d.MemoryLimit), int64(cfg.MaxBody)),
-		conns:  map[*conn]bool{},
+		budget:  newBudget(cfg.MaxBodyTotal.Of(d.MemoryLimit), int64(cfg.MaxBody)),
+		clients: clients{open: map[*client]bool{}},
 	}
 	for _, s := range cfg.Expose {
 		x, err := parseExposed(s)
@@ -99,38 +91,9 @@ func New(cfg Config, d Deps) (*Proxy, error) {
 		x.search.Begin(p.identifier) // and anew at the end of each request
 		return x
 	}
-	p.server = fasthttp.Server{
-		Handler: p.serve,
-		// What fasthttp refuses and the guard let pass: a Trailer that announces what cannot be one, as Content-Length.
-		ErrorHandler: func(ctx *fasthttp.RequestCtx, _ error) {
-			if c := ctx.Conn().(*conn); !c.ended {
-				c.refuse(errMalformed)
-			}
-		},
-		// Bodies are none of fasthttp's business: it is told that there is none. Neither is the end of the connection.
-		HeaderReceived: func(h *fasthttp.RequestHeader) (c fasthttp.RequestConfig) {
-			h.ResetConnectionClose()
-			h.SetContentLength(0)
-			return c
-		},
-		DisablePreParseMultipartForm:  true,
-		DisableHeaderNamesNormalizing: true,
-		NoDefaultServerHeader:         true,
-		NoDefaultDate:                 true,
-		NoDefaultContentType:          true,
-		SecureErrorLogMessage:         true,
-		ReadBufferSize:                int(cfg.MaxHeader) + 1, // the guard refuses larger heads first
-		WriteBufferSize:               512,                    // for what is dropped
-		Concurrency:                   1 << 30,                // Serve bounds connections
-		Logger:                        silence{},
-	}
+	p.parser = newParser(p.handle, int(cfg.MaxHeader))
 	return p, nil
 }
-
-// silence keeps fasthttp's messages out of the log: they quote what clients sent.
-type silence struct{}
-
-func (silence) Printf(string, ...any) {}
 
 // InFlight is the number of requests in flight.
 func (p *Proxy) InFlight() int64 { return p.inFlight.Load() }
@@ -146,36 +109,5 @@ func (p *Proxy) LastAnswers() { p.closing.Store(true) }
 // listener is closed already. It reports how many connections were cut.
 func (p *Proxy) Shutdown(ctx context.Context) (cut int) {
 	p.closing.Store(true)
-	p.stopping.Store(true)
-	p.each(func(c *conn) {
-		if c.idle.Load() {
-			_ = c.Drop() // its goroutine ends with it
-		}
-	})
-	done := make(chan struct{})
-	go p.ended(done)
-	select {
-	case <-done:
-	case <-ctx.Done():
-		p.each(func(c *conn) {
-			cut++
-			c.Cut() // a cut answer must not pass for a whole one
-		})
-		<-done
-	}
-	return cut
-}
-
-// ended closes done when the last connection has ended.
-func (p *Proxy) ended(done chan<- struct{}) {
-	p.all.Wait()
-	close(done)
-}
-
-func (p *Proxy) each(f func(*conn)) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for c := range p.conns {
-		f(c)
-	}
+	return p.clients.stop(ctx)
 }

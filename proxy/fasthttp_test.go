@@ -53,8 +53,8 @@ func FuzzHead(f *testing.F) {
 	p, _ := reader(f)
 	var refused error
 	var method, target, fields string
-	p.server.ErrorHandler = func(_ *fasthttp.RequestCtx, err error) { refused = err }
-	p.server.Handler = func(ctx *fasthttp.RequestCtx) {
+	p.parser.server.ErrorHandler = func(_ *fasthttp.RequestCtx, err error) { refused = err }
+	p.parser.server.Handler = func(ctx *fasthttp.RequestCtx) {
 		h := &ctx.Request.Header
 		method, target, fields = string(h.Method()), string(h.RequestURI()), string(h.RawHeaders())
 	}
@@ -68,7 +68,7 @@ func FuzzHead(f *testing.F) {
 		line, lines, _ := strings.Cut(strings.TrimPrefix(text[:n], "\r\n"), "\r\n")
 		words := strings.Fields(line)
 		refused, method, target, fields = nil, "", "", ""
-		_ = p.server.ServeConn(&spoken{text: strings.NewReader(text[:n])}) // it ends with the text
+		_ = p.parser.server.ServeConn(&spoken{text: strings.NewReader(text[:n])}) // it ends with the text
 		switch {
 		case refused != nil && strings.Contains(strings.ToLower(lines), "trailer"): // the one field that it judges
 		case refused != nil:

@@ -1,0 +1,215 @@
+package proxy
+
+import (
+	"io"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tether/http1"
+	"tether/wire"
+)
+
+// client is a client's connection and the state that its requests share. Heads arrive through the guard, one at a time: the parser
+// never sees a byte of a body or of the next request. Answers leave by send alone.
+//
+// A client belongs to the goroutine that serves it, except waitingSince, idle, and what the proxy's mu guards.
+type client struct {
+	*wire.Client
+	p       *Proxy
+	address netip.Addr // of the peer
+	peer    []byte     // address as text
+	trusted bool       // the peer may speak for others
+	proto   []byte     // http or https
+	account *account   // the peer's part of the body budget
+
+	guard http1.Guard
+	whole bool    // the head was read to its end; what follows belongs to the exchange
+	rest  []byte  // bytes that were read from the socket and belong behind the head
+	buf   *[]byte // that rest lies in, from restBuffers
+	ended bool    // nothing more is read
+
+	// idle says that the goroutine waits for the first byte of a request.
+	idle atomic.Bool
+	// waitingSince is when the connection began to wait for a whole request (Unix ns), 0 while a request is served. The goroutine
+	// that swaps it to 0 owns the connection's fate: enter serves the request, makeRoom closes the connection.
+	waitingSince atomic.Int64
+
+	since    time.Time // when the connection was opened, or its last answer ended
+	begun    time.Time // when the first byte of the present head arrived
+	headed   time.Time // when its last byte arrived
+	deadline time.Time // of reads, as last set
+}
+
+const (
+	// headTime is how long a client may take for a head, from its first byte.
+	headTime = 10 * time.Second
+
+	// restSize bounds one read from a socket for a head, and so what may be left over behind the head.
+	restSize = 16 << 10
+)
+
+var restBuffers = sync.Pool{New: func() any { b := make([]byte, restSize); return &b }}
+
+// next makes the client ready, at now, for the request that follows the one that was answered.
+func (c *client) next(now time.Time) {
+	c.whole, c.since = false, now
+	c.waitingSince.Store(now.UnixNano())
+	c.guard.Reset(int(c.p.cfg.MaxHeader), c.p.cfg.MaxHeaders)
+	if len(c.rest) == 0 {
+		c.freeBuffer()
+	}
+}
+
+// readHead puts bytes of the next head into b, as they arrive. It reports false when the connection has ended: a head that is
+// refused, or takes too long, is answered here.
+func (c *client) readHead(b []byte) (n int, more bool) {
+	switch {
+	case c.whole || c.ended: // the parser wants more than the guard saw: whatever the reason, the connection is over
+		c.ended = true
+		return 0, false
+	case len(c.rest) > 0: // pipelined
+		n, more = c.check(c.rest[:min(len(c.rest), len(b))])
+		copy(b, c.rest[:n])
+		c.rest = c.rest[n:]
+		return n, more
+	}
+	received, err := c.receiveHead(b[:min(len(b), restSize)])
+	if err != nil {
+		c.giveUp(err)
+		return 0, false
+	}
+	n, more = c.check(b[:received])
+	c.keepRest(b[n:received])
+	return n, more
+}
+
+// check shows bytes to the guard and gives how many of them belong to the head. It reports false when the guard refused them.
+func (c *client) check(b []byte) (n int, ok bool) {
+	first := !c.guard.Begun()
+	if first {
+		c.begun = time.Now()
+		c.headed = c.begun
+	}
+	var err error
+	n, c.whole, err = c.guard.Head(b)
+	if c.whole && !first {
+		c.headed = time.Now()
+	}
+	if err != nil {
+		c.refuse(faultOfGuard(err))
+		c.ended = true
+		return 0, false
+	}
+	return n, true
+}
+
+// receiveHead reads from the socket within the limits for idle connections and for heads.
+func (c *client) receiveHead(b []byte) (int, error) {
+	if c.guard.Begun() {
+		if err := c.readBefore(c.begun.Add(headTime), 0); err != nil {
+			return 0, err
+		}
+		return c.Read(b)
+	}
+	limit := c.p.cfg.ClientIdleTimeout
+	if err := c.readBefore(c.since.Add(limit), limit/16); err != nil {
+		return 0, err
+	}
+	c.idle.Store(true)
+	defer c.idle.Store(false)
+	if c.p.clients.stopping.Load() {
+		return 0, io.EOF
+	}
+	return c.Read(b)
+}
+
+// giveUp ends a connection on which no whole head arrived: with 408 if one had begun, silently if not.
+func (c *client) giveUp(err error) {
+	c.ended = true
+	switch {
+	case !wire.IsTimeout(err):
+	case c.guard.Begun():
+		c.refuse(errSlowHead)
+	default:
+		c.p.clients.idleClosed.Add(1)
+	}
+}
+
+// refuse answers a request of which nothing is known but that the connection cannot be read any further.
+func (c *client) refuse(f *fault) {
+	c.p.refused(f)
+	_ = c.send(appendFault(nil, f, answerFields{connection: "close"}, false)) // the connection ends either way
+	c.linger()
+}
+
+// keepRest copies bytes that were read from the socket and belong behind the head.
+func (c *client) keepRest(b []byte) {
+	c.rest = nil
+	if len(b) > 0 {
+		buf := c.restBuffer()
+		c.rest = buf[:copy(buf, b)]
+	}
+}
+
+// takeRest gives the bytes that were read from the socket behind the head, and the buffer that they lie in.
+func (c *client) takeRest() (rest, buf []byte) {
+	buf = c.restBuffer()
+	rest, c.rest = c.rest, nil
+	return rest, buf
+}
+
+// restBuffer is the buffer for rest.
+func (c *client) restBuffer() []byte {
+	if c.buf == nil {
+		c.buf = restBuffers.Get().(*[]byte)
+	}
+	return *c.buf
+}
+
+func (c *client) freeBuffer() {
+	if c.buf != nil {
+		restBuffers.Put(c.buf)
+		c.buf, c.rest = nil, nil
+	}
+}
+
+// readBefore sets the deadline of reads to at, or to up to slack later: a deadline that lies there already stays, for moving it
+// costs more than a small read.
+func (c *client) readBefore(at time.Time, slack time.Duration) error {
+	if late := c.deadline.Sub(at); late >= 0 && late <= slack {
+		return nil
+	}
+	c.deadline = at.Add(slack)
+	return c.SetReadDeadline(c.deadline)
+}
+
+// send writes to the client. The kernel cuts a client that takes nothing for client_write_timeout.
+func (c *client) send(b []byte) error {
+	_, err := c.Write(b)
+	return err
+}
+
+// How much and how long a connection is read from, once its answer was given before the request was read to its
+// end: closing at once would make the kernel send a reset, which may overtake the answer.
+const (
+	lingerTime  = time.Second
+	lingerBytes = 16 << 20
+)
+
+// linger shuts the sending half and reads what the client still sends, for a while.
+func (c *client) linger() {
+	if c.CloseWrite() != nil || c.readBefore(time.Now().Add(lingerTime), 0) != nil {
+		return
+	}
+	buf := restBuffers.Get().(*[]byte)
+	defer restBuffers.Put(buf)
+	for n := 0; n < lingerBytes; {
+		k, err := c.Read(*buf)
+		if err != nil {
+			return
+		}
+		n += k
+	}
+}

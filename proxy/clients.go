@@ -1,0 +1,151 @@
+package proxy
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+)
+
+// clients are the open connections of clients. Each has a goroutine.
+type clients struct {
+	idleClosed atomic.Int64 // connections that were closed because they were idle for too long
+	displaced  atomic.Int64 // connections without a request that were closed in favour of others
+	stopping   atomic.Bool  // no request is read any more
+
+	mu      sync.Mutex
+	open    map[*client]bool // guarded by mu
+	refused int              // guarded by mu: connections that are being answered that there are too many
+	all     sync.WaitGroup   // of the goroutines of both; Add is called with mu held
+}
+
+// add enters c, or says why there cannot be another connection of its address.
+func (s *clients) add(c *client, limits *Config) *fault {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f := s.full(c, limits); f != nil {
+		return f
+	}
+	c.account.conns++
+	s.open[c] = true
+	s.all.Add(1)
+	return nil
+}
+
+// full says why c cannot be added, nil if it can. s.mu is held.
+func (s *clients) full(c *client, limits *Config) *fault {
+	perAddress := limits.MaxConnectionsPerAddress
+	switch {
+	case s.stopping.Load():
+		return errTooManyClients
+	case perAddress > 0 && c.account.conns >= perAddress && !c.trusted:
+		return errAddressClients
+	case len(s.open) >= limits.MaxConnections && !s.makeRoom():
+		return errTooManyClients
+	}
+	return nil
+}
+
+// makeRoom closes a connection that has no whole request, and reports whether it found one. It looks at sampleSize connections and
+// takes one of the address that has the most, so that one address cannot keep the others out; of these, the one that has waited
+// longest. s.mu is held.
+func (s *clients) makeRoom() bool {
+	const sampleSize = 64
+	var chosen *client
+	var since int64
+	looked := 0
+	for c := range s.open {
+		if waiting := c.waitingSince.Load(); waiting != 0 {
+			if chosen == nil || c.share() > chosen.share() || c.share() == chosen.share() && waiting < since {
+				chosen, since = c, waiting
+			}
+		}
+		if looked++; looked == sampleSize {
+			break
+		}
+	}
+	if chosen == nil || !chosen.waitingSince.CompareAndSwap(since, 0) { // its request arrived at this moment
+		return false
+	}
+	s.displaced.Add(1)
+	_ = chosen.Drop() // its goroutine ends with it
+	return true
+}
+
+// share is how many connections the client's address has. A trusted proxy counts as one: it brings many clients. clients.mu is held.
+func (c *client) share() int {
+	if c.trusted {
+		return 1
+	}
+	return c.account.conns
+}
+
+// remove takes out a connection that has ended.
+func (s *clients) remove(c *client) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.open, c)
+	c.account.conns--
+}
+
+// maxRefused bounds the connections that are being answered that there are too many.
+const maxRefused = 64
+
+// addRefused enters a connection that is answered that there are too many, unless too many of them are.
+func (s *clients) addRefused() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.refused == maxRefused || s.stopping.Load() {
+		return false
+	}
+	s.refused++
+	s.all.Add(1)
+	return true
+}
+
+func (s *clients) removeRefused() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refused--
+}
+
+func (s *clients) len() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.open)
+}
+
+// stop ends the idle connections, waits until ctx ends for the others, and cuts those that are left then. It gives their number.
+func (s *clients) stop(ctx context.Context) (cut int) {
+	s.stopping.Store(true)
+	s.each(func(c *client) {
+		if c.idle.Load() {
+			_ = c.Drop() // its goroutine ends with it
+		}
+	})
+	done := make(chan struct{})
+	go s.ended(done)
+	select {
+	case <-done:
+	case <-ctx.Done():
+		s.each(func(c *client) {
+			cut++
+			c.Cut() // a cut answer must not pass for a whole one
+		})
+		<-done
+	}
+	return cut
+}
+
+// ended closes done when the last connection has ended.
+func (s *clients) ended(done chan<- struct{}) {
+	s.all.Wait()
+	close(done)
+}
+
+func (s *clients) each(f func(*client)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.open {
+		f(c)
+	}
+}
