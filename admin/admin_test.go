@@ -15,6 +15,8 @@ import (
 	"go.uber.org/goleak"
 
 	"tether/upstream"
+	"tether/upstream/models"
+	"tether/upstream/transport"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -43,7 +45,7 @@ func operate(t *testing.T, listen, token string, names ...string) *operated {
 	o := &operated{t: t, registry: upstream.NewRegistry(nil), ready: true}
 	specs := make([]upstream.Spec, len(names))
 	for i, name := range names {
-		specs[i] = upstream.Spec{Name: name, Address: upstream.Address{Network: "tcp", Dial: "10.9.8.7:1"}, Slot: i, Weight: 100}
+		specs[i] = upstream.Spec{Name: name, Address: transport.Address{Network: "tcp", Dial: "10.9.8.7:1"}, Slot: i, Weight: 100}
 	}
 	if _, err := o.registry.Apply(specs); err != nil {
 		t.Fatal(err)
@@ -241,7 +243,7 @@ func TestUpstreams(t *testing.T) {
 	o := operate(t, loopbackOnly, "", "vllm-0", "vllm-1")
 	u := o.registry.Table().Members[1].Upstream
 	u.SetHealth(upstream.Up, "probe succeeded")
-	u.SetModels(upstream.NewModels([]upstream.Model{{ID: "llama"}}))
+	u.SetModels(models.New([]models.Model{{ID: "llama"}}))
 	u.Begin()
 	defer u.End()
 	var list struct{ Upstreams []upstreamView }

@@ -13,6 +13,8 @@ import (
 
 	"tether/session"
 	"tether/upstream"
+	"tether/upstream/models"
+	"tether/upstream/transport"
 )
 
 // rig is an admin server over upstreams that nobody talks to.
@@ -31,7 +33,7 @@ func newRig(t *testing.T) *rig {
 	var specs []upstream.Spec
 	for i := range 3 {
 		specs = append(specs, upstream.Spec{
-			Name: fmt.Sprintf("vllm-%d", i), Address: upstream.Address{Network: "tcp", Dial: fmt.Sprintf("10.9.8.7:%d", i+1)}, Slot: i, Weight: 100,
+			Name: fmt.Sprintf("vllm-%d", i), Address: transport.Address{Network: "tcp", Dial: fmt.Sprintf("10.9.8.7:%d", i+1)}, Slot: i, Weight: 100,
 		})
 	}
 	if _, err := registry.Apply(specs); err != nil {
@@ -41,7 +43,7 @@ func newRig(t *testing.T) *rig {
 	r := &rig{t: t, pins: d.Pins, router: d.Guide.Router, ids: d.Guide.Identifier, up: map[string]*upstream.Upstream{}}
 	for _, m := range registry.Table().Members {
 		m.SetHealth(upstream.Up, "test")
-		m.SetModels(upstream.NewModels([]upstream.Model{{ID: "a"}, {ID: "b"}}))
+		m.SetModels(models.New([]models.Model{{ID: "a"}, {ID: "b"}}))
 		r.up[m.Name()] = m.Upstream
 	}
 	r.server = NewServer(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}, d)
@@ -186,7 +188,7 @@ func TestSessions(t *testing.T) {
 	if len(got) != 1 || got[0].Upstream != "vllm-2" || got[0].From != "vllm-0" || pins() != "0 2 1 3" {
 		t.Errorf("%+v, pins %s", got, pins())
 	}
-	r.up["vllm-0"].SetModels(upstream.NewModels([]upstream.Model{{ID: "a"}}))
+	r.up["vllm-0"].SetModels(models.New([]models.Model{{ID: "a"}}))
 	if status, text := r.do("POST", "/api/sessions/"+escaped+"/move?to=vllm-0", ""); status != 409 || pins() != "0 2 1 3" {
 		t.Errorf("%d %s, pins %s: a move under one model only", status, text, pins())
 	}
@@ -253,11 +255,11 @@ func TestWhere(t *testing.T) {
 func TestHostileModels(t *testing.T) {
 	r := newRig(t)
 	huge := strings.Repeat("<b>\x01\xff", 2000)
-	list := []upstream.Model{{ID: huge}}
+	list := []models.Model{{ID: huge}}
 	for i := range 5000 {
-		list = append(list, upstream.Model{ID: fmt.Sprint("m", i)})
+		list = append(list, models.Model{ID: fmt.Sprint("m", i)})
 	}
-	r.up["vllm-0"].SetModels(upstream.NewModels(list))
+	r.up["vllm-0"].SetModels(models.New(list))
 	r.pin("s", huge, r.up["vllm-0"])
 	for target, most := range map[string]int{"/api/upstreams": 20_000, "/api/sessions/s": 3000} {
 		_, text := r.do("GET", target, "")

@@ -20,6 +20,8 @@ import (
 	"tether/proxy"
 	"tether/session"
 	"tether/upstream"
+	"tether/upstream/models"
+	"tether/upstream/transport"
 	"tether/wire"
 )
 
@@ -108,11 +110,11 @@ func benchProxy(b *testing.B, backend, mode string) (addr string) {
 		}
 	}
 	registry := upstream.NewRegistry(nil)
-	_, err := registry.Apply([]upstream.Spec{{Name: "vllm-0", Address: upstream.Address{Network: "tcp", Dial: backend, Host: backend}, Weight: 100}})
+	_, err := registry.Apply([]upstream.Spec{{Name: "vllm-0", Address: transport.Address{Network: "tcp", Dial: backend, Host: backend}, Weight: 100}})
 	check(err)
 	u := registry.Table().Members[0].Upstream
 	u.SetHealth(upstream.Up, "test")
-	u.SetModels(upstream.NewModels([]upstream.Model{{ID: "tiny"}}))
+	u.SetModels(models.New([]models.Model{{ID: "tiny"}}))
 	cfg := session.Default()
 	identifier, err := session.NewIdentifier(&cfg, &session.Models{}, nil)
 	check(err)

@@ -9,7 +9,7 @@ import (
 	"tether/proxy"
 	"tether/session"
 	"tether/tlsfiles"
-	"tether/upstream"
+	"tether/upstream/transport"
 )
 
 // Config is everything that can be configured.
@@ -58,7 +58,7 @@ type Upstream struct {
 	// APIKeyOverride sends the key for all clients, and takes their Authorization and X-Api-Key out of the requests.
 	APIKeyOverride bool `yaml:"api_key_override,omitempty"`
 	// APIKey is what Load read in APIKeyFile.
-	APIKey upstream.APIKey `yaml:"-"`
+	APIKey transport.APIKey `yaml:"-"`
 	// Models are those that it serves. Default: those that it lists in /v1/models.
 	Models []string `yaml:"models,omitempty"`
 }

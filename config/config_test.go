@@ -17,6 +17,7 @@ import (
 	"tether/ring"
 	"tether/session"
 	"tether/upstream"
+	"tether/upstream/transport"
 )
 
 const memory = 4 << 30
@@ -250,8 +251,8 @@ func TestSlots(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	want := []upstream.Spec{{
-		Name: "a:1", Address: upstream.Address{Network: "tcp", Dial: "a:1", Host: "a:1"}, Weight: ring.FullWeight,
-	}, {Name: "b", Address: upstream.Address{Network: "tcp", Dial: "b:80", Host: "b"}, Slot: 1, Drain: true}}
+		Name: "a:1", Address: transport.Address{Network: "tcp", Dial: "a:1", Host: "a:1"}, Weight: ring.FullWeight,
+	}, {Name: "b", Address: transport.Address{Network: "tcp", Dial: "b:80", Host: "b"}, Slot: 1, Drain: true}}
 	got := mustLoad(t, `upstreams: [{url: "http://a:1"}, {url: "http://b", name: b, weight: 0, drain: true}]`).Specs()
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -272,17 +273,17 @@ func TestManners(t *testing.T) {
 	for name, text := range map[string]string{"alone": "sk-secret", "on a line": "sk-secret\n", "on a line of Windows": "sk-secret\r\n", "in white space": "\n\t sk-secret \n\n"} {
 		for _, c := range []struct {
 			keys string
-			want upstream.Manners
+			want transport.RequestOptions
 		}{
-			{"", upstream.Manners{}},
-			{"host_header: upstream", upstream.Manners{}},
-			{"host_header: preserve", upstream.Manners{KeepHost: true}},
-			{"api_key_file: FILE", upstream.Manners{Key: "sk-secret"}},
-			{"api_key_file: FILE, api_key_override: true", upstream.Manners{Key: "sk-secret", OverrideKey: true}},
-			{`api_key_file: "", api_key_override: false`, upstream.Manners{}},
+			{"", transport.RequestOptions{}},
+			{"host_header: upstream", transport.RequestOptions{}},
+			{"host_header: preserve", transport.RequestOptions{PreserveHost: true}},
+			{"api_key_file: FILE", transport.RequestOptions{Key: "sk-secret"}},
+			{"api_key_file: FILE, api_key_override: true", transport.RequestOptions{Key: "sk-secret", OverrideKey: true}},
+			{`api_key_file: "", api_key_override: false`, transport.RequestOptions{}},
 		} {
 			cfg := mustLoad(t, `upstreams: [{url: "http://a", `+strings.Replace(c.keys, "FILE", secretFile(t, text), 1)+`}]`)
-			if got := cfg.Specs()[0].Manners; got != c.want {
+			if got := cfg.Specs()[0].RequestOptions; got != c.want {
 				t.Errorf("a key %s, %s: %+v with %q", name, c.keys, got, string(got.Key))
 			}
 			shown, err := cfg.Effective()

@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"tether/files"
-	"tether/upstream"
+	"tether/upstream/transport"
 )
 
 // maxSecret bounds a file with a secret, in bytes.
@@ -32,7 +32,7 @@ func ReadSecret(file string) ([]byte, error) {
 const maxKey = 4096
 
 // readKey is ReadSecret for a key that is to stand in a header field.
-func readKey(file string) (upstream.APIKey, error) {
+func readKey(file string) (transport.APIKey, error) {
 	key, err := ReadSecret(file)
 	if err != nil {
 		return "", err
@@ -41,5 +41,5 @@ func readKey(file string) (upstream.APIKey, error) {
 	if len(key) > maxKey || bytes.ContainsFunc(key, unfit) {
 		return "", fmt.Errorf("%q holds what cannot be sent as a key, want a file with 1..%d bytes of visible ASCII on one line", file, maxKey)
 	}
-	return upstream.APIKey(key), nil
+	return transport.APIKey(key), nil
 }

@@ -9,13 +9,14 @@ import (
 	"tether/discovery"
 	"tether/ring"
 	"tether/upstream"
+	"tether/upstream/transport"
 )
 
 // Specs returns the upstreams of a valid configuration.
 func (c *Config) Specs() []upstream.Spec {
 	specs := discovery.Static(c.servers())
 	for i := range specs {
-		if specs[i].Address == (upstream.Address{}) {
+		if specs[i].Address == (transport.Address{}) {
 			panic("BUG: specs of an invalid configuration: " + problemOfURL(c.Upstreams[i].URL))
 		}
 	}
@@ -32,14 +33,14 @@ func (c *Config) servers() []discovery.Server {
 
 // server returns the upstream as a server; its address is zero if the URL is invalid.
 func (u *Upstream) server() discovery.Server {
-	address, _ := upstream.ParseURL(u.URL) // an error is a problem of the URL
+	address, _ := transport.ParseURL(u.URL) // an error is a problem of the URL
 	weight := ring.FullWeight
 	if u.Weight != nil {
 		weight = *u.Weight
 	}
 	return discovery.Server{Label: u.label(), Slot: u.Slot, Spec: upstream.Spec{
 		Name: cmp.Or(u.Name, address.Dial), Address: address, Ranks: u.DataParallelRanks, Weight: weight, Drain: u.Drain, Models: u.Models,
-		Manners: upstream.Manners{KeepHost: u.HostHeader == hostOfClient, Key: u.APIKey, OverrideKey: u.APIKeyOverride},
+		RequestOptions: transport.RequestOptions{PreserveHost: u.HostHeader == hostOfClient, Key: u.APIKey, OverrideKey: u.APIKeyOverride},
 	}}
 }
 
@@ -59,7 +60,7 @@ func (u *Upstream) label() string {
 // problemOfURL returns what is wrong with the URL of an upstream, "" for nothing. It never shows a user and password:
 // an error of parsing might, since it quotes pieces of the URL.
 func problemOfURL(raw string) string {
-	_, err := upstream.ParseURL(raw)
+	_, err := transport.ParseURL(raw)
 	parsed, bad := url.Parse(raw)
 	at := strings.LastIndexByte(raw, '@')
 	switch {

@@ -21,6 +21,7 @@ import (
 	"tether/sim"
 	"tether/sim/fault"
 	"tether/upstream"
+	"tether/upstream/transport"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -59,7 +60,7 @@ func (w *watched) apply(urls ...string) {
 	w.t.Helper()
 	var specs []upstream.Spec
 	for i, u := range urls {
-		a, err := upstream.ParseURL(u)
+		a, err := transport.ParseURL(u)
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -221,7 +222,7 @@ func TestSuspicionHurries(t *testing.T) {
 // makes one more probe.
 func TestRanksHaveOneProber(t *testing.T) {
 	s := startSim(t, sim.Config{Ranks: 4, Record: 1000})
-	address, err := upstream.ParseURL(s.URL())
+	address, err := transport.ParseURL(s.URL())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -250,7 +251,7 @@ func TestRanksHaveOneProber(t *testing.T) {
 	}
 	changed("a (4): up")
 	for i := range 4 {
-		if u := w.up(i); u.State().Health() != upstream.Up || !u.Models().HasName([]byte("tiny")) {
+		if u := w.up(i); u.State().Health() != upstream.Up || !u.Models().Has([]byte("tiny")) {
 			t.Errorf("%s is %s, models %v", u.Name(), u.State().Words(), u.Models().All())
 		}
 	}
@@ -391,8 +392,8 @@ func TestModelsNotToBeHad(t *testing.T) {
 	w := watch(t, quick(), s.URL())
 	w.ready()
 	u := w.up(0)
-	if u.State().Health() != upstream.Up || u.Models() != nil || !u.AsksKey() {
-		t.Errorf("%s, models %v, asks for a key: %v", u.State().Words(), u.Models(), u.AsksKey())
+	if u.State().Health() != upstream.Up || u.Models() != nil || !u.NeedsKey() {
+		t.Errorf("%s, models %v, asks for a key: %v", u.State().Words(), u.Models(), u.NeedsKey())
 	}
 	for _, body := range []string{``, `[]`, `{}`, `{"data":{}}`, `nonsense`} {
 		if m, ok := parseModels([]byte(body)); ok {
@@ -408,13 +409,13 @@ func TestModelsNotToBeHad(t *testing.T) {
 // warned of, once.
 func TestModelsWithAKey(t *testing.T) {
 	s := startSim(t, sim.Config{APIKey: "secret", Record: 100})
-	address, err := upstream.ParseURL(s.URL())
+	address, err := transport.ParseURL(s.URL())
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := watch(t, quick())
-	shown := func(key upstream.APIKey) upstream.Spec {
-		return upstream.Spec{Name: "a", Address: address, Manners: upstream.Manners{Key: key}}
+	shown := func(key transport.APIKey) upstream.Spec {
+		return upstream.Spec{Name: "a", Address: address, RequestOptions: transport.RequestOptions{Key: key}}
 	}
 	w.applySpecs(shown("wrong"))
 	u := w.up(0)
@@ -429,13 +430,13 @@ func TestModelsWithAKey(t *testing.T) {
 	}
 	await("probed too seldom", func() bool { return len(s.Requests()) >= 6 })
 	text := <-w.warnings
-	if !strings.Contains(text, "api_key_file") || strings.Contains(text, "wrong") || !u.AsksKey() || u.Models() != nil {
-		t.Errorf("warned %q, asks for a key: %v, models %v", text, u.AsksKey(), u.Models())
+	if !strings.Contains(text, "api_key_file") || strings.Contains(text, "wrong") || !u.NeedsKey() || u.Models() != nil {
+		t.Errorf("warned %q, asks for a key: %v, models %v", text, u.NeedsKey(), u.Models())
 	}
 	w.applySpecs(shown("secret"))
 	await("the list is not learned", func() bool { return u.Models() != nil })
-	if u.AsksKey() || !u.Models().HasName([]byte("tiny")) {
-		t.Errorf("asks for a key: %v, models %v", u.AsksKey(), u.Models().All())
+	if u.NeedsKey() || !u.Models().Has([]byte("tiny")) {
+		t.Errorf("asks for a key: %v, models %v", u.NeedsKey(), u.Models().All())
 	}
 	if len(w.warnings) > 0 {
 		t.Errorf("warned again: %q", <-w.warnings)
@@ -472,12 +473,12 @@ func TestModelsChange(t *testing.T) {
 	lists <- "a"
 	w.ready()
 	u := w.up(0)
-	if !u.Models().HasName([]byte("a")) {
+	if !u.Models().Has([]byte("a")) {
 		t.Fatalf("models %v", u.Models().All())
 	}
 	lists <- "b"
 	lists <- "c" // asked for by the probe after the one that read b
-	if !u.Models().HasName([]byte("b")) && !u.Models().HasName([]byte("c")) {
+	if !u.Models().Has([]byte("b")) && !u.Models().Has([]byte("c")) {
 		t.Errorf("models %v", u.Models().All())
 	}
 }

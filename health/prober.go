@@ -8,7 +8,10 @@ import (
 	"net/netip"
 	"time"
 
+	"tether/failure"
 	"tether/upstream"
+	"tether/upstream/models"
+	"tether/upstream/transport"
 )
 
 // prober watches one server.
@@ -57,7 +60,7 @@ func (p *prober) wait(ctx context.Context, started time.Time) bool {
 		select {
 		case <-due.C:
 			return true
-		case <-p.server.Trouble():
+		case <-p.server.ProbeWanted():
 			due.Reset(time.Until(started.Add(min(hurry, p.cfg.Interval))))
 		case <-ctx.Done():
 			return false
@@ -103,7 +106,7 @@ func (p *prober) apply(r result, now time.Time) {
 }
 
 // dial connects until hangUp is called or ctx ends.
-func (p *prober) dial(ctx context.Context) (conn *upstream.Conn, hangUp func(), err error) {
+func (p *prober) dial(ctx context.Context) (conn *transport.Conn, hangUp func(), err error) {
 	if conn, err = p.server.Dial(ctx, p.cfg.Timeout); err != nil {
 		return nil, nil, err
 	}
@@ -115,9 +118,9 @@ func (p *prober) dial(ctx context.Context) (conn *upstream.Conn, hangUp func(), 
 func (p *prober) probe(ctx context.Context) result {
 	conn, hangUp, err := p.dial(ctx)
 	switch {
-	case err == upstream.Exhausted, err != nil && ctx.Err() != nil:
+	case err == failure.Exhausted, err != nil && ctx.Err() != nil:
 		return noEvidence
-	case err == upstream.Insecure:
+	case err == failure.Insecure:
 		return insecure
 	case err != nil:
 		return failedConnection
@@ -127,9 +130,9 @@ func (p *prober) probe(ctx context.Context) result {
 	switch {
 	case ctx.Err() != nil:
 		return noEvidence
-	case err == upstream.HeadTimeout:
+	case err == failure.HeadTimeout:
 		return timedOut
-	case err == upstream.BadHead:
+	case err == failure.BadHead:
 		return wrongAnswer
 	case err != nil:
 		return failedConnection
@@ -146,12 +149,12 @@ func (p *prober) probe(ctx context.Context) result {
 	return succeeded
 }
 
-func (p *prober) get(conn *upstream.Conn, path string) (upstream.Answer, error) {
+func (p *prober) get(conn *transport.Conn, path string) (transport.Answer, error) {
 	head := []byte("GET " + path + " HTTP/1.1\r\nHost: " + p.server.Address().Host + "\r\nUser-Agent: tether\r\nAccept: */*\r\n")
-	if key := p.server.Manners().Key; key != "" {
+	if key := p.server.RequestOptions().Key; key != "" {
 		head = key.AppendAuthorization(head)
 	}
-	conn.Send(append(head, "\r\n"...), upstream.Body{}, time.Now())
+	conn.Send(append(head, "\r\n"...), transport.Body{}, time.Now())
 	return conn.Receive(p.buf, p.cfg.Timeout)
 }
 
@@ -163,7 +166,7 @@ const (
 )
 
 // models refreshes the server's list. Where that fails the last known list stays in force.
-func (p *prober) models(conn *upstream.Conn) {
+func (p *prober) models(conn *transport.Conn) {
 	answer, err := p.get(conn, "/v1/models")
 	if err != nil {
 		return
@@ -183,10 +186,10 @@ func (p *prober) models(conn *upstream.Conn) {
 
 // askedForKey notes whether the server wants another key than it was shown, and warns when that begins.
 func (p *prober) askedForKey(asks bool) {
-	if asks && !p.server.AsksKey() && p.server.Manners().Key != "" {
+	if asks && !p.server.NeedsKey() && p.server.RequestOptions().Key != "" {
 		p.warn("it refuses the key of api_key_file: it says 401 to /v1/models")
 	}
-	p.server.SetAsksKey(asks)
+	p.server.SetNeedsKey(asks)
 }
 
 // modelsAnew is models for a server that closes the connection on which it said that it is well.
@@ -198,23 +201,23 @@ func (p *prober) modelsAnew(ctx context.Context) {
 }
 
 // parseModels reads {"data":[{"id":...},...]}. Entries without an id are left out.
-func parseModels(body []byte) (*upstream.Models, bool) {
+func parseModels(body []byte) (*models.List, bool) {
 	var answer struct {
 		Data []json.RawMessage `json:"data"`
 	}
 	if err := json.Unmarshal(body, &answer); err != nil || answer.Data == nil {
 		return nil, false
 	}
-	var list []upstream.Model
+	var list []models.Model
 	for _, raw := range answer.Data {
 		var entry struct {
 			ID string `json:"id"`
 		}
 		if err := json.Unmarshal(raw, &entry); err == nil && entry.ID != "" {
-			list = append(list, upstream.Model{ID: entry.ID, Raw: raw})
+			list = append(list, models.Model{ID: entry.ID, Raw: raw})
 		}
 	}
-	return upstream.NewModels(list), true
+	return models.New(list), true
 }
 
 func (p *prober) warn(text string) {

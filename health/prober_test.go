@@ -16,12 +16,13 @@ import (
 
 	"tether/sim"
 	"tether/upstream"
+	"tether/upstream/transport"
 )
 
 // alone gives a prober that nobody runs, of an upstream that is up.
 func alone(t *testing.T, url string) *prober {
 	t.Helper()
-	a, err := upstream.ParseURL(url)
+	a, err := transport.ParseURL(url)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +82,7 @@ func TestPauseCountsFromTheStart(t *testing.T) {
 				p := alone(t, nowhere)
 				if c.suspect {
 					p.server.Suspected("test")
-					<-p.server.Trouble()
+					<-p.server.ProbeWanted()
 				}
 				for range 20 { // the spread is random
 					started := time.Now()
@@ -118,7 +119,7 @@ func TestModelsThoughHealthCloses(t *testing.T) {
 	defer s.Close()
 	w := watch(t, quick(), s.URL)
 	w.ready()
-	if u := w.up(0); !u.Models().HasName([]byte("a")) {
+	if u := w.up(0); !u.Models().Has([]byte("a")) {
 		t.Errorf("%s, models %v", u.State().Words(), u.Models())
 	}
 }
@@ -150,8 +151,8 @@ func TestFailureMakesLeavingCertain(t *testing.T) {
 		p := alone(t, nowhere)
 		p.server.SaidLeaving()
 		p.apply(r, time.Now())
-		if s := p.server.State(); s.LeavingForCertain() != want || !s.Leaving() || s.Health() != upstream.Up {
-			t.Errorf("%s: %s, for certain: %v", reasons[r], s.Words(), s.LeavingForCertain())
+		if s := p.server.State(); s.LeavingConfirmed() != want || !s.Leaving() || s.Health() != upstream.Up {
+			t.Errorf("%s: %s, for certain: %v", reasons[r], s.Words(), s.LeavingConfirmed())
 		}
 	}
 }

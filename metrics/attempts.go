@@ -27,7 +27,7 @@ func (a *attempts) count(try proxy.Try) {
 			return
 		}
 		c = a.byTry.get(try, func() prometheus.Counter {
-			return a.total.WithLabelValues(try.Upstream.Name(), try.Result.String())
+			return a.total.WithLabelValues(try.Upstream.Name(), try.Failure.Word())
 		})
 	}
 	c.Inc()

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"tether/proxy"
+	"tether/failure"
 	"tether/session"
 )
 
@@ -26,7 +26,7 @@ func TestDocumentation(t *testing.T) {
 		}
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", d.name, d.kind, labels, d.help)
 	}
-	b.WriteString("\n## Label values\n\n- `outcome`: " + outcomes() + "\n- `result` of attempts: " + strings.Join(proxy.Results[:], ", ") +
+	b.WriteString("\n## Label values\n\n- `outcome`: " + outcomes() + "\n- `result` of attempts: " + results() +
 		"\n- `result` of reloads: ok, failed\n- `cause`: " + strings.Join(session.Causes[:], ", ") + "\n- `model`: at most " + fmt.Sprint(maxModels) + "; further models count as `other`\n")
 	if *update {
 		if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {
@@ -84,3 +84,11 @@ count by (digest) (tether_ring_info)
 ` + "```" + `
 
 `
+
+func results() string {
+	var words []string
+	for k := range failure.Kind(failure.Count) {
+		words = append(words, k.Word())
+	}
+	return strings.Join(words, ", ")
+}

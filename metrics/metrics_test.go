@@ -9,6 +9,8 @@ import (
 
 	"tether/proxy"
 	"tether/upstream"
+	"tether/upstream/models"
+	"tether/upstream/transport"
 )
 
 // fleet returns a registry with an upstream for each name. Every upstream lists the models "tiny" and hostile.
@@ -17,13 +19,13 @@ func fleet(t testing.TB, names ...string) *upstream.Registry {
 	r := upstream.NewRegistry(nil)
 	var specs []upstream.Spec
 	for i, name := range names {
-		specs = append(specs, upstream.Spec{Name: name, Address: upstream.Address{Network: "tcp", Dial: fmt.Sprint("127.0.0.1:", i+1)}, Slot: i, Weight: 100})
+		specs = append(specs, upstream.Spec{Name: name, Address: transport.Address{Network: "tcp", Dial: fmt.Sprint("127.0.0.1:", i+1)}, Slot: i, Weight: 100})
 	}
 	if _, err := r.Apply(specs); err != nil {
 		t.Fatal(err)
 	}
 	for _, m := range r.Table().Members {
-		m.SetModels(upstream.NewModels([]upstream.Model{{ID: "tiny"}, {ID: hostile}}))
+		m.SetModels(models.New([]models.Model{{ID: "tiny"}, {ID: hostile}}))
 	}
 	return r
 }

@@ -135,7 +135,7 @@ func (r *requests) model(name []byte) *model {
 
 func (r *requests) isListed(name []byte) bool {
 	for _, m := range r.upstreams.Table().Members {
-		if m.Models().HasName(name) {
+		if m.Models().Has(name) {
 			return true
 		}
 	}

@@ -8,9 +8,11 @@ import (
 	"testing"
 	"time"
 
+	"tether/failure"
 	"tether/proxy"
 	"tether/session"
 	"tether/upstream"
+	"tether/upstream/models"
 )
 
 func TestRequests(t *testing.T) {
@@ -19,7 +21,7 @@ func TestRequests(t *testing.T) {
 	a, b := r.Table().Members[0].Upstream, r.Table().Members[1].Upstream
 	m.Done(&proxy.Record{
 		Route: "/v1/chat/completions", Model: []byte("tiny"), Outcome: session.Spilled, Status: 200, Attempts: 2, Replays: 1, Ignored: 3,
-		Surplus: true, Tries: []proxy.Try{{Upstream: a, Result: proxy.Died}, {Upstream: b, Result: proxy.Answered}},
+		Surplus: true, Tries: []proxy.Try{{Upstream: a, Failure: failure.Cut}, {Upstream: b, Failure: failure.None}},
 		Source:  session.Source{Kind: session.FromOpening},
 		BytesIn: 100, BytesOut: 200, FirstByte: 20 * time.Millisecond, Duration: time.Second, PromptTokens: 40, CachedTokens: 32,
 	})
@@ -57,11 +59,11 @@ func TestModelsAreBounded(t *testing.T) {
 	text := scrape(t, m)
 	want(t, text, `tether_requests_total{model="other",outcome="none",route="",status="404"} 5`,
 		`tether_requests_total{model="evil\"}\n# HELP x y`+"\x1b"+`",outcome="none",route="",status="200"} 1`)
-	var many []upstream.Model
+	var many []models.Model
 	for n := range 10 * maxModels {
-		many = append(many, upstream.Model{ID: fmt.Sprint("adapter-", n)})
+		many = append(many, models.Model{ID: fmt.Sprint("adapter-", n)})
 	}
-	r.Table().Members[0].SetModels(upstream.NewModels(many))
+	r.Table().Members[0].SetModels(models.New(many))
 	for _, model := range many {
 		m.Done(&proxy.Record{Model: []byte(model.ID), Status: 200})
 	}
@@ -80,7 +82,7 @@ func TestConcurrentCounting(t *testing.T) {
 			for n := range 500 {
 				m.Done(&proxy.Record{
 					Model: []byte("tiny"), Outcome: session.Outcome(n % 5), Status: 200 + n%3, Route: fmt.Sprint(w % 3),
-					Tries: []proxy.Try{{Upstream: u, Result: proxy.Result(n % len(proxy.Results))}},
+					Tries: []proxy.Try{{Upstream: u, Failure: failure.Kind(n % failure.Count)}},
 				})
 			}
 		})

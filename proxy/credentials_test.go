@@ -13,7 +13,7 @@ import (
 	"tether/sim"
 	simfault "tether/sim/fault"
 	"tether/units"
-	"tether/upstream"
+	"tether/upstream/transport"
 )
 
 // keyed makes the rig want API keys: those of alice, of bob, and one with which alice's is being replaced.
@@ -145,7 +145,7 @@ func TestPreflightNeedsNoKey(t *testing.T) {
 
 // No server gets what came as a credential, whatever it gets in its place.
 func TestKeysReachNoServer(t *testing.T) {
-	for _, m := range []upstream.Manners{{}, {Key: "our-key"}, {Key: "our-key", OverrideKey: true}} {
+	for _, m := range []transport.RequestOptions{{}, {Key: "our-key"}, {Key: "our-key", OverrideKey: true}} {
 		url, heads := echo(t)
 		r := newRig(t, []string{url}, keyed, mannered(m))
 		var want []string

@@ -4,78 +4,17 @@ import (
 	"bytes"
 	"encoding/json"
 
+	"tether/failure"
 	"tether/upstream"
 )
 
 // What follows an attempt. The rules for all that can go wrong before the first byte to the client stand here and
 // nowhere else; docs/ARCHITECTURE.md has them as a table.
 
-// Result is what an attempt at an upstream came to.
-type Result uint8
-
-const (
-	// Answered says that its answer was passed on.
-	Answered Result = iota
-	// Refused says that nobody listens there.
-	Refused
-	// Unreachable says that there was no connection in time, no route, or no such name.
-	Unreachable
-	// Insecure says that there was no TLS connection as the configuration wants it.
-	Insecure
-	// Exhausted says that our own descriptors or ports ran out; it was no attempt at the upstream.
-	Exhausted
-	// Stale says that a kept connection turned out dead.
-	Stale
-	// Died says that the connection was cut before the head of an answer.
-	Died
-	// Malformed says that the head was no HTTP, or too large.
-	Malformed
-	// TimedOut says that no head came in time.
-	TimedOut
-	// Busy says that it answered 503, and another one was asked.
-	Busy
-	// Leaving says that it refused because it shuts down.
-	Leaving
-	// ClientLeft says that the client did not wait for the answer's head.
-	ClientLeft
-)
-
-// Results are the words for the results, as metrics have them.
-var Results = [...]string{
-	Answered: "answered", Refused: "refused", Unreachable: "unreachable", Insecure: "insecure", Exhausted: "exhausted", Stale: "stale", Died: "died",
-	Malformed: "malformed", TimedOut: "timed_out", Busy: "busy", Leaving: "leaving", ClientLeft: "client_left",
-}
-
-// String is the result's word.
-func (r Result) String() string { return Results[r] }
-
-// resultOf is the result of an attempt that brought no answer.
-func resultOf(err error) Result {
-	switch err {
-	case upstream.Refused:
-		return Refused
-	case upstream.Unreachable:
-		return Unreachable
-	case upstream.Insecure:
-		return Insecure
-	case upstream.Exhausted:
-		return Exhausted
-	case upstream.Stale:
-		return Stale
-	case upstream.BadHead:
-		return Malformed
-	case upstream.HeadTimeout:
-		return TimedOut
-	case errLeft:
-		return ClientLeft
-	}
-	return Died
-}
-
 // Try is one attempt of a request.
 type Try struct {
 	Upstream *upstream.Upstream
-	Result   Result
+	Failure  failure.Kind
 }
 
 // next is what follows an attempt.
@@ -110,18 +49,18 @@ type trail struct {
 // afterFailure decides after an attempt that brought no answer.
 func (t *trail) afterFailure(err error) next {
 	switch err {
-	case upstream.Refused, upstream.Unreachable, upstream.Insecure:
+	case failure.Refused, failure.Unreachable, failure.Insecure:
 		if t.replayed { // on the connection before, it may have got the request, and died over it
 			return t.afterDeath()
 		}
 		return another
-	case upstream.Stale:
+	case failure.Stale:
 		if !t.replayed {
 			t.replayed = true
 			return replay
 		}
 		return t.afterDeath()
-	case upstream.Cut:
+	case failure.Cut:
 		return t.afterDeath()
 	}
 	return giveUp // Exhausted, BadHead, HeadTimeout

@@ -4,8 +4,8 @@ import (
 	"errors"
 	"strconv"
 
+	"tether/failure"
 	"tether/http1"
-	"tether/upstream"
 )
 
 // fault is an answer that tether gives by itself because something is wrong. Nothing of a request is in its texts, and
@@ -97,13 +97,13 @@ func faultOfGuard(err error) *fault {
 // faultOfUpstream maps why an attempt brought no answer, where no other attempt follows.
 func faultOfUpstream(err error) *fault {
 	switch err {
-	case upstream.Exhausted:
+	case failure.Exhausted:
 		return errExhausted
-	case upstream.Cut:
+	case failure.Cut:
 		return errDied
-	case upstream.BadHead:
+	case failure.BadHead:
 		return errBadHead
-	case upstream.HeadTimeout:
+	case failure.HeadTimeout:
 		return errHeadTimeout
 	}
 	return errNoAnswer

@@ -9,6 +9,7 @@ import (
 
 	"tether/session"
 	"tether/upstream"
+	"tether/upstream/transport"
 	"tether/wire"
 )
 
@@ -39,9 +40,9 @@ type exchange struct {
 	way     session.Route
 	out     []byte             // the head to the upstream
 	up      *upstream.Upstream // counted in flight there
-	conn    *upstream.Conn     // the attempt's or the answer's, bound to the client; nil before and after
+	conn    *transport.Conn    // the attempt's or the answer's, bound to the client; nil before and after
 	buf     *[]byte            // read buffer of the answer, from answerRooms
-	answer  upstream.Answer
+	answer  transport.Answer
 	passing relaying
 	tries   []Try
 	usage   usage
@@ -252,7 +253,7 @@ func (x *exchange) end() (closing bool) {
 	case x.rec.Status != errClientLeft.status:
 		c.linger()
 	}
-	x.c, x.head, x.target, x.answer, x.way = nil, head{}, nil, upstream.Answer{}, session.Route{}
+	x.c, x.head, x.target, x.answer, x.way = nil, head{}, nil, transport.Answer{}, session.Route{}
 	return closing
 }
 

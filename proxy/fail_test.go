@@ -405,7 +405,7 @@ func TestShutdownAnswer(t *testing.T) {
 	r.pin("s-3", home)
 	r.must(r.simOf(home).Inject(simfault.Fault{Kind: simfault.ShutdownText}))
 	r.want(r.chat("hello", sid), 200, "spilled")
-	if s := home.State(); !s.Leaving() || s.LeavingForCertain() {
+	if s := home.State(); !s.Leaving() || s.LeavingConfirmed() {
 		t.Fatalf("the server is %s", s.Words())
 	}
 	for i := range 30 {

@@ -2,11 +2,12 @@ package proxy
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
+	"tether/failure"
 	"tether/upstream"
+	"tether/upstream/transport"
 )
 
 // answerRooms are the read buffers of answers. They bound an upstream's response head.
@@ -45,15 +46,15 @@ func (x *exchange) forward() *fault {
 func (x *exchange) try(u *upstream.Upstream, t *trail, fresh bool) (next, *fault) {
 	x.hold(u)
 	err := x.ask(u, fresh)
-	if err != upstream.Exhausted { // our own trouble is no attempt at anybody
+	if err != failure.Exhausted { // our own trouble is no attempt at anybody
 		x.rec.Attempts++
 		if fresh {
 			x.rec.Replays++
 		}
 	}
 	if err != nil {
-		x.tried(u, resultOf(err))
-		if err == errLeft {
+		x.tried(u, failure.Of(err))
+		if err == failure.ClientGone {
 			return giveUp, errClientLeft
 		}
 		x.blame(u, err)
@@ -65,19 +66,19 @@ func (x *exchange) try(u *upstream.Upstream, t *trail, fresh bool) (next, *fault
 	}
 	what := t.afterAnswer(x.answer.Status, leaving)
 	if what == pass || x.rec.Attempts == x.p.cfg.MaxAttempts || !x.way.More() {
-		x.tried(u, Answered)
+		x.tried(u, failure.None)
 		return pass, nil
 	}
 	if leaving {
-		x.tried(u, Leaving)
+		x.tried(u, failure.Leaving)
 	} else {
-		x.tried(u, Busy)
+		x.tried(u, failure.Busy)
 	}
 	x.drop()
 	return what, errNobodyUp
 }
 
-func (x *exchange) tried(u *upstream.Upstream, r Result) { x.tries = append(x.tries, Try{u, r}) }
+func (x *exchange) tried(u *upstream.Upstream, k failure.Kind) { x.tries = append(x.tries, Try{u, k}) }
 
 // hold counts the request in flight at u, and no longer where it was; letGo ends that.
 func (x *exchange) hold(u *upstream.Upstream) {
@@ -96,22 +97,19 @@ func (x *exchange) letGo() {
 // blame passes on what a failure says about the upstream: trouble with connecting makes it suspect.
 func (x *exchange) blame(u *upstream.Upstream, err error) {
 	switch err {
-	case upstream.Refused:
+	case failure.Refused:
 		x.way.Refused()
 		u.Suspected("it refused a request's connection")
-	case upstream.Unreachable:
+	case failure.Unreachable:
 		u.Suspected("a request could not connect to it")
-	case upstream.Insecure:
+	case failure.Insecure:
 		u.Suspected("a request got no TLS connection to it")
 	}
 }
 
-// errLeft tells that the client left during an attempt.
-var errLeft = errors.New("client left")
-
 // ask sends the request to u on x.conn and waits for the response head, which is in x.answer then. From here to the
-// end of the answer the client's leaving closes the connection. The error is errLeft or an upstream.Failure; after it
-// there is no connection.
+// end of the answer the client's leaving closes the connection. The error is a failure.Kind; after it there is no
+// connection.
 func (x *exchange) ask(u *upstream.Upstream, fresh bool) error {
 	conn, err := x.connect(u, fresh)
 	if err != nil {
@@ -119,7 +117,7 @@ func (x *exchange) ask(u *upstream.Upstream, fresh bool) error {
 	}
 	if !x.c.Bind(conn.Conn) {
 		conn.Close()
-		return errLeft
+		return failure.ClientGone
 	}
 	x.conn = conn
 	body := x.edited()
@@ -138,31 +136,31 @@ func (x *exchange) ask(u *upstream.Upstream, fresh bool) error {
 		return nil
 	}
 	if x.drop() {
-		return errLeft
+		return failure.ClientGone
 	}
 	return err
 }
 
 // receive waits for the head of the answer on x.conn. Only a handshake may be answered with another protocol, and only if
 // the upstream shows that it read the key: nobody may make a tunnel through it of what was no WebSocket to it.
-func (x *exchange) receive() (upstream.Answer, error) {
+func (x *exchange) receive() (transport.Answer, error) {
 	if !x.route.tunnel {
 		return x.conn.Receive(*x.buf, x.p.cfg.HeadTimeout)
 	}
 	a, err := x.conn.ReceiveSwitch(*x.buf, x.p.cfg.HeadTimeout)
 	if err == nil && a.Status == 101 && !a.Switches(x.socketKey) {
-		err = upstream.BadHead
+		err = failure.BadHead
 	}
 	return a, err
 }
 
 // edited is the request's body as the upstream gets it: an alias of a model is replaced in it, nothing else.
-func (x *exchange) edited() upstream.Body {
+func (x *exchange) edited() transport.Body {
 	b, e := x.body.bytes, &x.search.Edit
 	if len(e.Text) == 0 {
-		return upstream.Body{b}
+		return transport.Body{b}
 	}
-	return upstream.Body{b[:e.From], e.Text, b[e.To:]}
+	return transport.Body{b[:e.From], e.Text, b[e.To:]}
 }
 
 // drop closes the connection of an attempt, if there is one, and reports whether the client left meanwhile.
@@ -182,16 +180,16 @@ func (x *exchange) hasBody() bool {
 }
 
 // connect takes an idle connection to u, or opens one.
-func (x *exchange) connect(u *upstream.Upstream, fresh bool) (*upstream.Conn, error) {
+func (x *exchange) connect(u *upstream.Upstream, fresh bool) (*transport.Conn, error) {
 	if !fresh {
-		if conn := u.Pooled(x.now); conn != nil {
+		if conn := u.TakeIdle(x.now); conn != nil {
 			return conn, nil
 		}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	if !x.c.Bind(aborter(cancel)) {
-		return nil, errLeft
+		return nil, failure.ClientGone
 	}
 	conn, err := u.Dial(ctx, x.p.cfg.ConnectTimeout)
 	x.now = time.Now()
@@ -199,7 +197,7 @@ func (x *exchange) connect(u *upstream.Upstream, fresh bool) (*upstream.Conn, er
 		if conn != nil {
 			conn.Close()
 		}
-		return nil, errLeft
+		return nil, failure.ClientGone
 	}
 	return conn, err
 }

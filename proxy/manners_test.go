@@ -10,11 +10,12 @@ import (
 	"tether/sim"
 	simfault "tether/sim/fault"
 	"tether/upstream"
+	"tether/upstream/transport"
 )
 
 // mannered makes all upstreams want to be asked so.
-func mannered(m upstream.Manners) option {
-	return func(r *rig) { r.spec = func(s *upstream.Spec) { s.Manners = m } }
+func mannered(m transport.RequestOptions) option {
+	return func(r *rig) { r.spec = func(s *upstream.Spec) { s.RequestOptions = m } }
 }
 
 // What tracing puts into a head reaches the server byte for byte, whatever tether reads of it: spelling, white space,
@@ -51,7 +52,7 @@ func TestTraceContextIsUntouched(t *testing.T) {
 func TestHostHeader(t *testing.T) {
 	url, heads := echo(t)
 	for keep, want := range map[bool]string{false: strings.TrimPrefix(url, "http://"), true: "api.example:8443"} {
-		r := newRig(t, []string{url}, mannered(upstream.Manners{KeepHost: keep}))
+		r := newRig(t, []string{url}, mannered(transport.RequestOptions{PreserveHost: keep}))
 		c := r.dial()
 		c.send("POST /v1/completions HTTP/1.1\r\nHost: api.example:8443\r\nContent-Length: 2\r\n\r\n{}")
 		c.receive()
@@ -65,7 +66,7 @@ func TestHostHeader(t *testing.T) {
 // A client's credentials stand unless the upstream's key overrides them, and the key goes where there is no Authorization.
 func TestAPIKeys(t *testing.T) {
 	const ours = "Bearer our-key"
-	for _, m := range []upstream.Manners{{}, {Key: "our-key"}, {Key: "our-key", OverrideKey: true}} {
+	for _, m := range []transport.RequestOptions{{}, {Key: "our-key"}, {Key: "our-key", OverrideKey: true}} {
 		url, heads := echo(t)
 		r := newRig(t, []string{url}, mannered(m))
 		for _, c := range []struct {
@@ -114,7 +115,7 @@ func TestAPIKeysAreOfOneServer(t *testing.T) {
 	r := fleet(t, 3, sim.Config{}, func(r *rig) {
 		r.spec = func(s *upstream.Spec) {
 			if s.Slot > 0 {
-				s.Key = upstream.APIKey(s.Name + "-key")
+				s.Key = transport.APIKey(s.Name + "-key")
 			}
 		}
 	})
@@ -149,7 +150,7 @@ func TestAPIKeysAreOfOneServer(t *testing.T) {
 
 // Callers are told apart by what they sent, not by the key that is sent for them all.
 func TestAPIKeysAreNoScope(t *testing.T) {
-	r := fleet(t, 1, sim.Config{APIKey: "our-key"}, mannered(upstream.Manners{Key: "our-key", OverrideKey: true}))
+	r := fleet(t, 1, sim.Config{APIKey: "our-key"}, mannered(transport.RequestOptions{Key: "our-key", OverrideKey: true}))
 	alice, bob := r.chat("hello", "Authorization: Bearer alice"), r.chat("hello", "Authorization: Bearer bob")
 	r.want(alice, 200, "new")
 	r.want(bob, 200, "new")
@@ -162,7 +163,7 @@ func TestAPIKeysAreNoScope(t *testing.T) {
 // The head for a server that wants all of this is written without an allocation.
 func TestHeadsAllocateNothing(t *testing.T) {
 	registry := upstream.NewRegistry(nil)
-	_, err := registry.Apply([]upstream.Spec{{Name: "a", Ranks: 12, Manners: upstream.Manners{KeepHost: true, Key: "our-key", OverrideKey: true}}})
+	_, err := registry.Apply([]upstream.Spec{{Name: "a", Ranks: 12, RequestOptions: transport.RequestOptions{PreserveHost: true, Key: "our-key", OverrideKey: true}}})
 	if err != nil {
 		t.Fatal(err)
 	}

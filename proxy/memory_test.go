@@ -17,6 +17,7 @@ import (
 	simfault "tether/sim/fault"
 	"tether/units"
 	"tether/upstream"
+	"tether/upstream/transport"
 )
 
 // streaming is a server that answers with a stream's head and first event, and ends when release is closed.
@@ -126,7 +127,7 @@ func TestExchangesForget(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // one pool for all, so that what was used is found
 	const secret = "mrs-robinson"
 	// The first attempt has the longer head.
-	long := upstream.APIKey(strings.Repeat("k", 1000))
+	long := transport.APIKey(strings.Repeat("k", 1000))
 	r := fleet(t, 2, sim.Config{}, func(r *rig) {
 		r.spec = func(s *upstream.Spec) {
 			if s.Slot == 0 {

@@ -18,7 +18,7 @@ func (p *Proxy) knowsModels() bool {
 		if m.State().Health() != upstream.Up {
 			continue
 		}
-		if m.AsksKey() {
+		if m.NeedsKey() {
 			return false
 		}
 		up, known = true, known || m.Models() != nil

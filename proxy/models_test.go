@@ -11,18 +11,19 @@ import (
 	"tether/sim"
 	simfault "tether/sim/fault"
 	"tether/upstream"
+	"tether/upstream/models"
 )
 
-func list(entries ...string) *upstream.Models {
-	var l []upstream.Model
+func list(entries ...string) *models.List {
+	var l []models.Model
 	for _, raw := range entries {
 		var e struct{ ID string }
 		if err := json.Unmarshal([]byte(raw), &e); err != nil {
 			panic(err)
 		}
-		l = append(l, upstream.Model{ID: e.ID, Raw: json.RawMessage(raw)})
+		l = append(l, models.Model{ID: e.ID, Raw: json.RawMessage(raw)})
 	}
-	return upstream.NewModels(l)
+	return models.New(l)
 }
 
 func TestModelsAreTheUnion(t *testing.T) {
@@ -50,7 +51,7 @@ func TestModelsAreTheUnion(t *testing.T) {
 // Where the servers want a key before they list their models, the client's own key decides.
 func TestModelsBehindKeys(t *testing.T) {
 	r := fleet(t, 2, sim.Config{APIKey: "secret", Models: []string{"llama"}})
-	r.up(0).SetAsksKey(true)
+	r.up(0).SetNeedsKey(true)
 	if a := r.do("GET", "/v1/models", ""); a.StatusCode != 401 || a.server() == "" {
 		t.Errorf("%d from %q without the key", a.StatusCode, a.server())
 	}
@@ -247,7 +248,7 @@ func TestModelsWithoutAnyoneElse(t *testing.T) {
 		t.Errorf("%d, %s where no list is known", a.StatusCode, a.body)
 	}
 	r.up(0).SetModels(list(`{"id":"tiny"}`))
-	r.up(1).SetAsksKey(true)
+	r.up(1).SetNeedsKey(true)
 	r.up(1).SetHealth(upstream.Down, "test")
 	const want = `{"object":"list","data":[{"id":"tiny"},{"id":"gpt-4o"},{"id":"whisper-1"}]}`
 	if a := r.do("GET", "/v1/models", ""); a.body != want {

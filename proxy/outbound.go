@@ -4,6 +4,7 @@ import (
 	"tether/http1"
 	"tether/session"
 	"tether/upstream"
+	"tether/upstream/transport"
 )
 
 // outbound is what the request to an upstream is made of.
@@ -21,9 +22,9 @@ type outbound struct {
 
 // append appends the request head for u to dst.
 func (o *outbound) append(dst []byte, u *upstream.Upstream) []byte {
-	m := u.Manners()
+	m := u.RequestOptions()
 	dst = append(append(append(append(dst, o.method...), ' '), o.target...), " HTTP/1.1\r\nHost: "...)
-	if m.KeepHost {
+	if m.PreserveHost {
 		dst = append(dst, o.in.host...)
 	} else {
 		dst = append(dst, u.Address().Host...)
@@ -55,7 +56,7 @@ func (o *outbound) append(dst []byte, u *upstream.Upstream) []byte {
 // appendLines appends the client's fields, and the upstream's key where it has one. A client's Authorization stands
 // unless the key overrides it, or it is empty. An X-Api-Key beside it does not count as one: vLLM's --api-key does not look
 // there.
-func (o *outbound) appendLines(dst []byte, m *upstream.Manners) []byte {
+func (o *outbound) appendLines(dst []byte, m *transport.RequestOptions) []byte {
 	if m.Key == "" {
 		return append(dst, o.in.lines...)
 	}

@@ -25,6 +25,7 @@ import (
 	"tether/sim"
 	"tether/units"
 	"tether/upstream"
+	"tether/upstream/transport"
 	"tether/wire"
 )
 
@@ -130,7 +131,7 @@ func (r *rig) apply(urls []string) {
 	r.t.Helper()
 	var specs []upstream.Spec
 	for i, u := range urls {
-		a, err := upstream.ParseURL(u)
+		a, err := transport.ParseURL(u)
 		r.must(err)
 		s := upstream.Spec{Name: fmt.Sprintf("vllm-%d", i), Address: a, Slot: i, Weight: 100}
 		if r.spec != nil {

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"tether/failure"
 	"tether/session"
 	"tether/sim"
 	"tether/tlsfiles"
@@ -322,14 +323,14 @@ func TestUntrustedUpstreams(t *testing.T) {
 				r.want(a, 200, "new")
 				return
 			}
-			if a.StatusCode != 502 || len(s.Requests()) != before || r.last().Tries[0].Result != Insecure || !r.up(0).State().Suspect() {
+			if a.StatusCode != 502 || len(s.Requests()) != before || r.last().Tries[0].Failure != failure.Insecure || !r.up(0).State().Suspect() {
 				t.Errorf("%d, %+v: %s", a.StatusCode, r.last().Tries, a.body)
 			}
 		})
 	}
 	t.Run("no TLS there", func(t *testing.T) {
 		r := newRig(t, []string{"https://" + s.Addr()}, trusting(authority, nil))
-		if a := r.chat("hello"); a.StatusCode != 502 || r.last().Tries[0].Result != Insecure {
+		if a := r.chat("hello"); a.StatusCode != 502 || r.last().Tries[0].Failure != failure.Insecure {
 			t.Errorf("%d, %+v", a.StatusCode, r.last().Tries)
 		}
 	})

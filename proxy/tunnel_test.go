@@ -17,6 +17,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"tether/failure"
 	"tether/session"
 	"tether/sim"
 	simfault "tether/sim/fault"
@@ -182,7 +183,7 @@ func TestRealtime(t *testing.T) {
 	if rec.Status != 101 || rec.Reason != "" || rec.Route != realtimePath || string(rec.Model) != "tiny" || rec.Outcome != session.New || rec.FirstByte != 0 {
 		t.Errorf("%+v", rec)
 	}
-	if rec.BytesIn < 1000 || rec.BytesOut < 1000 || rec.Attempts != 1 || rec.Tries[0].Result != Answered {
+	if rec.BytesIn < 1000 || rec.BytesOut < 1000 || rec.Attempts != 1 || rec.Tries[0].Failure != failure.None {
 		t.Errorf("%+v", rec)
 	}
 	r.awaitLoad(0, func(sim.Load) bool { return count(r.sims) == 1 })
@@ -344,7 +345,7 @@ func TestMalformedSwitch(t *testing.T) {
 				t.Errorf("%d, %s", a.StatusCode, a.body)
 			}
 			up.ended()
-			if rec := r.recorded(1); rec.Tries[0].Result != Malformed || rec.Attempts != 1 || len(other.Requests()) != 0 {
+			if rec := r.recorded(1); rec.Tries[0].Failure != failure.BadHead || rec.Attempts != 1 || len(other.Requests()) != 0 {
 				t.Errorf("%+v", rec)
 			}
 		})

@@ -106,7 +106,7 @@ func (c *choice) parted() bool {
 // allowed reports whether the member with index i may serve the model as far as the configuration says.
 func (c *choice) allowed(i int) bool {
 	a := c.v.table.Members[i].Assigned()
-	return a == nil || len(c.model) == 0 || a.HasName(c.model)
+	return a == nil || len(c.model) == 0 || a.Has(c.model)
 }
 
 // acceptable reports whether the member with index i is a new place on the present tier.
@@ -170,7 +170,7 @@ func (c *choice) againstPin(u *upstream.Upstream) obstacle {
 		return draining
 	case !c.answers(u):
 		return notUp
-	case s.LeavingForCertain() && c.another(u):
+	case s.LeavingConfirmed() && c.another(u):
 		return leaving
 	case !c.serves(u):
 		return closed
@@ -205,7 +205,7 @@ func (c *choice) answers(u *upstream.Upstream) bool {
 // an upstream whose list is unknown may, and a model that is on no list may go to any of them, for the server to say that
 // it does not know it.
 func (c *choice) serves(u *upstream.Upstream) bool {
-	if len(c.model) == 0 || u.Models() == nil || u.Models().HasName(c.model) {
+	if len(c.model) == 0 || u.Models() == nil || u.Models().Has(c.model) {
 		return true
 	}
 	if u.Assigned() != nil {
@@ -214,7 +214,7 @@ func (c *choice) serves(u *upstream.Upstream) bool {
 	if c.known == unasked {
 		c.known = unlisted
 		for _, m := range c.v.table.Members {
-			if m.Models().HasName(c.model) {
+			if m.Models().Has(c.model) {
 				c.known = listed
 				break
 			}

@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"tether/upstream"
+	"tether/upstream/transport"
 )
 
 // assign gives each upstream the models that the configuration names for it, none for "".
@@ -108,7 +109,7 @@ func TestOtherModelsMoveNoSession(t *testing.T) {
 			f.registry.Table().Members[other].SetHealth(upstream.Down, "test")
 		case 1:
 			f.specs = slices.Delete(f.specs, other, other+1)
-			f.specs = append(f.specs, upstream.Spec{Name: "new", Address: upstream.Address{Dial: "n"}, Slot: 99, Weight: 100, Models: []string{"b"}})
+			f.specs = append(f.specs, upstream.Spec{Name: "new", Address: transport.Address{Dial: "n"}, Slot: 99, Weight: 100, Models: []string{"b"}})
 		case 2:
 			f.specs[other].Weight = 1
 		case 3:

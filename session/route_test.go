@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"tether/upstream"
+	modellist "tether/upstream/models"
+	"tether/upstream/transport"
 )
 
 // fleet is a router over upstreams that nobody talks to: their states are what the test says.
@@ -29,7 +31,7 @@ func newFleet(t testing.TB, n int, change func(*Config)) *fleet {
 	f := &fleet{t: t, registry: upstream.NewRegistry(nil), router: NewRouter(cfg, NewMap(cfg.Max, cfg.TTL), NewMap(1000, ResponsesTTL), true), now: time.Now()}
 	for i := range n {
 		f.specs = append(f.specs, upstream.Spec{
-			Name: fmt.Sprintf("vllm-%d", i), Address: upstream.Address{Network: "tcp", Dial: fmt.Sprintf("127.0.0.1:%d", i+1)}, Slot: i, Weight: 100,
+			Name: fmt.Sprintf("vllm-%d", i), Address: transport.Address{Network: "tcp", Dial: fmt.Sprintf("127.0.0.1:%d", i+1)}, Slot: i, Weight: 100,
 		})
 	}
 	f.apply()
@@ -385,7 +387,7 @@ func TestLeaving(t *testing.T) {
 	// Down and up again: it is no longer leaving.
 	leaving.SetHealth(upstream.Down, "test")
 	leaving.SetHealth(upstream.Up, "test")
-	if s := leaving.State(); s.Leaving() || s.LeavingForCertain() {
+	if s := leaving.State(); s.Leaving() || s.LeavingConfirmed() {
 		t.Errorf("still %s", s.Words())
 	}
 }
@@ -455,12 +457,12 @@ func TestAddedUpstreamMovesNobody(t *testing.T) {
 	}
 }
 
-func models(ids ...string) *upstream.Models {
-	var list []upstream.Model
+func models(ids ...string) *modellist.List {
+	var list []modellist.Model
 	for _, id := range ids {
-		list = append(list, upstream.Model{ID: id})
+		list = append(list, modellist.Model{ID: id})
 	}
-	return upstream.NewModels(list)
+	return modellist.New(list)
 }
 
 func TestModels(t *testing.T) {

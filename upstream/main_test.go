@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"tether/upstream/transport"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -27,26 +29,10 @@ func newServer(t testing.TB) *server {
 		t.Fatal(err)
 	}
 	registry := NewRegistry(nil)
-	if _, err := registry.Apply([]Spec{{Name: "a", Address: Address{Network: "tcp", Dial: l.Addr().String(), Host: "a"}, Weight: 100}}); err != nil {
+	if _, err := registry.Apply([]Spec{{Name: "a", Address: transport.Address{Network: "tcp", Dial: l.Addr().String(), Host: "a"}, Weight: 100}}); err != nil {
 		t.Fatal(err)
 	}
 	s := &server{t: t, l: l, u: registry.Table().Members[0].Upstream}
-	t.Cleanup(func() { l.Close(); s.u.pool.retire() })
+	t.Cleanup(func() { l.Close(); s.u.pool.Retire() })
 	return s
-}
-
-// dial gives both ends of a connection.
-func (s *server) dial() (*Conn, *net.TCPConn) {
-	s.t.Helper()
-	c, err := s.u.Dial(s.t.Context(), patience)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	peer, err := s.l.Accept()
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	_ = peer.SetDeadline(time.Now().Add(patience))
-	s.t.Cleanup(func() { c.Close(); peer.Close() })
-	return c, peer.(*net.TCPConn)
 }

@@ -7,13 +7,15 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"tether/upstream/transport"
 )
 
 // Spec is one server as configured.
 type Spec struct {
 	// Name is the identity: two specs of one Apply have different ones, and none has the name of another's rank.
 	Name    string
-	Address Address
+	Address transport.Address
 	// Ranks is the number of its data-parallel ranks, each an upstream NAME@RANK. 0 makes the server one upstream, and
 	// its requests name no rank.
 	Ranks int
@@ -25,7 +27,7 @@ type Spec struct {
 	Drain bool
 	// Models are those that it serves, whatever it lists; none: what it lists.
 	Models []string
-	Manners
+	transport.RequestOptions
 }
 
 // ranks are those of its upstreams.
@@ -113,8 +115,8 @@ func (t *Table) ServerNamed(name string) *Server {
 	return nil
 }
 
-// Registry owns the upstreams: it makes them, keeps them over changes of the list, and lets go of those that
-// leave it. New takes what is to hear of changes of state; Run closes connections that idled too long.
+// Registry owns the upstreams: Apply makes them, keeps them over changes of the configured list, and drops those that
+// leave the list. Run closes connections that have been idle for too long.
 type Registry struct {
 	onChange func(Change)
 	table    atomic.Pointer[Table]
@@ -158,7 +160,7 @@ func (r *Registry) Apply(specs []Spec) (gone []Ref, err error) {
 	r.table.Store(next)
 	for _, s := range before.Servers {
 		if !slices.Contains(next.Servers, s) {
-			s.pool.retire()
+			s.pool.Retire()
 		}
 	}
 	return gone, nil
@@ -171,7 +173,7 @@ func (r *Registry) keep(before *Table, specs []Spec) *Table {
 		spec := &specs[i]
 		s := before.ServerNamed(spec.Name)
 		if s == nil || s.address != spec.Address {
-			s = &Server{name: spec.Name, address: spec.Address, onChange: r.onChange, trouble: make(chan struct{}, 1), since: time.Now()}
+			s = &Server{name: spec.Name, address: spec.Address, onChange: r.onChange, probeWanted: make(chan struct{}, 1), since: time.Now()}
 		}
 		next.Servers = append(next.Servers, s)
 		for _, rank := range spec.ranks() {
@@ -210,8 +212,8 @@ func (r *Registry) complete(next *Table, specs []Spec) {
 			upstreams[k] = members[k].Upstream
 		}
 		members = members[len(ranks):]
-		s.manners.Store(&spec.Manners)
-		s.assigned.Store(assigned(spec.Models))
+		s.options.Store(&spec.RequestOptions)
+		s.Assign(spec.Models)
 		s.adopt(upstreams)
 		s.configureDrain(spec.Drain)
 	}
@@ -245,11 +247,11 @@ func (r *Registry) Run(ctx context.Context) error {
 		select {
 		case now := <-tick.C:
 			for _, s := range r.Table().Servers {
-				s.pool.reap(now)
+				s.pool.Reap(now)
 			}
 		case <-ctx.Done():
 			for _, s := range r.Table().Servers {
-				s.pool.retire()
+				s.pool.Retire()
 			}
 			return nil
 		}

@@ -6,10 +6,12 @@ import (
 	"net"
 	"testing"
 	"time"
+
+	"tether/upstream/transport"
 )
 
 func spec(name, dial string) Spec {
-	return Spec{Name: name, Address: Address{Network: "tcp", Dial: dial}, Weight: 100}
+	return Spec{Name: name, Address: transport.Address{Network: "tcp", Dial: dial}, Weight: 100}
 }
 
 func mustApply(t *testing.T, r *Registry, specs ...Spec) []Ref {
@@ -91,7 +93,7 @@ func TestApplyClosesConnections(t *testing.T) {
 	r := NewRegistry(nil)
 	mustApply(t, r, spec("a", l.Addr().String()))
 	u := r.Table().Members[0].Upstream
-	var conns []*Conn
+	var conns []*transport.Conn
 	for range 2 {
 		c, err := u.Dial(t.Context(), patience)
 		if err != nil {
@@ -99,9 +101,9 @@ func TestApplyClosesConnections(t *testing.T) {
 		}
 		conns = append(conns, c)
 	}
-	u.pool.put(conns[0], time.Now())
+	conns[0].Keep(&transport.Answer{}, time.Now())
 	mustApply(t, r)
-	conns[1].Keep(&Answer{}, time.Now())
+	conns[1].Keep(&transport.Answer{}, time.Now())
 	for range 2 {
 		peer, err := l.Accept()
 		if err != nil {
@@ -139,6 +141,9 @@ func TestDrainOfTheConfiguration(t *testing.T) {
 	}
 }
 
+// maxIdle is longer than a connection may be idle.
+const maxIdle = 5 * time.Second
+
 func TestRunClosesWhatIdles(t *testing.T) {
 	s := newServer(t)
 	r := NewRegistry(nil)
@@ -153,7 +158,7 @@ func TestRunClosesWhatIdles(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer peer.Close()
-	u.pool.put(c, time.Now().Add(-maxIdle))
+	c.Keep(&transport.Answer{}, time.Now().Add(-maxIdle))
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- r.Run(ctx) }()
@@ -169,8 +174,25 @@ func TestRunClosesWhatIdles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Keep(&Answer{}, time.Now())
-	if u.Pooled(time.Now()) != nil {
+	c.Keep(&transport.Answer{}, time.Now())
+	if u.TakeIdle(time.Now()) != nil {
 		t.Error("connections are kept after the end")
+	}
+}
+
+// An upstream that is kept has the new options at once, and is the same one.
+func TestRequestOptionsFollowTheConfiguration(t *testing.T) {
+	r := NewRegistry(nil)
+	s := spec("a", "1")
+	s.Key = "old"
+	mustApply(t, r, s)
+	u := r.Table().Members[0].Upstream
+	s.RequestOptions = transport.RequestOptions{PreserveHost: true, Key: "new", OverrideKey: true}
+	mustApply(t, r, s)
+	if r.Table().Members[0].Upstream != u {
+		t.Error("another key is another upstream")
+	}
+	if got := *u.RequestOptions(); got != s.RequestOptions {
+		t.Errorf("%+v", got)
 	}
 }

@@ -1,27 +1,30 @@
 package upstream
 
 import (
+	"context"
+	"crypto/tls"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"tether/upstream/models"
+	"tether/upstream/transport"
 )
 
 // Server is one vLLM server: a process behind one URL. All of its upstreams are up or down together, share its
 // connections and serve the same models. It must not be copied.
 type Server struct {
+	models.Served
 	name    string
-	address Address
-	pool    pool
+	address transport.Address
+	pool    transport.Pool
 
-	lastByte atomic.Int64            // when it last delivered a byte of an answer, in ns since 1970
-	listed   atomic.Pointer[Models]  // by the server
-	asksKey  atomic.Bool             // before it lists them
-	assigned atomic.Pointer[Models]  // by the configuration; written by Registry.Apply
-	manners  atomic.Pointer[Manners] // written by Registry.Apply
+	lastByte atomic.Int64                             // when it last delivered a byte of an answer, in ns since 1970
+	options  atomic.Pointer[transport.RequestOptions] // written by Registry.Apply
 
-	onChange func(Change)
-	trouble  chan struct{} // capacity 1: there is reason to probe now
+	onChange    func(Change)
+	probeWanted chan struct{} // capacity 1
 
 	mu        sync.Mutex
 	upstreams []*Upstream // guarded by mu, and so is every change of their states; changed by Registry.Apply alone
@@ -34,11 +37,23 @@ type Server struct {
 // before the @ of all of them.
 func (s *Server) Name() string { return s.name }
 
-// Address is where it listens: never to be shown or logged.
-func (s *Server) Address() Address { return s.address }
+// Address is where the server listens: never to be shown or logged.
+func (s *Server) Address() transport.Address { return s.address }
 
-// Manners are those of the last Apply.
-func (s *Server) Manners() *Manners { return s.manners.Load() }
+// RequestOptions are those of the last Apply; they must not be changed.
+func (s *Server) RequestOptions() *transport.RequestOptions { return s.options.Load() }
+
+// TakeIdle takes the idle connection that was used last out of the server's pool, or returns nil.
+func (s *Server) TakeIdle(now time.Time) *transport.Conn { return s.pool.TakeIdle(now) }
+
+// Dial opens a connection within timeout or until ctx ends. The error is failure.Refused, Unreachable, Insecure or Exhausted.
+func (s *Server) Dial(ctx context.Context, timeout time.Duration) (*transport.Conn, error) {
+	var secure *tls.Config
+	if s.address.Secure {
+		secure = s.RequestOptions().TLS.Config()
+	}
+	return s.pool.Dial(ctx, s.address, secure, timeout)
+}
 
 // Delivered notes that a byte of an answer came at now.
 func (s *Server) Delivered(now time.Time) { s.lastByte.Store(now.UnixNano()) }
@@ -51,14 +66,8 @@ func (s *Server) LastDelivered() time.Time {
 	return time.Time{}
 }
 
-// Trouble is readable when traffic gave reason to probe this server at once.
-func (s *Server) Trouble() <-chan struct{} { return s.trouble }
-
-// AsksKey reports whether the server wants an API key before it lists its models.
-func (s *Server) AsksKey() bool { return s.asksKey.Load() }
-
-// SetAsksKey notes whether it does.
-func (s *Server) SetAsksKey(asks bool) { s.asksKey.Store(asks) }
+// ProbeWanted is readable when traffic gave reason to probe this server at once.
+func (s *Server) ProbeWanted() <-chan struct{} { return s.probeWanted }
 
 // ranked gives the upstream of that rank, or nil. It is for Registry.Apply, which alone changes them.
 func (s *Server) ranked(rank int) *Upstream {

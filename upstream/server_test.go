@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"tether/upstream/models"
+	"tether/upstream/transport"
 )
 
 func ranked(name, dial string, ranks int) Spec {
@@ -83,19 +86,19 @@ func TestRanksAreOneServer(t *testing.T) {
 		t.Error(got)
 	}
 	select {
-	case <-m[1].Trouble():
+	case <-m[1].ProbeWanted():
 	default:
 		t.Error("no probe is wanted")
 	}
 	select {
-	case <-m[0].Trouble():
+	case <-m[0].ProbeWanted():
 		t.Error("a second probe is wanted")
 	default:
 	}
 	m[0].Cleared()
 	m[1].SaidLeaving()
 	m[0].SaidLeaving()
-	if got := wordsOf(m); got != "up, leaving | up, leaving, draining | up, leaving" || !m[2].State().LeavingForCertain() {
+	if got := wordsOf(m); got != "up, leaving | up, leaving, draining | up, leaving" || !m[2].State().LeavingConfirmed() {
 		t.Error(got)
 	}
 	m[0].SetHealth(Down, "test")
@@ -123,9 +126,9 @@ func TestRanksAreOneServer(t *testing.T) {
 	if !m[2].LastDelivered().Equal(now) {
 		t.Error("a byte of one rank is no sign of life of another")
 	}
-	m[0].SetModels(NewModels([]Model{{ID: "tiny"}}))
-	m[0].SetAsksKey(true)
-	if !m[2].Models().HasName([]byte("tiny")) || !m[1].AsksKey() {
+	m[0].SetModels(models.New([]models.Model{{ID: "tiny"}}))
+	m[0].SetNeedsKey(true)
+	if !m[2].Models().Has([]byte("tiny")) || !m[1].NeedsKey() {
 		t.Error("ranks list different models")
 	}
 }
@@ -159,18 +162,18 @@ func TestRanksShareConnections(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Keep(&Answer{}, time.Now())
-	if again := m[1].Pooled(time.Now()); again != c {
+	c.Keep(&transport.Answer{}, time.Now())
+	if again := m[1].TakeIdle(time.Now()); again != c {
 		t.Error("the other rank dials anew")
 	}
-	c.Keep(&Answer{}, time.Now())
+	c.Keep(&transport.Answer{}, time.Now())
 	mustApply(t, r, ranked("a", s.u.Address().Dial, 1))
-	if again := m[0].Pooled(time.Now()); again != c {
+	if again := m[0].TakeIdle(time.Now()); again != c {
 		t.Error("a rank less, and the server's connections are gone")
 	}
-	c.Keep(&Answer{}, time.Now())
+	c.Keep(&transport.Answer{}, time.Now())
 	mustApply(t, r)
-	if m[0].Pooled(time.Now()) != nil {
+	if m[0].TakeIdle(time.Now()) != nil {
 		t.Error("the connections of a server that is gone are kept")
 	}
 }
@@ -316,7 +319,7 @@ func TestRanksAgree(t *testing.T) {
 				apply(rapid.IntRange(1, 5).Draw(t, "ranks"), rapid.Bool().Draw(t, "drain"))
 			},
 			"": func(t *rapid.T) {
-				const ofServer = healthMask | suspect | leaving | leavingSure
+				const ofServer = healthMask | suspect | leaving | leavingConfirmed
 				for i, m := range r.Table().Members {
 					if got, want := m.State(), member(0).State()&ofServer|drains[i]; got != want {
 						t.Fatalf("%s is %s (%b), want %b", m.Name(), got.Words(), got, want)

@@ -26,7 +26,7 @@ const (
 	healthMask State = 3
 	suspect    State = 1 << (iota + 1) // traffic had trouble connecting
 	leaving                            // it said that it is shutting down
-	leavingSure
+	leavingConfirmed
 	draining
 	drainingHard
 	drainConfigured
@@ -41,8 +41,8 @@ func (s State) Suspect() bool { return s&suspect != 0 }
 // Leaving reports whether the server said that it is shutting down.
 func (s State) Leaving() bool { return s&leaving != 0 }
 
-// LeavingForCertain reports whether that was confirmed, by a second such answer or a failed probe.
-func (s State) LeavingForCertain() bool { return s&leavingSure != 0 }
+// LeavingConfirmed reports whether that was confirmed, by a second such answer or a failed probe.
+func (s State) LeavingConfirmed() bool { return s&leavingConfirmed != 0 }
 
 // Draining reports whether no new sessions are wanted, by an operator or the configuration.
 func (s State) Draining() bool { return s&(draining|drainingHard|drainConfigured) != 0 }
@@ -146,11 +146,11 @@ func (s *Server) set(one *Upstream, clear, set State, reason string) Change {
 func (s *Server) SetHealth(h Health, reason string) {
 	clear := healthMask | suspect
 	if before := s.State().Health(); h == Up && before != Up {
-		clear |= leaving | leavingSure
+		clear |= leaving | leavingConfirmed
 	}
 	s.change(nil, clear, State(h), reason)
 	if h == Down || h == TimedOut {
-		s.pool.drop()
+		s.pool.CloseIdle()
 	}
 }
 
@@ -161,7 +161,7 @@ func (s *Server) Suspected(reason string) {
 	}
 	s.change(nil, 0, suspect, reason)
 	select {
-	case s.trouble <- struct{}{}:
+	case s.probeWanted <- struct{}{}:
 	default: // one is pending already
 	}
 }
@@ -179,7 +179,7 @@ func (s *Server) SaidLeaving() {
 	s.left = time.Now()
 	s.mu.Unlock()
 	if s.State().Leaving() {
-		s.change(nil, 0, leavingSure, "it said again that it is shutting down")
+		s.change(nil, 0, leavingConfirmed, "it said again that it is shutting down")
 		return
 	}
 	s.change(nil, 0, leaving, "it said that it is shutting down")
@@ -188,7 +188,7 @@ func (s *Server) SaidLeaving() {
 // ProbeFailed notes a probe that failed, whether or not that changes the verdict.
 func (s *Server) ProbeFailed() {
 	if s.State().Leaving() {
-		s.change(nil, 0, leavingSure, "a probe failed while it was shutting down")
+		s.change(nil, 0, leavingConfirmed, "a probe failed while it was shutting down")
 	}
 }
 
@@ -201,7 +201,7 @@ func (s *Server) ExpireLeaving(now time.Time) {
 	over := now.Sub(s.left) > leavingFor
 	s.mu.Unlock()
 	if over {
-		s.change(nil, leaving|leavingSure, 0, "it did not shut down")
+		s.change(nil, leaving|leavingConfirmed, 0, "it did not shut down")
 	}
 }
 

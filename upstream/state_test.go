@@ -48,7 +48,7 @@ func TestSuspicionAsksForAProbe(t *testing.T) {
 	u.SetHealth(Up, "test")
 	u.Suspected("test")
 	u.Suspected("test") // never blocks
-	<-u.Trouble()
+	<-u.ProbeWanted()
 	if !u.State().Suspect() {
 		t.Error("not suspect")
 	}
@@ -67,11 +67,11 @@ func TestLeaving(t *testing.T) {
 			t.Fatal("a failed probe alone means leaving")
 		}
 		u.SaidLeaving()
-		if s := u.State(); !s.Leaving() || s.LeavingForCertain() {
+		if s := u.State(); !s.Leaving() || s.LeavingConfirmed() {
 			t.Fatal(s.Words())
 		}
 		u.ProbeFailed()
-		if !u.State().LeavingForCertain() {
+		if !u.State().LeavingConfirmed() {
 			t.Error("a failed probe did not confirm it")
 		}
 		u.SetHealth(Up, "still answers")
@@ -85,12 +85,12 @@ func TestLeaving(t *testing.T) {
 		}
 		time.Sleep(time.Millisecond)
 		u.ExpireLeaving(time.Now())
-		if u.State().Leaving() || u.State().LeavingForCertain() {
+		if u.State().Leaving() || u.State().LeavingConfirmed() {
 			t.Error("never expires")
 		}
 		u.SaidLeaving()
 		u.SaidLeaving()
-		if !u.State().LeavingForCertain() {
+		if !u.State().LeavingConfirmed() {
 			t.Error("a second answer did not confirm it")
 		}
 	})

@@ -1,5 +1,5 @@
-// Package upstream owns the vLLM servers as the proxy sees them: who they are (Registry), in which state they are
-// (Server, Upstream, State), and how they are talked to (Conn: the pool, requests out, response heads in).
+// Package upstream owns the vLLM servers as the proxy sees them: who they are (Registry, Table, Server, Upstream) and in which
+// state they are (State). Package transport carries requests to them, package models has what they serve.
 //
 // Nothing here decides where a request goes or whether it is tried again: session and proxy do. Health, operators
 // and traffic change an upstream's state through its methods, and everybody reads one atomic word.

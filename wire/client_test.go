@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"tether/failure"
 )
 
 func TestPeerLeaves(t *testing.T) {
@@ -128,7 +130,7 @@ func TestResetIsSeenAsReset(t *testing.T) {
 		if err == nil {
 			continue
 		}
-		if TroubleOf(err) != Unreachable || !isReset(err) {
+		if kindOf(err) != failure.Unreachable || !isReset(err) {
 			t.Errorf("got %v, want a reset", err)
 		}
 		return

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"tether/failure"
 )
 
 // Conn is a connection to an upstream. Where that speaks TLS, reads and writes are those of the TLS connection, and only one that the
@@ -32,14 +34,14 @@ const userTimeout = 30 * time.Second
 var dialOptions = socketOptions(userTimeout, 0)
 
 // Dial connects to address on network "tcp" or "unix" within timeout, or until ctx ends, and speaks TLS as secure says,
-// nil for none. Names are resolved anew at each call. See TroubleOf for its errors.
+// nil for none. Names are resolved anew at each call. The error is failure.Refused, Unreachable, Insecure or Exhausted.
 func Dial(ctx context.Context, network, address string, secure *tls.Config, timeout time.Duration) (*Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	d := net.Dialer{KeepAliveConfig: keepAlive, Control: dialOptions}
 	socket, err := d.DialContext(ctx, network, address)
 	if err != nil {
-		return nil, err
+		return nil, kindOf(err)
 	}
 	c := &Conn{Conn: socket, socket: socket}
 	if c.raw, err = socket.(syscall.Conn).SyscallConn(); err == nil && secure != nil {
@@ -47,7 +49,7 @@ func Dial(ctx context.Context, network, address string, secure *tls.Config, time
 	}
 	if err != nil {
 		_ = socket.Close()
-		return nil, err
+		return nil, kindOf(err)
 	}
 	c.look = func(fd uintptr) { c.quiet = quiet(fd) }
 	return c, nil
@@ -80,44 +82,30 @@ func (s belowTLS) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Trouble is the kind of a failed Dial.
-type Trouble uint8
-
-const (
-	// Refused says that somebody answered that nobody listens there.
-	Refused Trouble = iota + 1
-	// Unreachable says that there was no answer in time, no route, or no such name.
-	Unreachable
-	// Exhausted says that this process or host is out of descriptors, ports or memory, and nothing of the upstream.
-	Exhausted
-	// Insecure says that there was a server, but no TLS connection: it speaks none, or the certificate is not trusted.
-	Insecure
-)
-
-// TroubleOf tells what kind of trouble a Dial ran into.
-func TroubleOf(err error) Trouble {
+// kindOf is the kind of a failed dial. A timeout and the end of the context are failure.Unreachable.
+func kindOf(err error) failure.Kind {
 	var name *net.DNSError
 	if errors.As(err, &name) && (strings.Contains(name.Err, unix.EMFILE.Error()) || strings.Contains(name.Err, unix.ENFILE.Error())) {
-		return Exhausted // the resolver keeps only the text
+		return failure.Exhausted // the resolver keeps only the text
 	}
 	if errors.Is(err, errHandshake) {
-		return Insecure
+		return failure.Insecure
 	}
 	var no syscall.Errno
 	if !errors.As(err, &no) {
-		return Unreachable
+		return failure.Unreachable
 	}
 	var op *net.OpError
 	if no == unix.EADDRNOTAVAIL && errors.As(err, &op) && isLoopback6(op.Addr) {
-		return Unreachable // what localhost comes to first where IPv6 is off
+		return failure.Unreachable // what localhost comes to first where IPv6 is off
 	}
 	switch no {
 	case unix.ECONNREFUSED, unix.ENOENT: // ENOENT: a unix socket that is not there
-		return Refused
+		return failure.Refused
 	case unix.EMFILE, unix.ENFILE, unix.EADDRNOTAVAIL, unix.ENOBUFS, unix.ENOMEM:
-		return Exhausted
+		return failure.Exhausted
 	}
-	return Unreachable
+	return failure.Unreachable
 }
 
 func isLoopback6(a net.Addr) bool {
@@ -151,10 +139,16 @@ func (c *Conn) holdsBytes() bool {
 // past is a deadline that is over.
 var past = time.Unix(1, 0)
 
+// Parts are bytes in up to three parts.
+type Parts [3][]byte
+
+// Len is the length of the whole.
+func (p *Parts) Len() int { return len(p[0]) + len(p[1]) + len(p[2]) }
+
 // WriteAll writes head and the parts of body, as one write where the kernel takes it. Where body fits into head's spare
 // capacity it is copied there, which costs less than a vector.
-func (c *Conn) WriteAll(head []byte, body *[3][]byte) error {
-	if len(body[0])+len(body[1])+len(body[2]) <= cap(head)-len(head) {
+func (c *Conn) WriteAll(head []byte, body *Parts) error {
+	if body.Len() <= cap(head)-len(head) {
 		_, err := c.Write(append(append(append(head, body[0]...), body[1]...), body[2]...))
 		return err
 	}

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"tether/failure"
 )
 
 func isReset(err error) bool { return errors.Is(err, unix.ECONNRESET) }
@@ -26,7 +28,7 @@ func dial(t testing.TB, address string) *Conn {
 	return c
 }
 
-func TestTrouble(t *testing.T) {
+func TestKindsOfFailedDials(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -37,12 +39,12 @@ func TestTrouble(t *testing.T) {
 	for _, c := range []struct {
 		name, network, address string
 		ctx                    context.Context
-		want                   Trouble
+		want                   failure.Kind
 	}{
-		{"nobody listens", "tcp", l.Addr().String(), context.Background(), Refused},
-		{"no such socket", "unix", filepath.Join(t.TempDir(), "none"), context.Background(), Refused},
-		{"no such name", "tcp", "host.invalid:80", context.Background(), Unreachable},
-		{"client gone", "tcp", l.Addr().String(), cancelled, Unreachable},
+		{"nobody listens", "tcp", l.Addr().String(), context.Background(), failure.Refused},
+		{"no such socket", "unix", filepath.Join(t.TempDir(), "none"), context.Background(), failure.Refused},
+		{"no such name", "tcp", "host.invalid:80", context.Background(), failure.Unreachable},
+		{"client gone", "tcp", l.Addr().String(), cancelled, failure.Unreachable},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			conn, err := Dial(c.ctx, c.network, c.address, nil, time.Second)
@@ -50,14 +52,14 @@ func TestTrouble(t *testing.T) {
 				conn.Close()
 				t.Fatal("connected")
 			}
-			if got := TroubleOf(err); got != c.want {
-				t.Errorf("%v: trouble %d, want %d", err, got, c.want)
+			if err != c.want {
+				t.Errorf("%v, want %v", err, c.want)
 			}
 		})
 	}
 	for _, errno := range []syscall.Errno{unix.EMFILE, unix.ENFILE, unix.EADDRNOTAVAIL, unix.ENOBUFS, unix.ENOMEM} {
-		if got := TroubleOf(&net.OpError{Err: os.NewSyscallError("connect", errno)}); got != Exhausted {
-			t.Errorf("%v: trouble %d, want Exhausted", errno, got)
+		if got := kindOf(&net.OpError{Err: os.NewSyscallError("connect", errno)}); got != failure.Exhausted {
+			t.Errorf("%v: %v, want Exhausted", errno, got)
 		}
 	}
 }
@@ -187,7 +189,7 @@ func TestNameWithoutDescriptors(t *testing.T) {
 	_, byAddress := Dial(t.Context(), "tcp", "127.0.0.1:1", nil, time.Second)
 	_, byName := Dial(t.Context(), "tcp", "vllm-0.vllm.example:80", nil, time.Second)
 	free()
-	if TroubleOf(byAddress) != Exhausted || TroubleOf(byName) != Exhausted {
+	if byAddress != failure.Exhausted || byName != failure.Exhausted {
 		t.Errorf("by address: %v; by name: %v", byAddress, byName)
 	}
 }

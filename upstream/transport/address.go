@@ -1,4 +1,4 @@
-package upstream
+package transport
 
 import (
 	"errors"
@@ -9,20 +9,20 @@ import (
 	"strconv"
 )
 
-// Address is where an upstream listens.
+// Address is where a server listens. It is never shown or logged.
 type Address struct {
 	// Network is "tcp" or "unix".
 	Network string
 	// Dial is "host:port", or the path of a unix socket.
 	Dial string
-	// Host is the Host header that it is sent.
+	// Host is the Host header of requests to the server.
 	Host string
-	// Secure tells that it speaks TLS.
+	// Secure tells that the server speaks TLS.
 	Secure bool
 }
 
-// ParseURL reads http://HOST[:PORT] and https://HOST[:PORT], port 80 and 443 by default, or http+unix:///PATH. A path,
-// query, fragment or user in the former is an error: requests keep the client's path.
+// ParseURL reads http://HOST[:PORT], https://HOST[:PORT] (port 80 and 443 by default) or http+unix:///PATH. A path, query,
+// fragment or user behind http or https is an error: requests keep the client's path.
 func ParseURL(raw string) (Address, error) {
 	u, err := url.Parse(raw)
 	if err != nil {

@@ -1,4 +1,4 @@
-package upstream
+package transport
 
 import (
 	"crypto/tls"
@@ -6,22 +6,22 @@ import (
 	"io"
 )
 
-// Manners are how a server wants to be asked, apart from what it is asked.
-type Manners struct {
-	// KeepHost sends requests on with the client's Host, instead of the URL's.
-	KeepHost bool
-	// Key goes with requests that bring no Authorization of their own, and with probes. "" is none.
+// RequestOptions are one server's rules for requests to it: Host, API key and TLS.
+type RequestOptions struct {
+	// PreserveHost sends the client's Host to the server, in place of the URL's.
+	PreserveHost bool
+	// Key goes with requests that have no Authorization of their own, and with probes. "" is none.
 	Key APIKey
-	// OverrideKey sends Key with all requests, and keeps what clients sent to prove who they are to ourselves.
+	// OverrideKey sends Key with all requests, and withholds the credentials that clients sent to tether.
 	OverrideKey bool
-	// TLS is what it speaks where its Address is Secure.
+	// TLS is what the server speaks if its Address is Secure.
 	TLS TLS
 }
 
 // TLS gives the TLS configuration for the next connection.
 type TLS interface{ Config() *tls.Config }
 
-// APIKey is a secret: whatever prints it prints ***.
+// APIKey is a secret: it is printed as ***.
 type APIKey string
 
 const masked = "***"
@@ -32,7 +32,7 @@ func (APIKey) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, masked) }
 // MarshalText implements encoding.TextMarshaler.
 func (APIKey) MarshalText() ([]byte, error) { return []byte(masked), nil }
 
-// AppendAuthorization appends the header field that shows the key.
+// AppendAuthorization appends the header field with the key to dst.
 func (k APIKey) AppendAuthorization(dst []byte) []byte {
 	return append(append(append(dst, "Authorization: Bearer "...), k...), "\r\n"...)
 }

@@ -1,4 +1,4 @@
-package upstream
+package transport
 
 import (
 	"bytes"
@@ -9,12 +9,12 @@ import (
 	"tether/http1"
 )
 
-// ErrBodyTooLarge is ReadBody's error for a body over its limit.
+// ErrBodyTooLarge is the error of ReadBody for a body over its limit.
 var ErrBodyTooLarge = errors.New("answer's body too large")
 
-// ReadBody reads the rest of an answer of at most max bytes, within limit from now (or up to 1/16 more). What it
-// returns is a copy, without the chunked coding. a.Rest is then all that was read, as it was read, with an error as
-// well.
+// ReadBody reads the rest of an answer of at most max bytes, within limit from now (or up to 1/16 more). It returns a copy
+// of the body, without the chunked coding. Afterwards a.Rest holds all bytes of the body as they were received, also after an
+// error.
 func (c *Conn) ReadBody(a *Answer, max int, limit time.Duration) ([]byte, error) {
 	if err := c.ReadWithin(time.Now(), limit); err != nil {
 		return nil, err
@@ -23,7 +23,7 @@ func (c *Conn) ReadBody(a *Answer, max int, limit time.Duration) ([]byte, error)
 	body := make([]byte, 0, 1024)
 	a.Rest = bytes.Clone(a.Rest)
 	part := bytes.Clone(a.Rest)
-	room := make([]byte, 4<<10)
+	buf := make([]byte, 4<<10)
 	for {
 		payload, n, err := framing.Decode(part)
 		if err != nil {
@@ -34,12 +34,12 @@ func (c *Conn) ReadBody(a *Answer, max int, limit time.Duration) ([]byte, error)
 		}
 		if framing.Done() {
 			if n < len(part) {
-				a.Close = true // bytes behind the answer: nobody may use the connection again
+				a.Close = true // bytes behind the answer: the connection must not be used again
 			}
 			return body, nil
 		}
-		k, err := c.Read(room)
-		part = room[:k]
+		k, err := c.Read(buf)
+		part = buf[:k]
 		a.Rest = append(a.Rest, part...)
 		if k == 0 && err != nil {
 			if framing.UntilClose() && errors.Is(err, io.EOF) {

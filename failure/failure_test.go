@@ -1,0 +1,56 @@
+package failure
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// Every kind has a word of its own and a text that can hold no address.
+func TestKinds(t *testing.T) {
+	words := map[string]bool{}
+	for k := range Kind(Count) {
+		if k.Word() == "" || words[k.Word()] {
+			t.Errorf("kind %d: word %q", k, k.Word())
+		}
+		words[k.Word()] = true
+		if k.Error() == "" || k != Busy && strings.ContainsAny(k.Error(), "0123456789") {
+			t.Errorf("kind %d: %q", k, k.Error())
+		}
+	}
+}
+
+// These words are labels of metrics: dashboards know them.
+func TestWords(t *testing.T) {
+	const want = "answered refused unreachable insecure exhausted stale died malformed timed_out busy leaving client_left"
+	var words []string
+	for k := range Kind(Count) {
+		words = append(words, k.Word())
+	}
+	if got := strings.Join(words, " "); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+func TestOf(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want Kind
+	}{{nil, None}, {Refused, Refused}, {ClientGone, ClientGone}, {errors.New("x"), Cut}} {
+		if got := Of(c.err); got != c.want {
+			t.Errorf("%v: %v, want %v", c.err, got, c.want)
+		}
+	}
+}
+
+func TestKindsAreErrors(t *testing.T) {
+	if err := fmt.Errorf("dial: %w", Refused); !errors.Is(err, Refused) || errors.Is(err, Stale) {
+		t.Error(err)
+	}
+	if n := testing.AllocsPerRun(100, func() { sink = Refused }); n != 0 {
+		t.Errorf("%v allocations for an error", n)
+	}
+}
+
+var sink error

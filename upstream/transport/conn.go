@@ -1,0 +1,45 @@
+// Package transport carries requests to vLLM servers and answers back: where a server listens (Address), the idle connections to
+// it (Pool), and one connection with one request at a time (Conn). It speaks HTTP/1.1 by the rules of http1, over the sockets
+// of wire.
+//
+// It neither decides where a request goes nor whether it is tried again; an attempt that fails ends with a failure.Kind.
+//
+// Goroutines: sendAll, one a large request body, owned by its Conn.
+package transport
+
+import (
+	"time"
+
+	"tether/wire"
+)
+
+// Conn is a connection to a server. One request at a time holds it: Pool.TakeIdle or Pool.Dial, Send, Receive, then Keep or
+// Close, one of the two on every way out.
+type Conn struct {
+	*wire.Conn
+	pool      *Pool
+	reused    bool
+	idleSince time.Time
+
+	sendErr error
+	sending chan error // the result of sendAll, nil unless it may still run
+	sentAt  time.Time
+}
+
+// Keep gives the connection back to its pool at now, for the next request. The caller has read a to its end, and nothing
+// behind it. A connection that cannot be used again is closed.
+func (c *Conn) Keep(a *Answer, now time.Time) {
+	if a.Close || !c.Sent() || c.sendErr != nil {
+		c.Close()
+		return
+	}
+	c.pool.put(c, now)
+}
+
+// Close closes the connection, which tells the server to stop working on the request, and waits until Send has ended.
+func (c *Conn) Close() {
+	c.Abort()
+	if c.sending != nil {
+		c.sent(<-c.sending)
+	}
+}

@@ -1,0 +1,106 @@
+package transport
+
+import (
+	"context"
+	"crypto/tls"
+	"slices"
+	"sync"
+	"time"
+
+	"tether/wire"
+)
+
+// maxIdle is how long an idle connection is kept: vLLM's server closes idle connections after 5 s, without a word, and a
+// request that crosses that close fails.
+const maxIdle = 4 * time.Second
+
+// Pool holds the idle connections to one server. The last one in is the first one out, so that the others age and can be
+// closed. The number of idle connections is bounded by the requests that were in flight within maxIdle. The zero Pool is
+// empty and ready for use; it must not be copied.
+type Pool struct {
+	mu      sync.Mutex
+	idle    []*Conn // guarded by mu: oldest first
+	retired bool    // guarded by mu: no connection is kept any more
+}
+
+// Dial opens a connection to a within timeout or until ctx ends, and speaks TLS on it as secure says, nil for none. The error is
+// failure.Refused, Unreachable, Insecure or Exhausted. The connection is not idle: it enters the pool with Keep.
+func (p *Pool) Dial(ctx context.Context, a Address, secure *tls.Config, timeout time.Duration) (*Conn, error) {
+	conn, err := wire.Dial(ctx, a.Network, a.Dial, secure, timeout)
+	if err != nil {
+		return nil, err
+	}
+	return &Conn{Conn: conn, pool: p}, nil
+}
+
+// TakeIdle takes the newest connection that is fit for use out of the pool, or returns nil. It peeks at each candidate first: a
+// connection that the server closed would cost the next request its answer, and one on which unasked bytes arrived would
+// give it the wrong answer.
+func (p *Pool) TakeIdle(now time.Time) *Conn {
+	for {
+		p.mu.Lock()
+		n := len(p.idle)
+		if n == 0 {
+			p.mu.Unlock()
+			return nil
+		}
+		c := p.idle[n-1]
+		p.idle[n-1] = nil
+		p.idle = p.idle[:n-1]
+		p.mu.Unlock()
+		if now.Sub(c.idleSince) < maxIdle && !c.Stale() {
+			c.reused = true
+			return c
+		}
+		c.Abort()
+	}
+}
+
+func (p *Pool) put(c *Conn, now time.Time) {
+	c.idleSince = now
+	p.mu.Lock()
+	keep := !p.retired
+	if keep {
+		p.idle = append(p.idle, c)
+	}
+	p.mu.Unlock()
+	if !keep {
+		c.Abort()
+	}
+}
+
+// Reap closes the connections that have been idle for too long at now.
+func (p *Pool) Reap(now time.Time) {
+	p.mu.Lock()
+	n := 0
+	for n < len(p.idle) && now.Sub(p.idle[n].idleSince) >= maxIdle {
+		n++
+	}
+	old := slices.Clone(p.idle[:n])
+	p.idle = slices.Delete(p.idle, 0, n)
+	p.mu.Unlock()
+	abortAll(old)
+}
+
+// CloseIdle closes all idle connections.
+func (p *Pool) CloseIdle() {
+	p.mu.Lock()
+	all := p.idle
+	p.idle = nil
+	p.mu.Unlock()
+	abortAll(all)
+}
+
+// Retire closes all idle connections, and every connection that is to be kept from now on.
+func (p *Pool) Retire() {
+	p.mu.Lock()
+	p.retired = true
+	p.mu.Unlock()
+	p.CloseIdle()
+}
+
+func abortAll(conns []*Conn) {
+	for _, c := range conns {
+		c.Abort()
+	}
+}

@@ -1,0 +1,81 @@
+package transport
+
+import (
+	"time"
+
+	"tether/failure"
+	"tether/http1"
+	"tether/wire"
+)
+
+// Answer is a response head and the first bytes of its body, which were received with it. Both lie in the buffer given to
+// Receive.
+type Answer struct {
+	http1.Head
+	Rest []byte
+}
+
+const (
+	// staleWithin is how soon after the request a reused connection must die to count as failure.Stale.
+	staleWithin = time.Second
+
+	// maxInterim bounds the 1xx heads before an answer.
+	maxInterim = 8
+)
+
+// Receive reads the response head into buf, which bounds it, within limit of Send (or up to 1/16 more). It skips interim
+// answers. The error is failure.Stale, Cut, BadHead or HeadTimeout; after an error the connection is only fit to be closed.
+func (c *Conn) Receive(buf []byte, limit time.Duration) (Answer, error) {
+	a, err := c.ReceiveSwitch(buf, limit)
+	if a.Status == 101 { // the request did not ask for it
+		return Answer{}, failure.BadHead
+	}
+	return a, err
+}
+
+// ReceiveSwitch is Receive for a request that asks for another protocol: a 101 is an answer then, and its Rest is the
+// beginning of that protocol. After a 101 the connection is only fit to be closed.
+func (c *Conn) ReceiveSwitch(buf []byte, limit time.Duration) (a Answer, err error) {
+	if err := c.ReadWithin(c.sentAt, limit); err != nil {
+		return a, failure.Cut
+	}
+	var n, seen, interim int
+	silent := true
+	for {
+		k, err := c.Read(buf[n:])
+		if k == 0 && err != nil {
+			return a, c.failureOf(err, silent)
+		}
+		silent = false
+		n += k
+		for {
+			size, err := http1.ParseHead(buf[:n], seen, &a.Head)
+			if err == http1.ErrMore && n < len(buf) {
+				seen = n
+				break
+			}
+			if err != nil {
+				return a, failure.BadHead
+			}
+			if a.Status >= 200 || a.Status == 101 {
+				a.Rest = buf[size:n]
+				return a, nil
+			}
+			if interim++; interim > maxInterim {
+				return a, failure.BadHead
+			}
+			n, seen = copy(buf, buf[size:n]), 0
+		}
+	}
+}
+
+// failureOf is the kind of a read error. silent tells that the server has sent no byte since the request.
+func (c *Conn) failureOf(err error, silent bool) failure.Kind {
+	switch {
+	case wire.IsTimeout(err):
+		return failure.HeadTimeout
+	case c.reused && silent && time.Since(c.sentAt) < staleWithin:
+		return failure.Stale
+	}
+	return failure.Cut
+}
