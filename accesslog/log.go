@@ -15,7 +15,6 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"tether/proxy"
-	"tether/session"
 )
 
 // Log writes the lines that its Mode selects. All its methods are safe for concurrent use.
@@ -93,7 +92,7 @@ func appendFields(to []zap.Field, r *proxy.Record) []zap.Field {
 	if r.Upstream != nil {
 		upstream = r.Upstream.Name()
 	}
-	if r.Key != (session.Key{}) {
+	if !r.Key.IsZero() {
 		hash = r.Key.String()
 	}
 	return append(to,

@@ -13,6 +13,7 @@ import (
 
 	"tether/proxy"
 	"tether/session"
+	"tether/session/identity"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -45,7 +46,7 @@ func written(t *testing.T, mode string, records ...proxy.Record) (lines []map[st
 func TestKeysAreFixed(t *testing.T) {
 	full := proxy.Record{
 		Method: []byte("POST"), Path: []byte("/v1/chat/completions"), Route: "/v1/chat/completions", Model: []byte("tiny"), Status: 200,
-		Outcome: session.Pinned, Caller: "alice", Source: session.Source{Kind: session.FromHeader, Name: "x-session-id"}, Attempts: 1,
+		Outcome: session.Pinned, Caller: "alice", Source: identity.Source{Kind: identity.FromHeader, Name: "x-session-id"}, Attempts: 1,
 		BytesIn: 10, BytesOut: 20, Started: time.Now(), FirstByte: 1500 * time.Microsecond, Duration: 2 * time.Second,
 		PromptTokens: 42, CachedTokens: 32, RequestID: []byte("r"), TraceID: []byte("t"),
 	}
@@ -118,7 +119,7 @@ func BenchmarkDone(b *testing.B) {
 	defer l.Close()
 	r := proxy.Record{
 		Method: []byte("POST"), Path: []byte("/v1/chat/completions"), Route: "/v1/chat/completions", Model: []byte("tiny"), Status: 200,
-		Outcome: session.Pinned, Source: session.Source{Kind: session.FromHeader, Name: "x-session-id"}, Attempts: 1, BytesIn: 2000, BytesOut: 1000,
+		Outcome: session.Pinned, Source: identity.Source{Kind: identity.FromHeader, Name: "x-session-id"}, Attempts: 1, BytesIn: 2000, BytesOut: 1000,
 		Started: time.Now(), FirstByte: 20 * time.Millisecond, Duration: time.Second, PromptTokens: 500, CachedTokens: 480, RequestID: []byte("0123456789abcdef"),
 	}
 	b.ReportAllocs()

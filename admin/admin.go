@@ -17,14 +17,14 @@ import (
 	"sync"
 	"time"
 
-	"tether/session"
+	"tether/session/pins"
 	"tether/upstream"
 )
 
 // Deps are what the listener shows and drives.
 type Deps struct {
 	Registry *upstream.Registry
-	Pins     *session.Map
+	Pins     *pins.Map
 	Guide    Guide
 	// MaxRequest bounds the requests that are explained, in bytes.
 	MaxRequest int64

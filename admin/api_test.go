@@ -12,6 +12,8 @@ import (
 	"unicode/utf8"
 
 	"tether/session"
+	"tether/session/identity"
+	"tether/session/pins"
 	"tether/upstream"
 	"tether/upstream/models"
 	"tether/upstream/transport"
@@ -22,8 +24,8 @@ type rig struct {
 	t      *testing.T
 	server *Server
 	router *session.Router
-	ids    *session.Identifier
-	pins   *session.Map
+	ids    *identity.Identifier
+	pins   *pins.Map
 	up     map[string]*upstream.Upstream
 }
 
@@ -53,25 +55,25 @@ func newRig(t *testing.T) *rig {
 // depsOf are what a server over the registry's upstreams shows and drives. It reads nothing in requests.
 func depsOf(t *testing.T, registry *upstream.Registry, token string) Deps {
 	t.Helper()
-	cfg := session.Default()
-	pins := session.NewMap(1000, time.Hour)
-	router := session.NewRouter(cfg, pins, session.NewMap(1000, session.ResponsesTTL), true)
+	cfg := identity.Default()
+	sessions := pins.NewMap(1000, time.Hour)
+	router := session.NewRouter(session.Default(), sessions, pins.NewMap(1000, session.ResponsesTTL), true)
 	if err := router.Use(registry.Table(), nil); err != nil {
 		t.Fatal(err)
 	}
-	ids, err := session.NewIdentifier(&cfg, &session.Models{Aliases: map[string]string{"alias": "a"}}, []byte("secret"))
+	ids, err := identity.NewIdentifier(&cfg, &identity.Models{Aliases: map[string]string{"alias": "a"}}, []byte("secret"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return Deps{
-		Registry: registry, Pins: pins, Ready: func() bool { return true }, Metrics: http.NotFoundHandler(), Token: token,
+		Registry: registry, Pins: sessions, Ready: func() bool { return true }, Metrics: http.NotFoundHandler(), Token: token,
 		Guide:      Guide{Router: router, Identifier: ids, Read: func([]byte) session.Reading { return session.Reading{Status: 400, Refused: "test"} }},
 		MaxRequest: 100,
 	}
 }
 
 // pin pins the session under the model.
-func (r *rig) pin(id, model string, u *upstream.Upstream) session.Key {
+func (r *rig) pin(id, model string, u *upstream.Upstream) identity.Key {
 	k := r.ids.Key([]byte(model), []byte(id))
 	r.pins.Bind(k, u.Ref(), false, time.Now())
 	r.pins.Confirm(k, u.Ref(), u.Ref(), false, time.Now())
@@ -166,7 +168,7 @@ func TestSessions(t *testing.T) {
 	r := newRig(t)
 	const id, escaped = `a/b?<c>%..`, `a%2Fb%3F%3Cc%3E%25..`
 	plain := r.pin(id, "a", r.up["vllm-0"])
-	foreign := r.pin(string(r.ids.Foreign([]byte(id))), "b", r.up["vllm-1"])
+	foreign := r.pin(string(r.ids.Hashed([]byte(id))), "b", r.up["vllm-1"])
 	nameless := r.pin(id, "", r.up["vllm-1"])
 	pins := func() string {
 		return fmt.Sprint(r.pins.Pins(r.up["vllm-0"].Ref()), r.pins.Pins(r.up["vllm-1"].Ref()), r.pins.Pins(r.up["vllm-2"].Ref()), r.pins.Stats().Pins)
@@ -175,7 +177,7 @@ func TestSessions(t *testing.T) {
 	want := []sessionView{
 		{Session: plain.String(), Model: "a", Source: fromHeader, Upstream: "vllm-0", State: "up"},
 		{Session: nameless.String(), Source: fromHeader, Upstream: "vllm-1", State: "up"},
-		{Session: foreign.String(), Model: "b", Source: fromForeign, Upstream: "vllm-1", State: "up"},
+		{Session: foreign.String(), Model: "b", Source: fromHashed, Upstream: "vllm-1", State: "up"},
 	}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("%+v\nwant %+v", got, want)

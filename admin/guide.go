@@ -5,12 +5,13 @@ import (
 	"time"
 
 	"tether/session"
+	"tether/session/identity"
 )
 
 // Guide says where requests go and why, and where sessions are. It changes nothing.
 type Guide struct {
 	Router     *session.Router
-	Identifier *session.Identifier
+	Identifier *identity.Identifier
 	// Read takes a request as it came over a connection, or as people keep one in a file.
 	Read func(raw []byte) session.Reading
 }
@@ -73,9 +74,9 @@ type Step struct {
 
 // Where a session's id comes from, if that is not one source.
 const (
-	fromHeader  = "the id as a header sends it"
-	fromForeign = "the id as a cookie or a body field sends it"
-	fromRandom  = "random, made for each request"
+	fromHeader = "the id as a header sends it"
+	fromHashed = "the id as a cookie or a body field sends it"
+	fromRandom = "random, made for each request"
 )
 
 // maxPlaces bounds the places of a session that has no pin, where no model is named.
@@ -119,14 +120,14 @@ func (g *Guide) models(one *string) []string {
 }
 
 func (g *Guide) session(s session.Session, now time.Time) Place {
-	p := place(g.Router.Explain(session.Ask{Key: s.Key, Model: []byte(s.Model)}, now))
+	p := place(g.Router.Explain(session.Request{Key: s.Key, Model: []byte(s.Model)}, now))
 	p.Session, p.Model, p.Source = s.Key.String(), clip(s.Model), sourceOf(s)
 	return p
 }
 
 func sourceOf(s session.Session) string {
-	if s.Foreign {
-		return fromForeign
+	if s.Hashed {
+		return fromHashed
 	}
 	return fromHeader
 }
@@ -147,22 +148,22 @@ func (g *Guide) Request(raw []byte) Where {
 }
 
 func (g *Guide) reading(r *session.Reading) Place {
-	ask := r.Ask
-	random := ask.Made && r.Source.Kind == 0
-	if random && ask.Response == (session.Key{}) {
-		ask.Key = session.Key{} // another each time: what is certain is who may get it
+	req := r.Request
+	random := req.Synthetic && r.Source.Kind == 0
+	if random && req.Response.IsZero() {
+		req.Key = identity.Key{} // another each time: what is certain is who may get it
 	}
-	p := place(g.Router.Explain(ask, time.Now()))
-	p.Model = clip(string(ask.Model))
+	p := place(g.Router.Explain(req, time.Now()))
+	p.Model = clip(string(req.Model))
 	switch {
 	case random:
 		p.Source = fromRandom
-		if ask.Response == (session.Key{}) {
+		if req.Response.IsZero() {
 			p.Outcome = session.New.String()
 			p.Why = "the first of the order of a random id, which is another for each request"
 		}
-	case ask.Key != session.Key{}:
-		p.Session, p.Source = ask.Key.String(), r.Source.String()
+	case !req.Key.IsZero():
+		p.Session, p.Source = req.Key.String(), r.Source.String()
 	}
 	return p
 }

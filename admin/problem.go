@@ -4,7 +4,7 @@ import (
 	"errors"
 	"net/http"
 
-	"tether/session"
+	"tether/session/identity"
 )
 
 // Problem is a request to the API that cannot be met.
@@ -22,7 +22,7 @@ const maxModel = 512
 
 // checkNames tells what is wrong with a session's id or a model's name, nil where that is not given.
 func checkNames(id string, model *string) error {
-	if !session.Valid([]byte(id)) {
+	if !identity.Valid([]byte(id)) {
 		return &Problem{400, "want a session id of 1..256 bytes of visible ASCII"}
 	}
 	if model != nil && len(*model) > maxModel {

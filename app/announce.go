@@ -28,8 +28,8 @@ func (a *app) announce() {
 	if len(a.secret) == 0 {
 		a.log.Info("no session secret: hashes of guessable session ids can be guessed too; session.secret_file closes that")
 	}
-	a.log.Info("session map", zap.Int("pins", a.cfg.Session.Max), zap.Stringer("room", a.pins), zap.Duration("ttl", a.cfg.Session.TTL))
-	a.log.Info("map of stored responses", zap.Int("responses", a.cfg.Session.Max), zap.Stringer("room", a.stored), zap.Duration("ttl", session.ResponsesTTL))
+	a.log.Info("session map", zap.Int("pins", a.cfg.Session.Pins.Max), zap.Stringer("room", a.pins), zap.Duration("ttl", a.cfg.Session.Pins.TTL))
+	a.log.Info("map of stored responses", zap.Int("responses", a.cfg.Session.Pins.Max), zap.Stringer("room", a.stored), zap.Duration("ttl", session.ResponsesTTL))
 	a.log.Info("ring", zap.Int("upstreams", len(a.registry.Table().Members)), zap.String("digest", fmt.Sprintf("%016x", a.router.Digest())),
 		zap.Bool("affinity", a.cfg.Affinity))
 }

@@ -88,7 +88,7 @@ func build(shutdown Shutdown, cfg *config.Config, env Env) (*app, error) {
 	registry := upstream.NewRegistry(a.changed)
 	a.metrics = metrics.New(env.Version, registry)
 	a.monitor = health.NewMonitor(cfg.Health, health.Hooks{Warned: a.warned, Probed: a.metrics.Probed})
-	a.graph, err = newGraph(cfg, cfg.Session.Max, proxy.Deps{
+	a.graph, err = newGraph(cfg, cfg.Session.Pins.Max, proxy.Deps{
 		Registry: registry, Verdicts: a.monitor.Ready(), MemoryLimit: env.Memory,
 		OnDone: a.done, OnRefused: a.metrics.Refused, Log: a.log.Named("proxy"),
 	})

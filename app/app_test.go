@@ -43,7 +43,7 @@ func serve(t testing.TB, change func(*config.Config), urls ...string) *running {
 		t.Fatal(err)
 	}
 	cfg.Health.Interval, cfg.Health.Timeout = 100*time.Millisecond, time.Second
-	cfg.Session.Max = 100_000
+	cfg.Session.Pins.Max = 100_000
 	if change != nil {
 		change(cfg)
 	}
@@ -216,7 +216,7 @@ func TestConversationsStay(t *testing.T) {
 			}
 			// Long enough streams that some are under way when the server dies.
 			sims, urls := startSims(t, 4, sim.Config{DecodePerToken: time.Millisecond})
-			s := serve(t, func(c *config.Config) { c.Session.Return = mode }, urls...)
+			s := serve(t, func(c *config.Config) { c.Session.Routing.Return = mode }, urls...)
 			home := make([]string, sessions)
 			each(sessions, 64, func(i int, client *http.Client) {
 				id := fmt.Sprint("s-", i)

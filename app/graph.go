@@ -8,16 +8,18 @@ import (
 	"tether/config"
 	"tether/proxy"
 	"tether/session"
+	"tether/session/identity"
+	"tether/session/pins"
 	"tether/upstream"
 )
 
 // graph is the parts that decide where a request goes. A running tether serves with them; Guide explains with them.
 type graph struct {
 	registry   *upstream.Registry
-	pins       *session.Map
-	stored     *session.Map // where stored responses are
+	pins       *pins.Map
+	stored     *pins.Map // where stored responses are
 	router     *session.Router
-	identifier *session.Identifier
+	identifier *identity.Identifier
 	keys       *auth.Keys // nil if clients need none
 	secret     []byte     // of session ids; empty for none
 	proxy      *proxy.Proxy
@@ -27,18 +29,18 @@ type graph struct {
 func newGraph(cfg *config.Config, maxPins int, deps proxy.Deps) (*graph, error) {
 	g := &graph{registry: deps.Registry}
 	var err error
-	if g.secret, err = config.ReadSecret(cfg.Session.SecretFile); err != nil {
+	if g.secret, err = config.ReadSecret(cfg.Session.Identity.SecretFile); err != nil {
 		return nil, usageError("session.secret_file: %w", err)
 	}
 	if g.keys, err = openKeys(cfg); err != nil {
 		return nil, err
 	}
-	if g.identifier, err = session.NewIdentifier(&cfg.Session, &cfg.Models, g.secret); err != nil {
+	if g.identifier, err = identity.NewIdentifier(&cfg.Session.Identity, &cfg.Models, g.secret); err != nil {
 		return nil, err
 	}
-	g.pins = session.NewMap(maxPins, cfg.Session.TTL)
-	g.stored = session.NewMap(maxPins, session.ResponsesTTL)
-	g.router = session.NewRouter(cfg.Session, g.pins, g.stored, cfg.Affinity)
+	g.pins = pins.NewMap(maxPins, cfg.Session.Pins.TTL)
+	g.stored = pins.NewMap(maxPins, session.ResponsesTTL)
+	g.router = session.NewRouter(cfg.Session.Routing, g.pins, g.stored, cfg.Affinity)
 	deps.Router, deps.Identifier, deps.Keys = g.router, g.identifier, g.keys
 	g.proxy, err = proxy.New(cfg.Proxy, deps)
 	return g, err

@@ -169,8 +169,8 @@ func TestWhereAgrees(t *testing.T) {
 			sims, urls := startSims(t, 4, sim.Config{})
 			g := &guided{servers: map[string]string{}, seen: total}
 			g.running = serve(t, func(c *config.Config) {
-				c.Session.Return, c.Session.OpeningMaxInFlight = mode, 1
-				c.Session.Sources = slices.Insert(c.Session.Sources, 3, "cookie:sid")
+				c.Session.Routing.Return, c.Session.Routing.OpeningMaxInFlight = mode, 1
+				c.Session.Identity.Sources = slices.Insert(c.Session.Identity.Sources, 3, "cookie:sid")
 				g.cfg = c
 			}, urls...)
 			for i, u := range urls {

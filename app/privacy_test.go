@@ -13,7 +13,7 @@ import (
 
 	"tether/config"
 	"tether/proxy"
-	"tether/session"
+	"tether/session/identity"
 	"tether/sim"
 	"tether/upstream"
 	"tether/wire"
@@ -39,7 +39,7 @@ func nothingIsTold(t *testing.T, withKeys bool) {
 	sims, urls := startSims(t, 2, sim.Config{Record: 1000, APIKey: key})
 	s := serve(t, func(c *config.Config) {
 		c.Log.Level, c.Log.Access = "debug", "all"
-		c.Session.Sources = append([]string{"cookie:chat"}, c.Session.Sources...)
+		c.Session.Identity.Sources = append([]string{"cookie:chat"}, c.Session.Identity.Sources...)
 		c.Proxy.MaxBody, c.Proxy.ExposeUpstream = 64<<10, true
 		if withKeys {
 			c.Auth.KeysFile = keysFile(t, "team", clientKey)
@@ -110,8 +110,8 @@ func nothingIsTold(t *testing.T, withKeys bool) {
 // A panic in a request is logged without the request.
 func TestNothingOfClientsIsToldByAPanic(t *testing.T) {
 	logs := newLogbook()
-	cfg := session.Default()
-	identifier, err := session.NewIdentifier(&cfg, &session.Models{}, nil)
+	cfg := identity.Default()
+	identifier, err := identity.NewIdentifier(&cfg, &identity.Models{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,8 @@ import (
 	"tether/metrics"
 	"tether/proxy"
 	"tether/session"
+	"tether/session/identity"
+	"tether/session/pins"
 	"tether/upstream"
 	"tether/upstream/models"
 	"tether/upstream/transport"
@@ -115,10 +117,10 @@ func benchProxy(b *testing.B, backend, mode string) (addr string) {
 	u := registry.Table().Members[0].Upstream
 	u.SetHealth(upstream.Up, "test")
 	u.SetModels(models.New([]models.Model{{ID: "tiny"}}))
-	cfg := session.Default()
-	identifier, err := session.NewIdentifier(&cfg, &session.Models{}, nil)
+	cfg := identity.Default()
+	identifier, err := identity.NewIdentifier(&cfg, &identity.Models{}, nil)
 	check(err)
-	router := session.NewRouter(cfg, session.NewMap(1000, time.Hour), session.NewMap(1000, session.ResponsesTTL), true)
+	router := session.NewRouter(session.Default(), pins.NewMap(1000, time.Hour), pins.NewMap(1000, session.ResponsesTTL), true)
 	check(router.Use(registry.Table(), nil))
 	ready := make(chan struct{})
 	close(ready)

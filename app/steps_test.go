@@ -95,7 +95,7 @@ func TestStartThatFails(t *testing.T) {
 		},
 		"choose another with --listen":       func(c *config.Config) { c.Listen = "192.0.2.1:0" },
 		"choose another with --admin-listen": func(c *config.Config) { c.Admin.Listen = "192.0.2.1:0" },
-		`session.secret_file: "/nowhere"`:    func(c *config.Config) { c.Session.SecretFile = "/nowhere" },
+		`session.secret_file: "/nowhere"`:    func(c *config.Config) { c.Session.Identity.SecretFile = "/nowhere" },
 		`admin.token_file: "/nowhere"`:       func(c *config.Config) { c.Admin.TokenFile = "/nowhere" },
 	} {
 		cfg := config.Default()

@@ -19,7 +19,7 @@ import (
 	"tether/admin/client"
 	"tether/app"
 	"tether/config"
-	"tether/session"
+	"tether/session/identity"
 )
 
 // whereOptions are the flags of where.
@@ -123,7 +123,7 @@ func readID(in io.Reader, arg string) (string, error) {
 			id = id[:len(id)-1]
 		}
 	}
-	if !session.Valid(id) {
+	if !identity.Valid(id) {
 		return "", usageError("this is no session id: want 1..256 bytes of visible ASCII")
 	}
 	return string(id), nil

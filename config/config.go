@@ -8,6 +8,8 @@ import (
 	"tether/health"
 	"tether/proxy"
 	"tether/session"
+	"tether/session/identity"
+	"tether/session/pins"
 	"tether/tlsfiles"
 	"tether/upstream/transport"
 )
@@ -21,14 +23,28 @@ type Config struct {
 	Admin admin.Config      `yaml:"admin"`
 	Auth  auth.Config       `yaml:"auth"`
 	// Upstreams are the vLLM servers.
-	Upstreams []Upstream     `yaml:"upstreams"`
-	Models    session.Models `yaml:"models"`
-	Session   session.Config `yaml:"session"`
-	Health    health.Config  `yaml:"health"`
-	Proxy     proxy.Config   `yaml:"proxy"`
-	Log       Log            `yaml:"log"`
+	Upstreams []Upstream      `yaml:"upstreams"`
+	Models    identity.Models `yaml:"models"`
+	Session   Session         `yaml:"session"`
+	Health    health.Config   `yaml:"health"`
+	Proxy     proxy.Config    `yaml:"proxy"`
+	Log       Log             `yaml:"log"`
 	// Affinity off sends requests round robin and pins nothing, for comparison; only a flag says so.
 	Affinity bool `yaml:"-"`
+}
+
+// Session is the session part of the configuration, one list of keys for the three packages that have them.
+type Session struct {
+	Identity identity.Config `yaml:",inline"`
+	Pins     pins.Config     `yaml:",inline"`
+	Routing  session.Config  `yaml:",inline"`
+}
+
+// Validate reports every problem: its key below session, and its text.
+func (s *Session) Validate(report func(key, problem string)) {
+	s.Identity.Validate(report)
+	s.Pins.Validate(report)
+	s.Routing.Validate(report)
 }
 
 // Upstream is one vLLM server.
@@ -82,7 +98,8 @@ type Log struct {
 // Default is the configuration that is in force where nothing else is said.
 func Default() *Config {
 	return &Config{
-		Listen: ":8080", Admin: admin.Default(), Upstreams: []Upstream{}, Models: session.DefaultModels(), Session: session.Default(), Health: health.Default(),
-		Proxy: proxy.Default(), Log: Log{Level: "info", Format: "json", Access: "errors"}, Affinity: true,
+		Listen: ":8080", Admin: admin.Default(), Upstreams: []Upstream{}, Models: identity.DefaultModels(), Health: health.Default(),
+		Session: Session{Identity: identity.Default(), Pins: pins.Default(), Routing: session.Default()},
+		Proxy:   proxy.Default(), Log: Log{Level: "info", Format: "json", Access: "errors"}, Affinity: true,
 	}
 }

@@ -85,11 +85,11 @@ health: {rise: 4}
 		s.Environ = []string{"PATH=/bin", "TETHER_LISTEN=:2", "TETHER_SESSION_TTL=2m", "TETHER_SESSION_SOURCES=header:X-A, opening", "TETHER_UPSTREAMS=http://b:1,http://c:2"}
 		s.Flags = []Flag{{Name: "--listen", Path: "listen", Value: ":3"}}
 	})
-	if c.Listen != ":3" || c.Session.TTL != 2*time.Minute || c.Health.Rise != 4 || c.Health.Fall != 3 {
+	if c.Listen != ":3" || c.Session.Pins.TTL != 2*time.Minute || c.Health.Rise != 4 || c.Health.Fall != 3 {
 		t.Errorf("%+v", c)
 	}
-	if fmt.Sprint(c.Session.Sources) != "[header:X-A opening]" || len(c.Upstreams) != 2 || c.Upstreams[1].URL != "http://c:2" {
-		t.Errorf("%v, %v", c.Session.Sources, c.Upstreams)
+	if fmt.Sprint(c.Session.Identity.Sources) != "[header:X-A opening]" || len(c.Upstreams) != 2 || c.Upstreams[1].URL != "http://c:2" {
+		t.Errorf("%v, %v", c.Session.Identity.Sources, c.Upstreams)
 	}
 	c = mustLoad(t, text, func(s *Source) { s.Upstreams = []string{"http://d:1"} })
 	if len(c.Upstreams) != 1 || c.Upstreams[0].URL != "http://d:1" {
@@ -147,7 +147,7 @@ session: {sources: &list [opening, "header:X-A"]}
 proxy: &all {expose: ["GET /a"], max_in_flight: 5}
 upstreams: [&one {url: "http://a", weight: *n}, {url: &u "http://b"}]
 `)
-	if c.Health.Rise != 3 || c.Health.Fall != 3 || *c.Upstreams[0].Weight != 3 || c.Upstreams[1].URL != "http://b" || len(c.Session.Sources) != 2 || c.Proxy.MaxInFlight != 5 {
+	if c.Health.Rise != 3 || c.Health.Fall != 3 || *c.Upstreams[0].Weight != 3 || c.Upstreams[1].URL != "http://b" || len(c.Session.Identity.Sources) != 2 || c.Proxy.MaxInFlight != 5 {
 		t.Errorf("%+v", c)
 	}
 }
@@ -471,7 +471,7 @@ var temporary = regexp.MustCompile(`(?m)/[^\s"]+/c\.yaml`)
 
 func TestDefaultIsValid(t *testing.T) {
 	c := mustLoad(t, `upstreams: [{url: "http://a"}]`)
-	if c.Session.Return != session.Stay || !c.Affinity {
+	if c.Session.Routing.Return != session.Stay || !c.Affinity {
 		t.Errorf("%+v", c)
 	}
 }

@@ -211,22 +211,26 @@ func (l *loader) text(path, value, name string) {
 
 // eachLeaf visits all that has a value of its own: scalars and lists.
 func eachLeaf(path string, v reflect.Value, visit func(path string, v reflect.Value)) {
-	for i := range v.NumField() {
-		key := keyOf(v.Type().Field(i))
-		if key == "" {
-			continue
-		}
-		if f := v.Field(i); f.Kind() == reflect.Struct && !isText(f) {
+	eachField(v, func(key string, f reflect.Value) {
+		if f.Kind() == reflect.Struct && !isText(f) {
 			eachLeaf(join(path, key), f, visit)
 		} else {
 			visit(join(path, key), f)
 		}
-	}
+	})
 }
 
-func keyOf(f reflect.StructField) string {
-	key, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
-	return strings.TrimPrefix(key, "-")
+// eachField visits the fields of a struct that have a key, those of its inlined structs included.
+func eachField(v reflect.Value, visit func(key string, f reflect.Value)) {
+	for i := range v.NumField() {
+		key, options, _ := strings.Cut(v.Type().Field(i).Tag.Get("yaml"), ",")
+		switch {
+		case options == "inline":
+			eachField(v.Field(i), visit)
+		case key != "" && key != "-":
+			visit(key, v.Field(i))
+		}
+	}
 }
 
 func join(path, key string) string {

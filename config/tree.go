@@ -119,11 +119,7 @@ func (t *tree) mapping(path string, v reflect.Value, n ast.Node) {
 		return
 	}
 	fields := map[string]reflect.Value{}
-	for i := range v.NumField() {
-		if key := keyOf(v.Type().Field(i)); key != "" {
-			fields[key] = v.Field(i)
-		}
-	}
+	eachField(v, func(key string, f reflect.Value) { fields[key] = f })
 	for _, pair := range pairs {
 		key := pair.Key.GetToken().Value
 		at := join(path, key)

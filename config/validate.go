@@ -13,7 +13,7 @@ import (
 	"tether/auth"
 	"tether/discovery"
 	"tether/ring"
-	"tether/session"
+	"tether/session/identity"
 	"tether/tlsfiles"
 	"tether/upstream"
 )
@@ -40,7 +40,7 @@ func (l *loader) validate(memory int64) {
 	c.Models.Validate(below("models"))
 	l.modelAliases()
 	c.Session.Validate(below("session"))
-	l.readable("session.secret_file", c.Session.SecretFile)
+	l.readable("session.secret_file", c.Session.Identity.SecretFile)
 	c.Health.Validate(below("health"))
 	c.Proxy.Validate(memory, below("proxy"))
 	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level) {
@@ -95,8 +95,8 @@ func (l *loader) keys() {
 	if _, err := auth.Open(c.Auth.KeysFile); err != nil {
 		l.problem("auth.keys_file", err.Error())
 	}
-	if c.Session.Scope != session.Default().Scope {
-		l.problem("session.scope", fmt.Sprintf("%q, and auth.keys_file names the callers: leave the key out", c.Session.Scope))
+	if c.Session.Identity.Scope != identity.Default().Scope {
+		l.problem("session.scope", fmt.Sprintf("%q, and auth.keys_file names the callers: leave the key out", c.Session.Identity.Scope))
 	}
 }
 
@@ -143,7 +143,7 @@ func (l *loader) models(i int) {
 	seen := map[string]bool{}
 	for n, model := range l.cfg.Upstreams[i].Models {
 		path := fmt.Sprintf("upstreams[%d].models[%d]", i, n)
-		if problem := session.ProblemOfModel(model); problem != "" {
+		if problem := identity.ProblemOfModel(model); problem != "" {
 			l.problem(path, problem)
 		} else if seen[model] {
 			l.problem(path, fmt.Sprintf("%q is there twice", model))

@@ -9,6 +9,7 @@ import (
 
 	"tether/failure"
 	"tether/session"
+	"tether/session/pins"
 )
 
 var update = flag.Bool("update", false, "write docs/METRICS.md")
@@ -27,7 +28,7 @@ func TestDocumentation(t *testing.T) {
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", d.name, d.kind, labels, d.help)
 	}
 	b.WriteString("\n## Label values\n\n- `outcome`: " + outcomes() + "\n- `result` of attempts: " + results() +
-		"\n- `result` of reloads: ok, failed\n- `cause`: " + strings.Join(session.Causes[:], ", ") + "\n- `model`: at most " + fmt.Sprint(maxModels) + "; further models count as `other`\n")
+		"\n- `result` of reloads: ok, failed\n- `cause`: " + strings.Join(pins.Causes[:], ", ") + "\n- `model`: at most " + fmt.Sprint(maxModels) + "; further models count as `other`\n")
 	if *update {
 		if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {
 			t.Fatal(err)

@@ -18,6 +18,7 @@ import (
 
 	"tether/proxy"
 	"tether/session"
+	"tether/session/pins"
 	"tether/upstream"
 )
 
@@ -51,7 +52,7 @@ func New(version string, r *upstream.Registry) *Metrics {
 }
 
 // Watch adds the gauges that are read at each scrape, from the upstreams, the router, both maps and the proxy.
-func (m *Metrics) Watch(router *session.Router, pins, stored *session.Map, p *proxy.Proxy) {
+func (m *Metrics) Watch(router *session.Router, pins, stored *pins.Map, p *proxy.Proxy) {
 	m.prometheus.MustRegister(&state{upstreams: m.upstreams, router: router, pins: pins, stored: stored, proxy: p})
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"tether/proxy"
 	"tether/session"
+	"tether/session/identity"
 	"tether/upstream"
 )
 
@@ -71,7 +72,7 @@ func (r *requests) count(rec *proxy.Record) {
 	if rec.Reason != "" {
 		r.byReason.get(rec.Reason, func() prometheus.Counter { return r.failures.WithLabelValues(rec.Reason) }).Inc()
 	}
-	id := idSource{source: rec.Source, hasKey: rec.Key != session.Key{}}
+	id := idSource{source: rec.Source, hasKey: rec.Key != identity.Key{}}
 	r.bySource.get(id, func() prometheus.Counter { return r.ids.WithLabelValues(rec.IDSource()) }).Inc()
 	r.measure(m, rec)
 	add(r.bytesIn, rec.BytesIn)
@@ -144,7 +145,7 @@ func (r *requests) isListed(name []byte) bool {
 
 // idSource holds the inputs of Record.IDSource, so that its text is built once.
 type idSource struct {
-	source session.Source
+	source identity.Source
 	hasKey bool
 }
 

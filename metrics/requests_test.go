@@ -11,6 +11,7 @@ import (
 	"tether/failure"
 	"tether/proxy"
 	"tether/session"
+	"tether/session/identity"
 	"tether/upstream"
 	"tether/upstream/models"
 )
@@ -22,7 +23,7 @@ func TestRequests(t *testing.T) {
 	m.Done(&proxy.Record{
 		Route: "/v1/chat/completions", Model: []byte("tiny"), Outcome: session.Spilled, Status: 200, Attempts: 2, Replays: 1, Ignored: 3,
 		Surplus: true, Tries: []proxy.Try{{Upstream: a, Failure: failure.Cut}, {Upstream: b, Failure: failure.None}},
-		Source:  session.Source{Kind: session.FromOpening},
+		Source:  identity.Source{Kind: identity.FromOpening},
 		BytesIn: 100, BytesOut: 200, FirstByte: 20 * time.Millisecond, Duration: time.Second, PromptTokens: 40, CachedTokens: 32,
 	})
 	m.Done(&proxy.Record{Status: proxy.StatusClientLeft, Reason: "client_left", PromptTokens: -1, CachedTokens: -1})
@@ -123,7 +124,7 @@ func BenchmarkDone(b *testing.B) {
 func ordinaryRecord(r *upstream.Registry) *proxy.Record {
 	return &proxy.Record{
 		Route: "/v1/chat/completions", Model: []byte("tiny"), Outcome: session.Pinned, Status: 200, Attempts: 1,
-		Source: session.Source{Kind: session.FromHeader, Name: "x-session-id"}, Tries: []proxy.Try{{Upstream: r.Table().Members[0].Upstream}},
+		Source: identity.Source{Kind: identity.FromHeader, Name: "x-session-id"}, Tries: []proxy.Try{{Upstream: r.Table().Members[0].Upstream}},
 		BytesIn: 2000, BytesOut: 1000, FirstByte: 20 * time.Millisecond, Duration: time.Second, PromptTokens: 500, CachedTokens: 480,
 	}
 }

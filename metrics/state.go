@@ -7,6 +7,7 @@ import (
 
 	"tether/proxy"
 	"tether/session"
+	"tether/session/pins"
 	"tether/upstream"
 )
 
@@ -15,8 +16,8 @@ import (
 type state struct {
 	upstreams *upstream.Registry
 	router    *session.Router
-	pins      *session.Map
-	stored    *session.Map
+	pins      *pins.Map
+	stored    *pins.Map
 	proxy     *proxy.Proxy
 }
 
@@ -47,8 +48,8 @@ func (s *state) Collect(ch chan<- prometheus.Metric) {
 	for i := range members {
 		s.upstream(&members[i], gauge)
 	}
-	evicted := func(d *definition, stats session.Stats) {
-		for i, cause := range session.Causes {
+	evicted := func(d *definition, stats pins.Stats) {
+		for i, cause := range pins.Causes {
 			ch <- prometheus.MustNewConstMetric(stateDescs[d], prometheus.CounterValue, float64(stats.Evicted[i]), cause)
 		}
 	}

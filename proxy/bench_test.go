@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"tether/session"
+	"tether/session/pins"
 	"tether/units"
 )
 
@@ -71,7 +71,7 @@ func BenchmarkRequest(b *testing.B) {
 	request := []byte(post(chatPath, body, "Authorization: Bearer sk-0123456789", "User-Agent: OpenAI/Go 3.95.0", "X-Stainless-Lang: go", "X-Stainless-Os: Linux"))
 	answer := []byte(ok(strings.Repeat("y", 1000)))
 	server := fixed(b, len(body), answer)
-	r := newRig(b, []string{"http://" + server.Addr().String()}, func(r *rig) { r.session = session.Default() })
+	r := newRig(b, []string{"http://" + server.Addr().String()}, func(r *rig) { r.pinning = pins.Default() })
 	r.proxy.onDone = nil
 	for name, addr := range map[string]string{"direct": server.Addr().String(), "proxy": r.addr} {
 		b.Run(name, func(b *testing.B) {

@@ -32,9 +32,9 @@ func (p *Proxy) Read(raw []byte) (r session.Reading) {
 	} else {
 		r.Method, r.Path = x.route.method, x.route.name
 		r.Local = x.route.models && p.knowsModels()
-		r.Ask = x.identify()
+		r.Request = x.identify()
 		r.Note = x.note(r.Local)
-		if !r.Local && p.router.Unserved(r.Ask.Model) {
+		if !r.Local && p.router.Unserved(r.Request.Model) {
 			f = p.unservedModel()
 			r.Status, r.Refused = f.status, "the configuration names no upstream for its model"
 		}

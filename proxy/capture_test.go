@@ -4,26 +4,29 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/zap"
 
 	"tether/session"
+	"tether/session/identity"
+	"tether/session/pins"
 	"tether/units"
 	"tether/upstream"
 )
 
-func reader(t testing.TB) (*Proxy, *session.Identifier) {
+func reader(t testing.TB) (*Proxy, *identity.Identifier) {
 	t.Helper()
 	cfg := Default()
 	cfg.MaxHeader, cfg.MaxBody, cfg.MaxBodyTotal = 1*units.KiB, 2*units.KiB, units.Share{Bytes: units.GiB}
 	cfg.Expose = []string{"POST /custom/*"}
-	s := session.Default()
-	ids, err := session.NewIdentifier(&s, &session.Models{}, []byte("secret"))
+	s := identity.Default()
+	ids, err := identity.NewIdentifier(&s, &identity.Models{}, []byte("secret"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	p, err := New(cfg, Deps{
-		Registry: upstream.NewRegistry(nil), Router: session.NewRouter(s, session.NewMap(1000, s.TTL), session.NewMap(1000, session.ResponsesTTL), true), Identifier: ids,
+		Registry: upstream.NewRegistry(nil), Router: session.NewRouter(session.Default(), pins.NewMap(1000, time.Hour), pins.NewMap(1000, session.ResponsesTTL), true), Identifier: ids,
 		Log: zap.NewNop(),
 	})
 	if err != nil {
@@ -36,7 +39,7 @@ func reader(t testing.TB) (*Proxy, *session.Identifier) {
 func TestReadFramings(t *testing.T) {
 	p, ids := reader(t)
 	body := `{"model":"m","session_id":"s",` + "\n" + `"messages":[]}`
-	want := ids.Key([]byte("m"), ids.Foreign([]byte("s")))
+	want := ids.Key([]byte("m"), ids.Hashed([]byte("s")))
 	head := "POST /v1/chat/completions HTTP/1.1\nHost: h\n"
 	chunked := fmt.Sprintf("%x\n%s\n%X;ext=1\n%s\n0\n\n", 10, body[:10], len(body)-10, body[10:])
 	for name, raw := range map[string]string{
@@ -49,12 +52,12 @@ func TestReadFramings(t *testing.T) {
 		"query":            strings.Replace(head, " HTTP", "?a=b HTTP", 1) + "\n" + body,
 	} {
 		r := p.Read([]byte(raw))
-		if r.Status != 0 || r.Ask.Key != want || r.Path != "/v1/chat/completions" || r.Source.String() != "body:session_id" {
+		if r.Status != 0 || r.Request.Key != want || r.Path != "/v1/chat/completions" || r.Source.String() != "body:session_id" {
 			t.Errorf("%s: %+v", name, r)
 		}
 		crlf := strings.ReplaceAll(strings.ReplaceAll(raw, "\n", "\r\n"), strings.ReplaceAll(body, "\n", "\r\n"), body)
 		crlf = strings.ReplaceAll(crlf, strings.ReplaceAll(body[10:], "\n", "\r\n"), body[10:])
-		if r := p.Read([]byte(crlf)); r.Status != 0 || r.Ask.Key != want {
+		if r := p.Read([]byte(crlf)); r.Status != 0 || r.Request.Key != want {
 			t.Errorf("%s with CRLF: %+v", name, r)
 		}
 	}
@@ -117,12 +120,12 @@ func TestReadNotes(t *testing.T) {
 		},
 	} {
 		r := p.Read([]byte(c.line + " HTTP/1.1\nHost: h\n" + c.fields + "\n" + c.body))
-		if r.Status != 0 || r.Path != c.path || r.Note != c.note || (r.Ask.Key != session.Key{}) != c.session || (r.Ask.Response != session.Key{}) != c.place {
+		if r.Status != 0 || r.Path != c.path || r.Note != c.note || (r.Request.Key != identity.Key{}) != c.session || (r.Request.Response != identity.Key{}) != c.place {
 			t.Errorf("%s: %+v", c.line, r)
 		}
-		var nobody session.Search
+		var nobody identity.Search
 		nobody.Begin(ids)
-		if c.place && r.Ask.Response != ids.Response(nobody.Caller(), []byte("resp_1")) {
+		if c.place && r.Request.Response != ids.Response(nobody.Caller(), []byte("resp_1")) {
 			t.Error("another key than that of the response's id")
 		}
 	}
@@ -131,22 +134,22 @@ func TestReadNotes(t *testing.T) {
 // A WebSocket's handshake is read with its query, and what was captured behind it does not count.
 func TestReadHandshake(t *testing.T) {
 	p, ids := reader(t)
-	for raw, want := range map[string]session.Ask{
+	for raw, want := range map[string]session.Request{
 		handshake("/v1/realtime?model=m", "X-Session-Id: s"): {Key: ids.Key([]byte("m"), []byte("s")), Model: []byte("m")},
-		handshake("/v1/realtime?session_id=s&model=m"):       {Key: ids.Key([]byte("m"), ids.Foreign([]byte("s"))), Model: []byte("m")},
+		handshake("/v1/realtime?session_id=s&model=m"):       {Key: ids.Key([]byte("m"), ids.Hashed([]byte("s"))), Model: []byte("m")},
 		handshake("/v1/realtime?prompt_cache_key=s") + `{"session_id":"other"}` + strings.Repeat("\x81", 10_000): {
-			Key: ids.Key(nil, ids.Foreign([]byte("s"))), Shared: true,
+			Key: ids.Key(nil, ids.Hashed([]byte("s"))), Shared: true,
 		},
 	} {
 		r := p.Read([]byte(raw))
-		if r.Status != 0 || r.Method != "GET" || r.Path != "/v1/realtime" || r.Note != "" || r.Ask.Key != want.Key || string(r.Ask.Model) != string(want.Model) || r.Ask.Shared != want.Shared {
+		if r.Status != 0 || r.Method != "GET" || r.Path != "/v1/realtime" || r.Note != "" || r.Request.Key != want.Key || string(r.Request.Model) != string(want.Model) || r.Request.Shared != want.Shared {
 			t.Errorf("%.60q: %+v", raw, r)
 		}
-		if lf := p.Read([]byte(strings.ReplaceAll(raw, "\r\n", "\n"))); lf.Ask.Key != want.Key {
+		if lf := p.Read([]byte(strings.ReplaceAll(raw, "\r\n", "\n"))); lf.Request.Key != want.Key {
 			t.Errorf("%.60q with LF: %+v", raw, lf)
 		}
 	}
-	if r := p.Read([]byte(handshake("/v1/realtime"))); !r.Ask.Made || r.Source.Kind != 0 || r.Ask.Key == (session.Key{}) {
+	if r := p.Read([]byte(handshake("/v1/realtime"))); !r.Request.Synthetic || r.Source.Kind != 0 || r.Request.Key.IsZero() {
 		t.Errorf("without an id: %+v", r)
 	}
 }
@@ -175,7 +178,7 @@ func FuzzRead(f *testing.F) {
 			fmt.Sprintf("%x;x\r\n%s\r\n%x\r\n%s\r\n0\r\n\r\n", max(half, 1), body[:max(half, 1)], len(body)-max(half, 1), body[max(half, 1):]),
 		} {
 			chunked := p.Read([]byte(head + "Transfer-Encoding: chunked\r\n\r\n" + chunks))
-			if len(body) > 1 && (plain.Source != chunked.Source || plain.Source.Kind != 0 && plain.Ask.Key != chunked.Ask.Key) {
+			if len(body) > 1 && (plain.Source != chunked.Source || plain.Source.Kind != 0 && plain.Request.Key != chunked.Request.Key) {
 				t.Fatalf("%q: %+v, chunked %+v", body, plain, chunked)
 			}
 		}

@@ -9,7 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/rogpeppe/go-internal/txtar"
 
-	"tether/session"
+	"tether/session/identity"
 	"tether/sim"
 )
 
@@ -36,7 +36,7 @@ func (r *rig) replay(f txtar.File, n int, more ...string) *answer {
 
 func eachClient(t *testing.T, test func(t *testing.T, turns []txtar.File)) {
 	t.Helper()
-	files, err := filepath.Glob("../session/testdata/clients/*.txtar")
+	files, err := filepath.Glob("../session/identity/testdata/clients/*.txtar")
 	if err != nil || len(files) == 0 {
 		t.Fatal("no clients", err)
 	}
@@ -109,7 +109,7 @@ func (r *rig) wantForwarded(a *answer) {
 // With session.subagents: own each sub-agent has a server of its own, under an id that comes back as any other does.
 func TestSubagentsOfTheirOwn(t *testing.T) {
 	eachClient(t, func(t *testing.T, turns []txtar.File) {
-		r := fleet(t, 4, sim.Config{}, func(r *rig) { r.session.Subagents = session.Own })
+		r := fleet(t, 4, sim.Config{}, func(r *rig) { r.identity.Subagents = identity.Own })
 		apart := false
 		for n := range conversations {
 			home := map[string]*answer{} // by agent

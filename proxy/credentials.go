@@ -52,6 +52,6 @@ func (x *exchange) authorize() *fault {
 		return errWrongKey
 	}
 	x.rec.Caller = name
-	x.search.As(name)
+	x.search.SetCaller(name)
 	return nil
 }

@@ -259,7 +259,7 @@ func TestReadWantsAKey(t *testing.T) {
 	if got := r.proxy.Read([]byte(head + "\n" + strings.Repeat("x", 2<<10))); got.Status != 401 {
 		t.Errorf("a body that is too large: %+v", got)
 	}
-	key := r.proxy.Read([]byte(head + asAlice + "\n\n" + chat("hello"))).Ask.Key
+	key := r.proxy.Read([]byte(head + asAlice + "\n\n" + chat("hello"))).Request.Key
 	r.chat("hello", asAlice)
 	if rec := r.last(); rec.Key != key {
 		t.Errorf("read as session %v, it was %v", key, rec.Key)

@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"tether/session"
+	"tether/session/identity"
 	"tether/upstream"
 	"tether/upstream/transport"
 	"tether/wire"
@@ -31,9 +32,9 @@ type exchange struct {
 	in        inbound
 	body      body
 	account   *account // of the address behind a trusted proxy
-	search    session.Search
-	identity  session.Identity
-	caller    session.Caller // of a call about stored responses
+	search    identity.Search
+	identity  identity.Identity
+	caller    identity.Caller // of a call about stored responses
 	requestID []byte
 	newID     [36]byte
 
@@ -75,10 +76,10 @@ type Record struct {
 	Reason  string
 	Outcome session.Outcome
 	// Source is where the session id came from, Ignored how many sources had an invalid one.
-	Source  session.Source
+	Source  identity.Source
 	Ignored int
 	// Key is the session's, zero for none.
-	Key session.Key
+	Key identity.Key
 	// Upstream is the last one tried, nil for none.
 	Upstream *upstream.Upstream
 	// Attempts and Replays count the tries, and those of them on a fresh connection to the same upstream. Tries are
@@ -106,7 +107,7 @@ func (r *Record) IDSource() string {
 	switch {
 	case r.Source.Kind != 0:
 		return r.Source.String()
-	case r.Key != session.Key{}:
+	case r.Key != identity.Key{}:
 		return "random"
 	}
 	return "none"
@@ -242,7 +243,7 @@ func (x *exchange) end() (closing bool) {
 	}
 	x.identity.Reset()
 	x.search.Begin(x.p.identifier)
-	x.made, x.caller = responseScan{}, session.Caller{}
+	x.made, x.caller = responseScan{}, identity.Caller{}
 	clear(x.in.lines[:cap(x.in.lines)]) // what Connection named lies behind its end
 	clear(x.out[:cap(x.out)])           // an attempt before may have had a longer head
 	clear(x.reply)

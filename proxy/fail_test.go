@@ -20,7 +20,7 @@ import (
 
 // Each test here is a row of the table "When things fail" in docs/ARCHITECTURE.md.
 
-func returnHome(r *rig) { r.session.Return = session.Home }
+func returnHome(r *rig) { r.routing.Return = session.Home }
 
 const sid = "X-Session-Id: s-1"
 
@@ -469,7 +469,7 @@ func TestMarkedDownByHealth(t *testing.T) {
 		session.Home: {"spilled", "spilled", "pinned"},
 	} {
 		t.Run(string(mode), func(t *testing.T) {
-			r, home := settled(t, 4, func(r *rig) { r.session.Return = mode })
+			r, home := settled(t, 4, func(r *rig) { r.routing.Return = mode })
 			home.SetHealth(upstream.Down, "test")
 			seen := len(r.simOf(home).Requests())
 			first := r.chat("hello", sid)

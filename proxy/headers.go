@@ -10,7 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"tether/http1"
-	"tether/session"
+	"tether/session/identity"
 )
 
 // What becomes of header fields, one pass over the lines as they were sent, in both directions. The other side gets
@@ -39,7 +39,7 @@ const maxName = 32
 
 // read goes over the fields and shows each to search. guarded tells that credentials are for tether, and nobody else's;
 // trusted, that the peer may speak for others.
-func (h *inbound) read(fields []byte, search *session.Search, guarded, trusted bool) {
+func (h *inbound) read(fields []byte, search *identity.Search, guarded, trusted bool) {
 	*h = inbound{lines: h.lines[:0], keys: credentials{wanted: guarded}, trusted: trusted}
 	for f := http1.NewFields(fields); f.Next(); {
 		search.Header(f.Name, f.Value)
@@ -164,7 +164,7 @@ const maxRequestID = 128
 
 // requestIDOf is the client's own request id, if it is 1..128 bytes of visible ASCII, or a new one in room.
 func (h *inbound) requestIDOf(room *[36]byte) []byte {
-	if len(h.requestID) <= maxRequestID && session.Valid(h.requestID) {
+	if len(h.requestID) <= maxRequestID && identity.Valid(h.requestID) {
 		return h.requestID
 	}
 	// A UUID of version 4, but for the source: it names a request in logs and is no secret.

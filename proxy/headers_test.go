@@ -128,7 +128,7 @@ func TestPrefixes(t *testing.T) {
 
 // Who gets to know the session id, for each way that it came by.
 func TestSessionIDs(t *testing.T) {
-	r := fleet(t, 1, sim.Config{}, func(r *rig) { r.session.Sources = append([]string{"cookie:sid"}, r.session.Sources...) })
+	r := fleet(t, 1, sim.Config{}, func(r *rig) { r.identity.Sources = append([]string{"cookie:sid"}, r.identity.Sources...) })
 	last := func() string { q := r.sims[0].Requests(); return q[len(q)-1].Session }
 	plain := `{"model":"tiny","prompt":"x"}`
 	for _, c := range []struct {

@@ -4,38 +4,39 @@ import (
 	"bytes"
 
 	"tether/session"
+	"tether/session/identity"
 )
 
 // identify finds the session of the request, and what the router shall make of it.
-func (x *exchange) identify() session.Ask {
+func (x *exchange) identify() session.Request {
 	x.identified = true
 	if x.route.aboutResponses() {
 		x.caller = x.search.Caller()
 	}
 	if !x.route.affinity || x.in.off {
-		x.read(session.Opaque)
+		x.read(identity.Opaque)
 		x.search.Identify(&x.identity, false)
-		return session.Ask{Model: x.search.Model}
+		return session.Request{Model: x.search.Model}
 	}
 	x.read(x.route.shape)
 	x.search.Identify(&x.identity, x.route.random)
-	ask := session.Ask{Made: x.identity.Made, Shared: x.identity.Shared, Model: x.search.Model}
+	req := session.Request{Synthetic: x.identity.Synthetic(), Shared: x.identity.Shared, Model: x.search.Model}
 	switch id := x.identity.ID(); {
 	case len(id) == 0:
 	case x.route.byResponse:
-		x.guessKey(&ask, id)
+		x.guessKey(&req, id)
 	default:
-		ask.Key = x.p.identifier.Key(x.search.Model, id)
+		req.Key = x.p.identifier.Key(x.search.Model, id)
 	}
 	if response := x.namedResponse(); len(response) > 0 {
-		ask.Response = x.p.identifier.Response(x.caller, response)
+		req.Response = x.p.identifier.Response(x.caller, response)
 	}
-	x.rec.Key = ask.Key
-	return ask
+	x.rec.Key = req.Key
+	return req
 }
 
 // read shows the search the body, as what it is, or what stands for it.
-func (x *exchange) read(shape session.Shape) {
+func (x *exchange) read(shape identity.Shape) {
 	if x.route.tunnel {
 		_, query, _ := bytes.Cut(x.target, []byte{'?'})
 		x.search.Query(query)
@@ -49,9 +50,9 @@ func (x *exchange) read(shape session.Shape) {
 }
 
 // guessKey finds a key for a call about a response, which names no model.
-func (x *exchange) guessKey(ask *session.Ask, id []byte) {
+func (x *exchange) guessKey(req *session.Request, id []byte) {
 	key, model := x.p.router.AnyKey(x.p.identifier, id, x.now)
-	ask.Key, ask.Model, ask.Guessed = key, []byte(model), true
+	req.Key, req.Model, req.Guessed = key, []byte(model), true
 }
 
 // namedResponse is the id of the response that the request is about or follows, which lives on one server.

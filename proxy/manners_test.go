@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"tether/session"
+	"tether/session/identity"
 	"tether/sim"
 	simfault "tether/sim/fault"
 	"tether/upstream"
@@ -169,7 +169,7 @@ func TestHeadsAllocateNothing(t *testing.T) {
 	}
 	u := registry.Table().Members[11].Upstream
 	in := inbound{host: []byte("api.example"), lines: []byte("Authorization: Bearer theirs\r\nX-Api-Key: theirs\r\nAccept: */*\r\n")}
-	o := outbound{method: []byte("POST"), target: []byte("/v1/completions"), in: &in, session: new(session.Identity)}
+	o := outbound{method: []byte("POST"), target: []byte("/v1/completions"), in: &in, session: new(identity.Identity)}
 	dst := make([]byte, 0, 4096)
 	if n := testing.AllocsPerRun(100, func() { dst = o.append(dst[:0], u) }); n != 0 {
 		t.Errorf("%v allocations", n)

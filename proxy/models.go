@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"tether/session"
+	"tether/session/identity"
 	"tether/upstream"
 )
 
@@ -69,7 +69,7 @@ func (l *modelList) add(id string, entry json.RawMessage) {
 }
 
 // addAliases adds those whose model is on the list, described like it but for the id.
-func (l *modelList) addAliases(all []session.Alias) {
+func (l *modelList) addAliases(all []identity.Alias) {
 	for _, a := range all {
 		if entry, is := l.seen[a.Model]; is {
 			l.add(a.Name, renamed(entry, a.Name))

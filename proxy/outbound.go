@@ -2,7 +2,7 @@ package proxy
 
 import (
 	"tether/http1"
-	"tether/session"
+	"tether/session/identity"
 	"tether/upstream"
 	"tether/upstream/transport"
 )
@@ -14,7 +14,7 @@ type outbound struct {
 	peer           []byte // the client connection's address as text
 	proto          []byte // what the client speaks to us
 	requestID      []byte
-	session        *session.Identity
+	session        *identity.Identity
 	length         int
 	hasBody        bool
 	tunnel         bool // it is the handshake of a WebSocket
@@ -39,9 +39,9 @@ func (o *outbound) append(dst []byte, u *upstream.Upstream) []byte {
 	dst = appendField(dst, "Via: ", o.list(o.in.via), []byte("1.1 tether"))
 	dst = appendField(dst, "X-Request-Id: ", nil, o.requestID)
 	switch {
-	case o.session.Forward:
+	case o.session.Forwarded():
 		dst = appendField(dst, "X-Session-Id: ", nil, o.session.ID())
-	case session.Valid(o.in.sessionID):
+	case identity.Valid(o.in.sessionID):
 		dst = appendField(dst, "X-Session-Id: ", nil, o.in.sessionID)
 	}
 	if o.tunnel {

@@ -19,6 +19,7 @@ import (
 
 	"tether/auth"
 	"tether/session"
+	"tether/session/identity"
 	"tether/upstream"
 )
 
@@ -26,7 +27,7 @@ import (
 type Deps struct {
 	Registry   *upstream.Registry
 	Router     *session.Router
-	Identifier *session.Identifier
+	Identifier *identity.Identifier
 	// Keys are those that clients need one of; nil wants none.
 	Keys *auth.Keys
 	// Verdicts is closed when requests need not wait for health any longer.
@@ -45,7 +46,7 @@ type Proxy struct {
 	cfg        Config
 	registry   *upstream.Registry
 	router     *session.Router
-	identifier *session.Identifier
+	identifier *identity.Identifier
 	keys       *auth.Keys
 	verdicts   <-chan struct{}
 	onDone     func(*Record)

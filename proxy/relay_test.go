@@ -49,7 +49,7 @@ func TestPinLivesThroughALongStream(t *testing.T) {
 	const ttl = 4 * time.Second
 	s := newScript(t)
 	r := newRig(t, []string{s.url()}, func(r *rig) {
-		r.session.TTL, r.cfg.HeadTimeout, r.cfg.IdleTimeout = ttl, ttl/2, ttl/2
+		r.pinning.TTL, r.cfg.HeadTimeout, r.cfg.IdleTimeout = ttl, ttl/2, ttl/2
 	})
 	up, stream := r.streaming(s)
 	started := time.Now()

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"tether/session"
+	"tether/session/identity"
 	"tether/sim"
 	"tether/upstream"
 )
@@ -267,7 +268,7 @@ func TestPinsThatFollowNoChain(t *testing.T) {
 	_, id := r.respond(false, "")
 	maker := r.last().Upstream
 	other := r.another(maker)
-	key := r.ids.Key([]byte("tiny"), r.ids.Foreign([]byte("shared")))
+	key := r.ids.Key([]byte("tiny"), r.ids.Hashed([]byte("shared")))
 	r.pins.Bind(key, other.Ref(), false, time.Now())
 	r.pins.Confirm(key, other.Ref(), other.Ref(), false, time.Now())
 	a := r.do("POST", "/v1/responses", `{"model":"tiny","input":"x","prompt_cache_key":"shared","previous_response_id":"`+id+`"}`)
@@ -287,7 +288,7 @@ func TestPinsThatFollowNoChain(t *testing.T) {
 func TestResponsesAreLearnedFromUse(t *testing.T) {
 	r := fleet(t, 1, sim.Config{})
 	_, id := r.respond(false, "")
-	var nobody session.Search
+	var nobody identity.Search
 	nobody.Begin(r.ids)
 	key := r.ids.Response(nobody.Caller(), []byte(id))
 	for _, use := range []func(){

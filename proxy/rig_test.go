@@ -22,6 +22,8 @@ import (
 
 	"tether/auth"
 	"tether/session"
+	"tether/session/identity"
+	"tether/session/pins"
 	"tether/sim"
 	"tether/units"
 	"tether/upstream"
@@ -41,17 +43,19 @@ const patience = 20 * time.Second
 type rig struct {
 	t        testing.TB
 	cfg      Config
-	session  session.Config
-	models   session.Models
+	identity identity.Config
+	pinning  pins.Config
+	routing  session.Config
+	models   identity.Models
 	onChange func(upstream.Change)
 	onRefuse func(status int, reason string)
 	spec     func(*upstream.Spec) // changes an upstream, nil for none
 	sims     []*sim.Server
 	registry *upstream.Registry
 	router   *session.Router
-	pins     *session.Map
-	stored   *session.Map
-	ids      *session.Identifier
+	pins     *pins.Map
+	stored   *pins.Map
+	ids      *identity.Identifier
 	keys     *auth.Keys // nil for none
 	proxy    *Proxy
 	listener *wire.Listener
@@ -71,21 +75,21 @@ type option func(*rig)
 
 func newRig(t testing.TB, upstreams []string, options ...option) *rig {
 	t.Helper()
-	r := &rig{t: t, cfg: Default(), session: session.Default(), verdicts: make(chan struct{})}
+	r := &rig{t: t, cfg: Default(), identity: identity.Default(), pinning: pins.Default(), routing: session.Default(), verdicts: make(chan struct{})}
 	r.more = sync.NewCond(&r.mu)
-	r.session.Max = 10_000
+	r.pinning.Max = 10_000
 	r.cfg.MaxBodyTotal = units.Share{Bytes: units.GiB}
 	close(r.verdicts)
 	for _, o := range options {
 		o(r)
 	}
 	r.registry = upstream.NewRegistry(r.onChange)
-	r.pins = session.NewMap(r.session.Max, r.session.TTL)
-	r.stored = session.NewMap(1000, session.ResponsesTTL)
-	r.router = session.NewRouter(r.session, r.pins, r.stored, true)
+	r.pins = pins.NewMap(r.pinning.Max, r.pinning.TTL)
+	r.stored = pins.NewMap(1000, session.ResponsesTTL)
+	r.router = session.NewRouter(r.routing, r.pins, r.stored, true)
 	r.apply(upstreams)
 	var err error
-	r.ids, err = session.NewIdentifier(&r.session, &r.models, nil)
+	r.ids, err = identity.NewIdentifier(&r.identity, &r.models, nil)
 	r.must(err)
 	r.proxy, err = New(r.cfg, Deps{
 		Registry: r.registry, Router: r.router, Identifier: r.ids, Keys: r.keys, Verdicts: r.verdicts,

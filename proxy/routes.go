@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"tether/session"
+	"tether/session/identity"
 )
 
 // route is one call that is let through, or answered, by its method and exact path.
@@ -16,7 +16,7 @@ type route struct {
 	name     string
 	method   string
 	affinity bool
-	shape    session.Shape
+	shape    identity.Shape
 	// byResponse: the path holds the id of a response, which lives on one server.
 	byResponse bool
 	// random: a request that names no session gets a random id.
@@ -32,7 +32,7 @@ type route struct {
 }
 
 // aboutResponses reports whether the call makes stored responses or is about one.
-func (r *route) aboutResponses() bool { return r.byResponse || r.shape == session.Responses }
+func (r *route) aboutResponses() bool { return r.byResponse || r.shape == identity.Responses }
 
 // routes are the inference calls of vLLM that are exposed: the paths of its API server that a client of the
 // OpenAI or Anthropic API needs. All else of it, and above all what loads, sleeps, profiles or scales, is not.
@@ -45,10 +45,10 @@ var routes = func() map[string]*route {
 			t[k] = &one
 		}
 	}
-	add(route{affinity: true, shape: session.Chat, random: true}, "POST /v1/chat/completions")
+	add(route{affinity: true, shape: identity.Chat, random: true}, "POST /v1/chat/completions")
 	add(route{affinity: true, random: true}, "POST /v1/completions", "POST /inference/v1/generate")
-	add(route{affinity: true, shape: session.Responses, random: true, namedEvents: true}, "POST /v1/responses")
-	add(route{affinity: true, shape: session.Chat, random: true, anthropic: true},
+	add(route{affinity: true, shape: identity.Responses, random: true, namedEvents: true}, "POST /v1/responses")
+	add(route{affinity: true, shape: identity.Chat, random: true, anthropic: true},
 		"POST /v1/messages", "POST /v1/messages/count_tokens")
 	add(route{}, "POST /v1/chat/completions/batch",
 		"POST /v1/embeddings", "POST /v2/embed", "POST /pooling", "POST /classify",

@@ -19,6 +19,7 @@ import (
 
 	"tether/failure"
 	"tether/session"
+	"tether/session/identity"
 	"tether/sim"
 	simfault "tether/sim/fault"
 	"tether/upstream"
@@ -732,7 +733,7 @@ func TestTunnelShutdown(t *testing.T) {
 // The session of a WebSocket is found in header, cookie or query, by the rules of all requests.
 func TestRealtimeSession(t *testing.T) {
 	r := fleet(t, 8, sim.Config{}, func(r *rig) {
-		r.session.Sources = append([]string{"cookie:chat"}, session.DefaultSources()...)
+		r.identity.Sources = append([]string{"cookie:chat"}, identity.DefaultSources()...)
 	})
 	at := func(query string, headers ...string) (server, outcome, id string) {
 		t.Helper()
@@ -809,7 +810,7 @@ func TestRealtimeSession(t *testing.T) {
 func TestTunnelKeepsPin(t *testing.T) {
 	t.Parallel()
 	const ttl = time.Second
-	r, c, up := scripted(t, func(r *rig) { r.session.TTL = ttl })
+	r, c, up := scripted(t, func(r *rig) { r.pinning.TTL = ttl })
 	key := r.ids.Key(nil, []byte("s-1"))
 	for _, d := range [][2]*rawConn{{c, up}, {up, c}} {
 		for started := time.Now(); time.Since(started) < 2*ttl; time.Sleep(ttl / 16) {

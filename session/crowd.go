@@ -1,6 +1,10 @@
 package session
 
-import "sync"
+import (
+	"sync"
+
+	"tether/session/identity"
+)
 
 // crowds counts the requests in flight under ids that many conversations may share: few-shot prompts, greetings,
 // groups of equal prompts. It is bounded by the requests in flight.
@@ -11,21 +15,21 @@ type crowds struct {
 
 type crowdShard struct {
 	mu sync.Mutex
-	n  map[Key]int // guarded by mu; no zeros
+	n  map[identity.Key]int // guarded by mu; no zeros
 }
 
 func newCrowds(most int) *crowds {
 	c := &crowds{most: most}
 	for i := range c.shards {
-		c.shards[i].n = make(map[Key]int)
+		c.shards[i].n = make(map[identity.Key]int)
 	}
 	return c
 }
 
-func (c *crowds) shard(k Key) *crowdShard { return &c.shards[k.lo%uint64(len(c.shards))] }
+func (c *crowds) shard(k identity.Key) *crowdShard { return &c.shards[k.Lo%uint64(len(c.shards))] }
 
 // enter counts one request in, unless the id has as many as it may have already.
-func (c *crowds) enter(k Key) bool {
+func (c *crowds) enter(k identity.Key) bool {
 	s := c.shard(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -37,7 +41,7 @@ func (c *crowds) enter(k Key) bool {
 }
 
 // full reports whether enter would count no more.
-func (c *crowds) full(k Key) bool {
+func (c *crowds) full(k identity.Key) bool {
 	s := c.shard(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -45,7 +49,7 @@ func (c *crowds) full(k Key) bool {
 }
 
 // leave takes back what enter counted.
-func (c *crowds) leave(k Key) {
+func (c *crowds) leave(k identity.Key) {
 	s := c.shard(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()

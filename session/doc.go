@@ -1,9 +1,7 @@
-// Package session knows which conversation a request belongs to and where that conversation lives: it finds the
-// session id (Identifier, Search), remembers pins (Map), and gives each request its way over the upstreams (Router,
-// Route).
+// Package session knows where the requests of each conversation go: a Router gives every request its Route over the
+// upstreams. Package identity below it finds out which session a request belongs to; package pins remembers where each
+// session is.
 //
-// proxy is the caller on the way of a request; admin looks sessions up. The package talks to nobody: it reads what
-// it is shown and the upstreams' states.
-//
-// Goroutines: Map.Run, started and awaited by the caller.
+// Package proxy calls it for every request, package admin looks sessions up. It opens no connections: it reads what its
+// callers hand it and the states of the upstreams.
 package session

@@ -46,15 +46,15 @@ const (
 
 // Explain tells where a request would go if it came now. It walks the way that the request would, and stops where
 // that would change something: no pin is used, no crowd entered, nobody's turn taken.
-func (r *Router) Explain(ask Ask, now time.Time) Explanation {
+func (r *Router) Explain(req Request, now time.Time) Explanation {
 	var t Route
-	t.begin(r, ask)
-	if t.ask.Response != (Key{}) {
-		t.maker, _ = r.responses.Peek(ask.Response, now)
+	t.begin(r, req)
+	if !t.req.Response.IsZero() {
+		t.maker, _ = r.responses.Peek(req.Response, now)
 	}
-	if t.ask.Key != (Key{}) {
-		t.surplus = ask.Shared && !t.followsResponse() && r.crowds.full(ask.Key)
-		t.pin, _ = r.pins.Peek(ask.Key, now)
+	if !t.req.Key.IsZero() {
+		t.surplus = req.Shared && !t.followsResponse() && r.crowds.full(req.Key)
+		t.pin, _ = r.pins.Peek(req.Key, now)
 	}
 	c := t.choice()
 	c.heard = &hearing{places: make([]obstacle, len(t.v.table.Members))}
@@ -125,7 +125,7 @@ func (t *Route) chosen(c *choice) string {
 // foresee is the outcome if the last attempt is answered well.
 func (t *Route) foresee(c *choice) Outcome {
 	t.bound = t.binds(c, t.last)
-	if t.ask.Key != (Key{}) && !t.bound && t.moves(200) {
+	if !t.req.Key.IsZero() && !t.bound && t.moves(200) {
 		return Moved
 	}
 	return t.judge()

@@ -3,28 +3,23 @@ package session
 import (
 	"time"
 
+	"tether/session/identity"
 	"tether/upstream"
 )
 
 // Session is a session that has a pin, under one model.
 type Session struct {
-	Key   Key
+	Key   identity.Key
 	Model string
-	// Foreign tells that the id was found in the form that ids from cookies and bodies have, see Identifier.Foreign.
-	Foreign  bool
+	// Hashed tells that the id was found in the form that ids from cookies and bodies have, see identity.Identifier.Hashed.
+	Hashed   bool
 	Upstream *upstream.Upstream
 }
 
-// Foreign is the id under which an id from a cookie or a body goes, in sources, pins and X-Session-Id alike.
-func (id *Identifier) Foreign(sessionID []byte) []byte {
-	text, _ := id.digest(sessionID).MarshalText() // never fails
-	return text
-}
-
-// Lookup gives the pins of a session id under each of models, with the id as it is and as its Foreign form.
-func (r *Router) Lookup(id *Identifier, sessionID []byte, models []string, now time.Time) (hits []Session) {
+// Lookup gives the pins of a session id under each of models, with the id as it is and as its Hashed form.
+func (r *Router) Lookup(id *identity.Identifier, sessionID []byte, models []string, now time.Time) (hits []Session) {
 	table := r.view.Load().table
-	for n, form := range [][]byte{sessionID, id.Foreign(sessionID)} {
+	for n, form := range [][]byte{sessionID, id.Hashed(sessionID)} {
 		for _, model := range models {
 			k := id.Key([]byte(model), form)
 			ref, ok := r.pins.Peek(k, now)
@@ -32,7 +27,7 @@ func (r *Router) Lookup(id *Identifier, sessionID []byte, models []string, now t
 				continue
 			}
 			if u := table.Resolve(ref); u != nil {
-				hits = append(hits, Session{Key: k, Model: model, Foreign: n == 1, Upstream: u})
+				hits = append(hits, Session{Key: k, Model: model, Hashed: n == 1, Upstream: u})
 			}
 		}
 	}
@@ -40,7 +35,7 @@ func (r *Router) Lookup(id *Identifier, sessionID []byte, models []string, now t
 }
 
 // Forget drops the session's pin and reports whether there was one.
-func (r *Router) Forget(k Key, now time.Time) bool { return r.pins.Delete(k, now) }
+func (r *Router) Forget(k identity.Key, now time.Time) bool { return r.pins.Delete(k, now) }
 
 // Refusal says why a session of the model that were pinned to u would not be served there now, or should not be
 // sent there; "" where nothing speaks against it.
@@ -54,7 +49,7 @@ func (r *Router) Refusal(u *upstream.Upstream, model string) string {
 }
 
 // Repin rewrites the session's pin to u, and reports whether there was one. What is in flight stays where it is.
-func (r *Router) Repin(k Key, to *upstream.Upstream, now time.Time) bool {
+func (r *Router) Repin(k identity.Key, to *upstream.Upstream, now time.Time) bool {
 	for {
 		from, ok := r.pins.Peek(k, now)
 		if !ok || from == to.Ref() || r.pins.Move(k, from, to.Ref(), now) {

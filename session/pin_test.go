@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"tether/session/identity"
 	"tether/upstream"
 )
 
@@ -13,7 +14,7 @@ func TestPinThatWasTakenStays(t *testing.T) {
 	for _, status := range []int{200, 500} {
 		f := newFleet(t, 4, nil)
 		k := testKey(1)
-		maker := f.start(Ask{Key: k})
+		maker := f.start(Request{Key: k})
 		home := maker.Next(f.now)
 		u, o := f.turn(k)
 		f.want(u, o, home, Pinned)
@@ -33,7 +34,7 @@ func TestFirstPinFollowsItsRequest(t *testing.T) {
 	for status, stays := range map[int]bool{200: true, 399: true, 400: false, 500: false} {
 		f := newFleet(t, 4, nil)
 		k := testKey(1)
-		r := f.start(Ask{Key: k})
+		r := f.start(Request{Key: k})
 		first := r.Next(f.now)
 		second := r.Next(f.now)
 		r.Answered(status, f.now)
@@ -51,12 +52,12 @@ func TestFirstPinFollowsItsRequest(t *testing.T) {
 func TestPinLivesFromTheEndOfTheAnswer(t *testing.T) {
 	for _, turn := range []string{"first", "later"} {
 		t.Run(turn, func(t *testing.T) {
-			f := newFleet(t, 4, func(c *Config) { c.TTL = time.Hour })
+			f := newFleet(t, 4, func(c *testConfig) { c.Pins.TTL = time.Hour })
 			k := testKey(1)
 			if turn == "later" {
 				f.turn(k)
 			}
-			r := f.start(Ask{Key: k})
+			r := f.start(Request{Key: k})
 			r.Next(f.now)
 			head := f.now.Add(29 * time.Minute)
 			r.Answered(200, head)
@@ -74,10 +75,10 @@ func TestPinLivesFromTheEndOfTheAnswer(t *testing.T) {
 
 // A long answer keeps its pin alive while bytes arrive.
 func TestPinLivesWhileBytesArrive(t *testing.T) {
-	f := newFleet(t, 4, func(c *Config) { c.TTL = time.Minute })
+	f := newFleet(t, 4, func(c *testConfig) { c.Pins.TTL = time.Minute })
 	k := testKey(1)
 	f.turn(k)
-	r := f.start(Ask{Key: k})
+	r := f.start(Request{Key: k})
 	r.Next(f.now)
 	r.Answered(200, f.now)
 	for range 100 {
@@ -94,14 +95,14 @@ func TestPinLivesWhileBytesArrive(t *testing.T) {
 func TestPinOutlivesALongRequest(t *testing.T) {
 	for _, where := range []string{"stays", "moves"} {
 		t.Run(where, func(t *testing.T) {
-			f := newFleet(t, 4, func(c *Config) { c.TTL = time.Minute })
+			f := newFleet(t, 4, func(c *testConfig) { c.Pins.TTL = time.Minute })
 			k := testKey(1)
 			home, _ := f.turn(k)
 			home.SetHealth(upstream.Down, "test")
 			second, _ := f.turn(k)
 			home.SetHealth(upstream.Up, "test")
 			want := second
-			r := f.start(Ask{Key: k})
+			r := f.start(Request{Key: k})
 			r.Next(f.now)
 			if where == "moves" {
 				second.SetHealth(upstream.Down, "test")
@@ -119,10 +120,10 @@ func TestPinOutlivesALongRequest(t *testing.T) {
 
 // A pin that somebody deleted does not come back with the end of a request.
 func TestDeletedPinStaysDeleted(t *testing.T) {
-	f := newFleet(t, 4, func(c *Config) { c.TTL = time.Minute })
+	f := newFleet(t, 4, func(c *testConfig) { c.Pins.TTL = time.Minute })
 	k := testKey(1)
 	f.turn(k)
-	r := f.start(Ask{Key: k})
+	r := f.start(Request{Key: k})
 	r.Next(f.now)
 	r.Answered(200, f.now)
 	f.router.pins.Delete(k, f.now)
@@ -138,7 +139,7 @@ func TestPinMadeAgainIsOnProbation(t *testing.T) {
 	for _, made := range []bool{true, false} {
 		f := newFleet(t, 4, nil)
 		k := testKey(1)
-		r := f.start(Ask{Key: k, Made: made})
+		r := f.start(Request{Key: k, Synthetic: made})
 		u := r.Next(f.now)
 		before := f.router.pins.Stats().Probation
 		f.router.pins.Delete(k, f.now)
@@ -157,7 +158,7 @@ func TestPinThatWasRewrittenStays(t *testing.T) {
 	f := newFleet(t, 4, nil)
 	k := testKey(1)
 	home, _ := f.turn(k)
-	slow := f.start(Ask{Key: k})
+	slow := f.start(Request{Key: k})
 	slow.Next(f.now)
 	home.SetHealth(upstream.Down, "test")
 	second, o := f.turn(k)
@@ -178,18 +179,18 @@ func TestPinThatWasRewrittenStays(t *testing.T) {
 // A pin to a server that serves the model no longer is of no use to its session, however well that server is.
 func TestPinFollowsItsModel(t *testing.T) {
 	for mode, want := range map[Return]Outcome{Stay: Moved, Home: Spilled} {
-		f := newFleet(t, 4, func(c *Config) { c.Return = mode })
+		f := newFleet(t, 4, func(c *testConfig) { c.Return = mode })
 		for _, m := range f.registry.Table().Members {
 			m.SetModels(models("a"))
 		}
-		ask := Ask{Key: testKey(1), Model: []byte("a")}
-		home, o := f.answer(ask, 200)
+		req := Request{Key: testKey(1), Model: []byte("a")}
+		home, o := f.answer(req, 200)
 		f.want(home, o, home, New)
 		home.SetModels(models("b"))
-		second, o := f.answer(ask, 200)
+		second, o := f.answer(req, 200)
 		f.want(second, o, second, want)
 		home.SetModels(models("a"))
-		u, o := f.answer(ask, 200)
+		u, o := f.answer(req, 200)
 		if mode == Stay {
 			f.want(u, o, second, Pinned)
 		} else {
@@ -200,7 +201,7 @@ func TestPinFollowsItsModel(t *testing.T) {
 
 // A request that names no model finds the session where its other requests go, if it has a pin.
 func TestAnyKey(t *testing.T) {
-	id := mustIdentifier(t, nil)
+	id := newIdentifier(t)
 	f := newFleet(t, 4, nil)
 	for n, m := range f.registry.Table().Members {
 		m.SetModels(models("base", fmt.Sprintf("adapter-%d", n%2)))
@@ -209,17 +210,17 @@ func TestAnyKey(t *testing.T) {
 		sid := fmt.Appendf(nil, "session-%d", n)
 		adapter := []byte(fmt.Sprintf("adapter-%d", n%2))
 		if n%3 == 0 {
-			home, _ := f.answer(Ask{Key: id.Key(adapter, sid), Model: adapter}, 200)
+			home, _ := f.answer(Request{Key: id.Key(adapter, sid), Model: adapter}, 200)
 			u, o := f.guess(id, sid)
 			f.want(u, o, home, Pinned)
 			continue
 		}
-		home, _ := f.answer(Ask{Key: id.Key([]byte("base"), sid), Model: []byte("base")}, 200)
+		home, _ := f.answer(Request{Key: id.Key([]byte("base"), sid), Model: []byte("base")}, 200)
 		u, o := f.guess(id, sid)
 		f.want(u, o, home, Pinned)
 	}
 	f = newFleet(t, 4, nil)
-	if k, model := f.router.AnyKey(id, []byte("s"), f.now); k != (Key{}) || model != "" {
+	if k, model := f.router.AnyKey(id, []byte("s"), f.now); !k.IsZero() || model != "" {
 		t.Errorf("key %v, model %s where no model is known", k, model)
 	}
 }
@@ -235,28 +236,28 @@ func (f *fleet) weightless(u *upstream.Upstream) {
 }
 
 // guess is a call about a response: it names no model.
-func (f *fleet) guess(id *Identifier, sid []byte) (*upstream.Upstream, Outcome) {
+func (f *fleet) guess(id *identity.Identifier, sid []byte) (*upstream.Upstream, Outcome) {
 	f.t.Helper()
 	k, model := f.router.AnyKey(id, sid, f.now)
-	return f.answer(Ask{Key: k, Model: []byte(model), Guessed: true, Response: testKey(99)}, 200)
+	return f.answer(Request{Key: k, Model: []byte(model), Guessed: true, Response: testKey(99)}, 200)
 }
 
 // The pin of a session that a request found without naming a model follows no response, which may belong to another model.
 func TestGuessedPinsFollowNoResponse(t *testing.T) {
-	id := mustIdentifier(t, nil)
+	id := newIdentifier(t)
 	f := newFleet(t, 4, nil)
 	f.assign("a", "a", "b", "b")
 	for n := range 100 {
 		sid := fmt.Appendf(nil, "session-%d", n)
 		a := id.Key([]byte("a"), sid)
-		home, _ := f.answer(Ask{Key: a, Model: []byte("a")}, 200)
+		home, _ := f.answer(Request{Key: a, Model: []byte("a")}, 200)
 		u, o := f.guess(id, sid)
 		f.want(u, o, home, Pinned)
 		other := f.up("vllm-3")
 		f.router.responses.Set(testKey(99), other.Ref(), f.now)
 		u, o = f.guess(id, sid)
 		f.want(u, o, other, Pinned)
-		u, o = f.answer(Ask{Key: a, Model: []byte("a")}, 200)
+		u, o = f.answer(Request{Key: a, Model: []byte("a")}, 200)
 		f.want(u, o, home, Pinned)
 		f.router.responses.Delete(testKey(99), f.now)
 	}
@@ -265,14 +266,14 @@ func TestGuessedPinsFollowNoResponse(t *testing.T) {
 // Where a session has no pin, and there are several models, nothing is guessed: the ring of the response decides, as for a
 // request without a session, and no server is left out.
 func TestNoModelIsGuessed(t *testing.T) {
-	id := mustIdentifier(t, nil)
+	id := newIdentifier(t)
 	f := newFleet(t, 4, nil)
 	f.assign("a", "a", "b", "b")
 	for _, down := range []string{"", "vllm-0", "vllm-1"} { // in the end no server of the first model is left
 		if down != "" {
 			f.up(down).SetHealth(upstream.Down, "gone")
 		}
-		want, _ := f.answer(Ask{Response: testKey(99)}, 404)
+		want, _ := f.answer(Request{Response: testKey(99)}, 404)
 		for n := range 100 {
 			if u, _ := f.guess(id, fmt.Appendf(nil, "session-%d", n)); u == nil || u != want {
 				t.Fatalf("went to %s, want %s", name(u), name(want))
@@ -295,12 +296,12 @@ func TestResponsesSettleNobody(t *testing.T) {
 		f.router.responses.Set(testKey(99), maker.Ref(), f.now)
 		f.router.pins.Set(testKey(2), home.Ref(), f.now)
 		for range 2 {
-			u, o := f.answer(Ask{Key: testKey(1), Response: testKey(99)}, 200)
+			u, o := f.answer(Request{Key: testKey(1), Response: testKey(99)}, 200)
 			f.want(u, o, maker, Spilled)
 			if _, pinned := f.router.pins.Peek(testKey(1), f.now); pinned {
 				t.Errorf("%s: it got a session", how)
 			}
-			u, o = f.answer(Ask{Key: testKey(2), Response: testKey(99)}, 200)
+			u, o = f.answer(Request{Key: testKey(2), Response: testKey(99)}, 200)
 			f.want(u, o, maker, Spilled)
 			u, o = f.turn(testKey(2))
 			f.want(u, o, home, Pinned)
@@ -313,11 +314,11 @@ func TestFailOpenByModel(t *testing.T) {
 	f := newFleet(t, 3, nil)
 	f.assign("a", "a", "b")
 	f.up("vllm-2").SetHealth(upstream.TimedOut, "slow")
-	if u, _ := f.answer(Ask{Key: testKey(1), Model: []byte("b")}, 200); u != f.up("vllm-2") {
+	if u, _ := f.answer(Request{Key: testKey(1), Model: []byte("b")}, 200); u != f.up("vllm-2") {
 		t.Errorf("went to %s", name(u))
 	}
 	f.up("vllm-1").SetHealth(upstream.TimedOut, "slow")
-	if u, _ := f.answer(Ask{Key: testKey(1), Model: []byte("a")}, 200); u != f.up("vllm-0") {
+	if u, _ := f.answer(Request{Key: testKey(1), Model: []byte("a")}, 200); u != f.up("vllm-0") {
 		t.Errorf("went to %s while another one is up", name(u))
 	}
 }
@@ -329,47 +330,12 @@ func TestLookingDoesNotTurnTheWheel(t *testing.T) {
 	seen := map[string]int{}
 	for range 40 {
 		f.router.Ready()
-		r := f.start(Ask{})
+		r := f.start(Request{})
 		seen[r.Next(f.now).Name()]++
 		r.More()
 		r.End(f.now)
 	}
 	if seen["vllm-0"] != 20 || seen["vllm-1"] != 20 {
 		t.Errorf("round robin went to %v", seen)
-	}
-}
-
-// Pins of an upstream that is gone count nowhere, and what expired was not pushed out.
-func TestMapCountsWhatIs(t *testing.T) {
-	m := NewMap(1000, time.Second)
-	now := time.Now()
-	for n := range 100 {
-		m.Bind(testKey(uint64(n)), ref(0, 1), true, now)
-	}
-	m.Retire(ref(0, 1))
-	if s := m.Stats(); s.Probation != 0 || s.Pins != 0 {
-		t.Errorf("%+v after all were retired", s)
-	}
-	for n := range 875 {
-		m.Bind(testKey(uint64(1000+n)), ref(1, 1), false, now)
-	}
-	m.Bind(testKey(5000), ref(1, 1), false, now.Add(2*time.Second))
-	if s := m.Stats(); s.Evicted[lru] != 0 || s.Evicted[expired] != 1 {
-		t.Errorf("%+v after a pin made room that had expired", s)
-	}
-}
-
-// A derived id that clients send back is still what many of them may share.
-func TestEchoedOpeningsAreACrowd(t *testing.T) {
-	id := mustIdentifier(t, nil)
-	derived, _ := request{shape: Chat, body: hello}.identify(id)
-	echoed, _ := request{shape: Chat, body: hello, headers: []string{"X-Session-Id: " + string(derived.ID())}}.identify(id)
-	if !derived.Shared || !echoed.Shared || echoed.Made || string(echoed.ID()) != string(derived.ID()) {
-		t.Errorf("derived %+v, echoed %+v", derived, echoed)
-	}
-	for _, own := range []string{"s-1", "123e4567-e89b-12d3-a456-42661417400d", "123e4567-e89b-82d3-a456-426614174000"} {
-		if i, _ := (request{headers: []string{"X-Session-Id: " + own}}).identify(id); i.Shared {
-			t.Errorf("%s counts as derived", own)
-		}
 	}
 }

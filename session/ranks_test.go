@@ -3,6 +3,7 @@ package session
 import (
 	"testing"
 
+	"tether/session/identity"
 	"tether/upstream"
 )
 
@@ -42,7 +43,7 @@ func TestSessionsArePinnedToRanks(t *testing.T) {
 func TestRanksAreTriedOnce(t *testing.T) {
 	f := ranked(t, 3, 4)
 	for n := range 100 {
-		r := f.start(Ask{Key: testKey(uint64(n))})
+		r := f.start(Request{Key: testKey(uint64(n))})
 		tried := map[*upstream.Server]bool{}
 		for u := r.Next(f.now); u != nil; u = r.Next(f.now) {
 			if tried[u.Server] {
@@ -63,7 +64,7 @@ func TestRanksAreTriedOnce(t *testing.T) {
 // A server that dies moves the sessions of its ranks to those of others, and no other session.
 func TestRanksDieTogether(t *testing.T) {
 	f := ranked(t, 2, 4)
-	homes := map[Key]*upstream.Upstream{}
+	homes := map[identity.Key]*upstream.Upstream{}
 	for n := range 400 {
 		k := testKey(uint64(n))
 		homes[k], _ = f.turn(k)

@@ -3,6 +3,7 @@ package session
 import (
 	"time"
 
+	"tether/session/identity"
 	"tether/upstream"
 )
 
@@ -27,16 +28,16 @@ func (o Outcome) String() string {
 	return [...]string{"none", "new", "pinned", "moved", "spilled"}[o]
 }
 
-// Ask is what a request asks a Router for.
-type Ask struct {
+// Request is what a request asks a Router for.
+type Request struct {
 	// Key is the session's, zero for none: then nothing is pinned.
-	Key Key
-	// Made tells that the id was made up, Shared that many conversations may share it.
-	Made, Shared bool
+	Key identity.Key
+	// Synthetic tells that the id was made up, Shared that many conversations may share it.
+	Synthetic, Shared bool
 	// Response is that of the stored response which the request is about or follows, zero for none. The upstream that
 	// made it comes before any pin; where that is not known, a request without a session of its own starts the ring
 	// there. Without Key and Response the request goes where the load is less.
-	Response Key
+	Response identity.Key
 	// Model is the model asked for, empty if unknown.
 	Model []byte
 	// Guessed tells that the request names no model, and Key and Model are one of several that its session may have: its
@@ -52,7 +53,7 @@ const MaxTries = 16
 type Route struct {
 	r     *Router
 	v     *view
-	ask   Ask
+	req   Request
 	tries [MaxTries]*upstream.Server
 	n     int
 
@@ -70,28 +71,28 @@ type Route struct {
 }
 
 // Start begins the way of a request.
-func (r *Router) Start(t *Route, ask Ask, now time.Time) {
-	t.begin(r, ask)
-	if t.ask.Response != (Key{}) {
-		t.maker, _ = r.responses.Get(ask.Response, now)
+func (r *Router) Start(t *Route, req Request, now time.Time) {
+	t.begin(r, req)
+	if !t.req.Response.IsZero() {
+		t.maker, _ = r.responses.Get(req.Response, now)
 	}
-	if t.ask.Key == (Key{}) {
+	if t.req.Key.IsZero() {
 		return
 	}
-	if ask.Shared && !t.followsResponse() {
-		t.counted = r.crowds.enter(ask.Key)
+	if req.Shared && !t.followsResponse() {
+		t.counted = r.crowds.enter(req.Key)
 		if t.surplus = !t.counted; t.surplus {
 			return
 		}
 	}
-	t.pin, _ = r.pins.Get(ask.Key, now)
+	t.pin, _ = r.pins.Get(req.Key, now)
 	t.touched = now
 }
 
-func (t *Route) begin(r *Router, ask Ask) {
-	*t = Route{r: r, v: r.view.Load(), ask: ask}
+func (t *Route) begin(r *Router, req Request) {
+	*t = Route{r: r, v: r.view.Load(), req: req}
 	if !r.affinity {
-		t.ask.Key, t.ask.Response = Key{}, Key{}
+		t.req.Key, t.req.Response = identity.Key{}, identity.Key{}
 	}
 }
 
@@ -124,7 +125,7 @@ func (t *Route) pick(now time.Time) *upstream.Upstream {
 		return u
 	}
 	// Of requests of one new session that come at once, the first one's choice is everybody's.
-	t.pin, t.bound = t.r.pins.Bind(t.ask.Key, u.Ref(), t.ask.Made, now)
+	t.pin, t.bound = t.r.pins.Bind(t.req.Key, u.Ref(), t.req.Synthetic, now)
 	if u.Ref() == t.maker {
 		return u
 	}
@@ -153,7 +154,7 @@ func (t *Route) order() order {
 	switch {
 	case !t.r.affinity:
 		return inTurn
-	case t.surplus, t.ask.Key == Key{} && t.ask.Response == Key{}:
+	case t.surplus, t.req.Key.IsZero() && t.req.Response.IsZero():
 		return lighter
 	}
 	return byRing
@@ -161,20 +162,20 @@ func (t *Route) order() order {
 
 // place is where the ring starts.
 func (t *Route) place() uint64 {
-	if t.ask.Response != (Key{}) && (t.ask.Made || t.ask.Key == Key{}) {
-		return t.ask.Response.Ring()
+	if !t.req.Response.IsZero() && (t.req.Synthetic || t.req.Key.IsZero()) {
+		return t.req.Response.Ring()
 	}
-	return t.ask.Key.Ring()
+	return t.req.Key.Ring()
 }
 
 // binds reports whether u becomes the place of the request's session: there is one, and it has no pin. Where a response
 // led there, u must be a place for sessions as well.
 func (t *Route) binds(c *choice, u *upstream.Upstream) bool {
 	switch {
-	case t.pin != 0, t.ask.Key == Key{}, t.order() != byRing:
+	case t.pin != 0, t.req.Key.IsZero(), t.order() != byRing:
 		return false
 	case u.Ref() == t.maker:
-		return !t.ask.Guessed && c.settles(u)
+		return !t.req.Guessed && c.settles(u)
 	}
 	return true
 }
@@ -186,13 +187,13 @@ func (t *Route) choice() choice {
 }
 
 // afresh is the choice as if none had been tried.
-func (t *Route) afresh() choice { return choice{r: t.r, v: t.v, model: t.ask.Model} }
+func (t *Route) afresh() choice { return choice{r: t.r, v: t.v, model: t.req.Model} }
 
 // made gives the upstream that made the response which the request is about. Nobody else has that response, so no
 // drain and no leaving keeps the request away.
 func (t *Route) made(c *choice) *upstream.Upstream {
 	u := t.v.table.Resolve(t.maker)
-	if u == nil || c.wasTried(u) || !c.answers(u) || !t.ask.Guessed && !c.serves(u) {
+	if u == nil || c.wasTried(u) || !c.answers(u) || !t.req.Guessed && !c.serves(u) {
 		return nil
 	}
 	return u
@@ -228,9 +229,9 @@ func (t *Route) judge() Outcome {
 	switch {
 	case t.surplus:
 		return Spilled
-	case t.last.Ref() == t.maker && (t.ask.Made || t.ask.Guessed || t.ask.Key == Key{}):
+	case t.last.Ref() == t.maker && (t.req.Synthetic || t.req.Guessed || t.req.Key.IsZero()):
 		return Pinned // the response stands for the session that the request does not name
-	case t.ask.Key == Key{}:
+	case t.req.Key.IsZero():
 		return None
 	case t.bound:
 		return New
@@ -246,9 +247,9 @@ func (t *Route) Refused() { t.refused = t.refused || t.last.Ref() == t.pin }
 
 // Answered notes that the response head of the last attempt arrived, and settles the pin.
 func (t *Route) Answered(status int, now time.Time) {
-	key, to := t.ask.Key, t.last.Ref()
+	key, to := t.req.Key, t.last.Ref()
 	switch {
-	case key == Key{} || t.surplus || t.mine() && status >= 400:
+	case key.IsZero() || t.surplus || t.mine() && status >= 400:
 		return
 	case !t.mine():
 		t.keep(now, recent)
@@ -264,7 +265,7 @@ func (t *Route) Answered(status int, now time.Time) {
 // was still to do: another request may have taken the pin.
 func (t *Route) confirm(now time.Time) bool {
 	t.confirmed, t.touched = true, now
-	if t.r.pins.Confirm(t.ask.Key, t.pin, t.last.Ref(), t.ask.Made, now) {
+	if t.r.pins.Confirm(t.req.Key, t.pin, t.last.Ref(), t.req.Synthetic, now) {
 		t.pin = t.last.Ref()
 		return true
 	}
@@ -285,7 +286,7 @@ func (t *Route) moves(status int) bool {
 		return false
 	case to == t.maker:
 		c := t.afresh()
-		return status < 400 && !t.ask.Shared && !t.ask.Guessed && c.settles(t.last)
+		return status < 400 && !t.req.Shared && !t.req.Guessed && c.settles(t.last)
 	}
 	return t.lost()
 }
@@ -307,7 +308,7 @@ func (t *Route) lost() bool {
 }
 
 // Learn notes that the upstream of the last attempt has the response: it made it, or answered a request about it.
-func (t *Route) Learn(response Key, now time.Time) {
+func (t *Route) Learn(response identity.Key, now time.Time) {
 	if t.r.affinity {
 		t.r.responses.Set(response, t.last.Ref(), now)
 	}
@@ -328,14 +329,14 @@ const recent = time.Second
 // Touch keeps the pin of a long answer alive. It may be called as often as there are bytes.
 func (t *Route) Touch(now time.Time) {
 	if t.pin != 0 && !t.mine() {
-		t.keep(now, t.r.cfg.TTL/4)
+		t.keep(now, t.r.pins.TTL()/4)
 	}
 }
 
 // keep keeps the pin alive if its last use is older than age.
 func (t *Route) keep(now time.Time, age time.Duration) {
 	if t.pin != 0 && now.Sub(t.touched) > age {
-		t.r.pins.Touch(t.ask.Key, t.pin, t.touched, now)
+		t.r.pins.Touch(t.req.Key, t.pin, t.touched, now)
 		t.touched = now
 	}
 }
@@ -343,11 +344,11 @@ func (t *Route) keep(now time.Time, age time.Duration) {
 // End gives back what the request held: its place in the crowd, and the pin that it made if nobody answered it well.
 func (t *Route) End(now time.Time) {
 	if t.counted {
-		t.r.crowds.leave(t.ask.Key)
+		t.r.crowds.leave(t.req.Key)
 		t.counted = false
 	}
 	if t.mine() {
-		t.r.pins.Drop(t.ask.Key, t.pin, now)
+		t.r.pins.Drop(t.req.Key, t.pin, now)
 		t.bound = false
 		return
 	}

@@ -5,92 +5,11 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"time"
 
+	"tether/session/identity"
 	"tether/upstream"
 	modellist "tether/upstream/models"
-	"tether/upstream/transport"
 )
-
-// fleet is a router over upstreams that nobody talks to: their states are what the test says.
-type fleet struct {
-	t        testing.TB
-	registry *upstream.Registry
-	router   *Router
-	specs    []upstream.Spec
-	now      time.Time
-}
-
-func newFleet(t testing.TB, n int, change func(*Config)) *fleet {
-	t.Helper()
-	cfg := Default()
-	cfg.Max = 1000
-	if change != nil {
-		change(&cfg)
-	}
-	f := &fleet{t: t, registry: upstream.NewRegistry(nil), router: NewRouter(cfg, NewMap(cfg.Max, cfg.TTL), NewMap(1000, ResponsesTTL), true), now: time.Now()}
-	for i := range n {
-		f.specs = append(f.specs, upstream.Spec{
-			Name: fmt.Sprintf("vllm-%d", i), Address: transport.Address{Network: "tcp", Dial: fmt.Sprintf("127.0.0.1:%d", i+1)}, Slot: i, Weight: 100,
-		})
-	}
-	f.apply()
-	for _, m := range f.registry.Table().Members {
-		m.SetHealth(upstream.Up, "test")
-	}
-	return f
-}
-
-func (f *fleet) apply() {
-	f.t.Helper()
-	gone, err := f.registry.Apply(f.specs)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	if err := f.router.Use(f.registry.Table(), gone); err != nil {
-		f.t.Fatal(err)
-	}
-}
-
-func (f *fleet) up(name string) *upstream.Upstream { return f.registry.Table().Named(name).Upstream }
-
-func (f *fleet) start(ask Ask) *Route {
-	r := new(Route)
-	f.router.Start(r, ask, f.now)
-	return r
-}
-
-// turn is one request that is answered well at its first attempt.
-func (f *fleet) turn(k Key) (*upstream.Upstream, Outcome) {
-	f.t.Helper()
-	return f.answer(Ask{Key: k}, 200)
-}
-
-func (f *fleet) answer(ask Ask, status int) (*upstream.Upstream, Outcome) {
-	f.t.Helper()
-	r := f.start(ask)
-	defer r.End(f.now)
-	u := r.Next(f.now)
-	if u == nil {
-		return nil, r.Outcome()
-	}
-	r.Answered(status, f.now)
-	return u, r.Outcome()
-}
-
-func (f *fleet) want(gotU *upstream.Upstream, got Outcome, wantU *upstream.Upstream, want Outcome) {
-	f.t.Helper()
-	if gotU != wantU || got != want {
-		f.t.Fatalf("%s at %v, want %s at %v", got, name(gotU), want, name(wantU))
-	}
-}
-
-func name(u *upstream.Upstream) string {
-	if u == nil {
-		return "nobody"
-	}
-	return u.Name()
-}
 
 func TestNewThenPinned(t *testing.T) {
 	f := newFleet(t, 4, nil)
@@ -123,7 +42,7 @@ func TestDownMovesAndStays(t *testing.T) {
 }
 
 func TestReturnHome(t *testing.T) {
-	f := newFleet(t, 4, func(c *Config) { c.Return = Home })
+	f := newFleet(t, 4, func(c *testConfig) { c.Return = Home })
 	k := testKey(1)
 	home, _ := f.turn(k)
 	home.SetHealth(upstream.Down, "test")
@@ -158,10 +77,10 @@ func TestOthersDoNotMove(t *testing.T) {
 
 func TestRefusedIsAsDown(t *testing.T) {
 	for mode, want := range map[Return]Outcome{Stay: Moved, Home: Spilled} {
-		f := newFleet(t, 4, func(c *Config) { c.Return = mode })
+		f := newFleet(t, 4, func(c *testConfig) { c.Return = mode })
 		k := testKey(1)
 		home, _ := f.turn(k)
-		r := f.start(Ask{Key: k})
+		r := f.start(Request{Key: k})
 		f.want(r.Next(f.now), r.Outcome(), home, Pinned)
 		r.Refused()
 		second := r.Next(f.now)
@@ -182,7 +101,7 @@ func TestBlipSpills(t *testing.T) {
 	f := newFleet(t, 4, nil)
 	k := testKey(1)
 	home, _ := f.turn(k)
-	r := f.start(Ask{Key: k})
+	r := f.start(Request{Key: k})
 	r.Next(f.now)
 	second := r.Next(f.now)
 	r.Answered(200, f.now)
@@ -196,18 +115,18 @@ func TestBlipSpills(t *testing.T) {
 func TestFirstPinIsUnconfirmed(t *testing.T) {
 	f := newFleet(t, 4, nil)
 	k := testKey(1)
-	home, o := f.answer(Ask{Key: k}, 400)
+	home, o := f.answer(Request{Key: k}, 400)
 	f.want(home, o, home, New)
 	if _, ok := f.router.pins.Peek(k, f.now); ok {
 		t.Error("a pin outlived an answer of 400")
 	}
-	r := f.start(Ask{Key: k})
+	r := f.start(Request{Key: k})
 	r.Next(f.now)
 	r.End(f.now)
 	if _, ok := f.router.pins.Peek(k, f.now); ok {
 		t.Error("a pin outlived a request without an answer")
 	}
-	r = f.start(Ask{Key: k})
+	r = f.start(Request{Key: k})
 	r.Next(f.now)
 	second := r.Next(f.now)
 	r.Answered(200, f.now)
@@ -221,7 +140,7 @@ func TestFirstPinIsUnconfirmed(t *testing.T) {
 func TestTakenPinStays(t *testing.T) {
 	f := newFleet(t, 4, nil)
 	k := testKey(1)
-	maker := f.start(Ask{Key: k})
+	maker := f.start(Request{Key: k})
 	home := maker.Next(f.now)
 	u, o := f.turn(k)
 	f.want(u, o, home, Pinned)
@@ -236,7 +155,7 @@ func TestTakenPinStays(t *testing.T) {
 func TestGetOrBind(t *testing.T) {
 	f := newFleet(t, 8, nil)
 	k := testKey(1)
-	first, second := f.start(Ask{Key: k}), f.start(Ask{Key: k})
+	first, second := f.start(Request{Key: k}), f.start(Request{Key: k})
 	home := first.Next(f.now)
 	home.Suspected("test") // no new place any more
 	f.want(second.Next(f.now), second.Outcome(), home, Pinned)
@@ -253,7 +172,7 @@ func TestNewSessionsAtOnce(t *testing.T) {
 		got := make([]*upstream.Upstream, 8)
 		for i := range got {
 			wg.Go(func() {
-				r := f.start(Ask{Key: testKey(uint64(n))})
+				r := f.start(Request{Key: testKey(uint64(n))})
 				got[i] = r.Next(f.now)
 				if i%2 == 0 {
 					got[i].Suspected("test")
@@ -274,7 +193,7 @@ func TestNewSessionsAtOnce(t *testing.T) {
 
 func TestDrain(t *testing.T) {
 	f := newFleet(t, 2, nil)
-	pinned := map[Key]*upstream.Upstream{}
+	pinned := map[identity.Key]*upstream.Upstream{}
 	for n := range 50 {
 		pinned[testKey(uint64(n))], _ = f.turn(testKey(uint64(n)))
 	}
@@ -335,8 +254,8 @@ func TestWeightZeroKeepsItsPins(t *testing.T) {
 func TestSuspectGetsNoNewSessions(t *testing.T) {
 	f := newFleet(t, 2, nil)
 	suspect := f.up("vllm-0")
-	k := Key{}
-	for n := uint64(0); k == (Key{}); n++ {
+	k := identity.Key{}
+	for n := uint64(0); k.IsZero(); n++ {
 		if u, _ := f.turn(testKey(n)); u == suspect {
 			k = testKey(n)
 		}
@@ -357,7 +276,7 @@ func TestSuspectGetsNoNewSessions(t *testing.T) {
 func TestLeaving(t *testing.T) {
 	f := newFleet(t, 3, nil)
 	leaving := f.up("vllm-0")
-	var pinned []Key
+	var pinned []identity.Key
 	for n := uint64(0); len(pinned) < 10; n++ {
 		if u, _ := f.turn(testKey(n)); u == leaving {
 			pinned = append(pinned, testKey(n))
@@ -417,7 +336,7 @@ func TestFailOpen(t *testing.T) {
 // Removing an upstream drops its pins only, and a new one in its seat gets none of them.
 func TestRemovedUpstream(t *testing.T) {
 	f := newFleet(t, 3, nil)
-	pinned := map[Key]*upstream.Upstream{}
+	pinned := map[identity.Key]*upstream.Upstream{}
 	for n := range 90 {
 		pinned[testKey(uint64(n))], _ = f.turn(testKey(uint64(n)))
 	}
@@ -444,7 +363,7 @@ func TestRemovedUpstream(t *testing.T) {
 
 func TestAddedUpstreamMovesNobody(t *testing.T) {
 	f := newFleet(t, 3, nil)
-	pinned := map[Key]*upstream.Upstream{}
+	pinned := map[identity.Key]*upstream.Upstream{}
 	for n := range 90 {
 		pinned[testKey(uint64(n))], _ = f.turn(testKey(uint64(n)))
 	}
@@ -471,7 +390,7 @@ func TestModels(t *testing.T) {
 		f.up(fmt.Sprintf("vllm-%d", i)).SetModels(models([]string{"a", "b"}[i%2]))
 	}
 	for n := range 50 {
-		u, _ := f.answer(Ask{Key: testKey(uint64(n)), Model: []byte("a")}, 200)
+		u, _ := f.answer(Request{Key: testKey(uint64(n)), Model: []byte("a")}, 200)
 		if !slices.Contains([]string{"vllm-0", "vllm-2"}, u.Name()) {
 			t.Fatalf("model a went to %s", u.Name())
 		}
@@ -479,7 +398,7 @@ func TestModels(t *testing.T) {
 	// A model on no list goes by the ring over all, and an unknown list may have it.
 	seen := map[string]bool{}
 	for n := range 100 {
-		u, _ := f.answer(Ask{Key: testKey(uint64(1000 + n)), Model: []byte("c")}, 200)
+		u, _ := f.answer(Request{Key: testKey(uint64(1000 + n)), Model: []byte("c")}, 200)
 		seen[u.Name()] = true
 	}
 	if len(seen) != 4 {
@@ -488,7 +407,7 @@ func TestModels(t *testing.T) {
 	f.up("vllm-1").SetModels(nil)
 	found := false
 	for n := range 100 {
-		u, _ := f.answer(Ask{Key: testKey(uint64(2000 + n)), Model: []byte("a")}, 200)
+		u, _ := f.answer(Request{Key: testKey(uint64(2000 + n)), Model: []byte("a")}, 200)
 		found = found || u.Name() == "vllm-1"
 	}
 	if !found {
@@ -497,18 +416,18 @@ func TestModels(t *testing.T) {
 }
 
 func TestCrowd(t *testing.T) {
-	f := newFleet(t, 4, func(c *Config) { c.OpeningMaxInFlight = 8 })
+	f := newFleet(t, 4, func(c *testConfig) { c.OpeningMaxInFlight = 8 })
 	k := testKey(1)
-	home, _ := f.answer(Ask{Key: k, Made: true, Shared: true}, 200)
+	home, _ := f.answer(Request{Key: k, Synthetic: true, Shared: true}, 200)
 	var inside []*Route
 	for range 8 {
-		r := f.start(Ask{Key: k, Made: true, Shared: true})
+		r := f.start(Request{Key: k, Synthetic: true, Shared: true})
 		f.want(r.Next(f.now), r.Outcome(), home, Pinned)
 		home.Begin()
 		inside = append(inside, r)
 	}
 	for range 20 {
-		r := f.start(Ask{Key: k, Made: true, Shared: true})
+		r := f.start(Request{Key: k, Synthetic: true, Shared: true})
 		u := r.Next(f.now)
 		if u == home || r.Outcome() != Spilled {
 			t.Fatalf("%s at %s: the busiest server got the surplus", r.Outcome(), u.Name())
@@ -520,7 +439,7 @@ func TestCrowd(t *testing.T) {
 		home.End()
 		r.End(f.now)
 	}
-	u, o := f.answer(Ask{Key: k, Made: true, Shared: true}, 200)
+	u, o := f.answer(Request{Key: k, Synthetic: true, Shared: true}, 200)
 	f.want(u, o, home, Pinned)
 	for i := range f.router.crowds.shards {
 		if n := len(f.router.crowds.shards[i].n); n != 0 {
@@ -529,7 +448,7 @@ func TestCrowd(t *testing.T) {
 	}
 	// Ids that a client chose for its conversation are no crowd.
 	for range 20 {
-		r := f.start(Ask{Key: testKey(2)})
+		r := f.start(Request{Key: testKey(2)})
 		r.Next(f.now)
 		if o := r.Outcome(); o != New && o != Pinned {
 			t.Fatalf("%s", o)
@@ -547,7 +466,7 @@ func TestBalanced(t *testing.T) {
 	}
 	seen := map[string]int{}
 	for range 400 {
-		u, o := f.answer(Ask{}, 200)
+		u, o := f.answer(Request{}, 200)
 		if o != None {
 			t.Fatalf("outcome %s", o)
 		}
@@ -588,13 +507,13 @@ func TestSeed(t *testing.T) {
 
 func TestPlace(t *testing.T) {
 	f := newFleet(t, 4, nil)
-	a, o := f.answer(Ask{Response: testKey(12345)}, 200)
+	a, o := f.answer(Request{Response: testKey(12345)}, 200)
 	f.want(a, o, a, None)
 	for range 10 {
-		u, o := f.answer(Ask{Response: testKey(12345)}, 200)
+		u, o := f.answer(Request{Response: testKey(12345)}, 200)
 		f.want(u, o, a, None)
 	}
-	u, o := f.answer(Ask{Key: testKey(7), Made: true, Response: testKey(12345)}, 200)
+	u, o := f.answer(Request{Key: testKey(7), Synthetic: true, Response: testKey(12345)}, 200)
 	f.want(u, o, a, New)
 }
 
@@ -621,7 +540,7 @@ func TestAffinityOff(t *testing.T) {
 
 func TestEachAttemptAnother(t *testing.T) {
 	f := newFleet(t, 5, nil)
-	r := f.start(Ask{Key: testKey(1)})
+	r := f.start(Request{Key: testKey(1)})
 	defer r.End(f.now)
 	seen := map[*upstream.Upstream]bool{}
 	for u := r.Next(f.now); u != nil; u = r.Next(f.now) {
@@ -644,7 +563,7 @@ func TestPinnedRouteAllocatesNothing(t *testing.T) {
 	f.turn(k)
 	r := new(Route)
 	if n := testing.AllocsPerRun(1000, func() {
-		f.router.Start(r, Ask{Key: k, Made: true, Shared: true, Model: model}, f.now)
+		f.router.Start(r, Request{Key: k, Synthetic: true, Shared: true, Model: model}, f.now)
 		r.Next(f.now)
 		r.Answered(200, f.now)
 		r.End(f.now)
@@ -656,17 +575,17 @@ func TestPinnedRouteAllocatesNothing(t *testing.T) {
 // BenchmarkRoute is what the way over the upstreams costs a request: pinned, new, and without affinity.
 func BenchmarkRoute(b *testing.B) {
 	for _, n := range []int{16, 512} {
-		f := newFleet(b, n, func(c *Config) { c.Max = 1_000_000 })
-		for name, ask := range map[string]func(i int) Ask{
-			"pinned":   func(i int) Ask { return Ask{Key: testKey(uint64(i % 1000))} },
-			"new":      func(i int) Ask { return Ask{Key: testKey(uint64(i)), Made: true} },
-			"balanced": func(int) Ask { return Ask{} },
+		f := newFleet(b, n, func(c *testConfig) { c.Pins.Max = 1_000_000 })
+		for name, req := range map[string]func(i int) Request{
+			"pinned":   func(i int) Request { return Request{Key: testKey(uint64(i % 1000))} },
+			"new":      func(i int) Request { return Request{Key: testKey(uint64(i)), Synthetic: true} },
+			"balanced": func(int) Request { return Request{} },
 		} {
 			b.Run(fmt.Sprintf("%s/upstreams=%d", name, n), func(b *testing.B) {
 				b.ReportAllocs()
 				var r Route
 				for i := 0; b.Loop(); i++ {
-					f.router.Start(&r, ask(i), f.now)
+					f.router.Start(&r, req(i), f.now)
 					r.Next(f.now)
 					r.Answered(200, f.now)
 					r.End(f.now)

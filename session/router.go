@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"tether/ring"
+	"tether/session/identity"
+	"tether/session/pins"
 	"tether/upstream"
 )
 
@@ -14,10 +16,10 @@ import (
 type Router struct {
 	cfg      Config
 	affinity bool
-	pins     *Map
+	pins     *pins.Map
 	// responses knows which upstream has which stored response. vLLM keeps them in the memory of the server that
 	// made them, so nobody else can go on with one.
-	responses *Map
+	responses *pins.Map
 	crowds    *crowds
 	view      atomic.Pointer[view]
 	turn      atomic.Uint32 // rotation: for ties, and for all when affinity is off
@@ -54,8 +56,8 @@ const ResponsesTTL = 30 * 24 * time.Hour
 
 // NewRouter makes a router over no upstreams, with room for pins and for where stored responses are. With affinity
 // false it knows no sessions and sends requests round robin: the world without tether, for comparison.
-func NewRouter(cfg Config, pins, responses *Map, affinity bool) *Router {
-	r := &Router{cfg: cfg, affinity: affinity, pins: pins, responses: responses, crowds: newCrowds(cfg.OpeningMaxInFlight)}
+func NewRouter(cfg Config, sessions, responses *pins.Map, affinity bool) *Router {
+	r := &Router{cfg: cfg, affinity: affinity, pins: sessions, responses: responses, crowds: newCrowds(cfg.OpeningMaxInFlight)}
 	r.view.Store(newView(&upstream.Table{}, new(ring.Ring)))
 	r.draws.Store(rand.Uint64())
 	return r
@@ -110,7 +112,7 @@ func (r *Router) Ready() bool {
 // AnyKey is the key of a session for a request that names no model, and the model that it is under: the first known one
 // under which the session has a pin, or the only one that there is. Else it is zero: a model that was only guessed would keep
 // the request from servers of others.
-func (r *Router) AnyKey(id *Identifier, sessionID []byte, now time.Time) (k Key, model string) {
+func (r *Router) AnyKey(id *identity.Identifier, sessionID []byte, now time.Time) (k identity.Key, model string) {
 	models := r.Models()
 	for _, model := range append(models, "") { // a body need not name its model
 		k := id.Key([]byte(model), sessionID)
@@ -119,7 +121,7 @@ func (r *Router) AnyKey(id *Identifier, sessionID []byte, now time.Time) (k Key,
 		}
 	}
 	if len(models) != 1 {
-		return Key{}, ""
+		return identity.Key{}, ""
 	}
 	return id.Key([]byte(models[0]), sessionID), models[0]
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tether/session"
+	"tether/session/identity"
 )
 
 // class is a kind of traffic, its goals, and what it came to.
@@ -16,7 +17,7 @@ type class struct {
 	same bool
 	// even wants the load on the busiest server within evenLoad of the mean over all the time, and crowd at each time too.
 	even, crowd bool
-	configure   func(*session.Config)
+	configure   func(*config)
 	start       func(w *world, c *class)
 
 	later, stayed       int // turns after the first, and those on the server of the turn before
@@ -42,7 +43,7 @@ func (c *class) count(t *talk, a answered) {
 
 // classes are all kinds of traffic.
 func classes() []*class {
-	own := func(cfg *session.Config) { cfg.Subagents = session.Own }
+	own := func(cfg *config) { cfg.identity.Subagents = identity.Own }
 	return []*class{
 		{name: "plain chats", same: true, start: chats},
 		{name: "agents with 20 sub-agents", same: true, start: agents},
@@ -60,7 +61,7 @@ func classes() []*class {
 
 // run lets the class have its way in a world of its own.
 func (c *class) run(seed uint64, scale int) error {
-	cfg := session.Default()
+	cfg := config{identity: identity.Default(), routing: session.Default()}
 	if c.configure != nil {
 		c.configure(&cfg)
 	}

@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-
-	"tether/session"
 )
 
 var update = flag.Bool("update", false, "write the scorecard in docs/CLIENTS.md anew")
@@ -41,17 +39,17 @@ func TestSeeds(t *testing.T) {
 func TestGoalsCanBeMissed(t *testing.T) {
 	for _, c := range []struct {
 		rule   string
-		breaks func(*session.Config)
+		breaks func(*config)
 		missed []string
 	}{
-		{"no opening", func(cfg *session.Config) { cfg.Sources = []string{"header:X-Session-Id"} }, []string{
+		{"no opening", func(cfg *config) { cfg.identity.Sources = []string{"header:X-Session-Id"} }, []string{
 			"plain chats", "agents with 20 sub-agents", "refreshed JWTs", "1,000 times the same greeting, a key each",
 		}},
-		{"no crowds", func(cfg *session.Config) { cfg.OpeningMaxInFlight = 10_000 }, []string{
+		{"no crowds", func(cfg *config) { cfg.routing.OpeningMaxInFlight = 10_000 }, []string{
 			"1,000 times the same greeting, one key", "shared few-shot messages, one key", "RL groups of 64 equal prompts",
 		}},
-		{"one caller", func(cfg *session.Config) { cfg.Scope = "none" }, []string{"1,000 times the same greeting, a key each"}},
-		{"tokens as they are", func(cfg *session.Config) { cfg.Scope = "header:Authorization" }, []string{"refreshed JWTs"}},
+		{"one caller", func(cfg *config) { cfg.identity.Scope = "none" }, []string{"1,000 times the same greeting, a key each"}},
+		{"tokens as they are", func(cfg *config) { cfg.identity.Scope = "header:Authorization" }, []string{"refreshed JWTs"}},
 	} {
 		for _, class := range classes() {
 			if class.configure != nil || !slices.Contains(c.missed, class.name) {

@@ -8,6 +8,8 @@ import (
 
 	"tether/proxy"
 	"tether/session"
+	"tether/session/identity"
+	"tether/session/pins"
 	"tether/units"
 	"tether/upstream"
 )
@@ -29,11 +31,18 @@ type world struct {
 	load    load
 }
 
-func newWorld(seed uint64, scale int, cfg session.Config) (*world, error) {
+// config is what a kind of traffic may change.
+type config struct {
+	identity identity.Config
+	routing  session.Config
+}
+
+func newWorld(seed uint64, scale int, cfg config) (*world, error) {
 	w := &world{random: rand.New(rand.NewPCG(seed, 1)), scale: scale, begun: time.Now()}
-	w.router = session.NewRouter(cfg, session.NewMap(cfg.Max, cfg.TTL), session.NewMap(1000, cfg.TTL), true)
+	remembered := pins.Default()
+	w.router = session.NewRouter(cfg.routing, pins.NewMap(remembered.Max, remembered.TTL), pins.NewMap(1000, remembered.TTL), true)
 	w.router.Seed(seed)
-	ids, err := session.NewIdentifier(&cfg, &session.Models{}, nil)
+	ids, err := identity.NewIdentifier(&cfg.identity, &identity.Models{}, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -89,9 +98,9 @@ func (w *world) ask(raw []byte, prompt, answer string, before *server, then func
 	if r.Status != 0 {
 		return fmt.Errorf("the request is answered %d: %s", r.Status, r.Refused)
 	}
-	way := new(session.Route)
-	w.router.Start(way, r.Ask, w.time())
-	u := way.Next(w.time())
+	route := new(session.Route)
+	w.router.Start(route, r.Request, w.time())
+	u := route.Next(w.time())
 	if u == nil {
 		return fmt.Errorf("nobody takes the request")
 	}
@@ -105,9 +114,9 @@ func (w *world) ask(raw []byte, prompt, answer string, before *server, then func
 	took := time.Duration(a.tokens-a.found)*readPerToken + time.Duration(count(answer))*writePerToken
 	u.Begin()
 	w.after(took, func() error {
-		way.Answered(200, w.time())
+		route.Answered(200, w.time())
 		u.End()
-		way.End(w.time())
+		route.End(w.time())
 		a.by.seen.add(chainOf(prompt + answer))
 		return then(a)
 	})

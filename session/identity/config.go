@@ -1,0 +1,45 @@
+package identity
+
+import "fmt"
+
+// Config is the part of the session configuration that says how a request's session is found.
+type Config struct {
+	// Sources are the places to look for a session id. The first one with a valid id wins. Each is header:NAME,
+	// cookie:NAME, body:FIELD (a.b is field b of object a) or opening. See DefaultSources.
+	Sources []string `yaml:"sources"`
+	// Scope keeps the derived ids of callers apart: authorization, none, or header:NAME.
+	Scope string `yaml:"scope"`
+	// Subagents says whose session the requests of a sub-agent belong to: family or own.
+	Subagents Subagents `yaml:"subagents"`
+	// SecretFile holds the secret that ids are hashed with; replicas share it. "" means no secret.
+	SecretFile string `yaml:"secret_file"`
+}
+
+// Default returns the default configuration.
+func Default() Config {
+	return Config{Sources: DefaultSources(), Scope: "authorization", Subagents: Family}
+}
+
+// Validate reports every problem: its key below session, and its text.
+func (c *Config) Validate(report func(key, problem string)) {
+	seen := map[Source]bool{}
+	for i, s := range c.Sources {
+		source, err := ParseSource(s)
+		switch {
+		case err != nil:
+			report(fmt.Sprintf("sources[%d]", i), err.Error())
+		case seen[source]:
+			report(fmt.Sprintf("sources[%d]", i), fmt.Sprintf("%q is there twice", s))
+		}
+		seen[source] = true
+	}
+	if len(c.Sources) > maxSources {
+		report("sources", fmt.Sprintf("%d sources, want at most %d", len(c.Sources), maxSources))
+	}
+	if _, err := parseScope(c.Scope); err != nil {
+		report("scope", err.Error())
+	}
+	if c.Subagents != Family && c.Subagents != Own {
+		report("subagents", fmt.Sprintf("%q, want family or own", c.Subagents))
+	}
+}

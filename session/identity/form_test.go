@@ -1,0 +1,86 @@
+package identity
+
+import (
+	"bytes"
+	"io"
+	"mime/multipart"
+	"strings"
+	"testing"
+)
+
+// Of a form only the model is read, wherever it stands, and nothing that a file holds is taken for it.
+func TestForm(t *testing.T) {
+	const b = "xYz"
+	part := func(head, content string) string { return "--" + b + "\r\n" + head + "\r\n\r\n" + content + "\r\n" }
+	named := func(name, content string) string {
+		return part(`Content-Disposition: form-data; name="`+name+`"`, content)
+	}
+	file := func(content string) string {
+		return part("Content-Disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\nContent-Type: audio/wav", content)
+	}
+	const end = "--" + b + "--\r\n"
+	for _, c := range []struct{ name, body, model string }{
+		{"first", named("model", "whisper") + file("RIFF") + end, "whisper"},
+		{"behind the file", file("RIFF\r\n--xY\r\n\r\n") + named("language", "en") + named("model", "whisper") + end, "whisper"},
+		{"twice", named("model", "a") + named("model", "b") + end, "b"},
+		{"in a file", file("\r\n--x\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nevil\r\n") + end, ""},
+		{"as a file", part(`Content-Disposition: form-data; name="model"; filename="m"`, "evil") + end, ""},
+		{"another name", named("models", "evil") + named("Model", "evil") + end, ""},
+		{"unquoted, other case", part("X: y\r\ncontent-disposition:form-data;name=model", "whisper") + end, "whisper"},
+		{"what is no parameter", part(`Content-Disposition: form-data; x; name="model"; y`, "whisper") + end, "whisper"},
+		{"another disposition", part(`Content-Disposition: attachment; name="model"`, "whisper") + end, "whisper"},
+		{"an extended name", part(`Content-Disposition: form-data; name*=utf-8''model`, "evil") + end, ""},
+		{"no head", "--" + b + "\r\n\r\nevil\r\n" + end, ""},
+		{"a preamble", "model\r\n" + named("model", "whisper") + end, "whisper"},
+		{"padding", "--" + b + " \t\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nwhisper\r\n" + end, "whisper"},
+		{"a line like a delimiter", file("\r\n--xYzz\r\n") + named("model", "whisper") + end, "whisper"},
+		{"behind the end", end + named("model", "evil") + end, ""},
+		{"cut", strings.TrimSuffix(named("model", "whisper"), "\r\n"), ""},
+		{"lines end with LF", strings.ReplaceAll(named("model", "whisper")+end, "\r\n", "\n"), ""},
+		{"a long head", part("X: "+strings.Repeat("y", maxPartHead)+"\r\nContent-Disposition: form-data; name=\"model\"", "evil") + end, ""},
+		{"a long model", named("model", strings.Repeat("y", maxName+1)) + end, strings.Repeat("y", maxName)},
+		{"empty", "", ""},
+		{"no form", `{"model":"x"}`, ""},
+	} {
+		var s Search
+		s.Begin(mustIdentifier(t, nil))
+		s.Form([]byte(c.body), b)
+		if string(s.Model) != c.model || s.IsJSON || len(s.Edit.Text) > 0 {
+			t.Errorf("%s: %q, want %q", c.name, s.Model, c.model)
+		}
+	}
+}
+
+// FuzzForm: where Go's reader takes the whole form, the same model is found in it.
+func FuzzForm(f *testing.F) {
+	f.Add([]byte("--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nx\r\n--b--\r\n"))
+	f.Add([]byte("--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f\"\r\n\r\n\x00\r\n-\r\n--b \r\n\r\n\r\n--b--"))
+	id := mustIdentifier(f, nil)
+	f.Fuzz(func(t *testing.T, body []byte) {
+		before := bytes.Clone(body)
+		var s Search
+		s.Begin(id)
+		s.Form(body, "b")
+		if !bytes.Equal(before, body) {
+			t.Fatal("the body was changed")
+		}
+		want, whole := "", false
+		for r := multipart.NewReader(bytes.NewReader(body), "b"); ; {
+			p, err := r.NextRawPart()
+			if err != nil {
+				whole = err == io.EOF
+				break
+			}
+			content, err := io.ReadAll(p)
+			if err != nil {
+				break
+			}
+			if _, disposition := p.Header["Content-Disposition"]; disposition && p.FormName() == "model" && p.FileName() == "" {
+				want = string(content)
+			}
+		}
+		if whole && want != "" && len(want) <= maxName && !bytes.ContainsAny(body, "\t ") && bytes.Count(body, []byte("\n")) == bytes.Count(body, []byte("\r\n")) && string(s.Model) != want {
+			t.Fatalf("%q, want %q", s.Model, want)
+		}
+	})
+}

@@ -1,0 +1,362 @@
+package identity
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf16"
+
+	"pgregory.net/rapid"
+)
+
+func openingOf(t *testing.T, shape Shape, body string) string {
+	t.Helper()
+	got, _ := request{body: body, shape: shape}.identify(mustIdentifier(t, nil))
+	if got.Source.Kind != FromOpening {
+		return ""
+	}
+	return string(got.ID())
+}
+
+// What clients change between the turns of one conversation.
+func TestOpeningSurvives(t *testing.T) {
+	for name, c := range map[string]struct {
+		shape Shape
+		turns []string
+	}{
+		"appended messages, options, order, white space": {Chat, []string{
+			`{"model":"m","messages":[{"role":"system","content":"S"},{"role":"user","content":"Hi"}]}`,
+			`{"model":"m","messages":[{"role":"system","content":"S"},{"role":"user","content":"Hi"},{"role":"assistant","content":"A"},{"role":"user","content":"B"}]}`,
+			`{"stream":true,"temperature":0.5,"tools":[{"type":"function"}],"messages":[ {"content":"S","role":"system"}, {"content": "Hi", "role": "user"} ], "model":"m"}`,
+			`{"model":"m","messages":[{"role":"system","content":[{"type":"text","text":"S"}]},{"role":"user","content":[{"type":"text","text":"Hi"}]}]}`,
+			`{"model":"m","messages":[{"role":"system","content":"\u0053"},{"role":"user","content":"H\u0069"},{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:x"}}]}]}`,
+			`{"model":"m","messages":[{"role":"developer","content":"S"},{"role":"user","content":"Hi","name":"ada"}]}`,
+			`{"model":"m","messages":[{"role":"system","content":["S"]},{"role":"user","content":[{"type":"text","text":"H"},{"text":"i"}]}]}`,
+			`{"model":"m","messages":[{"role":"system","content":"S"},{"role":"user","content":"Hi"},{"role":"system","content":"T"}],"tools":[{"type":"function"},{"type":"function"}]}`,
+			`{"model":"m","messages":[{"role":"user","content":"no"}],"messages":[{"role":"system","content":"S"},{"role":"user","content":"no","content":"Hi"}]}`,
+		}},
+		"what JSON can write in several ways": {Chat, []string{
+			`{"messages":[{"role":"user","content":"a/b <é> \"😀\"\n\\u\t"}]}`,
+			`{"messages":[{"role":"user","content":"a\/b \u003cé> \u0022\ud83d\ude00\"\u000a\\u\u0009"}]}`,
+			`{"messages":[{"role":"user","content":"\u0061/b <\u00E9\u003E \"\uD83D\uDE00\u0022\n\u005Cu\t"}]}`,
+		}},
+		"image in the first message, cache hints that move": {Chat, []string{
+			`{"messages":[{"role":"user","content":[{"type":"text","text":"Look"},{"type":"image","source":{"type":"base64","data":"QUJD"}}]}]}`,
+			`{"messages":[{"role":"user","content":[{"text":"Look","type":"text","cache_control":{"type":"ephemeral"}},{"source":{"data":"QUJD","type":"base64"},"type":"image","cache_control":{"type":"ephemeral"}}]}]}`,
+		}},
+		"anthropic's system beside the messages": {Chat, []string{
+			`{"system":"S","messages":[{"role":"user","content":"Hi"}]}`,
+			`{"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":"A"}],"system":[{"type":"text","text":"S","cache_control":{"type":"ephemeral"}}]}`,
+		}},
+		"no system text, however it is said": {Chat, []string{
+			`{"messages":[{"role":"user","content":"Hi"}]}`,
+			`{"system":null,"messages":[{"role":"user","content":"Hi"}]}`,
+			`{"system":"","messages":[{"role":"user","content":"Hi"}]}`,
+			`{"system":[],"messages":[{"role":"user","content":"Hi"}]}`,
+			`{"system":[{"type":"text","text":""}],"messages":[{"role":"user","content":"Hi"}]}`,
+			"\ufeff" + `{"messages":[{"role":"user","content":"Hi"}]}`,
+		}},
+		"no instructions, however it is said": {Responses, []string{
+			`{"input":"Hi"}`, `{"instructions":null,"input":"Hi"}`, `{"instructions":"","input":"Hi"}`,
+		}},
+		"claude code's billing block, other in every request": {Chat, []string{
+			`{"system":[{"type":"text","text":"x-anthropic-billing-header: cch=1;"},{"type":"text","text":"S"}],"messages":[{"role":"user","content":"Hi"}]}`,
+			`{"system":[{"type":"text","text":"x-anthropic-billing-header: cch=2;"},{"type":"text","text":"S"}],"messages":[{"role":"user","content":"Hi"}]}`,
+			`{"system":"x-anthropic-billing-header: cch=3;\nS","messages":[{"role":"user","content":"Hi"}]}`,
+			`{"system":"S","messages":[{"role":"user","content":"Hi"}]}`,
+		}},
+		"and as a gateway passes it on to OpenAI's API": {Chat, []string{
+			`{"messages":[{"role":"system","content":"x-anthropic-billing-header: cch=1;"},{"role":"system","content":"S"},{"role":"user","content":"Hi"}]}`,
+			`{"messages":[{"role":"system","content":"x-anthropic-billing-header: cch=2;"},{"role":"system","content":"S"},{"role":"user","content":"Hi"}]}`,
+		}},
+		"responses, with system and developer items, and items without a role": {Responses, []string{
+			`{"input":[{"role":"system","content":"S"},{"role":"developer","content":"D"},{"role":"user","content":"Hi"}]}`,
+			`{"input":[{"type":"item_reference","id":"rs_1"},{"type":"message","role":"developer","content":[{"type":"input_text","text":"S"}]},` +
+				`{"type":"reasoning","summary":[]},{"type":"message","role":"system","content":"D"},{"role":"user","content":"Hi"},{"type":"function_call_output","output":"x"}]}`,
+		}},
+		"responses, input as text or list": {Responses, []string{
+			`{"instructions":"S","input":"Hi"}`,
+			`{"input":[{"role":"user","content":"Hi"}],"instructions":"S"}`,
+			`{"input":[{"type":"message","role":"user","content":[{"type":"input_text","text":"Hi"}]},{"type":"function_call"}],"instructions":"S"}`,
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			first := openingOf(t, c.shape, c.turns[0])
+			if first == "" {
+				t.Fatal("no opening")
+			}
+			for _, turn := range c.turns[1:] {
+				if got := openingOf(t, c.shape, turn); got != first {
+					t.Errorf("another id for %s", turn)
+				}
+			}
+		})
+	}
+}
+
+// What makes another conversation.
+func TestOpeningDiffers(t *testing.T) {
+	bodies := map[Shape][]string{
+		Chat: {
+			`{"model":"m","messages":[{"role":"user","content":"Hi"}]}`,
+			`{"model":"n","messages":[{"role":"user","content":"Hi"}]}`,
+			`{"model":"m","messages":[{"role":"user","content":"Ho"}]}`,
+			`{"model":"m","messages":[{"role":"system","content":"S"},{"role":"user","content":"Hi"}]}`,
+			`{"model":"m","messages":[{"role":"system","content":"SHi"},{"role":"user","content":""}]}`,
+			`{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"Hi"},{"type":"image","data":"A"}]}]}`,
+			`{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"Hi"},{"type":"image","data":"B"}]}]}`,
+			`{"model":"m","messages":[{"role":"user","content":[{"type":"image","data":"B"},{"type":"text","text":"Hi"}]}]}`,
+			`{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"Hi"},{"type":"image_url","image_url":{"url":"A"}}]}]}`,
+			`{"model":"m","messages":[{"role":"system","content":"S"},{"role":"system","content":"T"},{"role":"user","content":"Hi"}]}`,
+			`{"model":"m","messages":[{"role":"system","content":"ST"},{"role":"user","content":"Hi"}]}`,
+			`{"model":"m","system":"S","messages":[{"role":"user","content":"Hi"}]}`,
+			`{"model":"m","messages":[{"role":"user","content":"\\u0048i"}]}`,
+		},
+		Responses: {
+			`{"model":"m","input":"Hi"}`,
+			`{"model":"m","input":"Ho"}`,
+			`{"model":"m","input":"Hi","instructions":"S"}`,
+			`{"model":"m","input":[{"role":"system","content":"S"},{"role":"user","content":"Hi"}]}`,
+			`{"model":"m","input":[{"role":"user","content":[{"type":"input_text","text":"Hi"},{"type":"input_image","image_url":"A"}]}]}`,
+		},
+	}
+	for shape, list := range bodies {
+		seen := map[string]string{}
+		for _, body := range list {
+			id := openingOf(t, shape, body)
+			if id == "" {
+				t.Errorf("no opening in %s", body)
+			}
+			if twin, ok := seen[id]; ok {
+				t.Errorf("one id for\n%s\n%s", twin, body)
+			}
+			seen[id] = body
+		}
+	}
+}
+
+func TestNoOpening(t *testing.T) {
+	for _, c := range []struct {
+		shape Shape
+		body  string
+	}{
+		{Opaque, hello},
+		{Chat, `{"messages":[]}`},
+		{Chat, `{"messages":[{"role":"system","content":"S"}]}`},
+		{Chat, `{"messages":{"role":"user"}}`},
+		{Chat, `{"messages":["user"]}`},
+		{Chat, `{"messages":[{"role":"user","content":"Hi"}]`},
+		{Chat, `{"messages":[{"role":"user","content":"Hi"}],"messages":[]}`},
+		{Chat, `{"messages":[{"role":"user","content":"Hi"}],"messages":null}`},
+		{Chat, `{"input":"Hi"}`},
+		{Responses, `{"messages":[{"role":"user","content":"Hi"}]}`},
+		{Responses, `{"input":"Hi","previous_response_id":"resp_1"}`},
+	} {
+		if id := openingOf(t, c.shape, c.body); id != "" {
+			t.Errorf("an opening in %s", c.body)
+		}
+	}
+}
+
+// said is a conversation as a client knows it, however it writes it.
+type said struct {
+	model, caller string
+	system        string
+	first         []piece // of the user's first message
+}
+
+// piece is a text, or an image.
+type piece struct{ text, image string }
+
+func drawSaid(t *rapid.T) said {
+	pieces := rapid.Custom(func(t *rapid.T) piece {
+		if rapid.IntRange(0, 3).Draw(t, "kind") == 0 {
+			return piece{image: "data:" + rapid.String().Draw(t, "image")}
+		}
+		return piece{text: rapid.String().Draw(t, "text")}
+	})
+	return said{
+		model: rapid.StringMatching(`[a-z/]{1,5}`).Draw(t, "model"), caller: rapid.StringMatching(`[a-z]{1,5}`).Draw(t, "caller"),
+		system: rapid.String().Draw(t, "system"), first: rapid.SliceOfN(pieces, 1, 4).Draw(t, "first"),
+	}
+}
+
+// request writes a turn of the conversation in one of the ways that there are.
+func (c said) request(t *rapid.T, api string) request {
+	body := map[string]any{"model": c.model}
+	turns := []any{map[string]any{"role": "user", "content": c.content(t, api)}}
+	switch api {
+	case "chat":
+		role := rapid.SampledFrom([]string{"system", "developer"}).Draw(t, "role")
+		turns = append([]any{map[string]any{"role": role, "content": text(t, c.system)}}, turns...)
+		body["messages"] = c.later(t, turns)
+	case "messages":
+		body["system"] = c.blocks(t)
+		body["messages"] = c.later(t, turns)
+	case "responses":
+		body["instructions"] = c.system
+		body["input"] = c.later(t, turns)
+	}
+	for _, option := range []string{"temperature", "stream", "tools", "max_tokens", "metadata", "user"} {
+		if rapid.Bool().Draw(t, option) {
+			body[option] = rapid.SampledFrom([]any{1, true, "x", []any{map[string]any{"type": "function"}}}).Draw(t, "value")
+		}
+	}
+	shape := Chat
+	if api == "responses" {
+		shape = Responses
+	}
+	return request{headers: []string{"Authorization: Bearer " + c.caller}, body: write(t, body), shape: shape}
+}
+
+// content is the user's first message: a string where it is all text, or a list of parts, cut at random.
+func (c said) content(t *rapid.T, api string) any {
+	kind := map[string]string{"responses": "input_text"}[api]
+	if kind == "" {
+		kind = "text"
+	}
+	all, parts := "", []any{}
+	for _, p := range c.first {
+		if p.image != "" {
+			all = "\x00"
+			image := map[string]any{"type": "image_url", "image_url": map[string]any{"url": p.image, "detail": "low"}}
+			parts = append(parts, hinted(t, image))
+			continue
+		}
+		all += p.text
+		parts = append(parts, hinted(t, map[string]any{"type": kind, "text": p.text}))
+	}
+	if !strings.Contains(all, "\x00") && rapid.Bool().Draw(t, "as text") {
+		return all
+	}
+	return parts
+}
+
+// blocks is Anthropic's system text, with Claude Code's billing block before it, other in every request.
+func (c said) blocks(t *rapid.T) any {
+	if rapid.Bool().Draw(t, "as text") {
+		return c.system
+	}
+	blocks := []any{hinted(t, map[string]any{"type": "text", "text": c.system})}
+	if rapid.Bool().Draw(t, "billed") {
+		line := billing + ": cch=" + rapid.StringMatching(`[0-9a-f]{5}`).Draw(t, "cch") + ";"
+		blocks = append([]any{map[string]any{"type": "text", "text": verbatim(line)}}, blocks...)
+	}
+	return blocks
+}
+
+// later adds the turns that came since.
+func (c said) later(t *rapid.T, turns []any) []any {
+	for range rapid.IntRange(0, 3).Draw(t, "later") {
+		turns = append(turns, map[string]any{"role": "assistant", "content": rapid.String().Draw(t, "answer")})
+		turns = append(turns, rapid.SampledFrom([]any{
+			map[string]any{"role": "user", "content": []any{map[string]any{"type": "image_url", "image_url": "data:"}}},
+			map[string]any{"role": "user", "content": "go on"},
+			map[string]any{"role": "system", "content": "be kind"},
+			map[string]any{"type": "function_call_output", "call_id": "c", "output": "o"},
+		}).Draw(t, "turn"))
+	}
+	return turns
+}
+
+// verbatim is a text that is written without escapes.
+type verbatim string
+
+func text(t *rapid.T, s string) any {
+	if rapid.Bool().Draw(t, "as text") {
+		return s
+	}
+	return []any{hinted(t, map[string]any{"type": "text", "text": s})}
+}
+
+// hinted puts a cache hint at the part, or none.
+func hinted(t *rapid.T, part map[string]any) any {
+	if rapid.Bool().Draw(t, "hint") {
+		part["cache_control"] = map[string]any{"type": "ephemeral", "ttl": rapid.SampledFrom([]string{"5m", "1h"}).Draw(t, "ttl")}
+	}
+	return part
+}
+
+// write writes JSON: members in any order, white space anywhere, text escaped in any way.
+func write(t *rapid.T, v any) string {
+	gap := func() string { return rapid.SampledFrom([]string{"", "", " ", "\n\t"}).Draw(t, "gap") }
+	var items []string
+	switch v := v.(type) {
+	case string:
+		return `"` + escape(t, v) + `"`
+	case verbatim:
+		return `"` + string(v) + `"`
+	case []any:
+		for _, item := range v {
+			items = append(items, gap()+write(t, item)+gap())
+		}
+		return "[" + strings.Join(items, ",") + "]"
+	case map[string]any:
+		for _, name := range rapid.Permutation(slices.Sorted(maps.Keys(v))).Draw(t, "order") {
+			items = append(items, gap()+`"`+name+`"`+gap()+":"+gap()+write(t, v[name])+gap())
+		}
+		return "{" + strings.Join(items, ",") + "}"
+	}
+	return fmt.Sprint(v)
+}
+
+func escape(t *rapid.T, s string) string {
+	const letters, meant = `bfnrt"\/`, "\b\f\n\r\t\"\\/"
+	var b strings.Builder
+	way := rapid.IntRange(0, 3).Draw(t, "way") // few escapes, some, or all that there can be
+	for i, r := range s {
+		n := strings.IndexRune(meant, r)
+		switch {
+		case n >= 0 && (r != '/' || way > 1) && (way+i)%3 < 2:
+			b.WriteString(`\` + letters[n:n+1])
+		case r < ' ', r == '"', r == '\\', way == 3, way == 2 && i%2 == 0:
+			for _, unit := range utf16.Encode([]rune{r}) {
+				fmt.Fprintf(&b, []string{`\u%04x`, `\u%04X`}[i%2], unit)
+			}
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+// A conversation keeps its id over all that clients change from turn to turn, and what makes it another conversation
+// makes it another id.
+func TestOpeningProperty(t *testing.T) {
+	id := mustIdentifier(t, nil)
+	rapid.Check(t, func(t *rapid.T) {
+		c := drawSaid(t)
+		api := rapid.SampledFrom([]string{"chat", "messages", "responses"}).Draw(t, "api")
+		a, b := c.request(t, api), c.request(t, api)
+		first, _ := a.identify(id)
+		if first.Source.Kind != FromOpening {
+			t.Fatalf("no opening in %s", a.body)
+		}
+		if again, _ := b.identify(id); string(again.ID()) != string(first.ID()) {
+			t.Fatalf("two ids for\n%s\n%s", a.body, b.body)
+		}
+		other := c
+		other.first = slices.Clone(c.first)
+		switch rapid.IntRange(0, 3).Draw(t, "change") {
+		case 0:
+			other.model += "x"
+		case 1:
+			other.caller += "x"
+		case 2:
+			other.system += "x"
+		case 3:
+			p := &other.first[rapid.IntRange(0, len(c.first)-1).Draw(t, "piece")]
+			if p.image != "" {
+				p.image += "x"
+			} else {
+				p.text += "x"
+			}
+		}
+		changed := other.request(t, api)
+		if got, _ := changed.identify(id); string(got.ID()) == string(first.ID()) {
+			t.Fatalf("one id for\n%s\n%s", a.body, changed.body)
+		}
+	})
+}

@@ -1,0 +1,591 @@
+package pins
+
+import (
+	"context"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"tether/session/identity"
+	"tether/upstream"
+)
+
+func testKey(n uint64) identity.Key {
+	// Well mixed, as real keys are.
+	return identity.Key{Hi: n*0x9e3779b97f4a7c15 + 1, Lo: (n + 7) * 0xbf58476d1ce4e5b9}
+}
+
+// ref gives the Ref of a generation on a seat, as a registry does.
+func ref(seat, generation int) upstream.Ref {
+	return upstream.Ref(generation*upstream.MaxUpstreams + seat)
+}
+
+// oracle is a map written for being right: a plain map and plain lists, the most recently used key first.
+type oracle struct {
+	room  [2]int
+	ttl   uint32
+	pins  map[identity.Key]*oraclePin
+	lists [2][]identity.Key
+	gone  map[int]upstream.Ref
+	stats Stats
+}
+
+type oraclePin struct {
+	ref         upstream.Ref
+	used        uint32
+	list        int
+	unconfirmed bool
+}
+
+func (o *oracle) dead(r upstream.Ref) bool { return r <= o.gone[r.Seat()] }
+
+func (o *oracle) remove(k identity.Key, cause int) {
+	p := o.pins[k]
+	o.lists[p.list] = slices.DeleteFunc(o.lists[p.list], func(x identity.Key) bool { return x == k })
+	delete(o.pins, k)
+	o.stats.Evicted[cause]++
+}
+
+func (o *oracle) find(k identity.Key, now uint32) *oraclePin {
+	p := o.pins[k]
+	switch {
+	case p == nil:
+		return nil
+	case o.dead(p.ref):
+		o.remove(k, upstreamRemoved)
+		return nil
+	case now-p.used >= o.ttl:
+		o.remove(k, expired)
+		return nil
+	}
+	return p
+}
+
+func (o *oracle) makeRoom(list int, now uint32) {
+	if len(o.lists[list]) < o.room[list] {
+		return
+	}
+	oldest := o.lists[list][len(o.lists[list])-1]
+	switch {
+	case o.find(oldest, now) == nil:
+	case list == probation:
+		o.remove(oldest, fromProbation)
+	default:
+		o.remove(oldest, lru)
+	}
+}
+
+func (o *oracle) front(k identity.Key, list int) {
+	o.lists[list] = append([]identity.Key{k}, slices.DeleteFunc(o.lists[list], func(x identity.Key) bool { return x == k })...)
+}
+
+func (o *oracle) use(k identity.Key, now uint32) *oraclePin {
+	p := o.find(k, now)
+	if p == nil {
+		return nil
+	}
+	p.unconfirmed = false
+	if p.list == probation {
+		o.makeRoom(protected, now)
+		o.lists[probation] = slices.DeleteFunc(o.lists[probation], func(x identity.Key) bool { return x == k })
+		p.list = protected
+	}
+	p.used = now
+	o.front(k, p.list)
+	return p
+}
+
+func (o *oracle) insert(k identity.Key, r upstream.Ref, made bool, now uint32) *oraclePin {
+	p := &oraclePin{ref: r, used: now, list: protected}
+	if made {
+		p.list = probation
+	}
+	o.makeRoom(p.list, now)
+	o.pins[k] = p
+	o.front(k, p.list)
+	return p
+}
+
+// live counts the pins by list.
+func (o *oracle) live() (n [2]int) {
+	for _, p := range o.pins {
+		if !o.dead(p.ref) {
+			n[p.list]++
+		}
+	}
+	return n
+}
+
+// TestMapAgainstOracle runs random operations on the map and on the oracle.
+func TestMapAgainstOracle(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		const room, keys, seats = 24, 60, 3
+		ttl := 10 * tick
+		m := newMap(1, room, ttl)
+		o := &oracle{
+			room: [2]int{room / probationShare, room - room/probationShare}, ttl: 10,
+			pins: map[identity.Key]*oraclePin{}, gone: map[int]upstream.Ref{},
+		}
+		generation := [seats]int{1, 1, 1}
+		now := m.start
+		tickNow := func() uint32 { return uint32(now.Sub(m.start) / tick) }
+		drawKey := func(t *rapid.T) identity.Key { return testKey(uint64(rapid.IntRange(1, keys).Draw(t, "key"))) }
+		drawRef := func(t *rapid.T) upstream.Ref {
+			seat := rapid.IntRange(0, seats-1).Draw(t, "seat")
+			return ref(seat, generation[seat])
+		}
+		t.Repeat(map[string]func(*rapid.T){
+			"get": func(t *rapid.T) {
+				k := drawKey(t)
+				got, ok := m.Get(k, now)
+				p := o.use(k, tickNow())
+				if ok != (p != nil) || ok && got != p.ref {
+					t.Fatalf("got %v %v, want %+v", got, ok, p)
+				}
+			},
+			"peek": func(t *rapid.T) {
+				k := drawKey(t)
+				got, ok := m.Peek(k, now)
+				p := o.find(k, tickNow())
+				if ok != (p != nil) || ok && got != p.ref {
+					t.Fatalf("got %v %v, want %+v", got, ok, p)
+				}
+			},
+			"bind": func(t *rapid.T) {
+				k, r, made := drawKey(t), drawRef(t), rapid.Bool().Draw(t, "made")
+				got, bound := m.Bind(k, r, made, now)
+				p := o.use(k, tickNow())
+				if bound != (p == nil) {
+					t.Fatalf("bound %v, want %v", bound, p == nil)
+				}
+				if p == nil {
+					p = o.insert(k, r, made, tickNow())
+					p.unconfirmed = true
+				}
+				if got != p.ref {
+					t.Fatalf("bound to %v, want %v", got, p.ref)
+				}
+			},
+			"set": func(t *rapid.T) {
+				k, r := drawKey(t), drawRef(t)
+				m.Set(k, r, now)
+				if p := o.use(k, tickNow()); p != nil {
+					p.ref = r
+				} else {
+					o.insert(k, r, false, tickNow())
+				}
+			},
+			"move": func(t *rapid.T) {
+				k, from, to := drawKey(t), drawRef(t), drawRef(t)
+				got := m.Move(k, from, to, now)
+				p := o.find(k, tickNow())
+				want := p != nil && p.ref == from
+				if want {
+					p.ref = to
+				}
+				if got != want {
+					t.Fatalf("moved %v, want %v", got, want)
+				}
+			},
+			"confirm": func(t *rapid.T) {
+				k, from, to, made := drawKey(t), drawRef(t), drawRef(t), rapid.Bool().Draw(t, "made")
+				got := m.Confirm(k, from, to, made, now)
+				p := o.find(k, tickNow())
+				switch {
+				case p == nil:
+					p = o.insert(k, to, made, tickNow())
+				case p.ref == from && p.unconfirmed:
+					p.ref, p.unconfirmed, p.used = to, false, tickNow()
+					o.front(k, p.list)
+				}
+				if got != (p.ref == to) {
+					t.Fatalf("confirmed %v, want %v", got, p.ref == to)
+				}
+			},
+			"drop": func(t *rapid.T) {
+				k, r := drawKey(t), drawRef(t)
+				m.Drop(k, r, now)
+				if p := o.find(k, tickNow()); p != nil && p.ref == r && p.unconfirmed {
+					o.remove(k, deleted)
+				}
+			},
+			"touch": func(t *rapid.T) {
+				k, r := drawKey(t), drawRef(t)
+				before := min(tickNow(), uint32(rapid.IntRange(0, 20).Draw(t, "before")))
+				m.Touch(k, r, now.Add(-time.Duration(before)*tick), now)
+				if p := o.find(k, tickNow()); p != nil {
+					p.used = tickNow()
+					o.front(k, p.list)
+				} else if before >= o.ttl && !o.dead(r) {
+					o.insert(k, r, false, tickNow())
+				}
+			},
+			"delete": func(t *rapid.T) {
+				k := drawKey(t)
+				got := m.Delete(k, now)
+				p := o.find(k, tickNow())
+				if p != nil {
+					o.remove(k, deleted)
+				}
+				if got != (p != nil) {
+					t.Fatalf("deleted %v", got)
+				}
+			},
+			"retire": func(t *rapid.T) {
+				seat := rapid.IntRange(0, seats-1).Draw(t, "seat")
+				gone := ref(seat, generation[seat])
+				m.Retire(gone)
+				o.gone[seat] = gone
+				generation[seat]++
+			},
+			"time": func(t *rapid.T) {
+				now = now.Add(time.Duration(rapid.IntRange(1, 400).Draw(t, "ms")) * time.Millisecond)
+			},
+			"sweep": func(t *rapid.T) {
+				m.sweep(context.Background(), now)
+				for list := range o.lists {
+					for n := len(o.lists[list]); n > 0; n-- {
+						oldest := o.lists[list][n-1]
+						if o.find(oldest, tickNow()) != nil {
+							break
+						}
+					}
+				}
+			},
+			"": func(t *rapid.T) {
+				want := o.stats
+				live := o.live()
+				want.Pins, want.Probation = live[0]+live[1], live[probation]
+				if got := m.Stats(); got != want {
+					t.Fatalf("stats %+v, want %+v", got, want)
+				}
+				for list := range o.lists {
+					checkList(t, &m.shards[0], list, o.lists[list])
+				}
+				for seat := range seats {
+					r, n := ref(seat, generation[seat]), 0
+					for _, p := range o.pins {
+						if p.ref == r {
+							n++
+						}
+					}
+					if got := m.Pins(r); got != n {
+						t.Fatalf("%d pins to seat %d, want %d", got, seat, n)
+					}
+				}
+			},
+		})
+	})
+}
+
+func checkList(t *rapid.T, s *shard, list int, want []identity.Key) {
+	var got []identity.Key
+	for i := s.entries[list].next; i != uint32(list); i = s.entries[i].next {
+		got = append(got, s.entries[i].key)
+	}
+	if !slices.Equal(got, want) {
+		t.Fatalf("list %d is %v, want %v", list, got, want)
+	}
+	if s.size[list] != len(want) {
+		t.Fatalf("list %d has size %d, want %d", list, s.size[list], len(want))
+	}
+}
+
+// Millions of operations from many goroutines, with churn, eviction and upstreams that go: at the end all counts
+// must be exact.
+func TestMapStress(t *testing.T) {
+	const workers, keys = 8, 40_000
+	perWorker := 400_000
+	if testing.Short() {
+		perWorker = 40_000
+	}
+	m := NewMap(20_000, time.Minute)
+	var generation [4]int
+	for i := range generation {
+		generation[i] = 1
+	}
+	var mu sync.RWMutex // over generation: refs are given out by one owner
+	living := func(r *rand.Rand) upstream.Ref {
+		mu.RLock()
+		defer mu.RUnlock()
+		seat := r.IntN(len(generation))
+		return ref(seat, generation[seat])
+	}
+	base := m.start
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			r := rand.New(rand.NewPCG(uint64(w), 1))
+			for n := range perWorker {
+				k := testKey(uint64(r.IntN(keys)))
+				now := base.Add(time.Duration(n) * time.Minute / time.Duration(perWorker))
+				switch r.IntN(16) {
+				case 0:
+					m.Delete(k, now)
+				case 1:
+					m.Move(k, living(r), living(r), now)
+				case 2:
+					m.Touch(k, living(r), base, now)
+				case 3:
+					m.Confirm(k, living(r), living(r), r.IntN(2) == 0, now)
+				case 4:
+					m.Drop(k, living(r), now)
+				case 5, 6, 7, 8:
+					m.Bind(k, living(r), r.IntN(2) == 0, now)
+				default:
+					m.Get(k, now)
+				}
+				if n%50_000 == 0 {
+					seat := r.IntN(len(generation))
+					mu.Lock()
+					m.Retire(ref(seat, generation[seat]))
+					generation[seat]++
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	done := make(chan struct{})
+	swept := make(chan struct{})
+	go func() {
+		defer close(swept)
+		for {
+			select {
+			case <-done:
+				return
+			default:
+				m.sweep(context.Background(), base.Add(30*time.Second))
+				m.Stats()
+			}
+		}
+	}()
+	wg.Wait()
+	close(done)
+	<-swept
+	checkCounts(t, m)
+}
+
+// checkCounts counts everything anew and compares.
+func checkCounts(t *testing.T, m *Map) {
+	t.Helper()
+	total := 0
+	for i := range m.shards {
+		s := &m.shards[i]
+		var inLists int
+		var live [2]int
+		pins := map[int][2]int32{}
+		for list := range s.size {
+			n := 0
+			for i := s.entries[list].next; i != uint32(list); i = s.entries[i].next {
+				n++
+				e := &s.entries[i]
+				if e.list() != list {
+					t.Fatalf("entry in the wrong list")
+				}
+				if !s.retired(e.ref) {
+					live[list]++
+					n := pins[e.ref.Seat()]
+					n[list]++
+					pins[e.ref.Seat()] = n
+				}
+			}
+			if n != s.size[list] || n > s.room[list] {
+				t.Errorf("shard %d, list %d: %d entries, size %d, room %d", i, list, n, s.size[list], s.room[list])
+			}
+			inLists += n
+		}
+		inChains := 0
+		for b := range s.buckets {
+			for j := s.buckets[b]; j != none; j = s.entries[j].chain {
+				inChains++
+				if s.bucket(s.hash.of(s.entries[j].key)) != &s.buckets[b] {
+					t.Fatalf("entry in the wrong bucket")
+				}
+			}
+		}
+		free := 0
+		for j := s.free; j != none; j = s.entries[j].chain {
+			free++
+		}
+		if inChains != inLists || inLists+free != len(s.entries)-2 {
+			t.Errorf("shard %d: %d in lists, %d in chains, %d free, %d entries", i, inLists, inChains, free, len(s.entries)-2)
+		}
+		if live != s.live {
+			t.Errorf("shard %d: %d live, counted %d", i, live, s.live)
+		}
+		for seat := range s.seats {
+			if s.seats[seat].pins != pins[seat] {
+				t.Errorf("shard %d, seat %d: %d pins, counted %d", i, seat, pins[seat], s.seats[seat].pins)
+			}
+		}
+		total += live[probation] + live[protected]
+	}
+	if got := m.Stats().Pins; got != total {
+		t.Errorf("%d pins, counted %d", total, got)
+	}
+}
+
+func TestMapTTLIsSlidingAndStrict(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMap(1000, time.Second)
+		k := testKey(1)
+		m.Bind(k, ref(0, 1), false, time.Now())
+		for range 5 {
+			time.Sleep(800 * time.Millisecond)
+			if _, ok := m.Get(k, time.Now()); !ok {
+				t.Fatal("gone within its time")
+			}
+		}
+		time.Sleep(time.Second)
+		if _, ok := m.Get(k, time.Now()); ok {
+			t.Error("used after its time, unswept")
+		}
+		if s := m.Stats(); s.Pins != 0 || s.Evicted[expired] != 1 {
+			t.Errorf("stats %+v", s)
+		}
+	})
+}
+
+func TestMapRunSweeps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMap(100_000, time.Minute)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- m.Run(ctx) }()
+		for n := range 50_000 {
+			m.Bind(testKey(uint64(n)), ref(0, 1), n%2 == 0, time.Now())
+		}
+		before := m.Stats().Pins
+		time.Sleep(time.Minute + 2*sweepEvery)
+		if s := m.Stats(); s.Pins != 0 || int(s.Evicted[expired]) != before {
+			t.Errorf("of %d: %+v", before, s)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		checkCounts(t, m)
+	})
+}
+
+// One-shot traffic pushes out only one-shot traffic.
+func TestMapProbation(t *testing.T) {
+	m := NewMap(1000, time.Hour)
+	now := time.Now()
+	for n := range 800 {
+		m.Bind(testKey(uint64(n)), ref(0, 1), false, now)
+	}
+	for n := range 100_000 {
+		m.Bind(testKey(uint64(10_000+n)), ref(0, 1), true, now)
+	}
+	for n := range 800 {
+		if _, ok := m.Get(testKey(uint64(n)), now); !ok {
+			t.Fatalf("session %d was pushed out by one-shot traffic", n)
+		}
+	}
+	s := m.Stats()
+	if s.Probation != 125 || s.Evicted[fromProbation] != 100_000-125 || s.Evicted[lru] != 0 {
+		t.Errorf("%+v", s)
+	}
+	// The second use leaves probation.
+	k := testKey(10_000 + 99_999)
+	m.Get(k, now)
+	if got := m.Stats().Probation; got != 124 {
+		t.Errorf("%d on probation after a second use, want 124", got)
+	}
+}
+
+func TestMapRefusesNobody(t *testing.T) {
+	m := NewMap(1000, time.Hour)
+	now := time.Now()
+	for n := range 10_000 {
+		k := testKey(uint64(n))
+		if _, bound := m.Bind(k, ref(0, 1), false, now); !bound {
+			t.Fatal("a full map refused a session")
+		}
+		if _, ok := m.Get(k, now); !ok {
+			t.Fatal("the newcomer was pushed out")
+		}
+	}
+	if s := m.Stats(); s.Pins != 875 || s.Evicted[lru] != 10_000-875 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// An unconfirmed pin is its maker's to take back until another request used it.
+func TestMapDrop(t *testing.T) {
+	m := NewMap(1000, time.Hour)
+	now := time.Now()
+	k, r := testKey(1), ref(0, 1)
+	m.Bind(k, r, false, now)
+	m.Drop(k, r, now)
+	if _, ok := m.Peek(k, now); ok {
+		t.Error("an unconfirmed pin survived Drop")
+	}
+	m.Bind(k, r, false, now)
+	m.Get(k, now)
+	m.Drop(k, r, now)
+	if _, ok := m.Peek(k, now); !ok {
+		t.Error("a pin that another request used was dropped")
+	}
+	m.Delete(k, now)
+	m.Bind(k, r, false, now)
+	m.Confirm(k, r, r, false, now)
+	m.Drop(k, r, now)
+	if _, ok := m.Peek(k, now); !ok {
+		t.Error("a confirmed pin was dropped")
+	}
+}
+
+func TestMapMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("10 million entries")
+	}
+	const n = 10_000_000
+	m := NewMap(n, time.Hour)
+	if got := float64(m.Bytes()) / n; got > 48 {
+		t.Errorf("%.1f bytes an entry, want at most 48", got)
+	}
+	runtime.KeepAlive(m)
+}
+
+func TestMapNoAllocations(t *testing.T) {
+	m := NewMap(1000, time.Hour)
+	now := time.Now()
+	n := uint64(0)
+	m.Bind(testKey(0), ref(3, 1), true, now) // the seats' counts are made once
+	if got := testing.AllocsPerRun(5000, func() {
+		n++
+		m.Bind(testKey(n), ref(1, 1), n%2 == 0, now)
+		m.Get(testKey(n), now)
+		m.Touch(testKey(n), ref(1, 1), now, now)
+	}); got != 0 {
+		t.Errorf("%v allocations", got)
+	}
+}
+
+// Pins of an upstream that is gone count nowhere, and what expired was not pushed out.
+func TestMapCountsWhatIs(t *testing.T) {
+	m := NewMap(1000, time.Second)
+	now := time.Now()
+	for n := range 100 {
+		m.Bind(testKey(uint64(n)), ref(0, 1), true, now)
+	}
+	m.Retire(ref(0, 1))
+	if s := m.Stats(); s.Probation != 0 || s.Pins != 0 {
+		t.Errorf("%+v after all were retired", s)
+	}
+	for n := range 875 {
+		m.Bind(testKey(uint64(1000+n)), ref(1, 1), false, now)
+	}
+	m.Bind(testKey(5000), ref(1, 1), false, now.Add(2*time.Second))
+	if s := m.Stats(); s.Evicted[lru] != 0 || s.Evicted[expired] != 1 {
+		t.Errorf("%+v after a pin made room that had expired", s)
+	}
+}
