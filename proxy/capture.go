@@ -23,15 +23,15 @@ func (p *Proxy) Read(raw []byte) (r session.Reading) {
 	x.bodyRead = len(body) == 0
 	f := x.admit(&g, fields)
 	r.Found = x.search.Trace()
-	if f == nil && !x.route.tunnel { // behind a handshake there is no body
+	if f == nil && x.endpoint.api != realtimeAPI { // behind a handshake there is no body
 		f = x.takeBody(&g, body)
 	}
 	if f != nil {
 		r.Status, r.Refused = f.status, f.message
 		x.search.Identify(&x.identity, false)
 	} else {
-		r.Method, r.Path = x.route.method, x.route.name
-		r.Local = x.route.models && p.knowsModels()
+		r.Method, r.Path = x.endpoint.method, x.endpoint.name
+		r.Local = x.endpoint.api == modelsAPI && p.knowsModels()
 		r.Request = x.identify()
 		r.Note = x.note(r.Local)
 		if !r.Local && p.router.Unserved(r.Request.Model) {
@@ -48,13 +48,13 @@ func (x *exchange) note(local bool) string {
 	switch {
 	case local:
 		return "tether answers this by itself"
-	case !x.route.affinity:
+	case !x.endpoint.hasAffinity():
 		return "calls of this path have no affinity"
 	case x.in.off:
 		return "the request wants no affinity: X-Tether-Affinity: off"
 	case len(x.namedResponse()) > 0:
 		return "it is about a stored response: it goes where that was made, and where that is not known by its session, or else by the response's id"
-	case x.route.random && !x.search.IsJSON && !x.route.tunnel:
+	case x.endpoint.drawsID() && !x.search.IsJSON && x.endpoint.api != realtimeAPI:
 		return "the body is no JSON object: nothing is looked for in it, and no id is made"
 	}
 	return ""

@@ -40,7 +40,7 @@ func (c *credentials) take(key []byte) bool {
 func (x *exchange) authorize() *fault {
 	sent := &x.in.keys
 	switch {
-	case !sent.wanted, x.route == preflightRoute && x.in.preflight() && x.bodyRead:
+	case !sent.wanted, x.endpoint == preflightEndpoint && x.in.preflight() && x.bodyRead:
 		return nil
 	case sent.key == nil:
 		return errNoKey

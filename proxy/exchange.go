@@ -24,8 +24,8 @@ type exchange struct {
 	now  time.Time // after the last step that waited: those up to the next one share it
 
 	target     []byte // path and query, as sent
-	route      *route
-	responseID []byte // of a byResponse route
+	endpoint   *endpoint
+	responseID []byte // in the path of a stored response
 	allowed    string // methods of the path, where the request's is not among them
 	socketKey  []byte // of a WebSocket's handshake
 
@@ -159,7 +159,7 @@ func (x *exchange) run() *fault {
 	if f := x.awaitVerdicts(); f != nil {
 		return f
 	}
-	if x.route.models && x.p.knowsModels() {
+	if x.endpoint.api == modelsAPI && x.p.knowsModels() {
 		return x.listModels()
 	}
 	ask := x.identify()
@@ -213,7 +213,7 @@ func (x *exchange) begin(c *client, h head) {
 	x.rec = Record{Started: c.begun}
 	x.now = c.headed
 	x.target = h.target[c.guard.Path:]
-	x.route, x.responseID, x.allowed, x.socketKey, x.requestID = nil, nil, "", nil, nil
+	x.endpoint, x.responseID, x.allowed, x.socketKey, x.requestID = nil, nil, "", nil, nil
 	x.bodyRead = !c.guard.Chunked && c.guard.Length == 0
 	x.tries, x.usage.n = x.tries[:0], 0
 	x.identified, x.written = false, false
@@ -305,7 +305,7 @@ func (x *exchange) fail(f *fault) {
 		x.search.Identify(&x.identity, false) // refusals carry the id as well
 	}
 	x.closing = x.closing || x.p.closing.Load() || !x.bodyRead || f == errPanic
-	x.reply = appendFault(x.reply[:0], f, x.fields(), x.route != nil && x.route.anthropic)
+	x.reply = appendFault(x.reply[:0], f, x.fields(), x.endpoint != nil && x.endpoint.api == messagesAPI)
 	answer := x.reply
 	if x.head.isHead() {
 		answer = answer[:bytes.Index(answer, []byte("\r\n\r\n"))+4]

@@ -124,7 +124,7 @@ func (x *exchange) ask(u *upstream.Upstream, fresh bool) error {
 	o := outbound{
 		method: x.head.method, target: x.target, in: &x.in,
 		peer: x.c.peer, proto: x.c.proto, requestID: x.requestID,
-		session: &x.identity, length: body.Len(), hasBody: x.hasBody(), tunnel: x.route.tunnel,
+		session: &x.identity, length: body.Len(), hasBody: x.hasBody(), tunnel: x.endpoint.api == realtimeAPI,
 	}
 	x.out = o.append(x.out[:0], u)
 	conn.Send(x.out, body, x.now)
@@ -144,7 +144,7 @@ func (x *exchange) ask(u *upstream.Upstream, fresh bool) error {
 // receive waits for the head of the answer on x.conn. Only a handshake may be answered with another protocol, and only if
 // the upstream shows that it read the key: nobody may make a tunnel through it of what was no WebSocket to it.
 func (x *exchange) receive() (transport.Answer, error) {
-	if !x.route.tunnel {
+	if x.endpoint.api != realtimeAPI {
 		return x.conn.Receive(*x.buf, x.p.cfg.HeadTimeout)
 	}
 	a, err := x.conn.ReceiveSwitch(*x.buf, x.p.cfg.HeadTimeout)
@@ -176,7 +176,7 @@ func (x *exchange) drop() (left bool) {
 
 func (x *exchange) hasBody() bool {
 	g := &x.c.guard
-	return g.Chunked || g.Length > 0 || x.route.method == "POST"
+	return g.Chunked || g.Length > 0 || x.endpoint.method == "POST"
 }
 
 // connect takes an idle connection to u, or opens one.

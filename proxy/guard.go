@@ -39,8 +39,8 @@ func (x *exchange) enter() *fault {
 // admit finds the request's call, and whose request it is. A stranger learns nothing of which calls there are.
 func (x *exchange) admit(g *http1.Guard, fields []byte) *fault {
 	f := x.find(g, fields)
-	if x.route != nil {
-		x.rec.Route = x.route.name
+	if x.endpoint != nil {
+		x.rec.Route = x.endpoint.name
 	}
 	if stranger := x.authorize(); stranger != nil {
 		x.allowed = ""
@@ -54,17 +54,15 @@ func (x *exchange) find(g *http1.Guard, fields []byte) *fault {
 	path, _, _ := bytes.Cut(x.target, []byte{'?'})
 	x.rec.Method, x.rec.Path = x.head.method, path
 	var methods []string
-	if !crooked(path) {
-		x.route, x.responseID, methods = x.p.match(x.head.method, path)
-	}
+	x.endpoint, x.responseID, methods = x.p.exposed.find(x.head.method, path)
 	switch {
-	case x.route == nil && methods != nil:
+	case x.endpoint == nil && methods != nil:
 		x.allowed = strings.Join(methods, ", ")
 		return errMethod
-	case x.route == nil:
+	case x.endpoint == nil:
 		return errNotFound
 	}
-	if x.route.tunnel {
+	if x.endpoint.api == realtimeAPI {
 		return x.handshake(g, fields)
 	}
 	return nil

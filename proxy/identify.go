@@ -10,20 +10,20 @@ import (
 // identify finds the session of the request, and what the router shall make of it.
 func (x *exchange) identify() session.Request {
 	x.identified = true
-	if x.route.aboutResponses() {
+	if x.endpoint.aboutResponses() {
 		x.caller = x.search.Caller()
 	}
-	if !x.route.affinity || x.in.off {
+	if !x.endpoint.hasAffinity() || x.in.off {
 		x.read(identity.Opaque)
 		x.search.Identify(&x.identity, false)
 		return session.Request{Model: x.search.Model}
 	}
-	x.read(x.route.shape)
-	x.search.Identify(&x.identity, x.route.random)
+	x.read(x.endpoint.shape())
+	x.search.Identify(&x.identity, x.endpoint.drawsID())
 	req := session.Request{Synthetic: x.identity.Synthetic(), Shared: x.identity.Shared, Model: x.search.Model}
 	switch id := x.identity.ID(); {
 	case len(id) == 0:
-	case x.route.byResponse:
+	case x.endpoint.api == storedAPI:
 		x.guessKey(&req, id)
 	default:
 		req.Key = x.p.identifier.Key(x.search.Model, id)
@@ -37,7 +37,7 @@ func (x *exchange) identify() session.Request {
 
 // read shows the search the body, as what it is, or what stands for it.
 func (x *exchange) read(shape identity.Shape) {
-	if x.route.tunnel {
+	if x.endpoint.api == realtimeAPI {
 		_, query, _ := bytes.Cut(x.target, []byte{'?'})
 		x.search.Query(query)
 		return
@@ -58,9 +58,9 @@ func (x *exchange) guessKey(req *session.Request, id []byte) {
 // namedResponse is the id of the response that the request is about or follows, which lives on one server.
 func (x *exchange) namedResponse() []byte {
 	switch {
-	case x.route.byResponse:
+	case x.endpoint.api == storedAPI:
 		return x.responseID
-	case x.route.aboutResponses():
+	case x.endpoint.aboutResponses():
 		return x.search.Previous
 	}
 	return nil

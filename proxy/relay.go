@@ -166,9 +166,9 @@ const (
 func (x *exchange) errorEvent(chunked bool) []byte {
 	event := chatCut
 	switch {
-	case x.route.anthropic:
+	case x.endpoint.api == messagesAPI:
 		event = messagesCut
-	case x.route.namedEvents:
+	case x.endpoint.aboutResponses():
 		event = responsesCut
 	}
 	if chunked {

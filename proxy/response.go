@@ -7,13 +7,13 @@ package proxy
 // the one that the answer brings.
 func (x *exchange) learn() {
 	x.made = responseScan{}
-	if !x.route.aboutResponses() || x.answer.Status >= 300 {
+	if !x.endpoint.aboutResponses() || x.answer.Status >= 300 {
 		return
 	}
 	if response := x.namedResponse(); len(response) > 0 {
 		x.way.Learn(x.p.identifier.Response(x.caller, response), x.now)
 	}
-	if !x.route.byResponse && !x.search.Unstored {
+	if x.endpoint.api != storedAPI && !x.search.Unstored {
 		x.made.begin(x.answer.EventStream)
 	}
 }

@@ -1,0 +1,87 @@
+package proxy
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+// exposed are the paths that the configuration adds.
+type exposed []exposedPath
+
+type exposedPath struct {
+	method, path string
+	prefix       bool
+	endpoint     *endpoint
+}
+
+// neverByWildcard are vLLM's own ways to change or stop a server: a prefix must not open them by accident. An operator may
+// expose them one by one.
+var neverByWildcard = []string{
+	"/v1/load_lora_adapter", "/v1/unload_lora_adapter", "/scale_elastic_ep", "/is_scaling_elastic_ep",
+	"/start_profile", "/stop_profile", "/fault_tolerance", "/abort_requests", "/sleep", "/wake_up", "/is_sleeping",
+	"/pause", "/resume", "/is_paused", "/reset_prefix_cache", "/reset_mm_cache", "/reset_encoder_cache",
+	"/collective_rpc", "/update_weights", "/init_weight_transfer_engine", "/get_world_size", "/server_info",
+}
+
+// parseExposedList reads each of list.
+func parseExposedList(list []string) (all exposed, err error) {
+	for _, s := range list {
+		x, err := parseExposed(s)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, x)
+	}
+	return all, nil
+}
+
+// parseExposed reads "METHOD /path" or "METHOD /prefix/*".
+func parseExposed(s string) (exposedPath, error) {
+	method, path, ok := strings.Cut(s, " ")
+	if !ok || method == "" || method != strings.ToUpper(method) || !strings.HasPrefix(path, "/") || strings.ContainsAny(path, " ?#") {
+		return exposedPath{}, fmt.Errorf("%q, want METHOD /path or METHOD /prefix/*", s)
+	}
+	path, prefix := strings.CutSuffix(path, "*")
+	switch {
+	case strings.Contains(path, "*"), prefix && !strings.HasSuffix(path, "/"):
+		return exposedPath{}, fmt.Errorf("%q, want a * only at the end, behind a /", s)
+	case nonCanonical([]byte(path)):
+		return exposedPath{}, fmt.Errorf("%q has /./, .., //, an escaped . or /, or a backslash in it", s)
+	}
+	return exposedPath{method: method, path: path, prefix: prefix, endpoint: &endpoint{method: method, name: "exposed"}}, nil
+}
+
+func (e exposed) match(method, path []byte) *endpoint {
+	for i := range e {
+		if p := &e[i]; p.method == string(method) && p.has(path) {
+			return p.endpoint
+		}
+	}
+	return nil
+}
+
+func (e exposed) has(path []byte) bool {
+	for i := range e {
+		if e[i].has(path) {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *exposedPath) has(path []byte) bool {
+	if !p.prefix {
+		return p.path == string(path)
+	}
+	meant, err := url.PathUnescape(string(path)) // as the server reads it
+	if err != nil || !strings.HasPrefix(string(path), p.path) {
+		return false
+	}
+	for _, never := range neverByWildcard {
+		if rest, ok := strings.CutPrefix(meant, never); ok && (rest == "" || !isName(rest[0])) {
+			return false
+		}
+	}
+	return true
+}
