@@ -113,9 +113,15 @@ func isLoopback6(a net.Addr) bool {
 	return ok && tcp.IP.To4() == nil && tcp.IP.IsLoopback()
 }
 
-// Abort closes the connection at once, whoever reads or writes it. It implements Aborter: closing is how an
-// upstream learns to stop.
+// Abort closes the connection at once, whoever reads or writes it. It implements Aborter: the close tells the upstream to stop.
+// It waits for no peer, but until reads and writes under way on other goroutines have returned.
 func (c *Conn) Abort() { _ = c.socket.Close() }
+
+// Shut ends both directions of the connection at once: reads and writes under way fail soon after. Unlike Abort it does not wait
+// until they have returned. The connection must still be closed.
+func (c *Conn) Shut() {
+	_ = c.raw.Control(func(fd uintptr) { _ = unix.Shutdown(int(fd), unix.SHUT_RDWR) }) // fails only on a connection that is gone
+}
 
 // Stale reports, without waiting, whether an idle connection is beyond use: the peer closed it, or sent bytes
 // that nobody asked for.

@@ -5,10 +5,12 @@ import (
 	"time"
 )
 
-// Tap sees what is pumped: the rules about the bytes live behind it.
+// Tap sees the bytes that are pumped: the rules about them live behind it.
 type Tap interface {
-	// Take is shown what one read from the source brought. It gives the bytes to pass on, often p itself, valid
-	// until the next call, and whether more is to come.
+	// Take receives the bytes of one read from the source. It returns the bytes to pass on, often p itself, valid until the next
+	// call, and whether more are to come. Take may be called on the thread of an event loop that serves many streams: it must
+	// not block and must not panic. An upstream connection is given up there by a form of close that does not wait for its
+	// sender.
 	Take(now time.Time, p []byte) (out []byte, more bool)
 }
 
@@ -16,7 +18,7 @@ type Tap interface {
 type End uint8
 
 const (
-	// Finished says that the tap wanted no more.
+	// Finished says that the tap wants no more.
 	Finished End = iota
 	// SourceEnded says that the source was closed, reset or aborted; the error is io.EOF for a clean close.
 	SourceEnded
@@ -26,8 +28,8 @@ const (
 	TargetFailed
 )
 
-// Pump moves bytes from src to dst as they arrive, every read as one write, until the tap wants no more or a side
-// fails. Between two reads src may be silent for idle. buf is the read buffer, and all that it holds at a time.
+// Pump moves bytes from src to dst as they arrive, every read as one write, until the tap wants no more or a side fails.
+// Between two reads src may be silent for idle. buf is the read buffer; no more than its length is held at a time.
 func Pump(dst net.Conn, src *Conn, buf []byte, idle time.Duration, tap Tap) (End, error) {
 	now := time.Now()
 	for {

@@ -13,8 +13,8 @@ import (
 	"tether/wire"
 )
 
-// Conn is a connection to a server. One request at a time holds it: Pool.TakeIdle or Pool.Dial, Send, Receive, then Keep or
-// Close, one of the two on every way out.
+// Conn is a connection to a server. One request at a time holds it: Pool.TakeIdle or Pool.Dial, Send, Receive, then Keep,
+// Close or Discard, one of the three on every way out. Its methods are for one goroutine at a time, except Abort.
 type Conn struct {
 	*wire.Conn
 	pool      *Pool
@@ -22,12 +22,12 @@ type Conn struct {
 	idleSince time.Time
 
 	sendErr error
-	sending chan error // the result of sendAll, nil unless it may still run
+	sending *sending // nil unless sendAll may still run
 	sentAt  time.Time
 }
 
 // Keep gives the connection back to its pool at now, for the next request. The caller has read a to its end, and nothing
-// behind it. A connection that cannot be used again is closed.
+// behind it. A connection that cannot be used again is closed: Keep waits, as Close does, unless Sent reports true.
 func (c *Conn) Keep(a *Answer, now time.Time) {
 	if a.Close || !c.Sent() || c.sendErr != nil {
 		c.Close()
@@ -36,10 +36,26 @@ func (c *Conn) Keep(a *Answer, now time.Time) {
 	c.pool.put(c, now)
 }
 
-// Close closes the connection, which tells the server to stop working on the request, and waits until Send has ended.
+// Close closes the connection, which tells the server to stop working on the request, and waits until Send has ended: head and
+// body are the caller's again.
 func (c *Conn) Close() {
 	c.Abort()
 	if c.sending != nil {
-		c.sent(<-c.sending)
+		c.sent(<-c.sending.ended)
 	}
+}
+
+// Discard is Close for a caller that must not wait, such as the thread of an event loop. A sender that is still writing keeps
+// head and body until it ends, soon after. release is called once neither is read any more: before Discard returns if the sender
+// has ended, else on the sender's goroutine. release must not block and must not panic.
+func (c *Conn) Discard(release func()) {
+	if s := c.sending; s != nil {
+		c.Shut() // not Abort, which waits until the sender's write has returned
+		later := release
+		if s.release.CompareAndSwap(nil, &later) {
+			return
+		}
+	}
+	c.Abort()
+	release()
 }
