@@ -47,7 +47,7 @@ var layers = map[string]layer{
 	"metrics":      {[]string{"proxy", "session", "session/identity", "session/pins", "upstream"}, "counting looks on"},
 	"admin":        {[]string{"session", "session/identity", "session/pins", "upstream"}, "operators drive upstreams and pins, never requests"},
 	"config":       {[]string{"accesslog", "admin", "auth", "discovery", "files", "health", "proxy", "ring", "session", "session/identity", "session/pins", "tlsfiles", "upstream", "upstream/transport"}, "config composes what the parts define; only app and cli import it"},
-	"app":          {[]string{"accesslog", "admin", "auth", "config", "health", "metrics", "proxy", "session", "session/identity", "session/pins", "tlsfiles", "upstream", "wire"}, "app wires the parts together and knows no command line"},
+	"app":          {[]string{"accesslog", "admin", "auth", "config", "files", "health", "metrics", "proxy", "session", "session/identity", "session/pins", "tlsfiles", "upstream", "wire"}, "app wires the parts together and knows no command line"},
 	"admin/client": {nil, "a client knows the admin listener from outside, as every other program does"},
 	"cli":          {[]string{"admin", "admin/client", "app", "config", "demo", "session", "session/identity", "sim"}, "commands read flags and print; app and the parts do the work"},
 	".":            {[]string{"cli"}, "main.go is a table of contents"},

@@ -16,27 +16,27 @@ func (a *app) announce() {
 		zap.String("open_to", a.openTo()))
 	open := "loopback, without a token: admin.token_file closes it"
 	switch {
-	case !a.admin.Open() && a.cfg.Admin.TokenFile == "":
+	case !a.admin.Open() && a.settings.Admin.TokenFile == "":
 		open = "nobody but for health and metrics: admin.token_file opens it"
 	case !a.admin.Open():
 		open = "holders of the token"
 	}
 	a.log.Info("listening for operators", zap.Stringer("address", a.adminListener.Addr()), zap.String("open_to", open))
-	if n := a.keyed(); n > 0 && a.keys == nil {
+	if n := a.keyed(); n > 0 && a.settings.keys == nil {
 		a.log.Info("upstreams' keys are sent for clients that have none: they keep nobody out who can connect here", zap.Int("upstreams", n))
 	}
-	if len(a.secret) == 0 {
+	if len(a.settings.secret) == 0 {
 		a.log.Info("no session secret: hashes of guessable session ids can be guessed too; session.secret_file closes that")
 	}
-	a.log.Info("session map", zap.Int("pins", a.cfg.Session.Pins.Max), zap.Stringer("room", a.pins), zap.Duration("ttl", a.cfg.Session.Pins.TTL))
-	a.log.Info("map of stored responses", zap.Int("responses", a.cfg.Session.Pins.Max), zap.Stringer("room", a.stored), zap.Duration("ttl", session.ResponsesTTL))
+	a.log.Info("session map", zap.Int("pins", a.settings.Session.Pins.Max), zap.Stringer("room", a.pins), zap.Duration("ttl", a.settings.Session.Pins.TTL))
+	a.log.Info("map of stored responses", zap.Int("responses", a.settings.Session.Pins.Max), zap.Stringer("room", a.stored), zap.Duration("ttl", session.ResponsesTTL))
 	a.log.Info("ring", zap.Int("upstreams", len(a.registry.Table().Members)), zap.String("digest", fmt.Sprintf("%016x", a.router.Digest())),
-		zap.Bool("affinity", a.cfg.Affinity))
+		zap.Bool("affinity", a.settings.Affinity))
 }
 
 // keyed counts the upstreams that get a key from tether.
 func (a *app) keyed() (n int) {
-	for _, u := range a.cfg.Upstreams {
+	for _, u := range a.settings.Upstreams {
 		if u.APIKey != "" {
 			n++
 		}
@@ -47,9 +47,9 @@ func (a *app) keyed() (n int) {
 // clientsTLS says whether clients speak TLS.
 func (a *app) clientsTLS() string {
 	switch {
-	case !a.cfg.TLS.On():
+	case !a.settings.TLS.On():
 		return "off: tls.cert and tls.key turn it on"
-	case a.cfg.TLS.ClientCA != "":
+	case a.settings.TLS.ClientCA != "":
 		return "on, for clients with a certificate of tls.client_ca"
 	}
 	return "on"

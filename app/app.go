@@ -18,7 +18,6 @@ import (
 	"tether/health"
 	"tether/metrics"
 	"tether/proxy"
-	"tether/tlsfiles"
 	"tether/upstream"
 	"tether/wire"
 )
@@ -57,15 +56,12 @@ func Run(shutdown Shutdown, cfg *config.Config, env Env, started func(Addresses)
 // app is all parts of one tether.
 type app struct {
 	*graph
-	cfg      *config.Config
 	log      *zap.Logger
 	monitor  *health.Monitor
 	metrics  *metrics.Metrics
 	access   *accesslog.Log
 	shutdown Shutdown
 
-	certificates  map[string]*tlsfiles.Kept // by what they are for
-	token         []byte
 	steps         *steps
 	listener      *wire.Listener
 	adminListener net.Listener
@@ -75,20 +71,17 @@ type app struct {
 
 // build makes all parts; nothing is open and nothing runs yet.
 func build(shutdown Shutdown, cfg *config.Config, env Env) (*app, error) {
-	a := &app{cfg: cfg, log: env.Log, shutdown: shutdown, steps: newSteps()}
-	mode, _ := accesslog.ParseMode(cfg.Log.Access) // a valid configuration has one
-	a.access = accesslog.New(mode, env.Access)
-	var err error
-	if a.token, err = config.ReadSecret(cfg.Admin.TokenFile); err != nil {
-		return nil, usageError("admin.token_file: %w", err)
-	}
-	if err = a.loadCertificates(); err != nil {
+	s, err := open(cfg)
+	if err != nil {
 		return nil, err
 	}
+	a := &app{log: env.Log, shutdown: shutdown, steps: newSteps()}
+	mode, _ := accesslog.ParseMode(cfg.Log.Access) // a valid configuration has one
+	a.access = accesslog.New(mode, env.Access)
 	registry := upstream.NewRegistry(a.changed)
 	a.metrics = metrics.New(env.Version, registry)
 	a.monitor = health.NewMonitor(cfg.Health, health.Hooks{Warned: a.warned, Probed: a.metrics.Probed})
-	a.graph, err = newGraph(cfg, cfg.Session.Pins.Max, proxy.Deps{
+	a.graph, err = newGraph(s, cfg.Session.Pins.Max, proxy.Deps{
 		Registry: registry, Verdicts: a.monitor.Ready(), MemoryLimit: env.Memory,
 		OnDone: a.done, OnRefused: a.metrics.Refused, Log: a.log.Named("proxy"),
 	})
@@ -130,8 +123,8 @@ func (a *app) start() error {
 	a.steps.start("session map", a.pins.Run)
 	a.steps.start("map of stored responses", a.stored.Run)
 	a.steps.start("health", a.monitor.Run)
-	a.keepCertificates()
-	a.keepKeys()
+	a.followCertificates()
+	a.followKeys()
 	if err := a.serveOperators(); err != nil {
 		return err
 	}
@@ -139,28 +132,28 @@ func (a *app) start() error {
 }
 
 func (a *app) serveOperators() (err error) {
-	if a.adminListener, err = net.Listen("tcp", a.cfg.Admin.Listen); err != nil {
-		return ListenError("admin-listen", a.cfg.Admin.Listen, err)
+	if a.adminListener, err = net.Listen("tcp", a.settings.Admin.Listen); err != nil {
+		return ListenError("admin-listen", a.settings.Admin.Listen, err)
 	}
 	a.admin = admin.NewServer(a.adminListener.Addr(), admin.Deps{
-		Registry: a.registry, Pins: a.pins, Ready: a.ready, Metrics: a.metrics.Handler(), Token: string(a.token),
+		Registry: a.registry, Pins: a.pins, Ready: a.ready, Metrics: a.metrics.Handler(), Token: string(a.settings.token),
 		Guide:      a.guide(),
-		MaxRequest: int64(a.cfg.Proxy.MaxHeader) + int64(a.cfg.Proxy.MaxBody),
+		MaxRequest: int64(a.settings.Proxy.MaxHeader) + int64(a.settings.Proxy.MaxBody),
 	})
 	a.steps.start("admin listener", func(ctx context.Context) error { return a.admin.Serve(ctx, a.adminListener) })
 	return nil
 }
 
 func (a *app) serveClients(watch *wire.Watch) (err error) {
-	listen := wire.ListenConfig{WriteTimeout: a.cfg.Proxy.ClientWriteTimeout, OnFailure: a.metrics.AcceptFailed}
-	if kept := a.certificates[listenerCertificate]; kept != nil {
-		listen.TLS = kept.ForServer()
+	listen := wire.ListenConfig{WriteTimeout: a.settings.Proxy.ClientWriteTimeout, OnFailure: a.metrics.AcceptFailed}
+	if tls := a.settings.clientTLS; tls != nil {
+		listen.TLS = tls.ForServer()
 	}
-	a.listener, err = wire.Listen(a.cfg.Listen, listen, watch)
+	a.listener, err = wire.Listen(a.settings.Listen, listen, watch)
 	if err != nil {
-		return ListenError("listen", a.cfg.Listen, err)
+		return ListenError("listen", a.settings.Listen, err)
 	}
-	if err := a.apply(a.specs()); err != nil {
+	if err := a.apply(); err != nil {
 		return errors.Join(err, a.listener.Close())
 	}
 	a.steps.atEnd("access log", func(context.Context) error { return a.access.Close() })
@@ -182,15 +175,6 @@ func (a *app) accept(ctx context.Context) error {
 		<-closed // until then the kernel may take a connection
 	}
 	return nil
-}
-
-// apply makes specs the upstreams. The monitor is to use them then.
-func (a *app) apply(specs []upstream.Spec) error {
-	gone, err := a.registry.Apply(specs)
-	if err != nil {
-		return err
-	}
-	return a.router.Use(a.registry.Table(), gone)
 }
 
 // ready reports whether requests are wanted and would find a place.

@@ -2,94 +2,83 @@ package app
 
 import (
 	"context"
-	"maps"
 	"net"
-	"slices"
 	"time"
 
 	"go.uber.org/zap"
 
+	"tether/files"
 	"tether/tlsfiles"
-	"tether/upstream"
 )
 
-// Names of certificates, by what they are for.
-const (
-	listenerCertificate = "listener"
-	upstreamCertificate = "upstream " // and its name
-)
+// certificate is the TLS of the listener or of an upstream, with its name in logs and metrics.
+type certificate struct {
+	name string
+	*tlsfiles.Reloading
+}
 
-// loadCertificates makes the TLS configurations of the listener and of upstreams.
-func (a *app) loadCertificates() error {
-	a.certificates = map[string]*tlsfiles.Kept{}
-	if a.cfg.TLS.On() {
-		kept, err := tlsfiles.ForListener(&a.cfg.TLS)
-		if err != nil {
+// openCertificates opens the TLS of the listener, and gives each https upstream its TLS.
+func (s *settings) openCertificates() (err error) {
+	if s.TLS.On() {
+		if s.clientTLS, err = tlsfiles.ForListener(&s.TLS); err != nil {
 			return usageError("tls: %w", err)
 		}
-		a.certificates[listenerCertificate] = kept
+		s.certificates = append(s.certificates, certificate{"listener", s.clientTLS})
 	}
-	for i, s := range a.cfg.Specs() {
-		if !s.Address.Secure {
+	for i := range s.specs {
+		spec := &s.specs[i]
+		if !spec.Address.Secure {
 			continue
 		}
-		host, _, _ := net.SplitHostPort(s.Address.Dial) // a valid address has both
-		kept, err := tlsfiles.ForUpstream(&a.cfg.Upstreams[i].TLS, host)
+		host, _, _ := net.SplitHostPort(spec.Address.Dial) // a valid address has both
+		tls, err := tlsfiles.ForUpstream(&s.Upstreams[i].TLS, host)
 		if err != nil {
 			return usageError("upstreams[%d].tls: %w", i, err)
 		}
-		a.certificates[upstreamCertificate+s.Name] = kept
+		spec.TLS = tls
+		s.certificates = append(s.certificates, certificate{"upstream " + spec.Name, tls})
 	}
 	return nil
 }
 
-// specs are the upstreams with what they need to be spoken to.
-func (a *app) specs() []upstream.Spec {
-	specs := a.cfg.Specs()
-	for i := range specs {
-		if kept := a.certificates[upstreamCertificate+specs[i].Name]; kept != nil {
-			specs[i].TLS = kept
-		}
-	}
-	return specs
-}
+// certificatesEvery is how often the files of certificates are looked at.
+const certificatesEvery = 5 * time.Second
 
-// keepCertificates starts what reloads certificates, where there are any.
-func (a *app) keepCertificates() {
-	if len(a.certificates) == 0 {
+// followCertificates starts the reloading of certificates, if there are any.
+func (a *app) followCertificates() {
+	certificates := a.settings.certificates
+	if len(certificates) == 0 {
 		return
 	}
-	names := map[*tlsfiles.Kept]string{}
-	for name, k := range a.certificates {
-		names[k] = name
-		if !k.Expires().IsZero() {
-			a.metrics.Certificate(name, k.Expires)
+	var all []*files.Follower
+	for _, c := range certificates {
+		all = append(all, c.Files())
+		if !c.Expires().IsZero() {
+			a.metrics.Certificate(c.name, c.Expires)
 		}
-		a.warnOfExpiry(name, k)
+		a.warnOfExpiry(c)
 	}
 	a.steps.start("certificates", func(ctx context.Context) error {
-		return tlsfiles.Run(ctx, slices.Collect(maps.Values(a.certificates)), tlsfiles.Every, func(k *tlsfiles.Kept, err error) {
-			a.reloaded(names[k], k, err)
-		})
+		return files.Follow(ctx, certificatesEvery, all, func(i int, err error) { a.certificateReloaded(certificates[i], err) })
 	})
 }
 
-// reloaded hears of certificates whose files changed.
-func (a *app) reloaded(name string, k *tlsfiles.Kept, err error) {
+// certificateReloaded reports that the files of a certificate changed; err is why they cannot be used.
+func (a *app) certificateReloaded(c certificate, err error) {
 	a.metrics.CertificateReloaded(err == nil)
 	if err != nil {
-		a.log.Error("certificate not reloaded, the one before stays in force", zap.String("of", name), zap.Error(err))
+		a.log.Error("certificate not reloaded, the one before stays in force", zap.String("of", c.name), zap.Error(err))
 		return
 	}
-	a.log.Info("certificate reloaded", zap.String("of", name), zap.Time("expires", k.Expires()))
-	a.warnOfExpiry(name, k)
+	a.log.Info("certificate reloaded", zap.String("of", c.name), zap.Time("expires", c.Expires()))
+	a.warnOfExpiry(c)
 }
 
-// expiresSoon is when the log warns of a certificate.
+// expiresSoon is the time before its expiry from which the log warns of a certificate.
 const expiresSoon = 7 * 24 * time.Hour
 
-func (a *app) warnOfExpiry(name string, k *tlsfiles.Kept) {
-	if at := k.Expires(); !at.IsZero() && time.Until(at) < expiresSoon {
-		a.log.Warn("certificate expires soon, or has", zap.String("of", name), zap.Time("expires", at))
+func (a *app) warnOfExpiry(c certificate) {
+	if at := c.Expires(); !at.IsZero() && time.Until(at) < expiresSoon {
+		a.log.Warn("certificate expires soon, or has", zap.String("of", c.name), zap.Time("expires", at))
 	}
 }

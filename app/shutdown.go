@@ -20,7 +20,7 @@ type Shutdown struct {
 // stop ends what was started, the last first, in the order in which clients notice least: say so and serve on for a
 // while, take no more connections, let requests finish and cut what is left; then the parts that they needed.
 func (a *app) stop() error {
-	deadline, cancel := context.WithTimeout(a.shutdown.Immediate, a.delay()+a.cfg.Proxy.ShutdownTimeout)
+	deadline, cancel := context.WithTimeout(a.shutdown.Immediate, a.delay()+a.settings.Proxy.ShutdownTimeout)
 	defer cancel()
 	return a.steps.stop(deadline)
 }
@@ -28,7 +28,7 @@ func (a *app) stop() error {
 // delay is how long to go on serving while not ready.
 func (a *app) delay() time.Duration {
 	if a.shutdown.Delayed() {
-		return a.cfg.Proxy.ShutdownDelay
+		return a.settings.Proxy.ShutdownDelay
 	}
 	return 0
 }
@@ -53,7 +53,7 @@ func (a *app) leave(deadline context.Context) error {
 // finish lets requests in flight finish, and cuts those that have not at the deadline.
 func (a *app) finish(deadline context.Context) error {
 	a.log.Info("shutting down: requests in flight may finish", zap.Int64("requests", a.proxy.InFlight()),
-		zap.Duration("shutdown_timeout", a.cfg.Proxy.ShutdownTimeout))
+		zap.Duration("shutdown_timeout", a.settings.Proxy.ShutdownTimeout))
 	if cut := a.proxy.Shutdown(deadline); cut > 0 {
 		a.log.Warn("connections cut at shutdown", zap.Int("connections", cut))
 	}

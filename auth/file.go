@@ -10,52 +10,47 @@ import (
 	"tether/files"
 )
 
-// Bounds of a file.
+// Limits of a file.
 const (
-	maxFile   = 4 << 20
+	maxFile   = 4 << 20 // bytes
 	maxKeys   = 10_000
-	maxName   = 64
-	maxHashes = 2 // of a name: the old one and the new one, while a key is changed
+	maxName   = 64 // bytes
+	maxHashes = 2  // of one name: the old and the new hash, while a key is replaced
 )
 
-// Open reads the keys in file: lines of a name and the SHA-256 of its key in hex, set apart by blanks. Names are 1..64
-// bytes of visible ASCII. A second hash behind the first is another key of that name, for the time in which one
-// replaces the other. Empty lines and those that begin with # do not count. Errors name the line, and nothing of
-// what is in it: it may be a key.
+// Open reads the keys in file. Each line has a name and the SHA-256 of the key in hex, with blanks between. A name is
+// 1..64 bytes of visible ASCII. A second hash in the line is another key of that name, for the time in which one key
+// replaces the other. Empty lines and lines that begin with # are skipped. Errors give the number of the line and no
+// part of its text, which may be a key.
 func Open(file string) (*Keys, error) {
 	k := &Keys{file: file}
-	text, err := k.read()
-	k.changes.Judge(files.LookAt(err, text))
-	if err := k.take(text, err); err != nil {
+	var err error
+	set := files.Set{Paths: []string{file}, What: "a file with API keys", Max: maxFile}
+	if k.follower, err = files.NewFollower(set, k.use); err != nil {
 		return nil, err
 	}
 	return k, nil
 }
 
-func (k *Keys) read() ([]byte, error) { return files.Read(k.file, "a file with API keys", maxFile) }
-
-// take brings the keys in a content of the file into force, or says what is wrong with it.
-func (k *Keys) take(text []byte, err error) error {
-	if err != nil {
-		return err
-	}
-	found, err := parse(text)
+// use brings the keys of a content of the file into force, or returns what is wrong with the content.
+func (k *Keys) use(contents [][]byte) error {
+	found, err := parse(contents[0])
 	if err != nil {
 		return fmt.Errorf("%q: %w", k.file, err)
 	}
-	k.inForce.Store(found)
+	k.table.Store(found)
 	return nil
 }
 
-// parsing is what the lines before have told.
+// parsing is what the lines so far have said.
 type parsing struct {
-	keys   *keys
-	names  map[string]int            // the line of each
-	hashes map[[sha256.Size]byte]int // likewise
+	table  *table
+	names  map[string]int            // number of the line that has the name
+	hashes map[[sha256.Size]byte]int // number of the line that has the hash
 }
 
-func parse(text []byte) (*keys, error) {
-	p := parsing{keys: &keys{byPrefix: map[uint64][]key{}}, names: map[string]int{}, hashes: map[[sha256.Size]byte]int{}}
+func parse(text []byte) (*table, error) {
+	p := parsing{table: &table{byPrefix: map[uint64][]key{}}, names: map[string]int{}, hashes: map[[sha256.Size]byte]int{}}
 	number := 0
 	for line := range bytes.Lines(text) {
 		number++
@@ -67,13 +62,13 @@ func parse(text []byte) (*keys, error) {
 			return nil, fmt.Errorf("line %d: %w", number, err)
 		}
 	}
-	if len(p.keys.names) == 0 {
+	if len(p.table.names) == 0 {
 		return nil, errors.New("no key in it, want a line NAME SHA-256 for each")
 	}
-	return p.keys, nil
+	return p.table, nil
 }
 
-// line takes in a name and its hashes.
+// line adds a name and its hashes.
 func (p *parsing) line(number int, words [][]byte) error {
 	name := string(words[0])
 	switch {
@@ -83,24 +78,24 @@ func (p *parsing) line(number int, words [][]byte) error {
 		return fmt.Errorf("want a name of 1..%d bytes of visible ASCII", maxName)
 	case p.names[name] > 0:
 		return fmt.Errorf("the name is that of line %d already", p.names[name])
-	case len(p.keys.names) == maxKeys:
+	case len(p.table.names) == maxKeys:
 		return fmt.Errorf("want at most %d names", maxKeys)
 	}
 	p.names[name] = number
-	p.keys.names = append(p.keys.names, name)
+	p.table.names = append(p.table.names, name)
 	for _, word := range words[1:] {
 		var hash [sha256.Size]byte
 		if len(word) != hex.EncodedLen(len(hash)) {
 			return errHash
 		}
 		if _, err := hex.Decode(hash[:], word); err != nil {
-			return errHash // its own text shows a byte of the word
+			return errHash // the text of err shows a byte of the word
 		}
 		if first := p.hashes[hash]; first > 0 {
 			return fmt.Errorf("the hash is in line %d already", first)
 		}
 		p.hashes[hash] = number
-		p.keys.add(name, hash)
+		p.table.add(name, hash)
 	}
 	return nil
 }

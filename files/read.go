@@ -1,5 +1,7 @@
-// Package files reads the files that a configuration names, and notices when there is something new in them. It knows
-// nothing of what they hold.
+// Package files reads the files that a configuration names, and follows their changes. It does not know what they
+// hold.
+//
+// Goroutines: Follow, started and awaited by the caller.
 package files
 
 import (
@@ -10,15 +12,15 @@ import (
 	"os"
 )
 
-// Error is what is wrong with a file, in words for whoever named it.
+// Error is a file and what is wrong with it, in words for the user who named it.
 type Error struct{ Path, Problem string }
 
 func (e *Error) Error() string { return fmt.Sprintf("%q %s", e.Path, e.Problem) }
 
-// Read gives the content of a file that can be read again and again, of at most max bytes. what says in errors what it should
-// be: "a file with API keys". Every error is an Error.
+// Read returns the content of a regular file, which can be read again and again. The content may have max bytes. what
+// tells in errors what the file should be: "a file with API keys". Every error is an *Error.
 func Read(path, what string, max int64) ([]byte, error) {
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() { // a pipe would be waited for
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() { // a pipe would block
 		return nil, &Error{path, "is no regular file, want " + what}
 	}
 	return ReadOnce(path, what, max)
@@ -46,15 +48,15 @@ func readUpTo(path string, max int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = f.Close() }() // it was only read
+	defer func() { _ = f.Close() }() // nothing was written
 	return io.ReadAll(io.LimitReader(f, max))
 }
 
-// Reason is why a file cannot be read, without its path.
+// Reason returns the text of an error of package os without the path in front.
 func Reason(err error) string {
-	var bad *fs.PathError
-	if errors.As(err, &bad) {
-		err = bad.Err
+	var pathError *fs.PathError
+	if errors.As(err, &pathError) {
+		err = pathError.Err
 	}
 	return err.Error()
 }

@@ -1,24 +1,25 @@
-// Package tlsfiles makes TLS configurations of files, and makes them anew when the files change, so that certificates
-// are renewed without a restart. It knows nothing of who listens or dials with them.
+// Package tlsfiles makes TLS configurations from files, and makes them again when the files change, so that
+// certificates are renewed without a restart. It does not know who listens or dials with them.
 //
-// Goroutines: Run, started and awaited by the caller.
+// The rules of pems.go are tested by config_test.go.
 package tlsfiles
 
 import "fmt"
 
-// Listener is the TLS part of a listener's configuration. Without Cert and Key clients speak no TLS.
+// Listener is the TLS part of a listener's configuration. Without Cert and Key the listener does not speak TLS.
 type Listener struct {
-	// Cert and Key are PEM files with the certificate, followed by the intermediate ones, and its key.
+	// Cert is a PEM file with the certificate and the intermediate ones behind it. Key is a PEM file with its key.
 	Cert string `yaml:"cert"`
 	Key  string `yaml:"key"`
-	// ClientCA is a PEM file with the authorities whose certificates clients must show. "" asks for none.
+	// ClientCA is a PEM file with authorities: clients must show a certificate of one of them. If empty, clients need
+	// no certificate.
 	ClientCA string `yaml:"client_ca"`
 }
 
 // On reports whether clients are to speak TLS.
 func (l *Listener) On() bool { return l.Cert != "" }
 
-// Validate reports every problem: the key below tls, and what is wrong with it.
+// Validate reports every problem: a key below tls, and what is wrong with its value.
 func (l *Listener) Validate(report func(key, problem string)) {
 	pair(l.Cert, l.Key, report)
 	if l.ClientCA != "" && l.Cert == "" {
@@ -27,26 +28,27 @@ func (l *Listener) Validate(report func(key, problem string)) {
 	if !l.On() || l.Key == "" {
 		return
 	}
-	files := set{cert: l.Cert, key: l.Key, ca: l.ClientCA}
-	files.validate("client_ca", report)
+	p := pems{cert: l.Cert, key: l.Key, ca: l.ClientCA}
+	p.validate("client_ca", report)
 }
 
 // Upstream is the TLS part of an https upstream's configuration.
 type Upstream struct {
-	// CA is a PEM file with the authorities that the server's certificate must come from. "" is the system's.
+	// CA is a PEM file with authorities: the server's certificate must come from one of them. If empty, the system's
+	// authorities count.
 	CA string `yaml:"ca,omitempty"`
-	// ServerName is the name that the certificate must have. "" is the URL's host.
+	// ServerName is the name that the server's certificate must have. If empty, that is the URL's host.
 	ServerName string `yaml:"server_name,omitempty"`
-	// Cert and Key are PEM files with a client's certificate to show, if the server asks. "" is none.
+	// Cert and Key are PEM files with a client certificate, which is shown to a server that asks. They may be empty.
 	Cert string `yaml:"cert,omitempty"`
 	Key  string `yaml:"key,omitempty"`
 }
 
-// Validate reports every problem: the key below tls, and what is wrong with it.
+// Validate reports every problem: a key below tls, and what is wrong with its value.
 func (u *Upstream) Validate(report func(key, problem string)) {
 	pair(u.Cert, u.Key, report)
-	files := set{cert: u.Cert, key: u.Key, ca: u.CA}
-	files.validate("ca", report)
+	p := pems{cert: u.Cert, key: u.Key, ca: u.CA}
+	p.validate("ca", report)
 }
 
 func pair(cert, key string, report func(key, problem string)) {

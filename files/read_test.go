@@ -50,7 +50,7 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// A pipe is read as far as it may be.
+// A pipe is read up to the limit.
 func TestReadOnce(t *testing.T) {
 	pipe := filepath.Join(t.TempDir(), "pipe")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
@@ -65,41 +65,5 @@ func TestReadOnce(t *testing.T) {
 		if text, err := ReadOnce(pipe, "a test", kib); (err == nil) != ok || ok && len(text) != size {
 			t.Errorf("%d: %d bytes, %v", size, len(text), err)
 		}
-	}
-}
-
-func TestChanges(t *testing.T) {
-	var c Changes
-	a, b, gone, shut := LookAt(nil, []byte("a")), LookAt(nil, []byte("b")), LookAt(errors.New("gone")), LookAt(errors.New("shut"))
-	c.Judge(a)
-	for i, step := range []struct {
-		look Look
-		is   bool
-	}{
-		{a, false},
-		{b, false},
-		{b, true},
-		{b, false}, // once it stays, once
-		{a, false},
-		{b, false}, // it was there for a moment
-		{a, false},
-		{gone, false},
-		{gone, true},
-		{gone, false},
-		{shut, false},
-		{shut, true},
-		{a, false},
-		{a, true},
-	} {
-		if got := c.New(step.look); got != step.is {
-			t.Errorf("look %d is new: %v", i, got)
-		}
-	}
-}
-
-// Where one file ends and the next begins counts.
-func TestLookAtSeveral(t *testing.T) {
-	if LookAt(nil, []byte("ab"), nil) == LookAt(nil, []byte("a"), []byte("b")) {
-		t.Error("a byte that moved to the next file is no change")
 	}
 }
