@@ -10,7 +10,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 )
 
-// The compose file as Docker Compose reads it: against its schema, with its references resolved.
+// Docker Compose can read the compose file: it matches the schema, and its references resolve.
 func TestCompose(t *testing.T) {
 	project, err := loader.LoadWithContext(t.Context(), types.ConfigDetails{
 		WorkingDir: "compose", ConfigFiles: []types.ConfigFile{{Filename: "compose/compose.yaml"}}, Environment: types.Mapping{},
@@ -25,14 +25,14 @@ func TestCompose(t *testing.T) {
 		t.Errorf("%+v", proxy.Volumes)
 	}
 	if u := proxy.Ulimits["nofile"]; u == nil || u.Single < 2*s.Proxy.MaxConnections {
-		t.Errorf("%+v, and %d clients may connect", u, s.Proxy.MaxConnections)
+		t.Errorf("%+v for %d clients", u, s.Proxy.MaxConnections)
 	}
 	var devices, named []string
 	for _, u := range s.Upstreams {
 		named = append(named, u.Name)
 		vllm, there := project.Services[u.Name]
 		if !there || u.URL != "http://"+u.Name+":8000" {
-			t.Errorf("no service is behind %s, %s", u.Name, u.URL)
+			t.Errorf("upstream %s, %s has no service", u.Name, u.URL)
 			continue
 		}
 		longer(t, u.Name, time.Duration(*vllm.StopGracePeriod), shutdownTimeout(t, vllm.Command))
@@ -40,7 +40,7 @@ func TestCompose(t *testing.T) {
 			t.Errorf("tether waits for %s: %+v", u.Name, d)
 		}
 		if len(vllm.Ports) > 0 || !slices.Contains(vllm.Command, "--port=8000") {
-			t.Errorf("%s: %+v, %q: vLLM's own port is for tether alone", u.Name, vllm.Ports, vllm.Command)
+			t.Errorf("%s: %+v, %q: only tether may reach vLLM's port", u.Name, vllm.Ports, vllm.Command)
 		}
 		for _, d := range vllm.Deploy.Resources.Reservations.Devices {
 			devices = append(devices, d.IDs...)
@@ -50,6 +50,6 @@ func TestCompose(t *testing.T) {
 		t.Errorf("the servers have the GPUs %q, want one each: %q", devices, want)
 	}
 	if want := []string{"vllm-0", "vllm-1"}; !slices.Equal(named, want) || len(project.Services) != 3 {
-		t.Errorf("%q of %q are upstreams", named, project.ServiceNames())
+		t.Errorf("the upstreams are %q, the services %q", named, project.ServiceNames())
 	}
 }

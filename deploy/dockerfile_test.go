@@ -10,10 +10,10 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 )
 
-// healthTime is what tether health takes at most.
+// healthTime is the longest time that tether health takes.
 const healthTime = 3 * time.Second
 
-// The Dockerfile as BuildKit reads and lints it.
+// BuildKit can read the Dockerfile, and its linter finds nothing.
 func TestDockerfile(t *testing.T) {
 	f, err := os.Open("../Dockerfile")
 	if err != nil {
@@ -35,7 +35,7 @@ func TestDockerfile(t *testing.T) {
 	image := stages[len(stages)-1]
 	for _, c := range image.Commands {
 		if h, is := c.(*instructions.HealthCheckCommand); is && h.Health.Timeout < healthTime {
-			t.Errorf("the health check is given %v, and may take %v", h.Health.Timeout, healthTime)
+			t.Errorf("the health check has a timeout of %v, but may take %v", h.Health.Timeout, healthTime)
 		}
 	}
 }

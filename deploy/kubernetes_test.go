@@ -15,8 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// kubernetesConfig is tether's configuration in the ConfigMap, as tether reads it in a container with the memory of
-// the manifest, its secrets being there.
+// kubernetesConfig returns the configuration of the ConfigMap as tether reads it in a container with the memory limit of
+// the manifest, and with its secrets.
 func kubernetesConfig(t testing.TB, m manifests) settings {
 	t.Helper()
 	dir := t.TempDir()
@@ -40,22 +40,22 @@ func kubernetesConfig(t testing.TB, m manifests) settings {
 	memory := c.Resources.Limits.Memory().Value() / 10 * 9
 	s := check(t, file, fmt.Sprintf("GOMEMLIMIT=%d", memory))
 	if share := memory / 4 >> 20; share != 460 {
-		t.Errorf("25 %% for bodies are %d MiB, and the manifest says 460", share)
+		t.Errorf("25 %% for bodies are %d MiB, but the manifest says 460", share)
 	}
 	if s.Session.SecretFile != dir+"/session" || s.Admin.TokenFile != dir+"/admin-token" {
-		t.Errorf("the secrets are looked for in %s and %s", s.Session.SecretFile, s.Admin.TokenFile)
+		t.Errorf("tether reads its secrets from %s and %s", s.Session.SecretFile, s.Admin.TokenFile)
 	}
 	return s
 }
 
-// tether's upstreams are the pods of the StatefulSet, by their names, each at the slot of its number.
+// tether's upstreams are the pods of the StatefulSet, with their names. Each has the slot of its number.
 func TestUpstreamsArePods(t *testing.T) {
 	m := readManifests(t)
 	s := kubernetesConfig(t, m)
 	set := m.statefulSets["vllm"]
 	service := m.services[set.Spec.ServiceName]
 	if service == nil || service.Spec.ClusterIP != core.ClusterIPNone || !service.Spec.PublishNotReadyAddresses {
-		t.Fatalf("pods have no lasting names: %+v", service)
+		t.Fatalf("the pods have no stable names: %+v", service)
 	}
 	port := portOf(t, container(t, set.Spec.Template.Spec), "http")
 	if len(s.Upstreams) != int(*set.Spec.Replicas) {
@@ -69,7 +69,7 @@ func TestUpstreamsArePods(t *testing.T) {
 	}
 }
 
-// Pods have the time to stop that they may take, and no probe ends one that is only busy or loads its model.
+// Pods have enough time to stop, and no probe ends a pod that is only busy or loads its model.
 func TestGraceAndProbes(t *testing.T) {
 	m := readManifests(t)
 	s := kubernetesConfig(t, m)
@@ -81,7 +81,7 @@ func TestGraceAndProbes(t *testing.T) {
 		}
 		portOf(t, c, port)
 	}
-	// before is how long a probe fails until it counts.
+	// before returns how long a probe must fail until it counts.
 	before := func(p *core.Probe) time.Duration {
 		return time.Duration(p.PeriodSeconds*p.FailureThreshold) * time.Second
 	}
@@ -91,11 +91,11 @@ func TestGraceAndProbes(t *testing.T) {
 	probe(proxy, proxy.LivenessProbe, "/healthz", "admin")
 	probe(proxy, proxy.ReadinessProbe, "/readyz", "admin")
 	if before(proxy.ReadinessProbe) >= time.Duration(s.Proxy.ShutdownDelay) {
-		t.Errorf("unready after %v, which comes too late for a delay of %v", before(proxy.ReadinessProbe), time.Duration(s.Proxy.ShutdownDelay))
+		t.Errorf("unready after %v: too late for a delay of %v", before(proxy.ReadinessProbe), time.Duration(s.Proxy.ShutdownDelay))
 	}
 	for name, listen := range map[string]string{"http": s.Listen, "admin": s.Admin.Listen} {
 		if !strings.HasSuffix(listen, fmt.Sprintf(":%d", portOf(t, proxy, name))) || strings.HasPrefix(listen, "127.") {
-			t.Errorf("port %s is not where tether listens: %s", name, listen)
+			t.Errorf("port %s differs from the address of tether: %s", name, listen)
 		}
 	}
 	pod = m.statefulSets["vllm"].Spec.Template.Spec
@@ -108,11 +108,11 @@ func TestGraceAndProbes(t *testing.T) {
 		t.Errorf("killed after %v of loading or %v of silence", before(vllm.StartupProbe), before(vllm.LivenessProbe))
 	}
 	if vllm.Lifecycle != nil || proxy.Lifecycle != nil {
-		t.Error("a hook takes of the grace period, which does not count it in")
+		t.Error("a preStop hook uses up a part of the grace period, which does not include it")
 	}
 }
 
-// Whatever selects pods by their labels selects pods that there are, and names ports and volumes that these have.
+// Every selector matches pods that exist, and every named port and volume exists in these pods.
 func TestReferences(t *testing.T) {
 	m := readManifests(t)
 	proxy, vllm := m.deployments["tether"].Spec, m.statefulSets["vllm"].Spec
@@ -156,7 +156,7 @@ func TestReferences(t *testing.T) {
 	}
 }
 
-// testVolumes holds that what is mounted exists: a volume, a claim, a ConfigMap here, a Secret that README makes.
+// testVolumes checks that every mount exists: a volume, a claim, a ConfigMap of this folder, a Secret that README creates.
 func testVolumes(t *testing.T, name string, pod core.PodSpec, m manifests) {
 	t.Helper()
 	var volumes []string
@@ -185,7 +185,7 @@ func testVolumes(t *testing.T, name string, pod core.PodSpec, m manifests) {
 	}
 }
 
-// Pods may do what they need and no more.
+// Pods have the rights that they need and no more.
 func TestSecurity(t *testing.T) {
 	m := readManifests(t)
 	for name, pod := range map[string]core.PodSpec{
@@ -193,7 +193,7 @@ func TestSecurity(t *testing.T) {
 	} {
 		c := container(t, pod)
 		if *pod.AutomountServiceAccountToken || *pod.EnableServiceLinks || pod.HostNetwork {
-			t.Errorf("%s: what Kubernetes adds to pods is not asked for", name)
+			t.Errorf("%s: Kubernetes adds a token or variables that the pod does not need", name)
 		}
 		if pod.SecurityContext.SeccompProfile.Type != core.SeccompProfileTypeRuntimeDefault {
 			t.Errorf("%s: %+v", name, pod.SecurityContext)
@@ -209,9 +209,9 @@ func TestSecurity(t *testing.T) {
 	s := pod.SecurityContext
 	user := fmt.Sprintf("\nUSER %d:%d\n", *s.RunAsUser, *s.RunAsGroup)
 	if !*s.RunAsNonRoot || *s.FSGroup != *s.RunAsGroup || !strings.Contains(read(t, "../Dockerfile"), user) {
-		t.Errorf("tether runs as %+v, which is not the image's user", s)
+		t.Errorf("tether runs as %+v, not as the user of the image", s)
 	}
 	if !*container(t, pod).SecurityContext.ReadOnlyRootFilesystem {
-		t.Error("tether may write to its image")
+		t.Error("tether can write to its image")
 	}
 }

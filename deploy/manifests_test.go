@@ -14,7 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 )
 
-// manifests are what the files in kubernetes/ hold, by kind and name.
+// manifests has the objects of the files in kubernetes/, by kind and name.
 type manifests struct {
 	configMaps   map[string]*core.ConfigMap
 	services     map[string]*core.Service
@@ -24,8 +24,8 @@ type manifests struct {
 	policies     map[string]*networking.NetworkPolicy
 }
 
-// readManifests decodes all of them into the types of the API, strictly: a key that the API does not have, a value of
-// another type and a key that is there twice are errors.
+// readManifests decodes all objects strictly into the types of the API. An unknown key, a duplicate key and a value of the
+// wrong type are errors.
 func readManifests(t testing.TB) manifests {
 	t.Helper()
 	scheme := runtime.NewScheme()
@@ -56,7 +56,7 @@ func readManifests(t testing.TB) manifests {
 				continue
 			}
 			if !m.add(object) {
-				t.Errorf("%s, document %d: nothing checks a %s", file, i+1, kind)
+				t.Errorf("%s, document %d: no test checks a %s", file, i+1, kind)
 			}
 		}
 	}
@@ -86,7 +86,7 @@ func (m manifests) add(object runtime.Object) bool {
 	return true
 }
 
-// container gives the only one of a pod.
+// container returns the only container of a pod.
 func container(t testing.TB, pod core.PodSpec) *core.Container {
 	t.Helper()
 	if len(pod.Containers) != 1 || len(pod.InitContainers) != 0 {
@@ -95,7 +95,7 @@ func container(t testing.TB, pod core.PodSpec) *core.Container {
 	return &pod.Containers[0]
 }
 
-// portOf gives the number of a container's named port.
+// portOf returns the number of a container's named port.
 func portOf(t testing.TB, c *core.Container, name string) int32 {
 	t.Helper()
 	for _, p := range c.Ports {

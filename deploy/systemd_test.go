@@ -13,11 +13,11 @@ import (
 
 const unit = "systemd/tether.service"
 
-// exposure is the most that systemd may make of what the service could do, of 10. Short of 1 stays none that serves
-// the network.
+// exposure is the highest acceptable score of systemd-analyze security, from 0 to 10. No service that serves the network
+// scores below 1.
 const exposure = 1.5
 
-// analyze copies the unit with its drop-ins, has it start the binary that is here, and asks systemd about it.
+// analyze copies the unit with its drop-ins, lets it start the binary that was built here, and runs systemd-analyze on it.
 func analyze(t *testing.T, args ...string) string {
 	t.Helper()
 	if _, err := exec.LookPath("systemd-analyze"); err != nil {
@@ -50,7 +50,7 @@ func read(t testing.TB, file string) string {
 	return string(text)
 }
 
-// systemd has nothing to say about the unit: no unknown key, no value that it would pass over.
+// systemd finds no unknown key in the unit, and no value that it would ignore.
 func TestUnit(t *testing.T) {
 	if out := analyze(t, "verify", "--man=no"); out != "" {
 		t.Error(out)
@@ -70,13 +70,13 @@ func TestUnitIsHardened(t *testing.T) {
 	t.Logf("exposure %s of 10", found[1])
 }
 
-// The unit agrees with tether's defaults: times to stop, descriptors, the exit code that no restart mends.
+// The unit agrees with tether's defaults: the time to stop, the descriptors, and the exit code that prevents a restart.
 func TestUnitAgrees(t *testing.T) {
 	value := func(key string) string {
 		t.Helper()
 		found := regexp.MustCompile(`(?m)^`+key+`=(.*)$`).FindAllStringSubmatch(read(t, unit), -1)
 		if len(found) != 1 {
-			t.Fatalf("%d times %s=", len(found), key)
+			t.Fatalf("%d lines with %s=", len(found), key)
 		}
 		return found[0][1]
 	}
@@ -91,18 +91,18 @@ func TestUnitAgrees(t *testing.T) {
 	}
 	longer(t, unit, grace, s.stopping())
 	if files, err := strconv.Atoi(value("LimitNOFILE")); err != nil || files < 2*s.Proxy.MaxConnections {
-		t.Errorf("%d descriptors, %v, and %d clients may connect", files, err, s.Proxy.MaxConnections)
+		t.Errorf("%d descriptors (%v) for %d clients", files, err, s.Proxy.MaxConnections)
 	}
 	words := strings.Fields(strings.Replace(value("ExecStart"), "/usr/local/bin/tether", tether, 1))
 	cmd := exec.Command(words[0], words[1:]...)
 	cmd.Args[len(cmd.Args)-1] = filepath.Join(t.TempDir(), "nowhere.yaml")
 	out, _ := cmd.CombinedOutput()
 	if code := strconv.Itoa(cmd.ProcessState.ExitCode()); code != value("RestartPreventExitStatus") {
-		t.Errorf("without its configuration tether ends with %s: %s", code, out)
+		t.Errorf("without its configuration tether exits with %s: %s", code, out)
 	}
 }
 
-// The drop-in names files that tether reads.
+// tether reads the files that the drop-in names.
 func TestSecretsDropIn(t *testing.T) {
 	dir := t.TempDir()
 	var env []string

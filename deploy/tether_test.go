@@ -1,5 +1,5 @@
-// Package deploy checks the files in this folder: by the readers of those who will read them, by tether itself, and
-// for what must agree between them.
+// Package deploy checks the files in this folder: with the parsers of their consumers, with tether itself, and for
+// agreement among them.
 package deploy
 
 import (
@@ -14,7 +14,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// tether is the binary.
+// tether is the path of the binary.
 var tether string
 
 func TestMain(m *testing.M) {
@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 	}())
 }
 
-// settings are what tether makes of a configuration, as far as the files here must agree with it.
+// settings has the parts of the effective configuration that the files here must agree with.
 type settings struct {
 	Listen string
 	Admin  struct {
@@ -57,21 +57,21 @@ type settings struct {
 	}
 }
 
-// stopping is how long tether may take to stop.
+// stopping returns how long tether may take to stop.
 func (s settings) stopping() time.Duration {
 	return time.Duration(s.Proxy.ShutdownDelay + s.Proxy.ShutdownTimeout)
 }
 
 type duration time.Duration
 
-// UnmarshalText reads 5s or 10m.
+// UnmarshalText parses a duration such as 5s or 10m.
 func (d *duration) UnmarshalText(text []byte) error {
 	v, err := time.ParseDuration(string(text))
 	*d = duration(v)
 	return err
 }
 
-// check runs tether check over a configuration, which must pass, and gives what is in force.
+// check runs tether check on a configuration, which must be valid, and returns the effective settings.
 func check(t testing.TB, file string, env ...string) (s settings) {
 	t.Helper()
 	cmd := exec.Command(tether, "check", "-c", file)
@@ -88,15 +88,15 @@ func check(t testing.TB, file string, env ...string) (s settings) {
 	return s
 }
 
-// longer fails where a time to stop is not longer than what it is for, or so much that nobody meant it.
+// longer fails if a grace period is not longer than the time needed, or implausibly longer.
 func longer(t testing.TB, what string, grace, need time.Duration) {
 	t.Helper()
 	if grace <= need || grace > 2*need {
-		t.Errorf("%s: %v to stop, which may take %v", what, grace, need)
+		t.Errorf("%s: %v to stop, but %v may be needed", what, grace, need)
 	}
 }
 
-// shutdownTimeout is vLLM's, from its arguments.
+// shutdownTimeout returns vLLM's --shutdown-timeout from its arguments.
 func shutdownTimeout(t testing.TB, args []string) time.Duration {
 	t.Helper()
 	for _, a := range args {
@@ -108,11 +108,11 @@ func shutdownTimeout(t testing.TB, args []string) time.Duration {
 			return d
 		}
 	}
-	t.Fatalf("no --shutdown-timeout in %q: vLLM would cut what is in flight", args)
+	t.Fatalf("no --shutdown-timeout in %q: vLLM would cut the requests in flight", args)
 	return 0
 }
 
-// The configuration in the image lacks upstreams and nothing else.
+// The configuration in the image lacks only upstreams.
 func TestImageConfig(t *testing.T) {
 	s := check(t, "image/config.yaml", "TETHER_UPSTREAMS=http://10.0.0.1:8000")
 	if s.Listen != ":8080" || s.Admin.Listen != "0.0.0.0:8081" || s.Admin.TokenFile != "" {
