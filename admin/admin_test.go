@@ -3,17 +3,20 @@ package admin
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"net/url"
-	"slices"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
+	"tether/session"
+	"tether/session/identity"
+	"tether/session/pins"
 	"tether/upstream"
 	"tether/upstream/models"
 	"tether/upstream/transport"
@@ -24,13 +27,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // patience bounds every wait of these tests; none is expected to take it.
 const patience = 20 * time.Second
 
-// operated is a listener, and an operator before it.
+// operated is a running admin listener and an operator who uses it.
 type operated struct {
 	t        *testing.T
 	registry *upstream.Registry
 	ready    bool
 	server   *Server
-	addr     string // on loopback, wherever it listens
+	addr     string // on loopback, wherever the server listens
 	client   http.Client
 }
 
@@ -39,7 +42,7 @@ const (
 	everywhere   = "0.0.0.0:0"
 )
 
-// operate serves upstreams of these names.
+// operate serves upstreams with these names.
 func operate(t *testing.T, listen, token string, names ...string) *operated {
 	t.Helper()
 	o := &operated{t: t, registry: upstream.NewRegistry(nil), ready: true}
@@ -132,8 +135,91 @@ func (o *operated) wantState(want string) {
 	}
 }
 
-// routes are all of them, whether they are guarded, and what they answer to a request without a body that may come in.
-// No session has a pin.
+// rig is an admin server without a listener, over upstreams without servers.
+type rig struct {
+	t      *testing.T
+	server *Server
+	router *session.Router
+	ids    *identity.Identifier
+	pins   *pins.Map
+	up     map[string]*upstream.Upstream
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	registry := upstream.NewRegistry(nil)
+	var specs []upstream.Spec
+	for i := range 3 {
+		specs = append(specs, upstream.Spec{
+			Name: fmt.Sprintf("vllm-%d", i), Address: transport.Address{Network: "tcp", Dial: fmt.Sprintf("10.9.8.7:%d", i+1)}, Slot: i, Weight: 100,
+		})
+	}
+	if _, err := registry.Apply(specs); err != nil {
+		t.Fatal(err)
+	}
+	d := depsOf(t, registry, "")
+	r := &rig{t: t, pins: d.Pins, router: d.Guide.Router, ids: d.Guide.Identifier, up: map[string]*upstream.Upstream{}}
+	for _, m := range registry.Table().Members {
+		m.SetHealth(upstream.Up, "test")
+		m.SetModels(models.New([]models.Model{{ID: "a"}, {ID: "b"}}))
+		r.up[m.Name()] = m.Upstream
+	}
+	r.server = NewServer(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}, d)
+	return r
+}
+
+// depsOf returns the parts of a server over the registry's upstreams. Its guide refuses every request.
+func depsOf(t *testing.T, registry *upstream.Registry, token string) Deps {
+	t.Helper()
+	cfg := identity.Default()
+	sessions := pins.NewMap(1000, time.Hour)
+	router := session.NewRouter(session.Default(), sessions, pins.NewMap(1000, session.ResponsesTTL), true)
+	if err := router.Use(registry.Table(), nil); err != nil {
+		t.Fatal(err)
+	}
+	ids, err := identity.NewIdentifier(&cfg, &identity.Models{Aliases: map[string]string{"alias": "a"}}, []byte("secret"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Deps{
+		Registry: registry, Pins: sessions, Ready: func() bool { return true }, Metrics: http.NotFoundHandler(), Token: token,
+		Guide:      Guide{Router: router, Identifier: ids, Read: func([]byte) session.Reading { return session.Reading{Status: 400, Refused: "test"} }},
+		MaxRequest: 100,
+	}
+}
+
+// pin pins the session under the model.
+func (r *rig) pin(id, model string, u *upstream.Upstream) identity.Key {
+	k := r.ids.Key([]byte(model), []byte(id))
+	r.pins.Bind(k, u.Ref(), false, time.Now())
+	r.pins.Confirm(k, u.Ref(), u.Ref(), false, time.Now())
+	return k
+}
+
+// do sends a request, and checks that the answer is JSON and that an error repeats its status.
+func (r *rig) do(method, target, body string) (status int, text string) {
+	r.t.Helper()
+	req := httptest.NewRequest(method, target, strings.NewReader(body))
+	req.Host = "localhost"
+	w := httptest.NewRecorder()
+	r.server.http.Handler.ServeHTTP(w, req)
+	var answer struct {
+		Error struct {
+			Message string
+			Code    int
+		}
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || w.Header().Get("Content-Type") != "application/json" {
+		r.t.Errorf("%s %.60s: %d %q is no JSON", method, target, w.Code, w.Body)
+	}
+	if w.Code >= 400 && (answer.Error.Code != w.Code || answer.Error.Message == "") {
+		r.t.Errorf("%s %.60s: %d %s", method, target, w.Code, w.Body)
+	}
+	return w.Code, w.Body.String()
+}
+
+// routes are all routes, whether they are guarded, and their status for an admitted request without a body while no
+// session has a pin.
 var routes = []struct {
 	method, path string
 	guarded      bool
@@ -158,21 +244,6 @@ var routes = []struct {
 	{"GET", "/debug/pprof/trace?seconds=0.01", true, 200},
 }
 
-// allowed are the methods that the routes take for the path, as Allow lists them.
-func allowed(path string) string {
-	var methods []string
-	for _, c := range routes {
-		if c.path != path {
-			continue
-		}
-		if methods = append(methods, c.method); c.method == "GET" {
-			methods = append(methods, "HEAD")
-		}
-	}
-	slices.Sort(methods)
-	return strings.Join(methods, ", ")
-}
-
 func TestRoutes(t *testing.T) {
 	o := operate(t, loopbackOnly, "", "vllm-0")
 	if !o.server.Open() {
@@ -195,195 +266,5 @@ func TestRoutes(t *testing.T) {
 	}
 	if r := o.ask("GET", "/healthz"); r.StatusCode != 200 || r.body != `{"status":"alive"}`+"\n" {
 		t.Errorf("alive %d %q", r.StatusCode, r.body)
-	}
-}
-
-func TestErrorsAreJSON(t *testing.T) {
-	o := operate(t, loopbackOnly, "", "vllm-0")
-	for _, c := range routes {
-		for _, wrong := range []string{"GET", "POST", "PUT"} {
-			allow := allowed(c.path)
-			if strings.Contains(allow, wrong) {
-				continue
-			}
-			r := o.ask(wrong, c.path)
-			if o.wantError(r, 405); r.Header.Get("Allow") != allow {
-				t.Errorf("%s: Allow: %q, want %q", c.path, r.Header.Get("Allow"), allow)
-			}
-		}
-	}
-	for _, path := range []string{"/", "/nothing", "/api/", "/api/upstreams/", "/api/upstreams/vllm-0", "/api/upstreams/nobody/drain/", "/api/sessions/", "/debug/", "//nothing"} {
-		o.wantError(o.ask("GET", path), 404)
-	}
-	o.wantError(o.ask("POST", "/api/upstreams/nobody/drain"), 404)
-	o.wantError(o.ask("POST", "/api/upstreams/nobody/undrain"), 404)
-	o.wantState("unknown")
-}
-
-func TestDrain(t *testing.T) {
-	o := operate(t, loopbackOnly, "", "vllm-0", "vllm-1")
-	for _, c := range []struct{ path, state string }{
-		{"vllm-0/drain", "unknown, draining"},
-		{"vllm-1/drain?hard=true", "unknown, draining"},
-		{"vllm-0/drain?hard=true", "unknown, draining hard"},
-		{"vllm-0/drain?hard=false", "unknown, draining"},
-		{"vllm-1/undrain", "unknown, draining"},
-		{"vllm-0/undrain", "unknown"},
-	} {
-		var view upstreamView
-		r := o.ask("POST", "/api/upstreams/"+c.path)
-		if err := json.Unmarshal([]byte(r.body), &view); err != nil || r.StatusCode != 200 || !strings.HasPrefix(c.path, view.Name+"/") {
-			t.Errorf("%s: %d %s", c.path, r.StatusCode, r.body)
-		}
-		o.wantState(c.state)
-	}
-}
-
-func TestUpstreams(t *testing.T) {
-	o := operate(t, loopbackOnly, "", "vllm-0", "vllm-1")
-	u := o.registry.Table().Members[1].Upstream
-	u.SetHealth(upstream.Up, "probe succeeded")
-	u.SetModels(models.New([]models.Model{{ID: "llama"}}))
-	u.Begin()
-	defer u.End()
-	var list struct{ Upstreams []upstreamView }
-	if err := json.Unmarshal([]byte(o.ask("GET", "/api/upstreams").body), &list); err != nil || len(list.Upstreams) != 2 {
-		t.Fatalf("%+v, %v", list, err)
-	}
-	v := list.Upstreams[1]
-	if v.Since.IsZero() || time.Since(v.Since) > patience {
-		t.Errorf("since %v", v.Since)
-	}
-	if v.Name != "vllm-1" || v.State != "up" || v.Reason != "probe succeeded" || v.Slot != 1 || v.Weight != 100 || v.InFlight != 1 || v.Pins != 0 || !slices.Equal(v.Models, []string{"llama"}) {
-		t.Errorf("%+v", v)
-	}
-}
-
-// A name comes from the configuration, and can hold what means something in paths, JSON and HTML.
-func TestHostileNames(t *testing.T) {
-	for _, name := range []string{
-		`<script>alert(1)</script>`, `a"},{"name":"b`, "unix:/run//vllm.sock", "..", ".", "%2F", "a b", "a?hard=true#x", "ü\u2028\r\n", "[fd00::1]:8000@3",
-	} {
-		t.Run(name, func(t *testing.T) {
-			o := operate(t, loopbackOnly, "", name)
-			r := o.ask("GET", "/api/upstreams")
-			var list struct{ Upstreams []upstreamView }
-			if err := json.Unmarshal([]byte(r.body), &list); err != nil || len(list.Upstreams) != 1 || list.Upstreams[0].Name != name {
-				t.Errorf("%s, %v", r.body, err)
-			}
-			if strings.ContainsAny(r.body, "<>\u2028") || r.Header.Get("Content-Type") != "application/json" {
-				t.Errorf("not escaped: %s", r.body)
-			}
-			escaped := strings.ReplaceAll(url.PathEscape(name), ".", "%2E")
-			if r := o.ask("POST", "/api/upstreams/"+escaped+"/drain"); r.StatusCode != 200 || strings.ContainsAny(r.body, "<>\u2028") {
-				t.Errorf("%d %s", r.StatusCode, r.body)
-			}
-			o.wantState("unknown, draining")
-		})
-	}
-}
-
-// With a token the guarded part wants it, wherever it listens; health and metrics never do.
-func TestToken(t *testing.T) {
-	for _, listen := range []string{loopbackOnly, everywhere} {
-		o := operate(t, listen, "secret", "vllm-0")
-		if o.server.Open() {
-			t.Errorf("%s: open with a token", listen)
-		}
-		for _, c := range routes {
-			for authorization, right := range map[string]bool{
-				"": false, "Bearer wrong": false, "Bearer": false, "Bearer ": false, "secret": false, "Basic secret": false, "Bearer secre": false,
-				"Bearer secretx": false, "Bearer Secret": false, "Bearersecret": false, "Bearer x secret": false,
-				"Bearer secret": true, "bearer secret": true, "BEARER  secret": true,
-			} {
-				if right && strings.Contains(c.path, "profile") {
-					continue // takes a second
-				}
-				r := o.ask(c.method, c.path, "Authorization: "+authorization)
-				switch {
-				case right || !c.guarded:
-					if r.StatusCode != c.status {
-						t.Errorf("%s %s with %q: %d", c.method, c.path, authorization, r.StatusCode)
-					}
-				case r.Header.Get("WWW-Authenticate") != "Bearer":
-					t.Errorf("%s %s: no challenge", c.method, c.path)
-					fallthrough
-				default:
-					o.wantError(r, 401)
-				}
-			}
-		}
-		// A name that others choose reads nothing without the token, so it may be any.
-		if r := o.ask("GET", "/api/upstreams", "Authorization: Bearer secret", "Host: tether.example"); r.StatusCode != 200 {
-			t.Errorf("by another name: %d", r.StatusCode)
-		}
-	}
-}
-
-// On another address than loopback and without a token, the guarded part is closed to everybody.
-func TestBeyondLoopbackWithoutToken(t *testing.T) {
-	o := operate(t, everywhere, "", "vllm-0")
-	if o.server.Open() {
-		t.Error("open")
-	}
-	for _, c := range routes {
-		if r := o.ask(c.method, c.path, "Authorization: Bearer "); c.guarded {
-			o.wantError(r, 403)
-		} else if r.StatusCode != c.status {
-			t.Errorf("%s: %d", c.path, r.StatusCode)
-		}
-	}
-	o.wantState("unknown")
-}
-
-// A page of another site, open in a browser on this host, may not command; tools and pages of our own may.
-func TestCrossSite(t *testing.T) {
-	for _, token := range []string{"", "secret"} {
-		o := operate(t, loopbackOnly, token, "vllm-0")
-		own, right := "Origin: http://"+o.addr, "Authorization: Bearer secret"
-		for _, foreign := range [][]string{
-			{"Origin: https://evil.example", "Sec-Fetch-Site: cross-site"},
-			{"Sec-Fetch-Site: cross-site"},
-			{"Sec-Fetch-Site: same-site"},
-			{"Origin: https://evil.example"},
-			{"Origin: null"},
-			{"Origin: http://127.0.0.1:1"},
-		} {
-			for _, c := range routes {
-				if c.method != "GET" {
-					o.wantError(o.ask(c.method, c.path, append(foreign, right)...), 403)
-				}
-			}
-			o.wantError(o.ask("POST", "/nothing", append(foreign, right)...), 403)
-		}
-		o.wantState("unknown")
-		for _, ours := range [][]string{{}, {own}, {own, "Sec-Fetch-Site: same-origin"}, {"Sec-Fetch-Site: none"}} {
-			if r := o.ask("POST", "/api/upstreams/vllm-0/drain", append(ours, right)...); r.StatusCode != 200 {
-				t.Errorf("%v: %d", ours, r.StatusCode)
-			}
-		}
-		o.wantState("unknown, draining")
-	}
-}
-
-// Without a token only loopback names open the guarded part: a page's own name can be made to point here, and the
-// browser then takes it for one site with us.
-func TestReboundHost(t *testing.T) {
-	o := operate(t, loopbackOnly, "", "vllm-0")
-	for host, open := range map[string]bool{
-		"localhost": true, "localhost:8081": true, "LocalHost:1": true, "127.0.0.1": true, "127.1.2.3:9999": true, "[::1]": true, "[::1]:8081": true,
-		"rebound.evil.example": false, "rebound.evil.example:8081": false, "localhost.evil.example": false, "evil.localhost": false, "127.0.0.1.evil.example": false,
-		"10.0.0.1:8081": false, "0.0.0.0:8081": false, "[::]:8081": false, "[fd00::1]": false, "localhost:evil": false,
-	} {
-		for _, c := range routes {
-			if open && strings.Contains(c.path, "profile") {
-				continue // takes a second
-			}
-			if r := o.ask(c.method, c.path, "Host: "+host, "Origin: http://"+host); c.guarded && !open {
-				o.wantError(r, 403)
-			} else if r.StatusCode != c.status {
-				t.Errorf("%s %s as %s: %d %s", c.method, c.path, host, r.StatusCode, r.body)
-			}
-		}
 	}
 }

@@ -1,18 +1,51 @@
 package admin
 
 import (
+	"crypto/subtle"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
 )
 
-// protect keeps pages of other sites from commanding through the browser of somebody who may, and answers in JSON
-// what no route takes.
+// guarded lets a request through that has the token. Without a configured token it lets those through that arrive over
+// loopback under a loopback name: a page can make its own domain point here, and the browser then takes the page and
+// tether for one site.
+func (s *Server) guarded(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case s.deps.Token == "" && !s.local:
+			writeError(w, 403, "this is closed: set admin.token_file, or listen on loopback")
+		case s.deps.Token == "" && !isLoopback(r.Host):
+			writeError(w, 403, "without a token this answers under localhost and loopback addresses only: use one of them, or set admin.token_file")
+		case s.deps.Token != "" && !s.hasToken(r):
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			writeError(w, 401, "want Authorization: Bearer TOKEN with the token of admin.token_file")
+		default:
+			h(w, r)
+		}
+	}
+}
+
+func (s *Server) hasToken(r *http.Request) bool {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	token = strings.TrimLeft(token, " ")
+	return strings.EqualFold(scheme, "Bearer") && subtle.ConstantTimeCompare([]byte(token), []byte(s.deps.Token)) == 1
+}
+
+// isLoopback reports whether a Host header, with or without a port, names this host alone.
+func isLoopback(host string) bool {
+	name := (&url.URL{Host: host}).Hostname()
+	addr, err := netip.ParseAddr(name)
+	return strings.EqualFold(name, "localhost") || err == nil && addr.IsLoopback()
+}
+
+// protect rejects commands that a page of another site sends through an operator's browser, and answers requests
+// without a route in JSON.
 func protect(mux *http.ServeMux) http.Handler {
 	p := http.NewCrossOriginProtection()
 	p.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		fail(w, 403, "this came from a page of another site")
+		writeError(w, 403, "this came from a page of another site")
 	}))
 	return p.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, pattern := mux.Handler(r); pattern == "" {
@@ -22,23 +55,18 @@ func protect(mux *http.ServeMux) http.Handler {
 	}))
 }
 
-// routeless puts into JSON what the mux says, in plain text, of a request that it has no route for.
+// routeless replaces the plain text that the mux answers to a request without a route by JSON.
 type routeless struct{ http.ResponseWriter }
 
+// WriteHeader writes the whole answer.
 func (w routeless) WriteHeader(status int) {
 	if status == 405 {
-		fail(w.ResponseWriter, 405, "want "+w.Header().Get("Allow"))
+		writeError(w.ResponseWriter, 405, "want "+w.Header().Get("Allow"))
 		return
 	}
 	w.Header().Del("Location") // from an unclean path to one that is not there either
-	fail(w.ResponseWriter, 404, "there is nothing here")
+	writeError(w.ResponseWriter, 404, "there is nothing here")
 }
 
+// Write drops the text of the mux.
 func (routeless) Write(text []byte) (int, error) { return len(text), nil }
-
-// loopback reports whether a Host header, with or without a port, names this host alone.
-func loopback(host string) bool {
-	name := (&url.URL{Host: host}).Hostname()
-	addr, err := netip.ParseAddr(name)
-	return strings.EqualFold(name, "localhost") || err == nil && addr.IsLoopback()
-}

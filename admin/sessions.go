@@ -7,14 +7,14 @@ import (
 	"tether/session"
 )
 
-// sessionView is a pin as the API shows it: never with the id.
+// sessionView is a pin as the API shows it. It never has the id.
 type sessionView struct {
 	Session  string `json:"session"`
 	Model    string `json:"model"`
 	Source   string `json:"source"`
 	Upstream string `json:"upstream"`
 	State    string `json:"state"`
-	// From is where a session was that was moved.
+	// From is the upstream that a moved session was pinned to before.
 	From string `json:"from,omitempty"`
 }
 
@@ -26,7 +26,7 @@ func viewSession(s session.Session) sessionView {
 
 func (s *Server) session(w http.ResponseWriter, r *http.Request) {
 	if hits, ok := s.lookup(w, r); ok {
-		answerSessions(w, hits, viewSession)
+		writeSessions(w, hits, viewSession)
 	}
 }
 
@@ -39,15 +39,15 @@ func (s *Server) forget(w http.ResponseWriter, r *http.Request) {
 	for _, h := range hits {
 		s.guide.Router.Forget(h.Key, now)
 	}
-	answerSessions(w, hits, viewSession)
+	writeSessions(w, hits, viewSession)
 }
 
-// move pins a session to another upstream, under all models or under none: where a session that is pinned to it
-// would not be served, the move would not outlast the next request.
+// move pins a session to another upstream under all models, or changes nothing: if the upstream would not serve the
+// session under one of the models, its next request would move it away again.
 func (s *Server) move(w http.ResponseWriter, r *http.Request) {
 	to := s.deps.Registry.Table().Named(r.URL.Query().Get("to"))
 	if to == nil {
-		fail(w, 404, "no upstream of this name: want ?to=NAME")
+		writeError(w, 404, "no upstream of this name: want ?to=NAME")
 		return
 	}
 	hits, ok := s.lookup(w, r)
@@ -56,7 +56,7 @@ func (s *Server) move(w http.ResponseWriter, r *http.Request) {
 	}
 	for _, h := range hits {
 		if why := s.guide.Router.Refusal(to.Upstream, h.Model); why != "" {
-			fail(w, 409, "a session pinned there would not be served there: "+why)
+			writeError(w, 409, "a session pinned there would not be served there: "+why)
 			return
 		}
 	}
@@ -64,7 +64,7 @@ func (s *Server) move(w http.ResponseWriter, r *http.Request) {
 	for _, h := range hits {
 		s.guide.Router.Repin(h.Key, to.Upstream, now)
 	}
-	answerSessions(w, hits, func(h session.Session) sessionView {
+	writeSessions(w, hits, func(h session.Session) sessionView {
 		from := h.Upstream.Name()
 		h.Upstream = to.Upstream
 		v := viewSession(h)
@@ -73,7 +73,7 @@ func (s *Server) move(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// lookup gives the pins of the session in the path, or answers that there are none.
+// lookup returns the pins of the session in the path. If there are none it answers so, and returns false.
 func (s *Server) lookup(w http.ResponseWriter, r *http.Request) ([]session.Session, bool) {
 	var model *string
 	if q := r.URL.Query(); q.Has("model") {
@@ -82,21 +82,21 @@ func (s *Server) lookup(w http.ResponseWriter, r *http.Request) ([]session.Sessi
 	}
 	id := r.PathValue("id")
 	if err := checkNames(id, model); err != nil {
-		failed(w, err)
+		writeProblem(w, err)
 		return nil, false
 	}
 	hits := s.guide.Router.Lookup(s.guide.Identifier, []byte(id), s.guide.models(model), time.Now())
 	if len(hits) == 0 {
-		fail(w, 404, "no pin of this session: it was never seen, or not for longer than session.ttl, or under a model that no upstream lists")
+		writeError(w, 404, "no pin of this session: it was never seen, or not for longer than session.ttl, or under a model that no upstream lists")
 		return nil, false
 	}
 	return hits, true
 }
 
-func answerSessions(w http.ResponseWriter, hits []session.Session, view func(session.Session) sessionView) {
+func writeSessions(w http.ResponseWriter, hits []session.Session, view func(session.Session) sessionView) {
 	views := make([]sessionView, len(hits))
 	for i, h := range hits {
 		views[i] = view(h)
 	}
-	answer(w, 200, map[string]any{"sessions": views})
+	writeJSON(w, 200, map[string]any{"sessions": views})
 }

@@ -7,7 +7,7 @@ import (
 	"tether/upstream"
 )
 
-// upstreamView is an upstream as the API shows it: never with its address.
+// upstreamView is an upstream as the API shows it. It never has the address.
 type upstreamView struct {
 	Name     string    `json:"name"`
 	State    string    `json:"state"`
@@ -18,11 +18,11 @@ type upstreamView struct {
 	InFlight int64     `json:"in_flight"`
 	Pins     int       `json:"pins"`
 	Models   []string  `json:"models"`
-	// MoreModels counts those that are not listed.
+	// MoreModels is how many further models Models leaves out.
 	MoreModels int `json:"more_models,omitempty"`
 }
 
-// maxModels bounds the models that are listed of an upstream: the list is its own.
+// maxModels limits the models that are shown of an upstream: the upstream itself makes the list.
 const maxModels = 1000
 
 func (s *Server) view(m *upstream.Member) upstreamView {
@@ -42,15 +42,15 @@ func (s *Server) view(m *upstream.Member) upstreamView {
 }
 
 func (s *Server) upstreams(w http.ResponseWriter, _ *http.Request) {
-	answer(w, 200, s.views(func(*upstream.Member) bool { return true }))
+	writeJSON(w, 200, s.views(func(*upstream.Member) bool { return true }))
 }
 
-// views shows the upstreams that are meant.
-func (s *Server) views(meant func(*upstream.Member) bool) any {
+// views returns the views of the members that match.
+func (s *Server) views(match func(*upstream.Member) bool) any {
 	views := []upstreamView{}
 	members := s.deps.Registry.Table().Members
 	for i := range members {
-		if meant(&members[i]) {
+		if match(&members[i]) {
 			views = append(views, s.view(&members[i]))
 		}
 	}
@@ -64,22 +64,22 @@ func (s *Server) drain(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) undrain(w http.ResponseWriter, r *http.Request) { s.operate(w, r, drainable.Undrain) }
 
-// drainable is an upstream, or a server with all its ranks.
+// drainable is an upstream, or a server with all of its ranks.
 type drainable interface {
 	Drain(hard bool)
 	Undrain()
 }
 
-// operate does it to what has the name in the path, and shows it.
+// operate calls do with the upstream or server that has the name in the path, and shows the result.
 func (s *Server) operate(w http.ResponseWriter, r *http.Request, do func(drainable)) {
 	table, name := s.deps.Registry.Table(), r.PathValue("name")
 	if m := table.Named(name); m != nil {
 		do(m)
-		answer(w, 200, s.view(m))
+		writeJSON(w, 200, s.view(m))
 	} else if server := table.ServerNamed(name); server != nil {
 		do(server)
-		answer(w, 200, s.views(func(m *upstream.Member) bool { return m.Server == server }))
+		writeJSON(w, 200, s.views(func(m *upstream.Member) bool { return m.Server == server }))
 	} else {
-		fail(w, 404, "no upstream of this name")
+		writeError(w, 404, "no upstream of this name")
 	}
 }

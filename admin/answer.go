@@ -1,0 +1,51 @@
+package admin
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+)
+
+// writeJSON answers with v in JSON.
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v) // the client may have left
+}
+
+// writeError answers with an error in JSON.
+func writeError(w http.ResponseWriter, status int, message string) {
+	writeJSON(w, status, map[string]any{"error": map[string]any{"message": message, "code": status}})
+}
+
+// Problem is the error of a request to the API that cannot be fulfilled.
+type Problem struct {
+	// Status is the HTTP status of the answer.
+	Status int
+	// Message says what is wrong, and repeats nothing of the request.
+	Message string
+}
+
+func (p *Problem) Error() string { return p.Message }
+
+// writeProblem answers with err, if it is a *Problem; the text of any other error is not shown.
+func writeProblem(w http.ResponseWriter, err error) {
+	var p *Problem
+	if !errors.As(err, &p) {
+		p = &Problem{500, "internal error"}
+	}
+	writeError(w, p.Status, p.Message)
+}
+
+// maxShown limits the name of a model in an answer, in bytes: a client or a server chose it. Longer names end with an
+// ellipsis.
+const maxShown = 256
+
+func clip(s string) string {
+	s = strings.ToValidUTF8(s, "\ufffd")
+	if len(s) <= maxShown {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxShown], "") + "…"
+}
