@@ -1,8 +1,6 @@
 package metrics
 
 import (
-	"strconv"
-
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -116,5 +114,3 @@ func histogramVec(d *definition) *prometheus.HistogramVec {
 func (d *definition) desc() *prometheus.Desc {
 	return prometheus.NewDesc(d.name, d.help, d.labels, nil)
 }
-
-func statusWord(status int) string { return strconv.Itoa(status) }

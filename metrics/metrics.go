@@ -10,6 +10,7 @@ package metrics
 import (
 	"net/http"
 	"runtime"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -52,8 +53,8 @@ func New(version string, r *upstream.Registry) *Metrics {
 }
 
 // Watch adds the gauges that are read at each scrape, from the upstreams, the router, both maps and the proxy.
-func (m *Metrics) Watch(router *session.Router, pins, stored *pins.Map, p *proxy.Proxy) {
-	m.prometheus.MustRegister(&state{upstreams: m.upstreams, router: router, pins: pins, stored: stored, proxy: p})
+func (m *Metrics) Watch(router *session.Router, sessions, stored *pins.Map, p *proxy.Proxy) {
+	m.prometheus.MustRegister(&state{upstreams: m.upstreams, router: router, sessions: sessions, stored: stored, proxy: p})
 }
 
 // Certificate adds a certificate under the label value of. expires returns when it expires, or the zero time if there is
@@ -103,7 +104,7 @@ func (m *Metrics) Done(r *proxy.Record) {
 
 // Refused counts a refused connection or request head. It is for proxy.Deps.OnRefused.
 func (m *Metrics) Refused(status int, reason string) {
-	m.refused.WithLabelValues(statusWord(status), reason).Inc()
+	m.refused.WithLabelValues(strconv.Itoa(status), reason).Inc()
 }
 
 // AcceptFailed counts a failed accept. It is for wire.ListenConfig.OnFailure.

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"strconv"
 	"unicode/utf8"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -88,7 +89,7 @@ func (r *requests) count(rec *proxy.Record) {
 	// The request itself is counted last, so that a scrape that sees the request also sees its other metrics.
 	k := request{route: rec.Route, outcome: rec.Outcome, status: rec.Status}
 	m.requests.get(k, func() prometheus.Counter {
-		return r.total.WithLabelValues(k.route, m.name, k.outcome.String(), statusWord(k.status))
+		return r.total.WithLabelValues(k.route, m.name, k.outcome.String(), strconv.Itoa(k.status))
 	}).Inc()
 }
 

@@ -16,7 +16,7 @@ import (
 type state struct {
 	upstreams *upstream.Registry
 	router    *session.Router
-	pins      *pins.Map
+	sessions  *pins.Map
 	stored    *pins.Map
 	proxy     *proxy.Proxy
 }
@@ -53,11 +53,11 @@ func (s *state) Collect(ch chan<- prometheus.Metric) {
 			ch <- prometheus.MustNewConstMetric(stateDescs[d], prometheus.CounterValue, float64(stats.Evicted[i]), cause)
 		}
 	}
-	pins, stored := s.pins.Stats(), s.stored.Stats()
-	gauge(sessionsNow, float64(pins.Pins))
-	gauge(sessionsMax, float64(s.pins.Max()))
-	gauge(probationNow, float64(pins.Probation))
-	evicted(evictionsTotal, pins)
+	sessions, stored := s.sessions.Stats(), s.stored.Stats()
+	gauge(sessionsNow, float64(sessions.Pins))
+	gauge(sessionsMax, float64(s.sessions.Max()))
+	gauge(probationNow, float64(sessions.Probation))
+	evicted(evictionsTotal, sessions)
 	gauge(storedNow, float64(stored.Pins))
 	gauge(storedMax, float64(s.stored.Max()))
 	evicted(storedEvicted, stored)
@@ -71,18 +71,18 @@ func (s *state) Collect(ch chan<- prometheus.Metric) {
 
 func (s *state) upstream(m *upstream.Member, gauge func(*definition, float64, ...string)) {
 	now := m.State()
-	gauge(upstreamUp, one(now.Health() == upstream.Up), m.Name())
-	for state, is := range map[string]bool{
+	gauge(upstreamUp, boolValue(now.Health() == upstream.Up), m.Name())
+	for state, active := range map[string]bool{
 		"draining": now.Draining(), "draining_hard": now.DrainingHard(), "suspect": now.Suspect(), "leaving": now.Leaving(),
 	} {
-		gauge(upstreamState, one(is), m.Name(), state)
+		gauge(upstreamState, boolValue(active), m.Name(), state)
 	}
 	gauge(upstreamInFlight, float64(m.InFlight()), m.Name())
-	gauge(upstreamPins, float64(s.pins.Pins(m.Ref())), m.Name())
+	gauge(upstreamPins, float64(s.sessions.Pins(m.Ref())), m.Name())
 }
 
-func one(is bool) float64 {
-	if is {
+func boolValue(b bool) float64 {
+	if b {
 		return 1
 	}
 	return 0
