@@ -1,5 +1,7 @@
-// Package config composes the configuration of the packages: defaults, then the file, then the environment, then
-// flags, and checks all of it. Each knob lives in the package that uses it. Only main's package imports it.
+// Package config composes the configurations of the packages. It loads defaults, then the file, then the environment,
+// then flags, and reports every problem at once, each with its place. Each key lives in the package that uses it.
+//
+// problems.go has no test of its own: every test of an error reads what it prints.
 package config
 
 import (
@@ -14,11 +16,11 @@ import (
 	"tether/upstream/transport"
 )
 
-// Config is everything that can be configured.
+// Config is the whole configuration.
 type Config struct {
-	// Listen is where clients are served, HOST:PORT, with an empty host for all addresses.
+	// Listen is the address for clients, HOST:PORT. An empty host stands for all addresses.
 	Listen string `yaml:"listen"`
-	// TLS is what clients speak there.
+	// TLS is the TLS of that address.
 	TLS   tlsfiles.Listener `yaml:"tls"`
 	Admin admin.Config      `yaml:"admin"`
 	Auth  auth.Config       `yaml:"auth"`
@@ -29,18 +31,19 @@ type Config struct {
 	Health    health.Config   `yaml:"health"`
 	Proxy     proxy.Config    `yaml:"proxy"`
 	Log       Log             `yaml:"log"`
-	// Affinity off sends requests round robin and pins nothing, for comparison; only a flag says so.
+	// Affinity is on by default. Off, requests go round robin and sessions are not pinned, for comparison. It is set by a
+	// flag alone.
 	Affinity bool `yaml:"-"`
 }
 
-// Session is the session part of the configuration, one list of keys for the three packages that have them.
+// Session is the session part of the configuration: one list of keys of three packages.
 type Session struct {
 	Identity identity.Config `yaml:",inline"`
 	Pins     pins.Config     `yaml:",inline"`
 	Routing  session.Config  `yaml:",inline"`
 }
 
-// Validate reports every problem: its key below session, and its text.
+// Validate reports every problem: a key below session, and what is wrong with its value.
 func (s *Session) Validate(report func(key, problem string)) {
 	s.Identity.Validate(report)
 	s.Pins.Validate(report)
@@ -49,37 +52,37 @@ func (s *Session) Validate(report func(key, problem string)) {
 
 // Upstream is one vLLM server.
 type Upstream struct {
-	// Name is its identity, 1..128 letters, digits and .:_-@/[]; default HOST:PORT of the URL.
+	// Name is the server's identity, 1..128 letters, digits and .:_-@/[]. Default: HOST:PORT of the URL.
 	Name string `yaml:"name,omitempty"`
 	// URL is http://HOST[:PORT], https://HOST[:PORT] or http+unix:///PATH.
 	URL string `yaml:"url"`
-	// Weight is 0..100 per cent of a full server; 0 gets no new sessions. Default 100.
+	// Weight is 0..100 per cent of a full server. With 0 it gets no new sessions. Default: 100.
 	Weight *int `yaml:"weight,omitempty"`
-	// Slot is its number in the ring, 0..4095. Default: N where all names, or hosts' first labels, are PREFIX-N
-	// with one prefix, else the position in the list. Either all upstreams have one or none. Of R ranks it makes the
-	// slots Slot*R .. Slot*R+R-1.
+	// Slot is the server's number in the ring, 0..4095. Default: see discovery.Slots. Either all upstreams have one or
+	// none. A server with R ranks has the slots Slot*R .. Slot*R+R-1.
 	Slot *int `yaml:"slot,omitempty"`
-	// DataParallelRanks is how many ranks it has (vLLM's --data-parallel-size), the same for all upstreams: each is an
-	// upstream of its own, NAME@0 and so on. 0, the default: requests name no rank.
+	// DataParallelRanks is the server's number of ranks (vLLM's --data-parallel-size), the same for all upstreams. Each
+	// rank is an upstream of its own, NAME@0 and so on. Default: 0, requests name no rank.
 	DataParallelRanks int `yaml:"data_parallel_ranks,omitempty"`
-	// TLS is how an https URL is spoken to.
+	// TLS is the TLS of an https URL.
 	TLS tlsfiles.Upstream `yaml:"tls,omitempty"`
 	// Drain keeps new sessions away.
 	Drain bool `yaml:"drain,omitempty"`
-	// HostHeader says which Host requests to it have: upstream, the URL's, or preserve, the client's. Default upstream.
+	// HostHeader is the Host that the server gets: upstream, that of the URL, or preserve, that of the client. Default:
+	// upstream.
 	HostHeader string `yaml:"host_header,omitempty"`
-	// APIKeyFile holds the key that is sent to it as Authorization: Bearer KEY, by probes and for clients that send no
-	// Authorization.
+	// APIKeyFile holds the key that is sent to the server as Authorization: Bearer KEY, in probes and for clients that
+	// send no Authorization.
 	APIKeyFile string `yaml:"api_key_file,omitempty"`
-	// APIKeyOverride sends the key for all clients, and takes their Authorization and X-Api-Key out of the requests.
+	// APIKeyOverride sends the key for all clients, and removes their Authorization and X-Api-Key.
 	APIKeyOverride bool `yaml:"api_key_override,omitempty"`
-	// APIKey is what Load read in APIKeyFile.
+	// APIKey is the content of APIKeyFile, read by Load.
 	APIKey transport.APIKey `yaml:"-"`
-	// Models are those that it serves. Default: those that it lists in /v1/models.
+	// Models are the models that the server serves. Default: those that it lists in /v1/models.
 	Models []string `yaml:"models,omitempty"`
 }
 
-// What HostHeader may be.
+// Values of HostHeader.
 const (
 	hostOfUpstream = "upstream"
 	hostOfClient   = "preserve"
@@ -91,11 +94,12 @@ type Log struct {
 	Level string `yaml:"level"`
 	// Format is json or console.
 	Format string `yaml:"format"`
-	// Access says which requests have a line on standard output: all, errors, off, or 1/N, one in N and all errors.
+	// Access selects the requests that get a line on standard output: all, errors, off, or 1/N for one in N and all
+	// errors.
 	Access string `yaml:"access"`
 }
 
-// Default is the configuration that is in force where nothing else is said.
+// Default returns the configuration for keys that are not set.
 func Default() *Config {
 	return &Config{
 		Listen: ":8080", Admin: admin.Default(), Upstreams: []Upstream{}, Models: identity.DefaultModels(), Health: health.Default(),

@@ -8,8 +8,8 @@ import (
 	"github.com/goccy/go-yaml"
 )
 
-// Effective is the configuration in force as YAML, every key with its value, names and slots of upstreams included.
-// Secrets are in files of their own and so not in it.
+// Effective returns the configuration in force as YAML: every key with its value, and the names and slots of upstreams.
+// It shows no secret, since secrets are in files of their own.
 func (c *Config) Effective() (string, error) {
 	full := *c
 	full.Upstreams = slices.Clone(c.Upstreams)
@@ -22,7 +22,7 @@ func (c *Config) Effective() (string, error) {
 	return string(text), err
 }
 
-// shortDuration is d without the zeros at its end: 2m, not 2m0s.
+// shortDuration returns d without the zeros at its end: 2m, not 2m0s.
 func shortDuration(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {

@@ -14,35 +14,35 @@ import (
 	"tether/files"
 )
 
-// Source is what a configuration is loaded from.
+// Source is all that a configuration is loaded from.
 type Source struct {
-	// File is the path of a YAML file, "" for the one that FileVariable names in Environ, if it does.
+	// File is the path of a YAML file. If it is "", FileVariable in Environ may name one.
 	File string
-	// Environ is the environment, NAME=VALUE each.
+	// Environ is the environment, as NAME=VALUE.
 	Environ []string
-	// Flags set leaves by their path, over all else.
+	// Flags override all other sources, each for one leaf.
 	Flags []Flag
-	// Upstreams, if there are any, are the URLs that replace all configured upstreams.
+	// Upstreams are URLs. If there are any, they replace all configured upstreams.
 	Upstreams []string
-	// Affinity is what --affinity says, "on" or "off"; "" is on.
+	// Affinity is the value of --affinity, "on" or "off"; "" is on.
 	Affinity string
-	// Memory is the process's memory limit in bytes, that shares are taken of.
+	// Memory is the process's memory limit in bytes. Shares are taken from it.
 	Memory int64
 }
 
-// Flag is a leaf that was set on the command line.
+// Flag is a leaf that the command line sets.
 type Flag struct {
 	// Name is the flag as the user knows it, "--listen".
 	Name string
-	// Path is the leaf's path, "admin.listen", and Value its value, lists comma-separated.
+	// Path is the leaf's path, "admin.listen". Value is its value; lists are comma-separated.
 	Path, Value string
 }
 
-// FileVariable names the configuration's file in the environment. A container image sets it, so that every command
-// that runs in it finds the same file without being told.
+// FileVariable is the variable that names the configuration's file. A container image sets it, so that every command in
+// the container finds the same file.
 const FileVariable = "TETHER_CONFIG"
 
-// Load gives the configuration, or all that is wrong with it as a *Problems.
+// Load returns the configuration, or everything that is wrong with it as a *Problems.
 func Load(src Source) (*Config, error) {
 	l, ok := read(src)
 	if !ok {
@@ -55,8 +55,8 @@ func Load(src Source) (*Config, error) {
 	return l.cfg, nil
 }
 
-// AdminListen gives admin.listen alone, for those who ask a tether that runs. Whatever else is wrong with the
-// configuration is not theirs: the process may have had its upstreams from flags, or the file may have changed since.
+// AdminListen returns admin.listen alone, for commands that ask a running tether. It ignores all other problems of the
+// configuration: the running process may have its upstreams from flags, or the file may have changed since.
 func AdminListen(src Source) (string, error) {
 	l, ok := read(src)
 	if !ok {
@@ -76,7 +76,7 @@ func AdminListen(src Source) (string, error) {
 	return l.cfg.Admin.Listen, nil
 }
 
-// read sets what file, environment and flags say, and reports whether there was a file to read, if there is to be one.
+// read sets the values of file, environment and flags. ok is false if the file cannot be read.
 func read(src Source) (l *loader, ok bool) {
 	l = &loader{cfg: Default(), source: src.File, places: map[string]place{}, broken: map[string]bool{}, problems: &Problems{}}
 	for _, pair := range src.Environ {
@@ -96,16 +96,16 @@ func read(src Source) (l *loader, ok bool) {
 	return l, true
 }
 
-// loader sets leaves and remembers where each came from.
+// loader sets leaves and remembers where each was set.
 type loader struct {
 	cfg      *Config
 	source   string           // the file, "" for none
 	places   map[string]place // by path
-	broken   map[string]bool  // paths whose value could not be read: they have a problem already
+	broken   map[string]bool  // paths of unreadable values, which have a problem already
 	problems *Problems
 }
 
-// file sets what the file says, and reports whether there was a file to read.
+// file sets the values of the file, and reports whether the file could be read.
 func (l *loader) file(path string) bool {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -128,7 +128,7 @@ func (l *loader) file(path string) bool {
 	return true
 }
 
-// firstLine is the essence of the parser's error, which goes on with an excerpt.
+// firstLine returns the first line of the parser's error; an excerpt of the file follows it.
 func firstLine(err error) string {
 	line, _, _ := strings.Cut(err.Error(), "\n")
 	return line
@@ -152,26 +152,26 @@ func (l *loader) affinityFlag(value string) {
 	l.cfg.Affinity = value != "off"
 }
 
-// replaced notes that the value at path is now from another place: what was known of it, and of all below, was of
-// the value before.
+// replaced notes that the value at path was set again, at another place. It forgets what is known of the earlier value
+// and of all values below it.
 func (l *loader) replaced(path string, by place) {
-	before := func(p string) bool {
+	below := func(p string) bool {
 		return p == path || strings.HasPrefix(p, path+".") || strings.HasPrefix(p, path+"[")
 	}
-	maps.DeleteFunc(l.places, func(p string, _ place) bool { return before(p) })
-	maps.DeleteFunc(l.broken, func(p string, _ bool) bool { return before(p) })
+	maps.DeleteFunc(l.places, func(p string, _ place) bool { return below(p) })
+	maps.DeleteFunc(l.broken, func(p string, _ bool) bool { return below(p) })
 	l.places[path] = by
 }
 
 const envPrefix = "TETHER_"
 
-// ofKubernetes are the variables that every pod gets for each Service of its namespace: for one that is called
-// tether, and for all whose names begin so, such as tether-admin.
+// ofKubernetes matches the variables that Kubernetes gives every pod for each Service of its namespace: here those of a
+// Service called tether, and of Services whose names begin with tether-.
 var ofKubernetes = regexp.MustCompile(`^TETHER_(?:[A-Z0-9_]+_)?` +
 	`(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT(?:_[0-9]+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)?)$`)
 
-// environ sets the leaves that the environment names. Those of Kubernetes are passed over; any other unknown one is a
-// mistake.
+// environ sets the leaves that variables name. Variables of Kubernetes are skipped; every other unknown variable with the
+// prefix is a problem.
 func (l *loader) environ(environ []string) {
 	paths := map[string]string{FileVariable: ""}
 	eachLeaf("", reflect.ValueOf(l.cfg).Elem(), func(path string, _ reflect.Value) {
@@ -181,7 +181,7 @@ func (l *loader) environ(environ []string) {
 		name, value, _ := strings.Cut(pair, "=")
 		path, known := paths[name]
 		switch {
-		case name == FileVariable: // read by read
+		case name == FileVariable: // see read
 		case known:
 			l.text(path, value, name)
 		case strings.HasPrefix(name, envPrefix) && !ofKubernetes.MatchString(name):
@@ -209,7 +209,7 @@ func (l *loader) text(path, value, name string) {
 	}
 }
 
-// eachLeaf visits all that has a value of its own: scalars and lists.
+// eachLeaf visits everything that has a value of its own: scalars, lists and maps.
 func eachLeaf(path string, v reflect.Value, visit func(path string, v reflect.Value)) {
 	eachField(v, func(key string, f reflect.Value) {
 		if f.Kind() == reflect.Struct && !isText(f) {

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// Problems is everything that is wrong with a configuration, each with its place: a file's line, a variable, a flag.
+// Problems is everything that is wrong with a configuration. Each problem has a place: a line of the file, a variable or
+// a flag.
 type Problems struct{ list []problem }
 
 type problem struct {
@@ -14,10 +15,10 @@ type problem struct {
 	text  string
 }
 
-// place is where a value was set. The zero place is nowhere: it is a default.
+// place is where a value was set. The zero place stands for a default.
 type place struct {
 	name string // the file, the variable, the flag
-	line int    // of a file, 0 for none
+	line int    // of the file, 0 for none
 }
 
 func (p place) String() string {
@@ -27,7 +28,7 @@ func (p place) String() string {
 	return p.name
 }
 
-// Error has one line a problem, in the order of the file's lines.
+// Error returns one line for each problem, in the order of the file's lines.
 func (p *Problems) Error() string {
 	slices.SortStableFunc(p.list, func(a, b problem) int { return a.place.line - b.place.line })
 	var lines []string

@@ -8,10 +8,10 @@ import (
 	"tether/upstream/transport"
 )
 
-// maxSecret bounds a file with a secret, in bytes.
+// maxSecret limits a file with a secret, in bytes.
 const maxSecret = 64 << 10
 
-// ReadSecret reads the secret in file, without the white space around it; none for "". Its errors say what to do.
+// ReadSecret returns the secret in file, without the white space around it, and nil if file is "". Errors say what to do.
 func ReadSecret(file string) ([]byte, error) {
 	if file == "" {
 		return nil, nil
@@ -28,10 +28,10 @@ func ReadSecret(file string) ([]byte, error) {
 	return secret, nil
 }
 
-// maxKey bounds an API key, in bytes: servers bound the heads that they read.
+// maxKey limits an API key, in bytes: servers limit the heads that they read.
 const maxKey = 4096
 
-// readKey is ReadSecret for a key that is to stand in a header field.
+// readKey is ReadSecret for a key that is sent in a header field.
 func readKey(file string) (transport.APIKey, error) {
 	key, err := ReadSecret(file)
 	if err != nil {

@@ -13,13 +13,13 @@ import (
 
 var duration = reflect.TypeFor[time.Duration]()
 
-// isText reports whether the value reads itself from text.
+// isText reports whether the value can read itself from text.
 func isText(v reflect.Value) bool {
 	_, ok := v.Addr().Interface().(encoding.TextUnmarshaler)
 	return ok
 }
 
-// setText sets a scalar, a list of strings, the URLs of upstreams, or a map of names to texts from text.
+// setText sets v from text: a scalar, a list of strings, the URLs of upstreams, or a map of names to strings.
 func setText(v reflect.Value, text string) error {
 	if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
 		return u.UnmarshalText([]byte(text))
@@ -92,7 +92,7 @@ func setMap(v reflect.Value, text string) error {
 
 func keysOf[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
-// didYouMean names the known key that comes closest, if one is close.
+// didYouMean returns a hint at the known key that is closest to key, "" if none is close.
 func didYouMean(key string, known []string) string {
 	best, least := "", 3
 	for _, k := range known {
@@ -106,7 +106,7 @@ func didYouMean(key string, known []string) string {
 	return ", did you mean " + best + "?"
 }
 
-// distance is the number of letters to add, drop or change between two words (Levenshtein).
+// distance returns how many letters must be added, dropped or changed to turn a into b (Levenshtein).
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

@@ -12,10 +12,10 @@ import (
 type tree struct {
 	*loader
 	file    string
-	anchors map[string]ast.Node // what aliases stand for
+	anchors map[string]ast.Node // values of aliases; nil where two values have one name
 }
 
-// anchorsIn finds the values that have a name, &NAME, for aliases to repeat.
+// anchorsIn finds the values with a name, &NAME, which aliases repeat.
 func anchorsIn(n ast.Node) map[string]ast.Node {
 	found := anchors{}
 	ast.Walk(found, n)
@@ -29,7 +29,7 @@ func (a anchors) Visit(n ast.Node) ast.Visitor {
 	if named, is := n.(*ast.AnchorNode); is {
 		name := named.Name.GetToken().Value
 		if _, twice := a[name]; twice {
-			a[name] = nil // whichever an alias means
+			a[name] = nil // an alias would be ambiguous
 		} else {
 			a[name] = named.Value
 		}
@@ -37,10 +37,10 @@ func (a anchors) Visit(n ast.Node) ast.Visitor {
 	return a
 }
 
-// maxAliases bounds the aliases of aliases that are followed: one may stand for itself.
+// maxAliases limits how many aliases of aliases are followed: an alias may stand for itself.
 const maxAliases = 8
 
-// value is what stands at n: an alias is replaced by what it repeats, or there is a problem to tell.
+// value returns the node at n, with an alias replaced by the value that it repeats, or the problem with it.
 func (t *tree) value(n ast.Node) (ast.Node, string) {
 	for range maxAliases {
 		switch v := n.(type) {
@@ -67,7 +67,7 @@ func (t *tree) place(n ast.Node) place {
 	return place{name: t.file}
 }
 
-// wrong adds a problem with the value at path, which stays what it was.
+// wrong adds a problem with the value at path. The value keeps its default.
 func (t *tree) wrong(path, text string) {
 	t.problems.add(t.places[path], strings.TrimPrefix(path+": "+text, ": "))
 	t.broken[path] = true
@@ -102,7 +102,7 @@ func (t *tree) set(path string, v reflect.Value, at ast.Node) {
 	}
 }
 
-// scalarText is a scalar as it was written, without quotes.
+// scalarText returns a scalar as it is written, without quotes.
 func scalarText(n ast.ScalarNode) string {
 	switch s := n.(type) {
 	case *ast.StringNode:
@@ -139,7 +139,7 @@ func (t *tree) mapping(path string, v reflect.Value, n ast.Node) {
 	}
 }
 
-// pairs are those of a mapping; anything else is a problem.
+// pairs returns the pairs of a mapping; every other node is a problem.
 func (t *tree) pairs(path string, n ast.Node) (pairs []*ast.MappingValueNode, ok bool) {
 	switch m := n.(type) {
 	case *ast.MappingNode:
@@ -151,7 +151,7 @@ func (t *tree) pairs(path string, n ast.Node) (pairs []*ast.MappingValueNode, ok
 	return nil, false
 }
 
-// dictionary sets a map of names to texts.
+// dictionary sets a map of names to strings.
 func (t *tree) dictionary(path string, v reflect.Value, n ast.Node) {
 	v.Set(reflect.MakeMap(v.Type()))
 	if _, null := n.(*ast.NullNode); null {

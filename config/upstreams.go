@@ -2,7 +2,6 @@ package config
 
 import (
 	"cmp"
-	"fmt"
 	"net/url"
 	"strings"
 
@@ -55,25 +54,4 @@ func (u *Upstream) label() string {
 	}
 	first, _, _ := strings.Cut(parsed.Hostname(), ".")
 	return first
-}
-
-// problemOfURL returns what is wrong with the URL of an upstream, "" for nothing. It never shows a user and password:
-// an error of parsing might, since it quotes pieces of the URL.
-func problemOfURL(raw string) string {
-	_, err := transport.ParseURL(raw)
-	parsed, bad := url.Parse(raw)
-	at := strings.LastIndexByte(raw, '@')
-	switch {
-	case err == nil && bad == nil && parsed.User == nil:
-		return ""
-	case at < 0:
-		return fmt.Sprintf("%q: %v", raw, err)
-	}
-	scheme := ""
-	for _, known := range []string{"http://", "https://", "http+unix://"} {
-		if strings.HasPrefix(raw, known) {
-			scheme = known
-		}
-	}
-	return fmt.Sprintf("%q: want http://HOST:PORT or https://HOST:PORT without a user and password", scheme+"***"+raw[at:])
 }

@@ -1,4 +1,4 @@
-// Package units reads and writes the quantities of the configuration that Go has no type for.
+// Package units has the quantities of the configuration that Go has no type for: sizes and shares of memory.
 package units
 
 import (
@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Bytes is a number of bytes, written like 16KiB: a whole number of B, KiB, MiB or GiB.
+// Bytes is a size, written as a whole number of B, KiB, MiB or GiB: 16KiB.
 type Bytes int64
 
 // The units of Bytes.
@@ -43,7 +43,7 @@ func (b *Bytes) UnmarshalText(text []byte) error {
 // MarshalText implements encoding.TextMarshaler.
 func (b Bytes) MarshalText() ([]byte, error) { return []byte(b.String()), nil }
 
-// String is the size in the largest unit that leaves a whole number.
+// String returns the size in the largest unit that makes it a whole number.
 func (b Bytes) String() string {
 	for _, u := range suffixes {
 		if b != 0 && b%u.size == 0 {
@@ -53,14 +53,14 @@ func (b Bytes) String() string {
 	return "0B"
 }
 
-// Share is a part of the process's memory: a size, or per cent of the memory limit, written like 25%.
+// Share is a part of the process's memory: a size, or per cent of the memory limit, written as 25%.
 type Share struct {
-	// Percent is 1..100, or 0 where Bytes counts.
+	// Percent is 1..100, or 0 if the share is a size, Bytes.
 	Percent int
 	Bytes   Bytes
 }
 
-// Of is the share in bytes, of a memory limit of limit bytes.
+// Of returns the share in bytes, given a memory limit in bytes.
 func (s Share) Of(limit int64) int64 {
 	if s.Percent == 0 {
 		return int64(s.Bytes)
@@ -89,7 +89,7 @@ func (s *Share) UnmarshalText(text []byte) error {
 // MarshalText implements encoding.TextMarshaler.
 func (s Share) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// String is the share as it is written.
+// String returns the share as it is written in the configuration.
 func (s Share) String() string {
 	if s.Percent > 0 {
 		return strconv.Itoa(s.Percent) + "%"

@@ -1,0 +1,200 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"tether/discovery"
+	"tether/ring"
+	"tether/session/identity"
+	"tether/tlsfiles"
+	"tether/upstream"
+	"tether/upstream/transport"
+)
+
+func (l *loader) upstreams() {
+	c := l.cfg
+	if len(c.Upstreams) == 0 {
+		file := cmp.Or(l.source, "the file given with -c")
+		l.problem("upstreams", "none, want at least one: --upstream http://HOST:PORT, TETHER_UPSTREAMS, or upstreams: in "+file)
+	}
+	if len(c.Upstreams) > upstream.MaxUpstreams {
+		l.problem("upstreams", fmt.Sprintf("%d, want at most %d", len(c.Upstreams), upstream.MaxUpstreams))
+	}
+	names := map[string]int{}
+	slots := map[int]int{}
+	for i := range c.Upstreams {
+		u := &c.Upstreams[i]
+		at := func(key string) string { return fmt.Sprintf("upstreams[%d].%s", i, key) }
+		l.requestOptions(u, at)
+		if problem := problemOfURL(u.URL); problem != "" {
+			l.problem(at("url"), problem)
+			continue
+		}
+		l.tls(i)
+		name := u.server().Spec.Name
+		if !validName(name) {
+			l.problem(at("name"), fmt.Sprintf("%q, want 1..%d letters, digits and %s", name, maxName, nameSigns))
+		}
+		if first, twice := names[name]; twice {
+			l.problem(at("name"), fmt.Sprintf("%q is the name of upstreams[%d] already: one entry a server, or give them names", name, first))
+		}
+		names[name] = i
+		if u.Weight != nil && (*u.Weight < 0 || *u.Weight > ring.FullWeight) {
+			l.problem(at("weight"), fmt.Sprintf("%d, want 0..%d", *u.Weight, ring.FullWeight))
+		}
+		l.slot(i, slots)
+		l.models(i)
+	}
+	for i, slot := range discovery.Slots(c.servers()) {
+		l.ranks(i, slot, names)
+	}
+}
+
+func (l *loader) models(i int) {
+	seen := map[string]bool{}
+	for n, model := range l.cfg.Upstreams[i].Models {
+		path := fmt.Sprintf("upstreams[%d].models[%d]", i, n)
+		if problem := identity.ProblemOfModel(model); problem != "" {
+			l.problem(path, problem)
+		} else if seen[model] {
+			l.problem(path, fmt.Sprintf("%q is there twice", model))
+		}
+		seen[model] = true
+	}
+}
+
+// modelAliases checks that each alias stands for a model and is not the name of a model, as far as the configuration
+// names models.
+func (l *loader) modelAliases() {
+	models := map[string]bool{}
+	complete := len(l.cfg.Upstreams) > 0 // all upstreams name their models
+	for _, u := range l.cfg.Upstreams {
+		complete = complete && len(u.Models) > 0
+		for _, model := range u.Models {
+			models[model] = true
+		}
+	}
+	for _, alias := range slices.Sorted(maps.Keys(l.cfg.Models.Aliases)) {
+		model := l.cfg.Models.Aliases[alias]
+		switch {
+		case models[alias]:
+			l.problem("models.aliases."+alias, "is a model of an upstream, want another name")
+		case complete && !models[model]:
+			l.problem("models.aliases."+alias, fmt.Sprintf("%q is no upstream's model%s", model, didYouMean(model, keysOf(models))))
+		}
+	}
+}
+
+// requestOptions checks the keys about requests to an upstream, and reads the file of its API key.
+func (l *loader) requestOptions(u *Upstream, at func(key string) string) {
+	if u.HostHeader != "" && u.HostHeader != hostOfUpstream && u.HostHeader != hostOfClient {
+		l.problem(at("host_header"), fmt.Sprintf("%q, want %s or %s", u.HostHeader, hostOfUpstream, hostOfClient))
+	}
+	var err error
+	if u.APIKey, err = readKey(u.APIKeyFile); err != nil {
+		l.problem(at("api_key_file"), err.Error())
+	}
+	if u.APIKeyOverride && u.APIKeyFile == "" {
+		l.problem(at("api_key_override"), "true, and there is no key to send: want api_key_file as well")
+	}
+}
+
+func (l *loader) tls(i int) {
+	u := &l.cfg.Upstreams[i]
+	path := fmt.Sprintf("upstreams[%d].tls", i)
+	if u.TLS != (tlsfiles.Upstream{}) && !strings.HasPrefix(u.URL, "https://") {
+		l.problem(path, fmt.Sprintf("for %q, want an https URL with it", u.URL))
+	}
+	u.TLS.Validate(func(key, problem string) { l.problem(path+"."+key, problem) })
+}
+
+func (l *loader) slot(i int, slots map[int]int) {
+	u := &l.cfg.Upstreams[i]
+	path := fmt.Sprintf("upstreams[%d].slot", i)
+	if (u.Slot == nil) != (l.cfg.Upstreams[0].Slot == nil) {
+		l.problem(path, "either all upstreams have a slot or none")
+	}
+	if u.Slot == nil {
+		return
+	}
+	if *u.Slot < 0 || *u.Slot >= ring.MaxSlots {
+		l.problem(path, fmt.Sprintf("%d, want 0..%d", *u.Slot, ring.MaxSlots-1))
+	}
+	if first, twice := slots[*u.Slot]; twice {
+		l.problem(path, fmt.Sprintf("%d is the slot of upstreams[%d] already", *u.Slot, first))
+	}
+	slots[*u.Slot] = i
+}
+
+// ranks checks the data-parallel ranks of an upstream: their names and slots must be unique.
+func (l *loader) ranks(i, slot int, names map[string]int) {
+	u, all := &l.cfg.Upstreams[i], l.cfg.Upstreams
+	path := fmt.Sprintf("upstreams[%d].data_parallel_ranks", i)
+	n, first := u.DataParallelRanks, all[0].DataParallelRanks
+	switch {
+	case n < 0 || n > ring.MaxSlots:
+		l.problem(path, fmt.Sprintf("%d, want 0..%d", n, ring.MaxSlots))
+	case n != first:
+		l.problem(path, fmt.Sprintf("%d, and upstreams[0] has %d: want the same number for all", n, first))
+	case n > 0 && slot < ring.MaxSlots && (slot+1)*n > ring.MaxSlots:
+		l.problem(path, fmt.Sprintf("%d at slot %d make the slots %d..%d, want at most %d", n, slot, slot*n, slot*n+n-1, ring.MaxSlots-1))
+	}
+	name := u.server().Spec.Name
+	if of, rank, is := rankName(name); is {
+		if j, has := names[of]; has && rank < all[j].DataParallelRanks {
+			l.problem(fmt.Sprintf("upstreams[%d].name", i), fmt.Sprintf("%q is the name of a rank of upstreams[%d]", name, j))
+		}
+	}
+}
+
+// rankName splits NAME@RANK, if s has that form.
+func rankName(s string) (name string, rank int, is bool) {
+	at := max(0, strings.LastIndexByte(s, '@'))
+	rank, err := strconv.Atoi(strings.TrimPrefix(s[at:], "@"))
+	return s[:at], rank, err == nil && "@"+strconv.Itoa(rank) == s[at:]
+}
+
+const (
+	maxName   = 128
+	nameSigns = ".:_-@/[]"
+)
+
+func validName(s string) bool {
+	if s == "" || len(s) > maxName {
+		return false
+	}
+	for _, c := range s {
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+		if !letter && !strings.ContainsRune(nameSigns, c) {
+			return false
+		}
+	}
+	return true
+}
+
+// problemOfURL returns what is wrong with the URL of an upstream, "" for nothing. It never shows a user and password:
+// an error of parsing might, since it quotes pieces of the URL.
+func problemOfURL(raw string) string {
+	_, err := transport.ParseURL(raw)
+	parsed, bad := url.Parse(raw)
+	at := strings.LastIndexByte(raw, '@')
+	switch {
+	case err == nil && bad == nil && parsed.User == nil:
+		return ""
+	case at < 0:
+		return fmt.Sprintf("%q: %v", raw, err)
+	}
+	scheme := ""
+	for _, known := range []string{"http://", "https://", "http+unix://"} {
+		if strings.HasPrefix(raw, known) {
+			scheme = known
+		}
+	}
+	return fmt.Sprintf("%q: want http://HOST:PORT or https://HOST:PORT without a user and password", scheme+"***"+raw[at:])
+}
