@@ -7,113 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"tether/upstream/transport"
 )
-
-// Spec is one server as configured.
-type Spec struct {
-	// Name is the identity: two specs of one Apply have different ones, and none has the name of another's rank.
-	Name    string
-	Address transport.Address
-	// Ranks is the number of its data-parallel ranks, each an upstream NAME@RANK. 0 makes the server one upstream, and
-	// its requests name no rank.
-	Ranks int
-	// Slot is the number that the ring draws by, or ring.Unnumbered. Ranks share it out: rank r of R has Slot*R + r.
-	Slot int
-	// Weight is 0..100 per cent of a full server.
-	Weight int
-	// Drain keeps new sessions away for good.
-	Drain bool
-	// Models are those that it serves, whatever it lists; none: what it lists.
-	Models []string
-	transport.RequestOptions
-}
-
-// ranks are those of its upstreams.
-func (s *Spec) ranks() []int {
-	if s.Ranks == 0 {
-		return []int{NoRank}
-	}
-	ranks := make([]int, s.Ranks)
-	for rank := range ranks {
-		ranks[rank] = rank
-	}
-	return ranks
-}
-
-// member is the place in the ring of a rank.
-func (s *Spec) member(rank int, u *Upstream) Member {
-	m := Member{Upstream: u, Slot: s.Slot, Weight: s.Weight}
-	if rank != NoRank && s.Slot >= 0 {
-		m.Slot = s.Slot*s.Ranks + rank
-	}
-	return m
-}
-
-// Ref names one incarnation of an upstream in 32 bits: its seat in the process, below MaxUpstreams, and how often
-// that seat was given away. An upstream keeps its Ref while name, address and rank stay; the Ref of one that is gone is
-// never given again (a seat wraps after a million changes). 0 names nobody.
-type Ref uint32
-
-// MaxUpstreams bounds a registry.
-const MaxUpstreams = 1 << seatBits
-
-const seatBits = 12
-
-// Seat is 0..MaxUpstreams-1, unique among the living.
-func (r Ref) Seat() int { return int(r & (MaxUpstreams - 1)) }
-
-// successor is the next incarnation on the same seat.
-func (r Ref) successor() Ref {
-	if next := r + MaxUpstreams; next>>seatBits != 0 {
-		return next
-	}
-	return Ref(r.Seat()) + MaxUpstreams // generation 0 would make seat 0 nobody
-}
-
-// Table is one immutable set of upstreams.
-type Table struct {
-	// Members are in the configured order, and those of one server in the order of their ranks.
-	Members []Member
-	// Servers are those of the members, each once, in the same order.
-	Servers []*Server
-	seats   []*Upstream
-}
-
-// Member is an upstream and its place in the ring.
-type Member struct {
-	*Upstream
-	Slot, Weight int
-}
-
-// Resolve gives the upstream that ref names, or nil if it is not, or no longer, in the table.
-func (t *Table) Resolve(ref Ref) *Upstream {
-	if seat := ref.Seat(); seat < len(t.seats) && t.seats[seat] != nil && t.seats[seat].ref == ref {
-		return t.seats[seat]
-	}
-	return nil
-}
-
-// Named gives the member of that name, or nil.
-func (t *Table) Named(name string) *Member {
-	for i := range t.Members {
-		if t.Members[i].name == name {
-			return &t.Members[i]
-		}
-	}
-	return nil
-}
-
-// ServerNamed gives the server of that name, or nil.
-func (t *Table) ServerNamed(name string) *Server {
-	for _, s := range t.Servers {
-		if s.name == name {
-			return s
-		}
-	}
-	return nil
-}
 
 // Registry owns the upstreams: Apply makes them, keeps them over changes of the configured list, and drops those that
 // leave the list. Run closes connections that have been idle for too long.
@@ -126,8 +20,8 @@ type Registry struct {
 	taken []bool // guarded by mu: by seat
 }
 
-// NewRegistry makes an empty registry. onChange is called with every change of an upstream's state, on the
-// goroutine that made it, and must not block; nil ignores them.
+// NewRegistry makes an empty registry. onChange is called with every change of an upstream's state, on the goroutine that
+// made the change; it must not block, and may be nil.
 func NewRegistry(onChange func(Change)) *Registry {
 	if onChange == nil {
 		onChange = func(Change) {}
@@ -137,13 +31,13 @@ func NewRegistry(onChange func(Change)) *Registry {
 	return r
 }
 
-// Table is the set now.
+// Table is the present set.
 func (r *Registry) Table() *Table { return r.table.Load() }
 
-// Apply makes specs the set. A server whose name and address stay is kept with its state and connections, and those of
-// its ranks that stay with their Refs, drains and requests in flight; the others are new, or gone: the idle connections of
-// a server that is gone are closed, what is in flight ends in its own time. It gives the Refs that are gone.
-func (r *Registry) Apply(specs []Spec) (gone []Ref, err error) {
+// Apply makes specs the set. A server whose name and address stay is kept with its state and connections; its ranks that stay
+// keep their Refs, drains and requests in flight. All others are new. The idle connections of a removed server are closed,
+// and its requests in flight end in their own time. Apply returns the Refs of the removed upstreams.
+func (r *Registry) Apply(specs []Spec) (removed []Ref, err error) {
 	n := 0
 	for i := range specs {
 		n += max(specs[i].Ranks, 1)
@@ -155,7 +49,7 @@ func (r *Registry) Apply(specs []Spec) (gone []Ref, err error) {
 	defer r.mu.Unlock()
 	before := r.Table()
 	next := r.keep(before, specs)
-	gone = r.vacate(before, next)
+	removed = r.vacate(before, next)
 	r.complete(next, specs)
 	r.table.Store(next)
 	for _, s := range before.Servers {
@@ -163,28 +57,28 @@ func (r *Registry) Apply(specs []Spec) (gone []Ref, err error) {
 			s.pool.Retire()
 		}
 	}
-	return gone, nil
+	return removed, nil
 }
 
-// keep makes the table of specs, with no upstream yet where there was none before.
+// keep makes the table of specs with the upstreams that stay; the others are nil.
 func (r *Registry) keep(before *Table, specs []Spec) *Table {
 	next := &Table{}
 	for i := range specs {
 		spec := &specs[i]
 		s := before.ServerNamed(spec.Name)
 		if s == nil || s.address != spec.Address {
-			s = &Server{name: spec.Name, address: spec.Address, onChange: r.onChange, probeWanted: make(chan struct{}, 1), since: time.Now()}
+			s = newServer(spec, r.onChange)
 		}
 		next.Servers = append(next.Servers, s)
 		for _, rank := range spec.ranks() {
-			next.Members = append(next.Members, spec.member(rank, s.ranked(rank)))
+			next.Members = append(next.Members, spec.member(rank, s.states.ofRank(rank)))
 		}
 	}
 	return next
 }
 
-// vacate frees the seats of the upstreams that are in next no more, and gives their Refs.
-func (r *Registry) vacate(before, next *Table) (gone []Ref) {
+// vacate frees the seats of the upstreams that next no longer has, and returns their Refs.
+func (r *Registry) vacate(before, next *Table) (removed []Ref) {
 	stays := map[*Upstream]bool{}
 	for _, m := range next.Members {
 		stays[m.Upstream] = true
@@ -192,13 +86,13 @@ func (r *Registry) vacate(before, next *Table) (gone []Ref) {
 	for _, m := range before.Members {
 		if !stays[m.Upstream] {
 			r.taken[m.ref.Seat()] = false
-			gone = append(gone, m.ref)
+			removed = append(removed, m.ref)
 		}
 	}
-	return gone
+	return removed
 }
 
-// complete makes the upstreams that next has not yet, and hands all of them to their servers.
+// complete makes the upstreams that next does not have yet, and configures its servers.
 func (r *Registry) complete(next *Table, specs []Spec) {
 	members := next.Members
 	for i, s := range next.Servers {
@@ -212,10 +106,7 @@ func (r *Registry) complete(next *Table, specs []Spec) {
 			upstreams[k] = members[k].Upstream
 		}
 		members = members[len(ranks):]
-		s.options.Store(&spec.RequestOptions)
-		s.Assign(spec.Models)
-		s.adopt(upstreams)
-		s.configureDrain(spec.Drain)
+		s.configure(&spec, upstreams)
 	}
 	next.seats = make([]*Upstream, len(r.refs))
 	for _, m := range next.Members {
@@ -223,7 +114,7 @@ func (r *Registry) complete(next *Table, specs []Spec) {
 	}
 }
 
-// seat takes the first free seat, and gives the Ref of who sits there now.
+// seat takes the first free seat and returns the Ref of its next incarnation.
 func (r *Registry) seat() Ref {
 	seat := slices.Index(r.taken, false)
 	if seat < 0 {
@@ -236,10 +127,10 @@ func (r *Registry) seat() Ref {
 	return r.refs[seat]
 }
 
-// reapEvery is how often Run looks for connections that idled too long.
+// reapEvery is how often Run looks for connections that have been idle for too long.
 const reapEvery = time.Second
 
-// Run closes idle connections in time, until ctx ends; then it closes them all.
+// Run closes connections that have been idle for too long, until ctx ends; then it closes all idle connections.
 func (r *Registry) Run(ctx context.Context) error {
 	tick := time.NewTicker(reapEvery)
 	defer tick.Stop()

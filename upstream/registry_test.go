@@ -4,24 +4,12 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"testing"
 	"time"
 
 	"tether/upstream/transport"
 )
-
-func spec(name, dial string) Spec {
-	return Spec{Name: name, Address: transport.Address{Network: "tcp", Dial: dial}, Weight: 100}
-}
-
-func mustApply(t *testing.T, r *Registry, specs ...Spec) []Ref {
-	t.Helper()
-	gone, err := r.Apply(specs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return gone
-}
 
 func TestApplyKeepsWhoStays(t *testing.T) {
 	r := NewRegistry(nil)
@@ -49,30 +37,6 @@ func TestApplyKeepsWhoStays(t *testing.T) {
 	}
 	if after.Resolve(0) != nil {
 		t.Error("0 is somebody")
-	}
-}
-
-// However often servers come and go, no two incarnations share a Ref, and seats stay few.
-func TestRefsAreNeverGivenAgain(t *testing.T) {
-	r := NewRegistry(nil)
-	seen := map[Ref]bool{}
-	for n := range 1000 {
-		mustApply(t, r, spec("a", fmt.Sprint(n)), spec("b", "b"), spec("c", fmt.Sprint(-n)))
-		for _, m := range r.Table().Members {
-			if m.name == "b" && n > 0 {
-				continue
-			}
-			if seen[m.ref] || m.ref == 0 {
-				t.Fatalf("round %d: %s has the ref %x", n, m.name, m.ref)
-			}
-			seen[m.ref] = true
-			if m.ref.Seat() > 5 {
-				t.Fatalf("seat %d for three upstreams", m.ref.Seat())
-			}
-		}
-	}
-	if next := Ref(1<<32 - MaxUpstreams).successor(); next.Seat() != 0 || next == 0 {
-		t.Errorf("the last generation is followed by %x", next)
 	}
 }
 
@@ -119,33 +83,11 @@ func TestApplyClosesConnections(t *testing.T) {
 	}
 }
 
-func TestDrainOfTheConfiguration(t *testing.T) {
-	r := NewRegistry(nil)
-	s := spec("a", "1")
-	s.Drain = true
-	mustApply(t, r, s)
-	u := r.Table().Members[0].Upstream
-	u.Undrain()
-	if !u.State().Draining() {
-		t.Error("an operator undid the configuration's drain")
-	}
-	u.Drain(true)
-	s.Drain = false
-	mustApply(t, r, s)
-	if !u.State().DrainingHard() {
-		t.Error("a change of the configuration undid the operator's drain")
-	}
-	u.Undrain()
-	if u.State().Draining() {
-		t.Error("still draining")
-	}
-}
-
 // maxIdle is longer than a connection may be idle.
 const maxIdle = 5 * time.Second
 
 func TestRunClosesWhatIdles(t *testing.T) {
-	s := newServer(t)
+	s := listen(t)
 	r := NewRegistry(nil)
 	mustApply(t, r, Spec{Name: "a", Address: s.u.Address()})
 	u := r.Table().Members[0].Upstream
@@ -180,19 +122,69 @@ func TestRunClosesWhatIdles(t *testing.T) {
 	}
 }
 
-// An upstream that is kept has the new options at once, and is the same one.
-func TestRequestOptionsFollowTheConfiguration(t *testing.T) {
-	r := NewRegistry(nil)
-	s := spec("a", "1")
-	s.Key = "old"
-	mustApply(t, r, s)
-	u := r.Table().Members[0].Upstream
-	s.RequestOptions = transport.RequestOptions{PreserveHost: true, Key: "new", OverrideKey: true}
-	mustApply(t, r, s)
-	if r.Table().Members[0].Upstream != u {
-		t.Error("another key is another upstream")
+// Ranks come and go while the server stays: those that stay are the same, those that come know what is known of it.
+func TestApplyRanks(t *testing.T) {
+	r, before, _ := ranksOf(t, 4)
+	before[0].SetHealth(Up, "test")
+	before[1].Drain(false)
+	server := before[0].Server
+	steps := []struct {
+		name  string
+		specs []Spec
+		stay  []string
+		gone  int
+		words string
+	}{
+		{"more", []Spec{ranked("a", "1", 6)}, []string{"a@0", "a@1", "a@2", "a@3"}, 0, "up | up, draining | up | up | up | up"},
+		{"fewer", []Spec{ranked("a", "1", 2)}, []string{"a@0", "a@1"}, 4, "up | up, draining"},
+		{"another beside it", []Spec{ranked("b", "2", 2), ranked("a", "1", 2)}, []string{"a@0", "a@1"}, 0, "unknown | unknown | up | up, draining"},
+		{"renamed", []Spec{ranked("c", "2", 2), ranked("a", "1", 2)}, []string{"a@0", "a@1"}, 2, "unknown | unknown | up | up, draining"},
+		{"elsewhere", []Spec{ranked("a", "3", 2)}, nil, 4, "unknown | unknown"},
+		{"gone", nil, nil, 2, ""},
+		{"back", []Spec{ranked("a", "3", 2)}, nil, 0, "unknown | unknown"},
 	}
-	if got := *u.RequestOptions(); got != s.RequestOptions {
-		t.Errorf("%+v", got)
+	for _, step := range steps {
+		was := map[string]*Upstream{}
+		for _, m := range r.Table().Members {
+			was[m.Name()] = m.Upstream
+		}
+		gone := mustApply(t, r, step.specs...)
+		var stay []string
+		for _, m := range r.Table().Members {
+			if was[m.Name()] == m.Upstream {
+				stay = append(stay, m.Name())
+			}
+		}
+		if !slices.Equal(stay, step.stay) || len(gone) != step.gone || wordsOf(r.Table().Members) != step.words {
+			t.Errorf("%s: %v stay, %d gone, %s", step.name, stay, len(gone), wordsOf(r.Table().Members))
+		}
+		for _, ref := range gone {
+			if r.Table().Resolve(ref) != nil {
+				t.Errorf("%s: who is gone is found", step.name)
+			}
+		}
+	}
+	if r.Table().ServerNamed("a") == server {
+		t.Error("a server that came back is the one that left")
+	}
+}
+
+// A server that is given ranks, or has them no more, is known already. Its upstreams are others: their caches are.
+func TestServersGetRanks(t *testing.T) {
+	r := NewRegistry(nil)
+	mustApply(t, r, spec("a", "1"))
+	whole := r.Table().Members[0].Upstream
+	whole.SetHealth(Up, "test")
+	whole.Drain(false)
+	if gone := mustApply(t, r, ranked("a", "1", 2)); fmt.Sprint(gone) != fmt.Sprint([]Ref{whole.Ref()}) {
+		t.Errorf("gone %v", gone)
+	}
+	if got := wordsOf(r.Table().Members); got != "up, draining | up, draining" || r.Table().ServerNamed("a") != whole.Server {
+		t.Error(got)
+	}
+	r.Table().Members[1].Undrain()
+	mustApply(t, r, spec("a", "1"))
+	if m := r.Table().Members; len(m) != 1 || m[0].Upstream == whole || m[0].Name() != "a" || m[0].Rank() != NoRank || wordsOf(m) != "up" {
+		t.Errorf("%s", wordsOf(m))
 	}
 }

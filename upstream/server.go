@@ -3,8 +3,6 @@ package upstream
 import (
 	"context"
 	"crypto/tls"
-	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,22 +17,31 @@ type Server struct {
 	name    string
 	address transport.Address
 	pool    transport.Pool
+	states  states
 
-	lastByte atomic.Int64                             // when it last delivered a byte of an answer, in ns since 1970
-	options  atomic.Pointer[transport.RequestOptions] // written by Registry.Apply
-
-	onChange    func(Change)
-	probeWanted chan struct{} // capacity 1
-
-	mu        sync.Mutex
-	upstreams []*Upstream // guarded by mu, and so is every change of their states; changed by Registry.Apply alone
-	since     time.Time   // guarded by mu: of the last change of health
-	reason    string      // guarded by mu: of that change
-	left      time.Time   // guarded by mu: when it was last found leaving
+	options       atomic.Pointer[transport.RequestOptions] // written by Registry.Apply
+	lastDelivered atomic.Int64                             // Unix ns, 0 for never
+	saidLeaving   atomic.Pointer[time.Time]                // when the server last said that it is shutting down
+	probeWanted   chan struct{}                            // capacity 1
 }
 
-// Name is the name in the configuration, unique among servers and upstreams: that of the only upstream, or the part
-// before the @ of all of them.
+func newServer(spec *Spec, onChange func(Change)) *Server {
+	return &Server{
+		name: spec.Name, address: spec.Address, probeWanted: make(chan struct{}, 1),
+		states: states{onChange: onChange, since: time.Now()},
+	}
+}
+
+// configure gives the server its upstreams and what else a spec says of it.
+func (s *Server) configure(spec *Spec, upstreams []*Upstream) {
+	s.options.Store(&spec.RequestOptions)
+	s.Assign(spec.Models)
+	s.states.adopt(upstreams)
+	s.configureDrain(spec.Drain)
+}
+
+// Name is the name in the configuration, unique among servers and upstreams: the name of the only upstream, or the part
+// before the @ of all upstreams.
 func (s *Server) Name() string { return s.name }
 
 // Address is where the server listens: never to be shown or logged.
@@ -55,12 +62,12 @@ func (s *Server) Dial(ctx context.Context, timeout time.Duration) (*transport.Co
 	return s.pool.Dial(ctx, s.address, secure, timeout)
 }
 
-// Delivered notes that a byte of an answer came at now.
-func (s *Server) Delivered(now time.Time) { s.lastByte.Store(now.UnixNano()) }
+// Delivered notes that a byte of an answer was received at now.
+func (s *Server) Delivered(now time.Time) { s.lastDelivered.Store(now.UnixNano()) }
 
-// LastDelivered is when a byte of an answer last came, the zero time if never.
+// LastDelivered is when a byte of an answer was last received, the zero time if never.
 func (s *Server) LastDelivered() time.Time {
-	if ns := s.lastByte.Load(); ns != 0 {
+	if ns := s.lastDelivered.Load(); ns != 0 {
 		return time.Unix(0, ns)
 	}
 	return time.Time{}
@@ -68,28 +75,3 @@ func (s *Server) LastDelivered() time.Time {
 
 // ProbeWanted is readable when traffic gave reason to probe this server at once.
 func (s *Server) ProbeWanted() <-chan struct{} { return s.probeWanted }
-
-// ranked gives the upstream of that rank, or nil. It is for Registry.Apply, which alone changes them.
-func (s *Server) ranked(rank int) *Upstream {
-	for _, u := range s.upstreams {
-		if u.rank == rank {
-			return u
-		}
-	}
-	return nil
-}
-
-// adopt makes upstreams those of the server. New ones begin in the state that those before had in common.
-func (s *Server) adopt(upstreams []*Upstream) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.upstreams) > 0 {
-		state := s.stateLocked()
-		for _, u := range upstreams {
-			if !slices.Contains(s.upstreams, u) {
-				u.state.Store(uint32(state))
-			}
-		}
-	}
-	s.upstreams = upstreams
-}

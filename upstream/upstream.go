@@ -1,8 +1,10 @@
 // Package upstream owns the vLLM servers as the proxy sees them: who they are (Registry, Table, Server, Upstream) and in which
 // state they are (State). Package transport carries requests to them, package models has what they serve.
 //
-// Nothing here decides where a request goes or whether it is tried again: session and proxy do. Health, operators
-// and traffic change an upstream's state through its methods, and everybody reads one atomic word.
+// Nothing here decides where a request goes or whether it is tried again: session and proxy do. Health, operators and
+// traffic change an upstream's state through its methods; readers load one atomic word.
+//
+// The rules of spec.go are tested in table_test.go, the words of state.go in change_test.go.
 package upstream
 
 import (
@@ -11,15 +13,15 @@ import (
 )
 
 // Upstream is one KV cache, and so one place for sessions: a Server, or one data-parallel rank of it. What is true of
-// the server is true of all its ranks; requests are counted, and operators drain, by rank. It is shared by everybody
-// and must not be copied.
+// the server is true of all its ranks; requests are counted, and operators drain, by rank. It is shared and must not be
+// copied.
 type Upstream struct {
 	*Server
 	name string
 	ref  Ref
 	rank int
 
-	state    atomic.Uint32 // State; written by Server.change and Server.adopt
+	state    atomic.Uint32 // State; written by states alone
 	inFlight atomic.Int64
 }
 
@@ -40,8 +42,11 @@ func (u *Upstream) Name() string { return u.name }
 // Ref is the short name of this incarnation.
 func (u *Upstream) Ref() Ref { return u.ref }
 
-// Rank is the data-parallel rank that requests to it name, or NoRank.
+// Rank is the data-parallel rank that requests to the upstream name, or NoRank.
 func (u *Upstream) Rank() int { return u.rank }
+
+// State is the present state.
+func (u *Upstream) State() State { return State(u.state.Load()) }
 
 // Begin counts a request in flight; each Begin wants one End, on every way out.
 func (u *Upstream) Begin() { u.inFlight.Add(1) }

@@ -6,43 +6,6 @@ import (
 	"time"
 )
 
-func newUpstream(t *testing.T) (*Upstream, *[]string) {
-	t.Helper()
-	var heard []string
-	r := NewRegistry(func(c Change) { heard = append(heard, c.Before.Words()+" -> "+c.After.Words()) })
-	mustApply(t, r, spec("a", "1"))
-	return r.Table().Members[0].Upstream, &heard
-}
-
-func TestOnlyChangesAreHeard(t *testing.T) {
-	u, heard := newUpstream(t)
-	u.SetHealth(Up, "probe succeeded")
-	u.SetHealth(Up, "probe succeeded")
-	u.Cleared()
-	u.Suspected("refused")
-	u.Suspected("refused")
-	u.Cleared()
-	u.Drain(false)
-	u.Drain(true)
-	u.Undrain()
-	u.SetHealth(TimedOut, "probe timed out")
-	want := []string{
-		"unknown -> up", "up -> up, suspect", "up, suspect -> up", "up -> up, draining", "up, draining -> up, draining hard",
-		"up, draining hard -> up", "up -> down (timeouts)",
-	}
-	if len(*heard) != len(want) {
-		t.Fatalf("heard %q", *heard)
-	}
-	for i := range want {
-		if (*heard)[i] != want[i] {
-			t.Errorf("heard %q, want %q", (*heard)[i], want[i])
-		}
-	}
-	if since, reason := u.Since(); reason != "probe timed out" || time.Since(since) > time.Minute {
-		t.Errorf("since %v, %q", since, reason)
-	}
-}
-
 func TestSuspicionAsksForAProbe(t *testing.T) {
 	u, _ := newUpstream(t)
 	u.SetHealth(Up, "test")
@@ -96,19 +59,43 @@ func TestLeaving(t *testing.T) {
 	})
 }
 
-func TestInFlight(t *testing.T) {
-	u, _ := newUpstream(t)
-	u.Begin()
-	u.Begin()
-	u.End()
-	if got := u.InFlight(); got != 1 {
-		t.Errorf("%d in flight", got)
+// Draining a server again after one of its ranks was drained harder leaves none of them half drained.
+func TestDrainOfAServer(t *testing.T) {
+	_, m, _ := ranksOf(t, 2)
+	m[0].SetHealth(Up, "test")
+	m[0].Drain(true)
+	m[1].Server.Drain(false)
+	if got := wordsOf(m); got != "up, draining | up, draining" {
+		t.Error(got)
 	}
-	u.End()
-	defer func() {
-		if recover() == nil {
-			t.Error("more ended than begun")
-		}
-	}()
-	u.End()
+	m[1].Undrain()
+	if got := wordsOf(m); got != "up, draining | up" {
+		t.Error(got)
+	}
+	m[1].Server.Undrain()
+	if got := wordsOf(m); got != "up | up" {
+		t.Error(got)
+	}
+}
+
+func TestDrainOfTheConfiguration(t *testing.T) {
+	r := NewRegistry(nil)
+	s := spec("a", "1")
+	s.Drain = true
+	mustApply(t, r, s)
+	u := r.Table().Members[0].Upstream
+	u.Undrain()
+	if !u.State().Draining() {
+		t.Error("an operator undid the configuration's drain")
+	}
+	u.Drain(true)
+	s.Drain = false
+	mustApply(t, r, s)
+	if !u.State().DrainingHard() {
+		t.Error("a change of the configuration undid the operator's drain")
+	}
+	u.Undrain()
+	if u.State().Draining() {
+		t.Error("still draining")
+	}
 }
