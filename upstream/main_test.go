@@ -14,7 +14,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience bounds every wait of these tests; none is expected to take it.
+// patience bounds every wait of these tests; none is expected to take that long.
 const patience = 10 * time.Second
 
 // listening is a server whose connections the test plays by hand.

@@ -8,7 +8,7 @@ import (
 )
 
 // Client is an accepted connection that knows when its peer left. Where clients speak TLS, reads and writes are those of
-// the TLS connection; all else happens to the socket below it.
+// the TLS connection; everything else acts on the socket below it.
 type Client struct {
 	net.Conn
 	tcp          *net.TCPConn
@@ -18,15 +18,15 @@ type Client struct {
 
 	mu    sync.Mutex
 	left  bool    // guarded by mu: the peer left
-	bound Aborter // guarded by mu: what ends with the peer
+	bound Aborter // guarded by mu: what is aborted when the peer leaves
 }
 
-// Aborter is work that is pointless once the client has left. Abort must not block and may be called from any
-// goroutine, at most once a Bind.
+// Aborter is work that is pointless once the client has left. Abort may be called from any goroutine, at most once a
+// Bind. It must not wait for a peer.
 type Aborter interface{ Abort() }
 
-// Bind ties a to the client: when the peer leaves before Unbind, a is aborted. It reports false, and ties
-// nothing, when the peer has left already. A client has one Aborter at a time.
+// Bind ties a to the client: if the peer leaves before Unbind, a is aborted. If the peer has left already, Bind returns false
+// and ties nothing. A client has one Aborter at a time.
 func (c *Client) Bind(a Aborter) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -40,8 +40,8 @@ func (c *Client) Bind(a Aborter) bool {
 	return true
 }
 
-// Unbind unties what Bind tied and reports whether the peer left: closed, reset, or shut its sending half. If it did,
-// Abort was called, or nothing was bound any more when it left. No Abort comes after Unbind returned.
+// Unbind unties what Bind tied and reports whether the peer left: it closed, reset, or shut its sending half. In that case Abort
+// was called, unless nothing was bound when the peer left. No Abort is called after Unbind has returned.
 func (c *Client) Unbind() (left bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -60,7 +60,7 @@ func (c *Client) peerLeft() {
 	}
 }
 
-// Handshake makes the TLS connection within limit; where there is no TLS it does nothing.
+// Handshake makes the TLS connection within limit; it does nothing where the listener speaks no TLS.
 func (c *Client) Handshake(limit time.Duration) error {
 	secure, is := c.Conn.(*tls.Conn)
 	if !is {
@@ -81,30 +81,30 @@ func (c *Client) Secure() bool {
 	return is
 }
 
-// Close closes the connection in good order: what was written is still delivered.
+// Close closes the connection in good order: bytes that were written are still delivered.
 func (c *Client) Close() error {
 	c.watch.remove(c)
 	return c.Conn.Close()
 }
 
-// Reset cuts the connection with RST, so that the peer cannot take what it got for a whole.
+// Reset cuts the connection with RST, so that the peer cannot take the bytes it received for a whole answer.
 func (c *Client) Reset() error {
 	c.watch.remove(c)
 	_ = c.tcp.SetLinger(0) // fails only on a connection that is gone
 	return c.tcp.Close()
 }
 
-// Drop closes a connection on which nothing is under way. It never waits, not even to say goodbye in TLS.
+// Drop closes a connection on which nothing is under way. It sends no close_notify in TLS, so it never waits.
 func (c *Client) Drop() error {
 	c.watch.remove(c)
 	return c.tcp.Close()
 }
 
-// Cut ends the connection from this side, whoever works for it: what is bound is aborted as if the peer had left,
-// and the peer sees a reset.
+// Cut ends the connection from this side while other goroutines work for it: what is bound is aborted as if the peer had
+// left, and the peer sees a reset.
 func (c *Client) Cut() {
 	c.peerLeft()
-	_ = c.Reset() // it may be closed already
+	_ = c.Reset() // the connection may be closed already
 }
 
 // CloseWrite shuts the sending half: the peer reads what was written, and then the end.

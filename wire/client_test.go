@@ -66,7 +66,7 @@ func TestBindingTwiceIsABug(t *testing.T) {
 	c.Bind(make(signal))
 }
 
-// A descriptor that is used again must not get the events of its former user.
+// A reused descriptor must not get the events of its former user.
 func TestDescriptorReuse(t *testing.T) {
 	l := listen(t, ListenConfig{})
 	var wg sync.WaitGroup
@@ -89,7 +89,7 @@ func TestDescriptorReuse(t *testing.T) {
 		}
 		c.Close()
 	}
-	// From here on the other dialers' connections are those that stay.
+	// From here on the other dialers' connections are the ones that stay open.
 	var kept []*Client
 	for range 400 {
 		c, err := l.Accept()

@@ -1,7 +1,9 @@
 // Package wire owns the sockets: it listens, dials, watches whether clients left, pumps answers, and carries tunnels. It
-// is the only package that knows descriptors and socket options, and it knows no HTTP: the rules about what the bytes
-// mean come in as a Tap.
+// is the only package that knows descriptors and socket options. It knows no HTTP: the rules about the bytes come in as a Tap.
 //
-// Goroutines: Watch.Run, one for the process, started and awaited by the caller. A Pump runs on the caller's, a Tunnel on
-// that and one of its own.
+// Goroutines: Watch.Run, one for the process, started and awaited by the caller. A Pump runs on the caller's goroutine; a Tunnel
+// runs on the caller's and one of its own.
+//
+// The rules of watch.go are tested in client_test.go, those of stall.go and tunnel_end.go in tunnel_test.go, those of the
+// socket options in options_linux_test.go.
 package wire

@@ -13,10 +13,10 @@ type ListenConfig struct {
 	// WriteTimeout is how long a client's receive window may stay shut, or its host silent, before the kernel
 	// cuts the connection (TCP_USER_TIMEOUT); 0 leaves that to TCP's own limits. Linux only.
 	WriteTimeout time.Duration
-	// TLS is what clients are to speak, nil for none. Client.Handshake begins it.
+	// TLS is what clients must speak, nil for none. Client.Handshake begins it.
 	TLS *tls.Config
-	// OnFailure hears that a client could not be accepted, for want of descriptors or memory; nil tells nobody. The client
-	// waits, or is gone.
+	// OnFailure is called when a client could not be accepted, for want of descriptors or memory; it may be nil. The client
+	// waits in the backlog, or is gone.
 	OnFailure func()
 }
 
@@ -30,18 +30,18 @@ type Listener struct {
 }
 
 // keepAlive finds a vanished host after 25 s of silence; where the socket has a user timeout, Linux waits for that to pass
-// instead of the probes' count. Probes are many, for those of thousands of connections that were made at once go out at once,
-// and get lost: two that were lost in a row cut 4,181 of 10,000 idle clients on the loopback, whose queue takes 1,000.
+// instead of counting probes. There are many probes, because those of thousands of connections that were made at once are sent at
+// once and get lost: two lost in a row cut 4,181 of 10,000 idle clients on the loopback, whose queue takes 1,000.
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 3 * time.Second, Count: 5}
 
-// maxUnsent is how much the kernel takes for a client that it cannot send yet: without a bound that is megabytes for each
-// client that does not read. What is under way to a client that reads does not count. Linux only.
+// maxUnsent bounds the bytes that the kernel takes for a client before it can send them: without a bound it takes megabytes for
+// each client that does not read. Bytes under way to a client that reads do not count. Linux only.
 const maxUnsent = 128 << 10
 
-// Listen opens addr, "host:port" with an empty host for all. watch must be running while clients are served.
+// Listen opens addr, "host:port" with an empty host for all addresses. watch must be running while clients are served.
 func Listen(addr string, cfg ListenConfig, watch *Watch) (*Listener, error) {
 	lc := net.ListenConfig{KeepAliveConfig: keepAlive, Control: socketOptions(cfg.WriteTimeout, maxUnsent)}
-	lc.SetMultipathTCP(false) // else, which is Go's default, clients do not inherit every option
+	lc.SetMultipathTCP(false) // with MPTCP, Go's default, clients do not inherit every option
 	l, err := lc.Listen(context.Background(), "tcp", addr)
 	if err != nil {
 		return nil, err
@@ -49,18 +49,18 @@ func Listen(addr string, cfg ListenConfig, watch *Watch) (*Listener, error) {
 	return &Listener{tcp: l.(*net.TCPListener), watch: watch, tls: cfg.TLS, writeTimeout: cfg.WriteTimeout, onFailure: cfg.OnFailure}, nil
 }
 
-// Addr is the address that is listened on.
+// Addr is the address of the listener.
 func (l *Listener) Addr() net.Addr { return l.tcp.Addr() }
 
 // Close ends Accept. Accepted clients stay.
 func (l *Listener) Close() error { return l.tcp.Close() }
 
 // acceptBackOff is how long Accept rests when the process is out of descriptors or memory: long enough not to
-// spin, short enough to go on as soon as a connection closed.
+// spin, short enough to go on as soon as a connection is closed.
 const acceptBackOff = 10 * time.Millisecond
 
-// Accept waits for the next client. It returns an error only when the listener was closed: being out of
-// descriptors passes, and must not end a server.
+// Accept waits for the next client. It returns an error only when the listener is closed: a lack of descriptors passes,
+// and must not end a server.
 func (l *Listener) Accept() (*Client, error) {
 	for {
 		conn, err := l.tcp.AcceptTCP()
@@ -69,7 +69,7 @@ func (l *Listener) Accept() (*Client, error) {
 			if err = l.watch.add(c); err == nil {
 				return c, nil
 			}
-			_ = conn.Close() // it is the watch's error that matters
+			_ = conn.Close() // the watch's error is the one that matters
 		}
 		if errors.Is(err, net.ErrClosed) {
 			return nil, err

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Out of descriptors, Accept waits for one to become free and goes on.
+// Accept survives a lack of descriptors: it waits until one is free and goes on.
 func TestAcceptSurvivesDescriptorLimit(t *testing.T) {
 	failed := make(chan struct{}, 1)
 	l := listen(t, ListenConfig{OnFailure: func() {

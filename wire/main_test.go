@@ -11,11 +11,11 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	_ = flag.Set("test.parallel", "8") // tests that run in parallel wait for limits, more than they need processors
+	_ = flag.Set("test.parallel", "8") // parallel tests wait for limits more than they need processors
 	goleak.VerifyTestMain(m)
 }
 
-// patience bounds every wait of these tests; none is expected to take it.
+// patience bounds every wait of these tests; none is expected to take that long.
 const patience = 10 * time.Second
 
 // listen opens a loopback listener with a running watch, both ended with the test.
@@ -42,7 +42,7 @@ func listen(t testing.TB, cfg ListenConfig) *Listener {
 	return l
 }
 
-// connect gives both ends of a connection to l.
+// connect returns both ends of a connection to l.
 func connect(t testing.TB, l *Listener) (peer *net.TCPConn, c *Client) {
 	t.Helper()
 	conn, err := net.Dial("tcp", l.Addr().String())

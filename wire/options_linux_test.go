@@ -26,7 +26,7 @@ func option(t *testing.T, c syscall.Conn, level, opt int) int {
 	return v
 }
 
-// The limits that end a vanished host's connections, as the kernel has them, on both sides.
+// The kernel has the limits that end a vanished host's connections, on both sides.
 func TestVanishedHostOptions(t *testing.T) {
 	l := listen(t, ListenConfig{WriteTimeout: 7 * patience})
 	_, c := connect(t, l)
@@ -55,7 +55,7 @@ func TestVanishedHostOptions(t *testing.T) {
 	}
 }
 
-// For a peer that does not read the kernel takes what the peer has room for, and little more.
+// For a peer that does not read, the kernel takes what fits into the peer's buffers, and little more.
 func TestUnsentIsBounded(t *testing.T) {
 	peer, c := connect(t, listen(t, ListenConfig{}))
 	if err := peer.SetReadBuffer(64 << 10); err != nil { // else it grows

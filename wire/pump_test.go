@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// until is a tap that ends after a number of bytes.
+// until is a Tap that ends after a number of bytes.
 type until int
 
 func (u *until) Take(_ time.Time, p []byte) ([]byte, bool) {
@@ -18,7 +18,7 @@ func (u *until) Take(_ time.Time, p []byte) ([]byte, bool) {
 	return p[:n], *u > 0
 }
 
-// pumped runs a Pump between a source that write feeds and a target.
+// pumped runs a Pump from a source, fed by write, to a target.
 func pumped(t *testing.T, tap Tap, idle time.Duration, write func(*net.TCPConn)) (end End, got []byte, err error) {
 	t.Helper()
 	l, lerr := net.Listen("tcp", "127.0.0.1:0")

@@ -7,19 +7,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// socketOptions is nothing where the kernel has no TCP_USER_TIMEOUT; TCP's own limits hold.
+// socketOptions sets nothing: this kernel has no TCP_USER_TIMEOUT, and TCP's own limits hold.
 func socketOptions(time.Duration, int) func(network, address string, raw syscall.RawConn) error {
 	return nil
 }
 
-// quiet reports whether nothing at all is there to read: no byte, no end, no error.
+// quiet reports whether there is nothing to read: no byte, no end, no error.
 func quiet(fd uintptr) bool {
 	var b [1]byte
 	_, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
 	return err == unix.EAGAIN
 }
 
-// unsent is how many bytes wait in the socket, sent or not, to be acknowledged; 0 where that cannot be told.
+// unsent is how many bytes wait in the socket, sent or not, to be acknowledged; 0 if unknown.
 func unsent(fd uintptr) int {
 	n, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_NWRITE)
 	if err != nil {

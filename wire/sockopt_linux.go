@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// socketOptions gives the Control function that sets TCP_USER_TIMEOUT and TCP_NOTSENT_LOWAT, but for those that are 0.
+// socketOptions returns the Control function that sets TCP_USER_TIMEOUT and TCP_NOTSENT_LOWAT, each unless it is 0.
 // Accepted connections inherit them from their listener.
 func socketOptions(timeout time.Duration, unsent int) func(network, address string, raw syscall.RawConn) error {
 	options := map[int]int{unix.TCP_USER_TIMEOUT: int(timeout.Milliseconds()), unix.TCP_NOTSENT_LOWAT: unsent}
@@ -32,15 +32,15 @@ func setOption(raw syscall.RawConn, option, value int) error {
 	return errors.Join(err, optErr)
 }
 
-// quiet reports whether nothing at all is there to read: no byte, no end, no error. It is a look, so a raw system
-// call will do: it never blocks.
+// quiet reports whether there is nothing to read: no byte, no end, no error. It peeks and never blocks, so a raw system call
+// will do.
 func quiet(fd uintptr) bool {
 	var b [1]byte
 	_, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&b)), 1, unix.MSG_PEEK|unix.MSG_DONTWAIT, 0, 0)
 	return errno == unix.EAGAIN
 }
 
-// unsent is how many bytes wait in the socket, sent or not, to be acknowledged; 0 where that cannot be told.
+// unsent is how many bytes wait in the socket, sent or not, to be acknowledged; 0 if unknown.
 func unsent(fd uintptr) int {
 	n, err := unix.IoctlGetInt(int(fd), unix.SIOCOUTQ)
 	if err != nil {

@@ -7,33 +7,34 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// write is a write to a side of a tunnel, as the other direction sees it: that one finds out whether it is stuck. A peer that
-// takes nothing and sends nothing is cut by the kernel (TCP_USER_TIMEOUT). But each segment that comes from it puts the kernel's
-// timer off: where it sends something every 50 ms, that never runs out.
-type write struct {
-	limit  time.Duration // for which the peer may take nothing, 0 for ever
+// stallCheck finds out whether a write to one side of a tunnel is stuck. The other direction asks it, since that one runs while
+// the write waits. The kernel cuts a peer that takes nothing and sends nothing (TCP_USER_TIMEOUT), but each segment from the
+// peer puts off the kernel's timer: it never expires for a peer that sends something every 50 ms.
+type stallCheck struct {
+	limit  time.Duration // how long the peer may take nothing, 0 for ever
 	unsent func() int    // bytes that the socket holds for the peer
 
-	waiting bool
-	since   time.Time // when the write began, or the peer was last found to have taken something
-	looked  bool      // held is what the socket held then
-	held    int
+	waiting bool      // a write is under way
+	since   time.Time // when the write began, or the peer last took something
+	checked bool      // held is set
+	held    int       // unsent at the last check
 }
 
-func (w *write) begin(now time.Time) { w.waiting, w.looked, w.since = true, false, now }
+func (s *stallCheck) begin(now time.Time) { s.waiting, s.checked, s.since = true, false, now }
 
-// stuck reports whether the peer took nothing for the limit while the write waited. The first look comes after a part of that.
-func (w *write) stuck(now time.Time) bool {
-	const firstLook = 8
-	waited := now.Sub(w.since)
-	if !w.waiting || w.limit == 0 || waited < w.limit/firstLook {
+// stuck reports whether the peer took nothing for the limit while the write waited. It first asks the socket after an eighth of
+// the limit.
+func (s *stallCheck) stuck(now time.Time) bool {
+	const firstCheck = 8
+	waited := now.Sub(s.since)
+	if !s.waiting || s.limit == 0 || waited < s.limit/firstCheck {
 		return false
 	}
-	if held := w.unsent(); !w.looked || held < w.held {
-		w.looked, w.held, w.since = true, held, now
+	if held := s.unsent(); !s.checked || held < s.held {
+		s.checked, s.held, s.since = true, held, now
 		return false
 	}
-	return waited >= w.limit
+	return waited >= s.limit
 }
 
 // unsent is how many bytes the socket holds that the peer has not acknowledged.
@@ -47,8 +48,8 @@ func (c *Client) unsent() int {
 
 func (c *Conn) unsent() int { return unsentOf(c.raw) }
 
-// failure is the error that the kernel has for the connection, and has told nobody yet.
-func (c *Client) failure() (err error) {
+// pendingError is the error that the kernel has for the connection and has reported to no call yet.
+func (c *Client) pendingError() (err error) {
 	raw, err := c.tcp.SyscallConn()
 	if err != nil {
 		return err
@@ -62,6 +63,6 @@ func (c *Client) failure() (err error) {
 }
 
 func unsentOf(raw syscall.RawConn) (n int) {
-	_ = raw.Control(func(fd uintptr) { n = unsent(fd) }) // of a connection that is gone it does not matter
+	_ = raw.Control(func(fd uintptr) { n = unsent(fd) }) // does not matter on a connection that is gone
 	return n
 }

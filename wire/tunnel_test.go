@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// bore is a tunnel that runs, and the far ends of both its connections.
+// bore is a running tunnel, and the far ends of both its connections.
 type bore struct {
 	t            testing.TB
 	client, up   *net.TCPConn
@@ -24,8 +24,8 @@ type bore struct {
 	idle         time.Duration
 	nearClient   *Client
 	nearUp       *Conn
-	cameC, cameU atomic.Int64 // bytes
-	sent         int64        // of the client's, as far as the test counts
+	fromC, fromU atomic.Int64 // bytes received from the client and the upstream
+	sent         int64        // bytes that the client sent, as far as the test counts
 	ended        chan ended
 }
 
@@ -60,25 +60,25 @@ func newBore(t testing.TB, cfg ListenConfig) *bore {
 func (b *bore) run() *bore {
 	tunnel := Tunnel{Client: b.nearClient, Up: b.nearUp, Idle: b.idle, Passed: func(_ time.Time, from Side, n int) {
 		if from == ClientSide {
-			b.cameC.Add(int64(n))
+			b.fromC.Add(int64(n))
 		} else {
-			b.cameU.Add(int64(n))
+			b.fromU.Add(int64(n))
 		}
 	}}
-	b.nearClient.Bind(b.nearUp) // as it is before
+	b.nearClient.Bind(b.nearUp) // as the proxy leaves it
 	go func() {
 		end, err := tunnel.Run(b.early, make([]byte, 4<<10), make([]byte, 4<<10))
 		b.nearUp.Close()
 		b.nearClient.CloseWrite()
 		b.nearClient.SetReadDeadline(time.Now().Add(time.Second))
-		io.Copy(io.Discard, b.nearClient) // a reset would overtake what is on its way
+		io.Copy(io.Discard, b.nearClient) // a reset would overtake bytes on their way
 		b.nearClient.Close()
 		b.ended <- ended{end, err}
 	}()
 	return b
 }
 
-// end waits for the end, which is as wanted; err may be nil for any.
+// end waits for the end and compares it; err may be nil for any error.
 func (b *bore) end(want End, err error) {
 	b.t.Helper()
 	select {
@@ -102,7 +102,7 @@ func (b *bore) pass(from, to net.Conn, text string) {
 	}
 }
 
-// All bytes arrive, in their order, both ways at once, and what was early is first.
+// All bytes arrive, in their order, both ways at once, and the early ones are first.
 func TestTunnelIsTransparent(t *testing.T) {
 	t.Parallel()
 	b := newBore(t, ListenConfig{})
@@ -124,14 +124,14 @@ func TestTunnelIsTransparent(t *testing.T) {
 			}
 			got := make([]byte, len(want))
 			if _, err := io.ReadFull(c[1], got); err != nil || !bytes.Equal(got, want) {
-				t.Errorf("direction %d: other bytes than were sent, %v", i, err)
+				t.Errorf("direction %d: not the bytes that were sent, %v", i, err)
 			}
 		})
 	}
 	all.Wait()
 	b.up.Close()
 	b.end(SourceEnded, io.EOF)
-	if up, down := b.cameC.Load(), b.cameU.Load(); up != int64(len(text)+len(b.early)) || down != int64(len(text)) {
+	if up, down := b.fromC.Load(), b.fromU.Load(); up != int64(len(text)+len(b.early)) || down != int64(len(text)) {
 		t.Errorf("%d and %d bytes counted, want %d", up, down, len(text))
 	}
 }
@@ -170,23 +170,23 @@ func TestTunnelUpstreamEnds(t *testing.T) {
 	}
 }
 
-// clogged fills the pipe to the upstream, which reads nothing, until the tunnel's write waits. What the client sent by then
-// lies on this side of it, for a FIN behind more than the sockets hold cannot be seen.
+// clogged fills the pipe to the upstream, which reads nothing, until the tunnel's write waits. The tunnel has received all that
+// the client sent by then: a FIN behind more bytes than the sockets hold cannot be seen.
 func (b *bore) clogged() {
 	b.t.Helper()
-	room := make([]byte, 16<<10)
-	for b.cameC.Load() == b.sent {
-		n, err := b.client.Write(room)
+	buf := make([]byte, 16<<10)
+	for b.fromC.Load() == b.sent {
+		n, err := b.client.Write(buf)
 		if b.sent += int64(n); err != nil {
 			b.t.Fatal(err)
 		}
-		for wait := time.Now().Add(100 * time.Millisecond); b.cameC.Load() < b.sent && time.Now().Before(wait); {
+		for wait := time.Now().Add(100 * time.Millisecond); b.fromC.Load() < b.sent && time.Now().Before(wait); {
 			time.Sleep(time.Millisecond)
 		}
 	}
 }
 
-// A client that leaves ends the tunnel within 100 ms, in whatever way and whatever the tunnel is at.
+// A client that leaves ends the tunnel within 100 ms, in whatever way it leaves and whatever the tunnel is doing.
 func TestTunnelClientLeaves(t *testing.T) {
 	for name, leave := range ways {
 		for at, prepare := range map[string]func(*bore){
@@ -211,12 +211,12 @@ func TestTunnelClientLeaves(t *testing.T) {
 	}
 }
 
-// endless is read without an end.
+// endless is a reader without an end.
 type endless struct{}
 
 func (endless) Read(b []byte) (int, error) { return len(b), nil }
 
-// What a client sent before it left still arrives, if it is taken in time.
+// Bytes that a client sent before it left still arrive, if the upstream takes them in time.
 func TestTunnelDeliversLastBytes(t *testing.T) {
 	t.Parallel()
 	const rounds = 20
@@ -236,12 +236,12 @@ func TestTunnelDeliversLastBytes(t *testing.T) {
 		}
 		b.end(TargetFailed, nil)
 	}
-	if whole < rounds/2 { // the others met a machine that was busy for 50 ms
+	if whole < rounds/2 { // in the others the machine was busy for 50 ms
 		t.Errorf("all arrived %d times of %d", whole, rounds)
 	}
 }
 
-// A client that closes first has not left if the upstream was to close as well: whoever ends a closing handshake.
+// A client that closes first has not left if the upstream closes as well: both ended a closing handshake.
 func TestTunnelBothEnd(t *testing.T) {
 	b := newBore(t, ListenConfig{}).run()
 	b.pass(b.client, b.up, "closing")
@@ -251,13 +251,13 @@ func TestTunnelBothEnd(t *testing.T) {
 	b.end(SourceEnded, io.EOF)
 }
 
-// narrow makes the client's pipe hold less than what lies in front of it.
+// narrow makes the client's pipe hold less than the upstream has sent.
 func (b *bore) narrow() {
 	b.client.SetReadBuffer(16 << 10)
 	b.nearClient.tcp.SetWriteBuffer(16 << 10)
 }
 
-// What an upstream sent before its connection was cut is still passed on, to a client that takes its time.
+// Bytes that an upstream sent before its connection was cut are still passed on, also to a slow client.
 func TestTunnelUpstreamIsCut(t *testing.T) {
 	for name, busy := range map[string]bool{"the client is silent": false, "the client sends": true} {
 		t.Run(name, func(t *testing.T) {
@@ -272,7 +272,7 @@ func TestTunnelUpstreamIsCut(t *testing.T) {
 			reset(b.up)
 			if busy {
 				b.client.Write([]byte("anybody there?"))
-				for b.cameC.Load() == 0 {
+				for b.fromC.Load() == 0 {
 					time.Sleep(time.Millisecond)
 				}
 			}
@@ -306,7 +306,7 @@ func TestTunnelUpstreamClosesOnSender(t *testing.T) {
 	b.end(SourceEnded, io.EOF)
 }
 
-// Both sides must be silent for the idle limit, and a side may be so for longer.
+// Both sides must be silent for the idle limit; one side may be silent for longer.
 func TestTunnelIdle(t *testing.T) {
 	const idle = 3 * time.Second
 	for name, speak := range map[string]func(b *bore) (from, to net.Conn){
@@ -332,7 +332,7 @@ func TestTunnelIdle(t *testing.T) {
 	}
 }
 
-// rhythms are how somebody sends who takes nothing. The kernel's own limit never ends what comes every millisecond.
+// rhythms are how a side sends that takes nothing. The kernel's own limit never ends one that sends every millisecond.
 var rhythms = map[string]func(*net.TCPConn){
 	"silent":         func(*net.TCPConn) {},
 	"sends a little": func(c *net.TCPConn) { keepSending(c, 50*time.Millisecond) },
@@ -359,7 +359,7 @@ func TestTunnelClientTakesNothing(t *testing.T) {
 	}
 }
 
-// One that takes little, but takes it, is not.
+// A client that takes little, but takes it, is not cut.
 func TestTunnelClientTakesLittle(t *testing.T) {
 	t.Parallel()
 	const limit = 500 * time.Millisecond
@@ -377,8 +377,8 @@ func TestTunnelClientTakesLittle(t *testing.T) {
 	<-b.ended
 }
 
-// An upstream that takes nothing is cut, whatever it sends. What the kernel takes for it, when it makes room, counts: that may go
-// on for a while.
+// An upstream that takes nothing is cut, whatever it sends. Bytes that its kernel takes, when that enlarges its buffer, count as
+// taken: that may go on for a while.
 func TestTunnelUpstreamTakesNothing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes as long as an upstream may take nothing")
@@ -406,8 +406,9 @@ func TestTunnelUpstreamTakesNothing(t *testing.T) {
 	}
 }
 
-// Where nobody takes anything and everybody sends, nobody is left to look: that is for the kernel, which has time then.
-func TestTunnelNobodyTakesAnything(t *testing.T) {
+// If both sides send and neither takes anything, both directions wait in a write and neither checks the other: then the kernel's
+// own timer expires.
+func TestTunnelNeitherSideTakesAnything(t *testing.T) {
 	t.Parallel()
 	b := newBore(t, ListenConfig{WriteTimeout: time.Second}).run()
 	go io.Copy(b.up, endless{})
@@ -426,8 +427,8 @@ func TestTunnelIsCut(t *testing.T) {
 	b.end(TargetFailed, nil)
 }
 
-// A client that left before the tunnel began gets none.
-func TestTunnelOfNobody(t *testing.T) {
+// There is no tunnel for a client that left before it began.
+func TestTunnelOfAGoneClient(t *testing.T) {
 	b := newBore(t, ListenConfig{})
 	gone := make(signal)
 	b.nearClient.Bind(gone)
@@ -439,7 +440,7 @@ func TestTunnelOfNobody(t *testing.T) {
 	}
 }
 
-// A panic of whoever is told ends the tunnel, on the caller's goroutine.
+// A panic in Passed ends the tunnel, on the caller's goroutine.
 func TestTunnelPanics(t *testing.T) {
 	for name, from := range map[string]func(b *bore) net.Conn{
 		"up": func(b *bore) net.Conn { return b.client }, "down": func(b *bore) net.Conn { return b.up },
@@ -447,9 +448,9 @@ func TestTunnelPanics(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := newBore(t, ListenConfig{})
 			from(b).Write([]byte("x"))
-			tunnel := Tunnel{Client: b.nearClient, Up: b.nearUp, Idle: patience, Passed: func(time.Time, Side, int) { panic("told") }}
+			tunnel := Tunnel{Client: b.nearClient, Up: b.nearUp, Idle: patience, Passed: func(time.Time, Side, int) { panic("passed") }}
 			defer func() {
-				if p := recover(); p == nil || !strings.Contains(fmt.Sprint(p), "told") {
+				if p := recover(); p == nil || !strings.Contains(fmt.Sprint(p), "passed") {
 					t.Errorf("on the caller's goroutine: %v", p)
 				}
 			}()
@@ -461,12 +462,12 @@ func TestTunnelPanics(t *testing.T) {
 // Passing bytes on allocates nothing.
 func TestTunnelAllocatesNothing(t *testing.T) {
 	b := newBore(t, ListenConfig{}).run()
-	message, room := []byte("message"), make([]byte, 100)
+	message, buf := []byte("message"), make([]byte, 100)
 	echo := func(from, to net.Conn) {
 		if _, err := from.Write(message); err != nil {
 			t.Fatal(err)
 		}
-		if n, err := to.Read(room); n != len(message) {
+		if n, err := to.Read(buf); n != len(message) {
 			t.Fatal(n, err)
 		}
 	}

@@ -1,0 +1,91 @@
+package wire
+
+import (
+	"errors"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Conn is a connection to an upstream. If the upstream speaks TLS, reads and writes are those of the TLS connection, and only a
+// stream that the upstream ended with close_notify ends with io.EOF.
+type Conn struct {
+	net.Conn
+	socket   net.Conn // below TLS; the same as Conn without TLS
+	raw      syscall.RawConn
+	peek     func(fd uintptr) // sets quiet; made once, for Stale
+	quiet    bool
+	deadline time.Time // of reads, as last set
+}
+
+// Abort closes the connection at once, whoever reads or writes it. It implements Aborter: the close tells the upstream to stop.
+// It waits for no peer, but until reads and writes under way on other goroutines have returned.
+func (c *Conn) Abort() { _ = c.socket.Close() }
+
+// Shut ends both directions of the connection at once: reads and writes under way fail soon after. Unlike Abort it does not wait
+// until they have returned. The connection must still be closed.
+func (c *Conn) Shut() {
+	_ = c.raw.Control(func(fd uintptr) { _ = unix.Shutdown(int(fd), unix.SHUT_RDWR) }) // fails only on a connection that is gone
+}
+
+// Stale reports, without waiting, whether an idle connection is beyond use: the peer closed it, or sent bytes that no
+// request asked for.
+func (c *Conn) Stale() bool {
+	err := c.raw.Control(c.peek)
+	return err != nil || !c.quiet || c.Conn != c.socket && c.holdsBytes()
+}
+
+// holdsBytes reports whether the TLS connection has read bytes from the socket that no Read has taken: bytes behind one answer
+// must not become the beginning of the next.
+func (c *Conn) holdsBytes() bool {
+	var b [1]byte
+	if c.SetReadDeadline(expired) != nil {
+		return true
+	}
+	_, err := c.Conn.Read(b[:])
+	c.deadline = expired
+	return !IsTimeout(err)
+}
+
+// expired is a deadline in the past.
+var expired = time.Unix(1, 0)
+
+// Parts are bytes in up to three parts.
+type Parts [3][]byte
+
+// Len is the length of all parts together.
+func (p *Parts) Len() int { return len(p[0]) + len(p[1]) + len(p[2]) }
+
+// WriteAll writes head and the parts of body, as one write where the kernel takes it. If body fits into head's spare
+// capacity it is copied there, which costs less than a vector.
+func (c *Conn) WriteAll(head []byte, body *Parts) error {
+	if body.Len() <= cap(head)-len(head) {
+		_, err := c.Write(append(append(append(head, body[0]...), body[1]...), body[2]...))
+		return err
+	}
+	parts := net.Buffers{head, body[0], body[1], body[2]}
+	_, err := parts.WriteTo(c.Conn)
+	return err
+}
+
+// deadlineSlack is the part of an idle limit by which a deadline may be late: moving a deadline at every read of a stream
+// would cost more than parsing what was read.
+const deadlineSlack = 16
+
+// ReadWithin limits the next Read to d from now, or up to 1/16 more.
+func (c *Conn) ReadWithin(now time.Time, d time.Duration) error {
+	if want := now.Add(d); c.deadline.Before(want) || c.deadline.After(want.Add(d/deadlineSlack)) {
+		c.deadline = want.Add(d / deadlineSlack)
+		return c.SetReadDeadline(c.deadline)
+	}
+	return nil
+}
+
+// Stalled reports whether err is of a write to a peer that took nothing for as long as it may (ListenConfig.WriteTimeout).
+func Stalled(err error) bool { return errors.Is(err, unix.ETIMEDOUT) }
+
+// IsTimeout reports whether err is a read or write deadline that has passed.
+func IsTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
