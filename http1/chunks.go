@@ -2,7 +2,7 @@ package http1
 
 import "errors"
 
-// What Chunks refuses.
+// Errors of Chunks.
 var (
 	ErrChunkSize      = errors.New("malformed chunk size")
 	ErrChunkEnd       = errors.New("chunk data not ended by CRLF")
@@ -10,22 +10,21 @@ var (
 	ErrTrailer        = errors.New("malformed or too long trailer")
 )
 
-// maxChunkLine bounds a chunk's extensions, maxTrailers all trailer lines together, in bytes.
+// maxChunkLine bounds the extensions of a chunk, maxTrailers all trailer lines together, in bytes.
 const (
 	maxChunkLine = 256
 	maxTrailers  = 8 << 10
 )
 
-// Chunks follows the chunked coding (RFC 9112 7.1) over the bytes it is shown, split anywhere. The zero value
-// stands before the first chunk. It is strict: sizes of 1..15 hex digits with nothing around them, extensions by their
-// grammar without white space, CRLF and nothing else as line end.
+// Chunks reads the chunked coding (RFC 9112 7.1), split anywhere. The zero value stands before the first chunk. It is strict: sizes
+// of 1..15 hex digits with nothing around them, extensions by their grammar without white space, and CRLF alone as line end.
 type Chunks struct {
 	state  chunkState
 	digits uint8
-	size   int    // of the extensions or the trailers so far
-	left   uint64 // of the chunk's data
-	some   bool   // of this extension's name or value was seen
-	colon  bool   // seen in this trailer line
+	size   int    // bytes of the extensions or the trailers so far
+	left   uint64 // bytes of the chunk's data that are still to be read
+	part   bool   // a byte of this extension's name or value was read
+	colon  bool   // this trailer line has had its colon
 }
 
 type chunkState uint8
@@ -48,14 +47,14 @@ const (
 	chunksEnd
 )
 
-// Done reports whether the last chunk and the trailers were seen to their end.
+// Done reports whether the last chunk and the trailers were read to their end.
 func (c *Chunks) Done() bool { return c.state == chunksEnd }
 
-// Between reports whether the bytes shown so far end between two chunks.
+// Between reports whether the bytes read so far end between two chunks.
 func (c *Chunks) Between() bool { return c.state == chunkSize && c.digits == 0 }
 
-// Next is shown the next bytes: it consumes n of them, up to the end of the first run of data or of the whole
-// coding, and gives that run, a part of p. At an error n bytes came before the offence.
+// Next reads the next bytes: it consumes n of them, up to the end of the first run of data or of the whole coding, and returns
+// that run, a part of p. With an error, the n bytes before the offence were accepted.
 func (c *Chunks) Next(p []byte) (n int, data []byte, err error) {
 	for n < len(p) && c.state != chunksEnd {
 		if c.state == chunkData {
@@ -125,7 +124,7 @@ func (c *Chunks) sizeByte(b byte) error {
 	return nil
 }
 
-// extensionByte reads any number of ;name, ;name=token and ;name="quoted" to the CR behind them.
+// extensionByte reads any number of ;name, ;name=token and ;name="quoted", up to the CR behind them.
 func (c *Chunks) extensionByte(b byte) error {
 	if c.size++; c.size > maxChunkLine {
 		return ErrChunkExtension
@@ -134,15 +133,15 @@ func (c *Chunks) extensionByte(b byte) error {
 	case c.state == extensionQuoted || c.state == extensionEscape:
 		return c.quotedByte(b)
 	case class[b]&isToken != 0 && c.state != extensionQuoteEnd:
-		c.some = true
-	case b == '=' && c.some && c.state == extensionName:
-		c.state, c.some = extensionValue, false
-	case b == '"' && !c.some && c.state == extensionValue:
+		c.part = true
+	case b == '=' && c.part && c.state == extensionName:
+		c.state, c.part = extensionValue, false
+	case b == '"' && !c.part && c.state == extensionValue:
 		c.state = extensionQuoted
-	case b == ';' && c.some:
-		c.state, c.some = extensionName, false
-	case b == '\r' && c.some:
-		c.state, c.some = chunkSizeLF, false
+	case b == ';' && c.part:
+		c.state, c.part = extensionName, false
+	case b == '\r' && c.part:
+		c.state, c.part = chunkSizeLF, false
 	default:
 		return ErrChunkExtension
 	}
@@ -158,7 +157,7 @@ func (c *Chunks) quotedByte(b byte) error {
 	case b == '\\':
 		c.state = extensionEscape
 	case b == '"':
-		c.state, c.some = extensionQuoteEnd, true
+		c.state, c.part = extensionQuoteEnd, true
 	}
 	return nil
 }

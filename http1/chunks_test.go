@@ -15,7 +15,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// unchunk decodes text shown in pieces of size: the data, the bytes consumed, and whether the coding ended.
+// unchunk decodes text in pieces of size: the data, the bytes consumed, and whether the coding ended.
 func unchunk(text string, size int) (data []byte, n int, done bool, err error) {
 	var c Chunks
 	for n < len(text) && !c.Done() {
@@ -100,7 +100,7 @@ func TestChunksRefuses(t *testing.T) {
 	}
 }
 
-// A coding that is cut anywhere is not done: nobody can take the rest for the whole.
+// A coding that is cut anywhere is not done, so no reader takes the part for the whole.
 func TestChunksCut(t *testing.T) {
 	const text = "5;x=1\r\nhello\r\n6\r\n world\r\n0\r\nX-A: b\r\n\r\n"
 	for n := range len(text) {
@@ -139,7 +139,7 @@ func TestChunksRoundTrip(t *testing.T) {
 	})
 }
 
-// The coding by its grammar, and the limits of Chunks: what a line of it may be, and how long.
+// The grammar of the coding and the limits of Chunks: how lines are formed, and how long they may be.
 var (
 	chunkLine    = regexp.MustCompile(`^([0-9A-Fa-f]{1,15})((?:;` + tokens + `(?:=(?:` + tokens + `|"(?:[^"\\[:cntrl:]]|\t|\\[^[:cntrl:]]|\\\t)*"))?)*)\r\n`)
 	trailersLine = regexp.MustCompile(`^(?:` + tokens + `:(?:[^[:cntrl:]]|\t)*\r\n)*\r\n`)
@@ -173,8 +173,8 @@ func reference(text string) (data string, n int, whole bool) {
 	return data, len(text) - len(rest) + len(trailers), true
 }
 
-// FuzzChunks: how a coding is split makes no difference, what is a whole one by its grammar is decoded to what is in it, and
-// nothing else is; and Go's decoder, which is laxer, finds the same in it.
+// FuzzChunks: how a coding is split makes no difference; what is decoded is a whole coding by the grammar, and gives its data; and
+// Go's decoder, which is laxer, finds the same data.
 func FuzzChunks(f *testing.F) {
 	f.Add("5\r\nhello\r\n0\r\n\r\n", 3)
 	f.Add("5;a=b\r\nhello\r\n0\r\nX-A: b\r\n\r\n", 1)

@@ -1,15 +1,15 @@
 package http1
 
-// Framing follows the body of one answer over the bytes it is shown, split anywhere, and tells where the answer
-// ends. It changes and copies nothing, so whatever pumps the bytes may relay just what it was shown.
+// Framing follows the body of one answer, split anywhere, and finds where the answer ends. Show changes and copies nothing, so
+// the bytes may be relayed as they are.
 type Framing struct {
 	kind   bodyKind
-	left   int64 // of a body with a length
+	left   int64 // bytes of a body with a length that are still to be received
 	chunks Chunks
 	tail   [4]byte // the last bytes of the payload, newest last
-	any    bool    // payload was seen
+	any    bool    // there was payload
 
-	// OnPayload, if set, is shown the body without its coding, part by part.
+	// OnPayload, if set, is called with the body without its coding, part by part.
 	OnPayload func([]byte)
 }
 
@@ -21,7 +21,7 @@ const (
 	closeBody
 )
 
-// NewFraming gives the framing of the answer with head h to a request other than CONNECT.
+// NewFraming returns the framing of the answer with head h, to a request other than CONNECT.
 func NewFraming(h *Head) Framing {
 	switch {
 	case h.Bodiless():
@@ -34,7 +34,7 @@ func NewFraming(h *Head) Framing {
 	return Framing{kind: closeBody}
 }
 
-// Done reports whether the answer is complete. One that ends by close never is: see UntilClose.
+// Done reports whether the answer is complete. It is always false for an answer that ends by close: see UntilClose.
 func (f *Framing) Done() bool {
 	switch f.kind {
 	case lengthBody:
@@ -45,15 +45,15 @@ func (f *Framing) Done() bool {
 	return false
 }
 
-// UntilClose reports whether the answer ends when the server closes the connection: only then is the end of the
-// connection an end of the answer, and nobody can tell it from a cut.
+// UntilClose reports whether the answer ends when the server closes the connection. Only then is the end of the connection the end
+// of the answer, and it cannot be told from a cut.
 func (f *Framing) UntilClose() bool { return f.kind == closeBody }
 
-// Chunked reports whether the answer comes in the chunked coding.
+// Chunked reports whether the answer has the chunked coding.
 func (f *Framing) Chunked() bool { return f.kind == chunkedBody }
 
-// Show is shown the next bytes and tells how many of them belong to the answer; fewer than all when it ended, or
-// at an error, where the bytes from n on must not be passed on.
+// Show reads the next bytes and returns how many of them belong to the answer: fewer than all if the answer ends among them, or
+// with an error. The bytes from n on must not be passed on.
 func (f *Framing) Show(p []byte) (n int, err error) {
 	switch f.kind {
 	case lengthBody:
@@ -76,8 +76,8 @@ func (f *Framing) Show(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// Decode is Show for a receiver that does not know the chunked coding: it also moves the payload of p to the
-// front of p and gives it.
+// Decode is Show for a receiver that does not know the chunked coding: it also moves the payload of p to the front of p and
+// returns it.
 func (f *Framing) Decode(p []byte) (payload []byte, n int, err error) {
 	if f.kind != chunkedBody {
 		n, err = f.Show(p)
@@ -96,8 +96,8 @@ func (f *Framing) Decode(p []byte) (payload []byte, n int, err error) {
 	return payload, n, nil
 }
 
-// BetweenEvents reports whether the bytes shown so far end where an event of a stream (WHATWG HTML 9.2.6) may
-// follow: at its start or after a blank line, and in the chunked coding between two chunks.
+// BetweenEvents reports whether the bytes so far end where an event of a stream (WHATWG HTML 9.2.6) may follow: at the start of the
+// stream or after a blank line, and in the chunked coding between two chunks.
 func (f *Framing) BetweenEvents() bool {
 	if f.Done() || f.kind == lengthBody || f.kind == chunkedBody && !f.chunks.Between() {
 		return false

@@ -63,7 +63,7 @@ func TestFraming(t *testing.T) {
 	}
 }
 
-// Bytes behind the answer are nobody's: they are not counted in, and not decoded.
+// Bytes behind the answer are not a part of it: they are neither counted nor decoded.
 func TestFramingEndsWithTheAnswer(t *testing.T) {
 	for _, c := range []struct{ head, body string }{
 		{lengthHead, "0123456789"},
@@ -127,8 +127,8 @@ func TestBetweenEvents(t *testing.T) {
 	}
 }
 
-// FuzzFraming: how the bytes of an answer are split makes no difference, Go's own reader finds the same payload in them, or
-// that it is cut, and where an event of a stream may follow the lines of those before are complete.
+// FuzzFraming: how the bytes of an answer are split makes no difference; Go's own reader finds the same payload, or that it is cut;
+// and where an event of a stream may follow, the lines of the events before are complete.
 func FuzzFraming(f *testing.F) {
 	f.Add(chunkedHead, "5\r\nhello\r\n0\r\n\r\nrest", 2)
 	f.Add(lengthHead, "0123456789rest", 3)
@@ -165,7 +165,7 @@ func FuzzFraming(f *testing.F) {
 	})
 }
 
-// asGoReads fails where Go's client has another body of the answer than payload, or takes a cut one for whole.
+// asGoReads fails if Go's client reads another body than payload, or takes a cut body for whole.
 func asGoReads(t *testing.T, answer, payload string, whole bool) {
 	t.Helper()
 	r, err := http.ReadResponse(bufio.NewReader(strings.NewReader(answer)), nil)
@@ -178,7 +178,7 @@ func asGoReads(t *testing.T, answer, payload string, whole bool) {
 	}
 }
 
-// eventMayFollow reads a stream line by line, as WHATWG HTML 9.2.6 has it: the last line must be complete, and empty.
+// eventMayFollow reads a stream line by line, by WHATWG HTML 9.2.6: the last line must be complete and empty.
 func eventMayFollow(stream string) bool {
 	lines := strings.Split(strings.ReplaceAll(strings.ReplaceAll(stream, "\r\n", "\n"), "\r", "\n"), "\n")
 	n := len(lines)

@@ -13,7 +13,7 @@ import (
 
 const maxTestHead, maxTestFields = 4096, 20
 
-// feed shows text to a fresh guard in pieces of size, and gives what it came to.
+// feed gives text to a fresh guard in pieces of size, and returns the result.
 func feed(text string, size int) (g *Guard, n int, done bool, err error) {
 	g = new(Guard)
 	g.Reset(maxTestHead, maxTestFields)
@@ -152,7 +152,7 @@ func TestGuardRefuses(t *testing.T) {
 	}
 }
 
-func TestGuardKnowsWhetherARequestBegan(t *testing.T) {
+func TestBegun(t *testing.T) {
 	for text, want := range map[string]bool{"": false, "\r": false, "\r\n": false, "G": true, "\r\nG": true} {
 		if g, _, _, _ := feed(text, 1); g.Begun() != want {
 			t.Errorf("after %q: begun %v, want %v", text, g.Begun(), want)
@@ -160,8 +160,8 @@ func TestGuardKnowsWhetherARequestBegan(t *testing.T) {
 	}
 }
 
-// Whatever the bytes, how they are split makes no difference, and what is accepted is one head: Go's own parser, where it
-// takes it as well, reads the same request in it.
+// How bytes are split makes no difference, and accepted bytes are one head: if Go's own parser accepts them too, it reads the same
+// request.
 func FuzzGuard(f *testing.F) {
 	f.Add("GET / HTTP/1.1\r\nHost: a\r\n\r\n", 3)
 	f.Add("POST /v1/x HTTP/1.0\r\nHost: a\r\nContent-Length: 3\r\nConnection: keep-alive\r\n\r\nabc", 1)
@@ -185,7 +185,7 @@ func FuzzGuard(f *testing.F) {
 	})
 }
 
-// agree fails where Go's parser takes the head that g accepted for another.
+// agree fails if Go's parser reads another request in the head that g accepted.
 func agree(t *testing.T, g *Guard, head string) {
 	t.Helper()
 	line, lines, _ := strings.Cut(strings.TrimPrefix(head, "\r\n"), "\r\n")
@@ -205,7 +205,7 @@ func agree(t *testing.T, g *Guard, head string) {
 	r, err := http.ReadRequest(rest)
 	if err != nil {
 		var wrong *url.Error
-		if !errors.As(err, &wrong) && !strings.Contains(err.Error(), "trailer key") { // targets and trailers are none of the guard's business
+		if !errors.As(err, &wrong) && !strings.Contains(err.Error(), "trailer key") { // the guard does not judge targets and trailers
 			t.Fatalf("Go refuses %q: %v", head, err)
 		}
 		return

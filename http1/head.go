@@ -5,9 +5,9 @@ import (
 	"errors"
 )
 
-// What ParseHead refuses.
+// Errors of ParseHead.
 var (
-	// ErrMore asks for more bytes: the head is not complete.
+	// ErrMore says that the head is not complete yet.
 	ErrMore = errors.New("response head incomplete")
 
 	ErrStatusLine       = errors.New("malformed status line")
@@ -18,30 +18,30 @@ var (
 
 // Head is a parsed response head. Its slices are parts of the buffer that was parsed.
 type Head struct {
-	// StatusLine is the first line with its CRLF, Lines the field lines behind it with a CRLF each, for Fields.
+	// StatusLine is the first line with its CRLF. Lines are the field lines behind it, each with its CRLF, for Fields.
 	StatusLine, Lines []byte
 	// Status is 100..999.
 	Status int
-	// Length is the Content-Length, -1 when there is none.
+	// Length is the Content-Length, -1 without one.
 	Length int64
-	// Chunked tells that the body comes in the chunked coding.
+	// Chunked says that the body has the chunked coding.
 	Chunked bool
-	// Names tells that Connection names further fields that are meant for this hop.
+	// Names says that Connection names further fields that are meant for this hop.
 	Names bool
-	// Close tells that the connection ends with this answer: the server says so, or it is in doubt what follows.
+	// Close says that the connection ends with this answer: the server says so, or what follows is in doubt.
 	Close bool
-	// EventStream tells that the content type is text/event-stream.
+	// EventStream says that the content type is text/event-stream.
 	EventStream bool
-	// Encoded tells that the body has a Content-Encoding other than identity.
+	// Encoded says that the body has a Content-Encoding other than identity.
 	Encoded bool
-	// ToHEAD tells that the request was a HEAD, which rules a body out. Whoever sent it says so.
+	// ToHEAD says that the request was a HEAD, so the answer has no body. The caller sets it.
 	ToHEAD bool
 }
 
 var headEnd = []byte("\r\n\r\n")
 
-// ParseHead reads the head at the start of buf and gives its length. It returns ErrMore when buf does not hold all
-// of it; seen, when above 0, is how much of buf an earlier call found incomplete already.
+// ParseHead reads the head at the start of buf into h and returns its length, or ErrMore if buf does not hold all of it. seen is
+// how many bytes of buf an earlier call found incomplete, else 0.
 func ParseHead(buf []byte, seen int, h *Head) (n int, err error) {
 	from := max(0, seen-len(headEnd)+1)
 	end := bytes.Index(buf[from:], headEnd)
@@ -61,8 +61,8 @@ func ParseHead(buf []byte, seen int, h *Head) (n int, err error) {
 	return end + len(headEnd), nil
 }
 
-// begins gives ErrMore if buf, from is where the look at it goes on, may be the beginning of a head, and what is wrong
-// with it if not: somebody who does not speak HTTP may never send a blank line.
+// begins returns ErrMore if buf may be the beginning of a head, else what is wrong with it: a server that does not speak HTTP
+// may never send a blank line. The bytes before from were checked by an earlier call.
 func begins(buf []byte, from int) error {
 	const version = "HTTP/1."
 	if n := min(len(buf), len(version)); string(buf[:n]) != version[:n] {
@@ -80,12 +80,12 @@ func begins(buf []byte, from int) error {
 	}
 }
 
-// Bodiless reports whether status or request rule a body out (RFC 9112 6.3).
+// Bodiless reports whether the answer has no body by its status or its request (RFC 9112 6.3).
 func (h *Head) Bodiless() bool {
 	return h.ToHEAD || h.Status < 200 || h.Status == 204 || h.Status == 304
 }
 
-// statusLine reads "HTTP/1.x NNN reason", the reason being optional.
+// statusLine reads "HTTP/1.x NNN reason"; the reason is optional.
 func (h *Head) statusLine() (minor byte, err error) {
 	l := h.StatusLine
 	if len(l) < len("HTTP/1.1 200\r\n") || !bytes.HasPrefix(l, []byte("HTTP/1.")) || l[8] != ' ' || l[len(l)-2] != '\r' {
@@ -107,61 +107,66 @@ func (h *Head) statusLine() (minor byte, err error) {
 	return minor, nil
 }
 
+// headCounts are what fields has found so far of the fields that may not be repeated, or not at any length.
+type headCounts struct {
+	minor              byte // of the version
+	lengths, transfers int
+	connection         int // bytes in the values of Connection
+	keepAlive          bool
+}
+
 func (h *Head) fields(minor byte) error {
-	lengths, transfers, connection := 0, 0, 0
-	keepAlive := minor == '1'
+	n := headCounts{minor: minor, keepAlive: minor == '1'}
 	for rest := h.Lines; len(rest) > 0; {
 		name, value, after, err := splitLine(rest)
+		if err == nil {
+			err = h.field(name, value, &n)
+		}
 		if err != nil {
 			return err
 		}
 		rest = after
-		switch len(name) {
-		case len("connection"):
-			if EqualFold(name, "connection") {
-				if connection += len(value); connection > maxConnection {
-					return ErrResponseField
-				}
-				h.Names = h.Names || NamesFields(value)
-				h.Close = h.Close || HasToken(value, "close")
-				keepAlive = keepAlive || HasToken(value, "keep-alive")
-			}
-		case len("content-type"):
-			if EqualFold(name, "content-type") {
-				h.EventStream = isEventStream(value)
-			}
-		case len("content-length"):
-			if EqualFold(name, "content-length") {
-				var ok bool
-				if h.Length, ok = parseLength(value); !ok || lengths > 0 {
-					return ErrResponseLength
-				}
-				lengths++
-			}
-		case len("content-encoding"):
-			if EqualFold(name, "content-encoding") {
-				h.Encoded = !EqualFold(value, "identity")
-			}
-		case len("transfer-encoding"):
-			if EqualFold(name, "transfer-encoding") {
-				if transfers++; transfers > 1 || minor == '0' || !EqualFold(value, "chunked") {
-					return ErrResponseTransfer
-				}
-				h.Chunked = true
-			}
-		}
 	}
-	if lengths > 0 && transfers > 0 {
+	if n.lengths > 0 && n.transfers > 0 {
 		return ErrResponseTransfer
 	}
-	h.Close = h.Close || !keepAlive
-	return h.bodyWhereNone()
+	h.Close = h.Close || !n.keepAlive
+	return h.checkNoBody()
 }
 
-// bodyWhereNone looks at answers that have no body whatever they say (RFC 9112 6.3) and announce one, which they must
-// not (RFC 9110 8.6): what follows may be that body. Behind 204 it is no matter, for nothing is read from there any more;
-// behind an interim answer it would be read as the answer.
-func (h *Head) bodyWhereNone() error {
+// field reads one field.
+func (h *Head) field(name, value []byte, n *headCounts) error {
+	switch {
+	case EqualFold(name, "connection"):
+		if n.connection += len(value); n.connection > maxConnection {
+			return ErrResponseField
+		}
+		h.Names = h.Names || NamesFields(value)
+		h.Close = h.Close || HasToken(value, "close")
+		n.keepAlive = n.keepAlive || HasToken(value, "keep-alive")
+	case EqualFold(name, "content-type"):
+		h.EventStream = isEventStream(value)
+	case EqualFold(name, "content-length"):
+		var ok bool
+		if h.Length, ok = parseLength(value); !ok || n.lengths > 0 {
+			return ErrResponseLength
+		}
+		n.lengths++
+	case EqualFold(name, "content-encoding"):
+		h.Encoded = !EqualFold(value, "identity")
+	case EqualFold(name, "transfer-encoding"):
+		if n.transfers++; n.transfers > 1 || n.minor == '0' || !EqualFold(value, "chunked") {
+			return ErrResponseTransfer
+		}
+		h.Chunked = true
+	}
+	return nil
+}
+
+// checkNoBody handles answers that announce a body though their status rules it out (RFC 9112 6.3, 9110 8.6): the next bytes may be
+// that body. Behind a 204 they do no harm, since the connection is closed; behind an interim answer they would be read as the
+// answer.
+func (h *Head) checkNoBody() error {
 	switch announced := h.Length > 0 || h.Chunked; {
 	case announced && h.Status < 200:
 		return ErrResponseLength
@@ -171,7 +176,7 @@ func (h *Head) bodyWhereNone() error {
 	return nil
 }
 
-// splitLine cuts the first field line off lines, strictly: a token, a colon, a value, CRLF; no folding.
+// splitLine cuts the first field line off lines. It is strict: a token, a colon, a value, CRLF; no folding.
 func splitLine(lines []byte) (name, value, rest []byte, err error) {
 	n := span(lines, isToken)
 	if n == 0 || lines[n] != ':' {

@@ -92,7 +92,7 @@ func TestParseHeadRefuses(t *testing.T) {
 	}
 }
 
-// FuzzParseHead: what is accepted is one head, and Go's own parser reads the same answer in it.
+// FuzzParseHead: accepted bytes are one head, and Go's own parser reads the same answer.
 func FuzzParseHead(f *testing.F) {
 	f.Add("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
 	f.Add("HTTP/1.0 200\r\nConnection: keep-alive\r\nContent-Type: text/event-stream\r\n\r\n")

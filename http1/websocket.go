@@ -7,16 +7,16 @@ import (
 	"errors"
 )
 
-// What Handshake refuses.
+// Errors of Handshake.
 var (
-	// ErrNoWebSocket wants 426: the request does not ask for a WebSocket, or for one of another version.
+	// ErrNoWebSocket says that the request asks for no WebSocket, or for another version. The status is 426.
 	ErrNoWebSocket = errors.New("no upgrade to a WebSocket of version 13")
-	// ErrHandshake wants 400.
+	// ErrHandshake says that the handshake is malformed. The status is 400.
 	ErrHandshake = errors.New("malformed WebSocket handshake")
 )
 
-// Handshake reads the WebSocket handshake of a GET (RFC 6455 4.2.1) and gives its key. lines are the fields of the head that
-// g saw to its end.
+// Handshake reads the WebSocket handshake of a GET (RFC 6455 4.2.1) and returns its key. lines are the fields of the head that
+// g accepted.
 func (g *Guard) Handshake(lines []byte) (key []byte, err error) {
 	var u upgrade
 	var keys, versions int
@@ -33,7 +33,7 @@ func (g *Guard) Handshake(lines []byte) (key []byte, err error) {
 		}
 	}
 	switch {
-	case g.HTTP10(), !u.connection, u.fields == 0: // RFC 9110 7.8: on HTTP/1.0 Upgrade is to be ignored
+	case g.HTTP10(), !u.connection, u.fields == 0: // HTTP/1.0 must ignore Upgrade (RFC 9110 7.8)
 		return nil, ErrNoWebSocket
 	case g.Chunked, g.Length > 0, u.fields > 1, versions != 1, keys != 1, !isKey(key):
 		return nil, ErrHandshake
@@ -43,11 +43,11 @@ func (g *Guard) Handshake(lines []byte) (key []byte, err error) {
 	return key, nil
 }
 
-// upgrade is what a head says of another protocol on its connection.
+// upgrade is what a head says about another protocol on its connection.
 type upgrade struct {
-	connection bool // Connection has the token
-	fields     int  // of the name Upgrade
-	webSocket  bool // the last of them names it, and nothing else
+	connection bool // Connection has the token upgrade
+	fields     int  // the number of Upgrade fields
+	webSocket  bool // the last of them is websocket alone
 }
 
 func (u *upgrade) take(f *Fields) {
@@ -62,16 +62,15 @@ func (u *upgrade) take(f *Fields) {
 
 // isKey reports whether b is 16 bytes in base64.
 func isKey(b []byte) bool {
-	var room [18]byte
+	var buf [18]byte
 	if len(b) != base64.StdEncoding.EncodedLen(16) {
 		return false
 	}
-	n, err := base64.StdEncoding.Decode(room[:], b)
+	n, err := base64.StdEncoding.Decode(buf[:], b)
 	return err == nil && n == 16
 }
 
-// Switches reports whether h is the answer that makes the connection of a handshake with that key a WebSocket
-// (RFC 6455 4.1).
+// Switches reports whether h is the answer to a handshake with key that turns its connection into a WebSocket (RFC 6455 4.1).
 func (h *Head) Switches(key []byte) bool {
 	var u upgrade
 	accepts, accepted := 0, false
@@ -85,7 +84,7 @@ func (h *Head) Switches(key []byte) bool {
 	return h.Status == 101 && u.connection && u.fields == 1 && u.webSocket && accepts == 1 && accepted
 }
 
-// acceptOf is what a server shows that has read the key.
+// acceptOf is the Sec-WebSocket-Accept by which a server proves that it read key.
 func acceptOf(key []byte) []byte {
 	const guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" // RFC 6455 1.3
 	sum := sha1.Sum(append(bytes.Clone(key), guid...))

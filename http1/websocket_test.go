@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// The key of RFC 6455 1.3, and the answer to it.
+// The key of RFC 6455 1.3, and the accept value that answers it.
 const (
 	rfcKey    = "dGhlIHNhbXBsZSBub25jZQ=="
 	rfcAccept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
@@ -102,7 +102,7 @@ func TestSwitches(t *testing.T) {
 	}
 }
 
-// FuzzHandshake: whatever the fields are, a handshake that is let through has one key, of 16 bytes, and no body.
+// FuzzHandshake: an accepted handshake has one key, of 16 bytes, and no body, whatever its fields are.
 func FuzzHandshake(f *testing.F) {
 	f.Add([]byte(handshakeFields))
 	f.Add([]byte("Host: h\r\nUpgrade: websocket\r\nUpgrade: h2c\r\nConnection: upgrade\r\n"))

@@ -1,0 +1,100 @@
+package http1
+
+// Byte classes of the grammar, RFC 9110 5.6.2 and 5.5.
+const (
+	isToken  = 1 << iota // a byte of a token: methods and field names
+	isValue              // a byte of a field value: visible ASCII, space, tab, obs-text
+	isTarget             // a byte of a request target: visible ASCII but " # < > ^ ` { | }
+	isHost               // a byte of a host's name
+)
+
+var class = func() (t [256]uint8) {
+	for c := range t {
+		switch {
+		case c >= '0' && c <= '9', c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z':
+			t[c] = isToken | isTarget | isHost
+		}
+		if c >= ' ' && c != 0x7f || c == '\t' {
+			t[c] |= isValue
+		}
+	}
+	for _, c := range "!#$%&'*+-.^_`|~" {
+		t[c] |= isToken
+	}
+	for _, c := range "!$%&'()*+,-./:;=?@[\\]_~" {
+		t[c] |= isTarget
+	}
+	for _, c := range "-._~" {
+		t[c] |= isHost
+	}
+	return t
+}()
+
+// EqualFold reports whether b equals lower without regard to case; lower is ASCII in lower case.
+func EqualFold(b []byte, lower string) bool {
+	if len(b) != len(lower) {
+		return false
+	}
+	for i := range b {
+		if Lower(b[i]) != lower[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// Lower is c in lower case, for ASCII.
+func Lower(c byte) byte {
+	if c >= 'A' && c <= 'Z' {
+		return c | 0x20
+	}
+	return c
+}
+
+// Trim cuts spaces and tabs off both ends of b.
+func Trim(b []byte) []byte {
+	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {
+		b = b[1:]
+	}
+	for len(b) > 0 && (b[len(b)-1] == ' ' || b[len(b)-1] == '\t') {
+		b = b[:len(b)-1]
+	}
+	return b
+}
+
+// CutPrefixFold returns b without the prefix lower, and whether b begins with lower without regard to case. lower is ASCII in lower
+// case.
+func CutPrefixFold(b []byte, lower string) (after []byte, found bool) {
+	if len(b) < len(lower) || !EqualFold(b[:len(lower)], lower) {
+		return b, false
+	}
+	return b[len(lower):], true
+}
+
+// IsToken reports whether s is a token (RFC 9110 5.6.2): it can be the name of a field or of a cookie.
+func IsToken(s string) bool { return s != "" && span([]byte(s), isToken) == len(s) }
+
+// FoldName writes a field name into buf in lower case, with "-" for "_", and returns it, or nil if buf is too short. Servers that
+// read names as CGI does cannot tell the two spellings apart, so a rule about one spelling must hold for both.
+func FoldName(buf, name []byte) []byte {
+	if len(name) > len(buf) {
+		return nil
+	}
+	for i, c := range name {
+		if c == '_' {
+			c = '-'
+		}
+		buf[i] = Lower(c)
+	}
+	return buf[:len(name)]
+}
+
+// span counts the leading bytes of p that are of the class.
+func span(p []byte, of uint8) int {
+	for i, c := range p {
+		if class[c]&of == 0 {
+			return i
+		}
+	}
+	return len(p)
+}

@@ -1,0 +1,109 @@
+package http1
+
+import "bytes"
+
+// maxMethod bounds the length of the method; the longest registered one has 17 bytes.
+const maxMethod = 32
+
+func (g *Guard) requestLine(p []byte) (int, error) {
+	c := p[0]
+	switch g.state {
+	case atStart, atLine:
+		if c == '\r' && g.state == atStart {
+			g.state = atStartLF
+			return 1, nil
+		}
+		g.state = inMethod
+		return 0, nil
+	case inMethod:
+		if c == ' ' && g.n > 0 {
+			g.state, g.options = atTarget, string(g.token()) == "OPTIONS"
+			return 1, nil
+		}
+		if g.collect(c); class[c]&isToken == 0 || g.n > maxMethod {
+			return 0, ErrRequestLine
+		}
+		return 1, nil
+	case inTarget:
+		n := span(p, isTarget)
+		if n == len(p) {
+			return n, nil
+		}
+		if p[n] != ' ' {
+			return n, ErrRequestLine
+		}
+		g.state, g.n = inVersion, 0
+		return n + 1, nil
+	}
+	if c == '\r' {
+		g.state = atVersionLF
+		return 1, g.version()
+	}
+	if class[c]&isTarget == 0 {
+		return 0, ErrRequestLine
+	}
+	g.collect(c)
+	return 1, nil
+}
+
+// targetForm tells the forms of a target apart (RFC 9112 3.2). The authority form is refused: it is for CONNECT alone.
+func (g *Guard) targetForm(c byte) (int, error) {
+	switch {
+	case g.state == afterAsterisk && c == ' ':
+		g.state = inTarget
+		return 0, nil
+	case g.state == afterAsterisk:
+		return 0, ErrRequestLine
+	case c == '/':
+		g.state = inTarget
+	case c == '*':
+		g.state, g.asterisk = afterAsterisk, true
+	default:
+		g.state, g.n = inScheme, 0
+		return 0, nil
+	}
+	return 1, nil
+}
+
+func (g *Guard) scheme(c byte) (int, error) {
+	g.collect(Lower(c))
+	switch s := g.token(); {
+	case string(s) == "http://" || string(s) == "https://":
+		g.Path = len(s)
+		g.state, g.n = inAuthority, 0
+	case !bytes.HasPrefix([]byte("http://"), s) && !bytes.HasPrefix([]byte("https://"), s):
+		return 0, ErrRequestLine
+	}
+	return 1, nil
+}
+
+// authorityByte reads the authority of a target in absolute form. It must equal Host (see field): otherwise a server that trusts
+// the target (RFC 9112 3.2.2) and one that trusts Host would see different requests.
+func (g *Guard) authorityByte(c byte) (int, error) {
+	switch v := g.token(); {
+	case c != '/' && class[c]&isTarget != 0:
+		g.collect(Lower(c))
+		return 1, nil
+	case c != '/' || g.tooLong() || !validHost(v):
+		return 0, ErrRequestLine
+	}
+	g.authority = bytes.Clone(g.token())
+	g.Path += len(g.authority)
+	g.state = inTarget
+	return 0, nil
+}
+
+func (g *Guard) version() error {
+	v := g.token()
+	if len(v) != len("HTTP/1.1") || !bytes.HasPrefix(v, []byte("HTTP/")) || v[6] != '.' {
+		return ErrRequestLine
+	}
+	g.minor = v[7]
+	if v[5] != '1' || g.minor != '0' && g.minor != '1' {
+		return ErrVersion
+	}
+	if g.asterisk && !g.options { // RFC 9112 3.2.4
+		return ErrRequestLine
+	}
+	return nil
+}
