@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -173,7 +174,7 @@ func depsOf(t *testing.T, registry *upstream.Registry, token string) Deps {
 	t.Helper()
 	cfg := identity.Default()
 	sessions := pins.NewMap(1000, time.Hour)
-	router := session.NewRouter(session.Default(), sessions, pins.NewMap(1000, session.ResponsesTTL), true)
+	router := session.NewRouter(session.Default(), sessions, pins.NewMap(1000, session.ResponsesTTL), rand.IntN)
 	if err := router.Use(registry.Table(), nil); err != nil {
 		t.Fatal(err)
 	}

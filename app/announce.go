@@ -31,7 +31,7 @@ func (a *app) announce() {
 	a.log.Info("session map", zap.Int("pins", a.settings.Session.Pins.Max), zap.Stringer("room", a.pins), zap.Duration("ttl", a.settings.Session.Pins.TTL))
 	a.log.Info("map of stored responses", zap.Int("responses", a.settings.Session.Pins.Max), zap.Stringer("room", a.stored), zap.Duration("ttl", session.ResponsesTTL))
 	a.log.Info("ring", zap.Int("upstreams", len(a.registry.Table().Members)), zap.String("digest", fmt.Sprintf("%016x", a.router.Digest())),
-		zap.Bool("affinity", a.settings.Affinity))
+		zap.Bool("affinity", a.settings.Session.Routing.Affinity))
 }
 
 // keyed counts the upstreams that get a key from tether.

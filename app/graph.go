@@ -2,6 +2,7 @@ package app
 
 import (
 	"go.uber.org/zap"
+	"math/rand/v2"
 
 	"tether/admin"
 	"tether/config"
@@ -26,7 +27,7 @@ func newGraph(s *settings, maxPins int, deps proxy.Deps) (g *graph, err error) {
 	g = &graph{settings: s, registry: deps.Registry}
 	g.pins = pins.NewMap(maxPins, s.Session.Pins.TTL)
 	g.stored = pins.NewMap(maxPins, session.ResponsesTTL)
-	g.router = session.NewRouter(s.Session.Routing, g.pins, g.stored, s.Affinity)
+	g.router = session.NewRouter(s.Session.Routing, g.pins, g.stored, rand.IntN)
 	deps.Router, deps.Identifier, deps.Keys = g.router, s.identifier, s.keys
 	g.proxy, err = proxy.New(s.Proxy, deps)
 	return g, err

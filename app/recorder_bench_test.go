@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"math/rand/v2"
 	"net"
 	"slices"
 	"strconv"
@@ -120,7 +121,7 @@ func benchProxy(b *testing.B, backend, mode string) (addr string) {
 	cfg := identity.Default()
 	identifier, err := identity.NewIdentifier(&cfg, &identity.Models{}, nil)
 	check(err)
-	router := session.NewRouter(session.Default(), pins.NewMap(1000, time.Hour), pins.NewMap(1000, session.ResponsesTTL), true)
+	router := session.NewRouter(session.Default(), pins.NewMap(1000, time.Hour), pins.NewMap(1000, session.ResponsesTTL), rand.IntN)
 	check(router.Use(registry.Table(), nil))
 	ready := make(chan struct{})
 	close(ready)

@@ -105,7 +105,7 @@ func (o *demoOptions) tether(immediate context.Context, s demo.Setup, memory int
 	for i, name := range s.Names {
 		cfg.Upstreams[i].Name = name
 	}
-	cfg.Affinity, cfg.Health.Interval = s.Affinity, s.Interval
+	cfg.Session.Routing.Affinity, cfg.Health.Interval = s.Affinity, s.Interval
 	cfg.Session.Pins.Max, cfg.Proxy.ShutdownTimeout = demoSessions, demoShutdownTime
 	cfg.Log = config.Log{Level: "warn", Format: "console", Access: "off"}
 	log, err := app.NewLogger(cfg.Log, s.Warnings)

@@ -31,9 +31,6 @@ type Config struct {
 	Health    health.Config   `yaml:"health"`
 	Proxy     proxy.Config    `yaml:"proxy"`
 	Log       Log             `yaml:"log"`
-	// Affinity is on by default. Off, requests go round robin and sessions are not pinned, for comparison. It is set by a
-	// flag alone.
-	Affinity bool `yaml:"-"`
 }
 
 // Session is the session part of the configuration: one list of keys of three packages.
@@ -104,6 +101,6 @@ func Default() *Config {
 	return &Config{
 		Listen: ":8080", Admin: admin.Default(), Upstreams: []Upstream{}, Models: identity.DefaultModels(), Health: health.Default(),
 		Session: Session{Identity: identity.Default(), Pins: pins.Default(), Routing: session.Default()},
-		Proxy:   proxy.Default(), Log: Log{Level: "info", Format: "json", Access: "errors"}, Affinity: true,
+		Proxy:   proxy.Default(), Log: Log{Level: "info", Format: "json", Access: "errors"},
 	}
 }

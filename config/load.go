@@ -149,7 +149,7 @@ func (l *loader) affinityFlag(value string) {
 	if value != "" && value != "on" && value != "off" {
 		l.problems.add(place{name: "--affinity"}, fmt.Sprintf("%q, want on or off", value))
 	}
-	l.cfg.Affinity = value != "off"
+	l.cfg.Session.Routing.Affinity = value != "off"
 }
 
 // replaced notes that the value at path was set again, at another place. It forgets what is known of the earlier value

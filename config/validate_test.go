@@ -90,7 +90,7 @@ func TestProblems(t *testing.T) {
 
 func TestDefaultIsValid(t *testing.T) {
 	c := mustLoad(t, `upstreams: [{url: "http://a"}]`)
-	if c.Session.Routing.Return != session.Stay || !c.Affinity {
+	if c.Session.Routing.Return != session.Stay || !c.Session.Routing.Affinity {
 		t.Errorf("%+v", c)
 	}
 }

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -26,7 +27,7 @@ func reader(t testing.TB) (*Proxy, *identity.Identifier) {
 		t.Fatal(err)
 	}
 	p, err := New(cfg, Deps{
-		Registry: upstream.NewRegistry(nil), Router: session.NewRouter(session.Default(), pins.NewMap(1000, time.Hour), pins.NewMap(1000, session.ResponsesTTL), true), Identifier: ids,
+		Registry: upstream.NewRegistry(nil), Router: session.NewRouter(session.Default(), pins.NewMap(1000, time.Hour), pins.NewMap(1000, session.ResponsesTTL), rand.IntN), Identifier: ids,
 		Log: zap.NewNop(),
 	})
 	if err != nil {

@@ -52,7 +52,7 @@ func (x *exchange) read(shape identity.Shape) {
 // guessKey finds a key for a call about a response, which names no model.
 func (x *exchange) guessKey(req *session.Request, id []byte) {
 	key, model := x.p.router.AnyKey(x.p.identifier, id, x.now)
-	req.Key, req.Model, req.Guessed = key, []byte(model), true
+	req.Key, req.Model, req.ModelGuessed = key, []byte(model), true
 }
 
 // namedResponse is the id of the response that the request is about or follows, which lives on one server.

@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"slices"
@@ -86,7 +87,7 @@ func newRig(t testing.TB, upstreams []string, options ...option) *rig {
 	r.registry = upstream.NewRegistry(r.onChange)
 	r.pins = pins.NewMap(r.pinning.Max, r.pinning.TTL)
 	r.stored = pins.NewMap(1000, session.ResponsesTTL)
-	r.router = session.NewRouter(r.routing, r.pins, r.stored, true)
+	r.router = session.NewRouter(r.routing, r.pins, r.stored, rand.IntN)
 	r.apply(upstreams)
 	var err error
 	r.ids, err = identity.NewIdentifier(&r.identity, &r.models, nil)
@@ -238,7 +239,11 @@ func (r *rig) pin(id string, u *upstream.Upstream) {
 // pinned is the upstream that such a session is pinned to, nil for none.
 func (r *rig) pinned(id string) *upstream.Upstream {
 	ref, _ := r.pins.Peek(r.ids.Key([]byte("tiny"), []byte(id)), time.Now())
-	return r.registry.Table().Resolve(ref)
+	table := r.registry.Table()
+	if i := table.Index(ref); i >= 0 {
+		return table.Members[i].Upstream
+	}
+	return nil
 }
 
 // simOf is the simulated server behind an upstream.

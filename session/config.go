@@ -9,6 +9,8 @@ type Config struct {
 	// OpeningMaxInFlight is how many requests may be in flight under one derived id or prompt_cache_key before the id
 	// counts as a crowd, 1..10000.
 	OpeningMaxInFlight int `yaml:"opening_max_in_flight"`
+	// Affinity is false to send requests round robin and to pin nothing, for comparison. Only a flag sets it.
+	Affinity bool `yaml:"-"`
 }
 
 // Return says where moved sessions go when their first server is back.
@@ -22,7 +24,7 @@ const (
 )
 
 // Default returns the default configuration.
-func Default() Config { return Config{Return: Stay, OpeningMaxInFlight: 8} }
+func Default() Config { return Config{Return: Stay, OpeningMaxInFlight: 8, Affinity: true} }
 
 // Validate reports every problem: its key below session, and its text.
 func (c *Config) Validate(report func(key, problem string)) {

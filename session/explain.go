@@ -8,20 +8,20 @@ import (
 
 // Explanation is where a request would go now, and why.
 type Explanation struct {
-	// Home is where the ring places the request while every upstream is up, nil for one that has no place there.
+	// Home is the upstream that the ring gives the request while every upstream is up, nil without a place in the ring.
 	Home *upstream.Upstream
-	// Pin is the upstream that the session is pinned to, nil for none. PinSkipped says why the request does not go
-	// there, "" if it does.
+	// Pin is the upstream that the session is pinned to, nil for none. PinSkipped says why the request does not go there,
+	// "" if it does.
 	Pin        *upstream.Upstream
 	PinSkipped string
-	// Upstream gets the request first. It is nil where nobody may have it, or where load or turn decides among
-	// the candidates.
+	// Upstream receives the request first. It is nil if no upstream is eligible, or if load or turn decides among the
+	// candidates.
 	Upstream *upstream.Upstream
-	// Outcome is what the request's affinity comes to if the upstream answers well.
+	// Outcome is the outcome if the upstream answers well.
 	Outcome Outcome
 	// Why says in a few words how the upstream is chosen.
 	Why string
-	// Steps are all upstreams: in the order in which the ring has them, else in that of the table.
+	// Steps has all upstreams, in the order of the ring, or else of the table.
 	Steps []Step
 }
 
@@ -29,183 +29,204 @@ type Explanation struct {
 type Step struct {
 	Upstream *upstream.Upstream
 	Verdict  Verdict
-	// Why says for a skipped one what speaks against it.
+	// Why says for a skipped upstream what speaks against it.
 	Why string
 }
 
-// Verdict is what comes of an upstream in an explanation.
+// Verdict is the result of a Step.
 type Verdict string
 
 // Verdicts.
 const (
 	Taken      Verdict = "taken"
 	Skipped    Verdict = "skipped"
-	NotReached Verdict = "not reached" // another was taken before
+	NotReached Verdict = "not reached" // another upstream was taken before
 	Candidate  Verdict = "candidate"   // load or turn decides
 )
 
-// Explain tells where a request would go if it came now. It walks the way that the request would, and stops where
-// that would change something: no pin is used, no crowd entered, nobody's turn taken.
-func (r *Router) Explain(req Request, now time.Time) Explanation {
-	var t Route
-	t.begin(r, req)
-	if !t.req.Response.IsZero() {
-		t.maker, _ = r.responses.Peek(req.Response, now)
-	}
-	if !t.req.Key.IsZero() {
-		t.surplus = req.Shared && !t.followsResponse() && r.crowds.full(req.Key)
-		t.pin, _ = r.pins.Peek(req.Key, now)
-	}
-	c := t.choice()
-	c.heard = &hearing{places: make([]obstacle, len(t.v.table.Members))}
-	if t.order() != byRing {
-		return t.explainDraw(&c)
-	}
-	return t.explainWalk(&c)
+const (
+	notConfigured = "it is not configured any more"
+	noneEligible  = "nobody may take it"
+)
+
+// explained is a route that is explained instead of taken.
+type explained struct {
+	Route
+	i int     // the upstream that the request goes to, -1 for none
+	p purpose // that i is eligible for, or the last one that was tried
 }
 
-// explainWalk explains a request that follows its pin or the ring.
-func (t *Route) explainWalk(c *choice) (e Explanation) {
-	t.last = t.find(c)
-	e.Upstream, e.Pin, e.Why = t.last, t.v.table.Resolve(t.pin), t.chosen(c)
-	if t.pin != 0 && (t.last == nil || t.last.Ref() != t.pin) {
-		e.PinSkipped = t.skipped(c)
+// Explain says where a request would go if it began now. It takes the steps that the request would take, and leaves out
+// those that change something: it uses no pin, enters no crowd and takes no turn.
+func (r *Router) Explain(req Request, now time.Time) Explanation {
+	var x explained
+	r.begin(&x.Route, req)
+	if !x.req.Response.IsZero() {
+		x.storedAt, _ = r.responses.Peek(x.req.Response, now)
 	}
-	if t.last != nil {
-		e.Outcome = t.foresee(c)
+	if !x.req.Key.IsZero() {
+		x.surplus = req.Shared && x.stored() < 0 && r.crowds.full(req.Key, x.candidates.cfg.OpeningMaxInFlight)
+		x.pin.to, _ = r.pins.Peek(req.Key, now)
 	}
-	order := t.wholeOrder(c)
-	e.Home = order.home(t.v.table)
-	e.Steps = t.steps(c, order, t.last != nil && (t.last.Ref() == t.pin || t.last.Ref() == t.maker))
+	if x.order() != byRing {
+		x.i, x.p = x.candidates.firstInTable()
+		return x.draw()
+	}
+	x.i, x.p = x.find()
+	return x.walk()
+}
+
+// walk explains a request that goes by its response, its pin or the ring.
+func (x *explained) walk() (e Explanation) {
+	v, at := x.candidates.view, x.candidates.table.Index(x.pin.to)
+	e.Upstream, e.Pin, e.Why = v.upstream(x.i), v.upstream(at), x.whyChosen()
+	if x.pin.to != 0 && (x.i < 0 || x.i != at) {
+		e.PinSkipped = x.whyPinSkipped(at)
+	}
+	if x.i >= 0 {
+		e.Outcome = x.foreseen()
+	}
+	order := x.wholeOrder()
+	e.Home = order.home(v)
+	e.Steps = x.steps(order)
 	return e
 }
 
-// skipped says why the request does not go where its session is pinned.
-func (t *Route) skipped(c *choice) string {
-	u := t.v.table.Resolve(t.pin)
+// whyPinSkipped says why the request does not go to at, where its session is pinned.
+func (x *explained) whyPinSkipped(at int) string {
 	switch {
-	case u == nil:
-		return "it is not configured any more"
-	case t.last != nil && t.last.Ref() == t.maker:
+	case at < 0:
+		return notConfigured
+	case x.i >= 0 && x.p == serveStored:
 		return "another one made the response that the request is about"
 	}
-	return c.heard.pin.words(u)
+	return x.why(at, servePinned)
 }
 
-// wholeOrder is the order that a request has while every member is up.
-type wholeOrder struct {
-	// allowed are in the order of the ring; others are not for the model by the configuration.
-	allowed, others []int
-}
-
-func (o *wholeOrder) home(table *upstream.Table) *upstream.Upstream {
-	if len(o.allowed) == 0 {
-		return nil
+// why says what keeps upstream i from serving the request for a purpose.
+func (x *explained) why(i int, p purpose) string {
+	if o := x.candidates.obstacle(i, p); o != nothing {
+		return o.words(x.candidates.upstream(i))
 	}
-	return table.Members[o.allowed[0]].Upstream
+	return "its state has changed just now"
 }
 
-// chosen says how find came to its choice.
-func (t *Route) chosen(c *choice) string {
+// whyChosen says how the request comes to its upstream.
+func (x *explained) whyChosen() string {
 	switch {
-	case t.last == nil:
-		return "nobody may take it"
-	case t.last.Ref() == t.maker:
+	case x.i < 0:
+		return noneEligible
+	case x.p == serveStored:
 		return "it made the response that the request is about"
-	case t.last.Ref() == t.pin:
+	case x.p == servePinned:
 		return "it is pinned there"
-	case c.tier == doubtful:
+	case x.p == newPlaceDoubtful:
 		return "the first of its order that is up: suspect and leaving ones count where all are"
-	case c.tier == blind:
+	case x.p == newPlaceFailOpen:
 		return "the first of its order: all are down by probe timeouts alone, so requests are tried all the same"
 	}
 	return "the first of its order that may take it"
 }
 
-// foresee is the outcome if the last attempt is answered well.
-func (t *Route) foresee(c *choice) Outcome {
-	t.bound = t.binds(c, t.last)
-	if !t.req.Key.IsZero() && !t.bound && t.moves(200) {
+// foreseen is the outcome if the upstream answers well.
+func (x *explained) foreseen() Outcome {
+	switch {
+	case x.shouldBind(x.i, x.p):
+		x.pin.state = unconfirmed
+	case !x.req.Key.IsZero() && x.shouldMove(x.i, 200):
 		return Moved
 	}
-	return t.judge()
+	return x.outcomeAt(x.i)
 }
 
-func (t *Route) wholeOrder(c *choice) (o wholeOrder) {
-	walk := c.walk(t.place())
-	for i := walk.Next(c.allowed); i >= 0; i = walk.Next(c.allowed) {
-		o.allowed = append(o.allowed, i)
+// wholeOrder is the order of the ring for a request while every upstream is up, by index.
+type wholeOrder struct {
+	assignable, others []int // others may not serve the model, by the configuration
+}
+
+func (o *wholeOrder) home(v *view) *upstream.Upstream {
+	if len(o.assignable) == 0 {
+		return nil
 	}
-	anyone := func(int) bool { return true }
-	for i := walk.Next(anyone); i >= 0; i = walk.Next(anyone) {
+	return v.upstream(o.assignable[0])
+}
+
+func (x *explained) wholeOrder() (o wholeOrder) {
+	walk := x.candidates.walk(x.ringKey())
+	for i := walk.Next(x.candidates.assignable); i >= 0; i = walk.Next(x.candidates.assignable) {
+		o.assignable = append(o.assignable, i)
+	}
+	all := func(int) bool { return true }
+	for i := walk.Next(all); i >= 0; i = walk.Next(all) {
 		o.others = append(o.others, i)
 	}
 	return o
 }
 
-// steps tells of each member what came of it: of those of the order, and then of those that the ring never gives.
-func (t *Route) steps(c *choice, order wholeOrder, pinned bool) []Step {
-	members := t.v.table.Members
+// steps has the upstreams of the order, then those that the order leaves out. A response or a pin may lead to the latter
+// all the same, and past all others.
+func (x *explained) steps(order wholeOrder) []Step {
+	members := x.candidates.table.Members
 	steps := make([]Step, 0, len(members))
-	reached := pinned
-	for _, i := range order.allowed {
+	p, reached := x.p, false
+	if p == serveStored || p == servePinned {
+		reached = true
+	}
+	for _, i := range order.assignable {
 		s := Step{Upstream: members[i].Upstream, Verdict: NotReached}
 		switch {
-		case s.Upstream == t.last:
+		case i == x.i:
 			s.Verdict, reached = Taken, true
 		case !reached:
-			s.Verdict, s.Why = Skipped, c.heard.places[i].words(s.Upstream)
+			s.Verdict, s.Why = Skipped, x.why(i, p)
 		}
 		steps = append(steps, s)
 	}
 	for _, i := range order.others {
-		steps = append(steps, t.outside(&members[i], closed))
+		steps = append(steps, x.outside(i, notServing))
 	}
 	for i := range members {
 		if members[i].Weight == 0 {
-			steps = append(steps, t.outside(&members[i], weightless))
+			steps = append(steps, x.outside(i, weightless))
 		}
 	}
 	return steps
 }
 
-// outside tells of a member that the order never gives: a pin or a response may lead there all the same.
-func (t *Route) outside(m *upstream.Member, o obstacle) Step {
-	if m.Upstream == t.last {
-		return Step{Upstream: m.Upstream, Verdict: Taken}
+// outside is the step of an upstream that the order leaves out.
+func (x *explained) outside(i int, o obstacle) Step {
+	u := x.candidates.upstream(i)
+	if i == x.i {
+		return Step{Upstream: u, Verdict: Taken}
 	}
-	return Step{Upstream: m.Upstream, Verdict: Skipped, Why: o.words(m.Upstream)}
+	return Step{Upstream: u, Verdict: Skipped, Why: o.words(u)}
 }
 
-// explainDraw explains a request that goes by load or turn.
-func (t *Route) explainDraw(c *choice) (e Explanation) {
-	if t.surplus {
-		order := t.wholeOrder(c)
-		e.Pin, e.Home = t.v.table.Resolve(t.pin), order.home(t.v.table)
+// draw explains a request that goes by load or turn.
+func (x *explained) draw() (e Explanation) {
+	v := x.candidates.view
+	if x.surplus {
+		order := x.wholeOrder()
+		e.Pin, e.Home = v.upstream(v.table.Index(x.pin.to)), order.home(v)
 	}
-	if t.pin != 0 {
+	if x.pin.to != 0 {
 		e.PinSkipped = "too many requests are in flight under its id"
 	}
-	found := c.first(anyhow, 0) != nil
 	switch {
-	case !found:
-		e.Why = "nobody may take it"
-	case t.order() == inTurn:
+	case x.i < 0:
+		e.Why = noneEligible
+	case x.order() == inTurn:
 		e.Why = "the candidates take turns: affinity is off"
-	case t.surplus:
+	case x.surplus:
 		e.Why = "the less loaded of two candidates: more requests are in flight under its id than one conversation has"
 		e.Outcome = Spilled
 	default:
 		e.Why = "the less loaded of two candidates: it has no session"
 	}
-	for i, m := range t.v.table.Members {
-		o := c.heard.places[i]
-		if found {
-			o = c.against(i) // scan asked until the first that is acceptable
-		}
-		s := Step{Upstream: m.Upstream, Verdict: Candidate}
-		if o != nothing {
-			s.Verdict, s.Why = Skipped, o.words(m.Upstream)
+	for i := range v.table.Members {
+		s := Step{Upstream: v.upstream(i), Verdict: Candidate}
+		if o := x.candidates.obstacle(i, x.p); o != nothing {
+			s.Verdict, s.Why = Skipped, o.words(s.Upstream)
 		}
 		e.Steps = append(e.Steps, s)
 	}

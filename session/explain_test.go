@@ -18,7 +18,7 @@ func drawFleet(t *rapid.T, tb testing.TB) *fleet {
 		c.Return = rapid.SampledFrom([]Return{Stay, Home}).Draw(t, "return")
 		c.OpeningMaxInFlight = 1
 	})
-	f.router.affinity = rapid.IntRange(0, 9).Draw(t, "affinity") > 0
+	f.configure(func(c *Config) { c.Affinity = rapid.IntRange(0, 9).Draw(t, "affinity") > 0 })
 	numbered := rapid.Bool().Draw(t, "numbered")
 	for i := range f.specs {
 		f.specs[i].Weight = rapid.SampledFrom([]int{0, 30, 100, 100, 100}).Draw(t, "weight")
@@ -80,7 +80,7 @@ func drawAsk(t *rapid.T, f *fleet) Request {
 		f.router.pins.Confirm(req.Key, ref, ref, req.Synthetic, f.now)
 	}
 	if req.Shared && !req.Key.IsZero() && rapid.Bool().Draw(t, "crowd") {
-		f.router.crowds.enter(req.Key)
+		f.router.crowds.enter(req.Key, 1)
 	}
 	return req
 }
@@ -130,7 +130,7 @@ func TestExplainAgreesWithRoute(t *testing.T) {
 func TestExplainedHome(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		f := drawFleet(rt, t)
-		f.router.affinity = true
+		f.configure(func(c *Config) { c.Affinity = true })
 		k := testKey(rapid.Uint64().Draw(rt, "key"))
 		e := f.router.Explain(Request{Key: k}, f.now)
 		for i := range f.specs {
@@ -152,11 +152,11 @@ func TestExplainChangesNothing(t *testing.T) {
 	f := newFleet(t, 4, func(c *testConfig) { c.OpeningMaxInFlight = 1 })
 	made, crowd := testKey(1), testKey(2)
 	home, _ := f.answer(Request{Key: made, Synthetic: true}, 200)
-	f.router.crowds.enter(crowd)
+	f.router.crowds.enter(crowd, 1)
 	before, turn := f.router.pins.Stats(), f.router.turn.Load()
 	for _, req := range []Request{{Key: made, Synthetic: true}, {Key: testKey(3)}, {Key: crowd, Shared: true}, {Key: testKey(4), Shared: true}, {}, {Response: testKey(7)}} {
 		for _, affinity := range []bool{true, false} {
-			f.router.affinity = affinity
+			f.configure(func(c *Config) { c.Affinity = affinity })
 			f.router.Explain(req, f.now)
 		}
 	}
@@ -166,10 +166,10 @@ func TestExplainChangesNothing(t *testing.T) {
 	if f.router.turn.Load() != turn {
 		t.Error("turns were taken")
 	}
-	if f.router.crowds.full(testKey(4)) || !f.router.crowds.full(crowd) {
+	if f.router.crowds.full(testKey(4), 1) || !f.router.crowds.full(crowd, 1) {
 		t.Error("crowds changed")
 	}
-	f.router.affinity = true
+	f.configure(func(c *Config) { c.Affinity = true })
 	if u, o := f.answer(Request{Key: made, Synthetic: true}, 200); u != home || o != Pinned {
 		t.Errorf("%s at %s", o, name(u))
 	}

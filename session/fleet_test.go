@@ -2,6 +2,7 @@ package session
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -47,7 +48,7 @@ func newFleet(t testing.TB, n int, change func(*testConfig)) *fleet {
 	if change != nil {
 		change(&cfg)
 	}
-	f := &fleet{t: t, registry: upstream.NewRegistry(nil), router: NewRouter(cfg.Config, pins.NewMap(cfg.Pins.Max, cfg.Pins.TTL), pins.NewMap(1000, ResponsesTTL), true), now: time.Now()}
+	f := &fleet{t: t, registry: upstream.NewRegistry(nil), router: NewRouter(cfg.Config, pins.NewMap(cfg.Pins.Max, cfg.Pins.TTL), pins.NewMap(1000, ResponsesTTL), rand.IntN), now: time.Now()}
 	for i := range n {
 		f.specs = append(f.specs, upstream.Spec{
 			Name: fmt.Sprintf("vllm-%d", i), Address: transport.Address{Network: "tcp", Dial: fmt.Sprintf("127.0.0.1:%d", i+1)}, Slot: i, Weight: 100,
@@ -69,6 +70,13 @@ func (f *fleet) apply() {
 	if err := f.router.Use(f.registry.Table(), gone); err != nil {
 		f.t.Fatal(err)
 	}
+}
+
+// configure changes the router's settings.
+func (f *fleet) configure(change func(*Config)) {
+	cfg := f.router.view.Load().cfg
+	change(&cfg)
+	f.router.Configure(cfg)
 }
 
 func (f *fleet) up(name string) *upstream.Upstream { return f.registry.Table().Named(name).Upstream }

@@ -11,14 +11,14 @@ import (
 type Session struct {
 	Key   identity.Key
 	Model string
-	// Hashed tells that the id was found in the form that ids from cookies and bodies have, see identity.Identifier.Hashed.
+	// Hashed is true if the pin belongs to the hashed form of the id, see identity.Identifier.Hashed.
 	Hashed   bool
 	Upstream *upstream.Upstream
 }
 
-// Lookup gives the pins of a session id under each of models, with the id as it is and as its Hashed form.
+// Lookup returns the pins of a session id under each of the models, for the id as it is and for its hashed form.
 func (r *Router) Lookup(id *identity.Identifier, sessionID []byte, models []string, now time.Time) (hits []Session) {
-	table := r.view.Load().table
+	v := r.view.Load()
 	for n, form := range [][]byte{sessionID, id.Hashed(sessionID)} {
 		for _, model := range models {
 			k := id.Key([]byte(model), form)
@@ -26,7 +26,7 @@ func (r *Router) Lookup(id *identity.Identifier, sessionID []byte, models []stri
 			if !ok {
 				continue
 			}
-			if u := table.Resolve(ref); u != nil {
+			if u := v.upstream(v.table.Index(ref)); u != nil {
 				hits = append(hits, Session{Key: k, Model: model, Hashed: n == 1, Upstream: u})
 			}
 		}
@@ -37,18 +37,22 @@ func (r *Router) Lookup(id *identity.Identifier, sessionID []byte, models []stri
 // Forget drops the session's pin and reports whether there was one.
 func (r *Router) Forget(k identity.Key, now time.Time) bool { return r.pins.Delete(k, now) }
 
-// Refusal says why a session of the model that were pinned to u would not be served there now, or should not be
-// sent there; "" where nothing speaks against it.
+// Refusal says why a session of the model should not be moved to u: u would not serve the session now, or is draining. It
+// returns "" if nothing speaks against u.
 func (r *Router) Refusal(u *upstream.Upstream, model string) string {
-	c := choice{r: r, v: r.view.Load(), model: []byte(model)}
-	o := c.againstPin(u)
+	c := candidates{view: r.view.Load(), model: []byte(model)}
+	i := c.table.Index(u.Ref())
+	if i < 0 {
+		return notConfigured
+	}
+	o := c.obstacle(i, servePinned)
 	if o == nothing && u.State().Draining() {
 		o = draining
 	}
 	return o.words(u)
 }
 
-// Repin rewrites the session's pin to u, and reports whether there was one. What is in flight stays where it is.
+// Repin rewrites the session's pin to u and reports whether there was one. Requests in flight stay where they are.
 func (r *Router) Repin(k identity.Key, to *upstream.Upstream, now time.Time) bool {
 	for {
 		from, ok := r.pins.Peek(k, now)

@@ -239,7 +239,7 @@ func (f *fleet) weightless(u *upstream.Upstream) {
 func (f *fleet) guess(id *identity.Identifier, sid []byte) (*upstream.Upstream, Outcome) {
 	f.t.Helper()
 	k, model := f.router.AnyKey(id, sid, f.now)
-	return f.answer(Request{Key: k, Model: []byte(model), Guessed: true, Response: testKey(99)}, 200)
+	return f.answer(Request{Key: k, Model: []byte(model), ModelGuessed: true, Response: testKey(99)}, 200)
 }
 
 // The pin of a session that a request found without naming a model follows no response, which may belong to another model.
@@ -326,7 +326,7 @@ func TestFailOpenByModel(t *testing.T) {
 // To look whether there is a place changes nothing.
 func TestLookingDoesNotTurnTheWheel(t *testing.T) {
 	f := newFleet(t, 2, nil)
-	f.router.affinity = false
+	f.configure(func(c *Config) { c.Affinity = false })
 	seen := map[string]int{}
 	for range 40 {
 		f.router.Ready()

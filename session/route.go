@@ -7,350 +7,267 @@ import (
 	"tether/upstream"
 )
 
-// Outcome is what affinity came to for a request, decided by its last attempt.
-type Outcome uint8
-
-const (
-	// None is a path without affinity, or no attempt was made.
-	None Outcome = iota
-	// New says that the session's first pin was written.
-	New
-	// Pinned says that the pin was followed.
-	Pinned
-	// Moved says that the pin was rewritten to another upstream.
-	Moved
-	// Spilled says that another upstream than the pinned one served, and the pin stayed.
-	Spilled
-)
-
-// String is the outcome as it stands in X-Tether-Affinity.
-func (o Outcome) String() string {
-	return [...]string{"none", "new", "pinned", "moved", "spilled"}[o]
-}
-
-// Request is what a request asks a Router for.
+// Request is what a Router needs to know about one request.
 type Request struct {
-	// Key is the session's, zero for none: then nothing is pinned.
+	// Key is the key of the session, zero without one: then nothing is pinned.
 	Key identity.Key
-	// Synthetic tells that the id was made up, Shared that many conversations may share it.
+	// Synthetic is true if tether made the session's id up, Shared if many conversations may have the id.
 	Synthetic, Shared bool
-	// Response is that of the stored response which the request is about or follows, zero for none. The upstream that
-	// made it comes before any pin; where that is not known, a request without a session of its own starts the ring
-	// there. Without Key and Response the request goes where the load is less.
+	// Response is the key of the stored response that the request is about or follows, zero for none. The upstream that
+	// stores it comes before any pin. If that upstream is not known, a request without a session of its own starts at the
+	// response's place in the ring. A request without Key and Response goes where the load is less.
 	Response identity.Key
-	// Model is the model asked for, empty if unknown.
+	// Model is the requested model, empty if it is unknown.
 	Model []byte
-	// Guessed tells that the request names no model, and Key and Model are one of several that its session may have: its
-	// pin is followed, and never follows a response.
-	Guessed bool
+	// ModelGuessed is true if the request names no model: Key and Model then belong to one of several models that the
+	// session may use. The request follows the pin, but the pin never follows a response.
+	ModelGuessed bool
 }
 
-// MaxTries bounds the upstreams that one Route gives.
+// MaxTries is the greatest number of upstreams that one Route returns.
 const MaxTries = 16
 
-// Route is the way of one request over the upstreams: Start, then Next for each attempt, Refused or Answered after
-// it, and End once, on every way out. It belongs to one goroutine and may be used for one request after another.
+// Route is the way of one request over the upstreams: Router.Start, then Next for each attempt, Refused or Answered after
+// it, and End once, however the request ends. It belongs to one goroutine, and can be used for one request after another.
 type Route struct {
-	r     *Router
-	v     *view
-	req   Request
-	tries [MaxTries]*upstream.Server
-	n     int
+	router     *Router
+	req        Request
+	candidates candidates
+	pin        pin
+	storedAt   upstream.Ref // the upstream that stores the response which the request is about, 0 if unknown
 
-	maker     upstream.Ref // made the response that the request is about, 0 where that is not known
-	pin       upstream.Ref // the pin as last seen, 0 for none
-	bound     bool         // this request made the pin
-	confirmed bool         // and it is a lasting one
-	refused   bool         // the pinned upstream refused this request's connection
-	counted   bool         // in the crowd of its id
-	surplus   bool         // more than that crowd may have
-
-	last    *upstream.Upstream
+	tries   [MaxTries]*upstream.Server
+	last    int // index of the upstream of the last attempt
 	outcome Outcome
-	touched time.Time // when the pin was last used or kept alive
+	refused bool // the pinned upstream refused this request's connection
+
+	counted bool // in the crowd of its id
+	surplus bool // the crowd of its id is full without this request
 }
 
-// Start begins the way of a request.
+// Start begins the route of a request.
 func (r *Router) Start(t *Route, req Request, now time.Time) {
-	t.begin(r, req)
+	r.begin(t, req)
 	if !t.req.Response.IsZero() {
-		t.maker, _ = r.responses.Get(req.Response, now)
+		t.storedAt, _ = r.responses.Get(req.Response, now)
 	}
 	if t.req.Key.IsZero() {
 		return
 	}
-	if req.Shared && !t.followsResponse() {
-		t.counted = r.crowds.enter(req.Key)
+	if req.Shared && t.stored() < 0 {
+		t.counted = r.crowds.enter(req.Key, t.candidates.cfg.OpeningMaxInFlight)
 		if t.surplus = !t.counted; t.surplus {
 			return
 		}
 	}
-	t.pin, _ = r.pins.Get(req.Key, now)
-	t.touched = now
+	t.pin.follow(now)
 }
 
-func (t *Route) begin(r *Router, req Request) {
-	*t = Route{r: r, v: r.view.Load(), req: req}
-	if !r.affinity {
-		t.req.Key, t.req.Response = identity.Key{}, identity.Key{}
+// begin resets t to the beginning of a request's route.
+func (r *Router) begin(t *Route, req Request) {
+	v := r.view.Load()
+	if !v.cfg.Affinity {
+		req.Key, req.Response = identity.Key{}, identity.Key{}
 	}
+	*t = Route{}
+	t.router, t.req = r, req
+	t.candidates.view, t.candidates.model = v, req.Model
+	t.pin.pins, t.pin.key, t.pin.synthetic = r.pins, req.Key, req.Synthetic
 }
 
-// Next gives the upstream for the next attempt, none of a server twice, or nil when there is no other.
+// Next returns the upstream for the next attempt, or nil if there is no other. It never returns two upstreams of one
+// server.
 func (t *Route) Next(now time.Time) *upstream.Upstream {
-	if t.n == MaxTries {
+	n := len(t.candidates.tried)
+	if n == MaxTries {
 		return nil
 	}
-	u := t.pick(now)
-	if u == nil {
+	i, p := t.find()
+	if i < 0 {
 		return nil
 	}
-	t.tries[t.n] = u.Server
-	t.n++
-	t.last = u
-	t.outcome = t.judge()
+	if t.shouldBind(i, p) {
+		t.pin.bind(t.ref(i), now)
+		// The first of several concurrent requests of a new session chooses for all of them.
+		if first := t.pinned(); p != serveStored && first >= 0 {
+			i = first
+		}
+	}
+	u := t.candidates.upstream(i)
+	t.tries[n] = u.Server
+	t.candidates.tried = t.tries[:n+1]
+	t.last, t.outcome = i, t.outcomeAt(i)
 	return u
 }
 
-// More reports whether Next would give an upstream.
-func (t *Route) More() bool {
-	c := t.choice()
-	return t.n < MaxTries && c.first(anyhow, 0) != nil
-}
+// More reports whether Next would return an upstream.
+func (t *Route) More() bool { return len(t.candidates.tried) < MaxTries && t.candidates.exists() }
 
-func (t *Route) pick(now time.Time) *upstream.Upstream {
-	c := t.choice()
-	u := t.find(&c)
-	if u == nil || !t.binds(&c, u) {
-		return u
-	}
-	// Of requests of one new session that come at once, the first one's choice is everybody's.
-	t.pin, t.bound = t.r.pins.Bind(t.req.Key, u.Ref(), t.req.Synthetic, now)
-	if u.Ref() == t.maker {
-		return u
-	}
-	if first := t.pinned(&c); first != nil {
-		return first
-	}
-	return u
-}
+func (t *Route) ref(i int) upstream.Ref { return t.candidates.table.Members[i].Ref() }
 
-// find gives the upstream that the request takes as things are.
-func (t *Route) find(c *choice) *upstream.Upstream {
-	if u := t.made(c); u != nil {
-		return u
+// find returns the upstream that the request goes to as things are, -1 for none, and the purpose that it is eligible for.
+// Without an upstream p is the last purpose that was tried.
+func (t *Route) find() (i int, p purpose) {
+	if i = t.stored(); i >= 0 {
+		return i, serveStored
 	}
 	o := t.order()
 	if o == byRing {
-		if u := t.pinned(c); u != nil {
-			return u
+		if i = t.pinned(); i >= 0 {
+			return i, servePinned
 		}
 	}
-	return c.first(o, t.place())
+	return t.router.place(&t.candidates, o, t.ringKey())
+}
+
+// stored returns the upstream that stores the response which the request is about, -1 if the request cannot go there. No
+// other upstream has the response, so neither a drain nor leaving keeps the request away.
+func (t *Route) stored() int {
+	i := t.candidates.table.Index(t.storedAt)
+	if i < 0 {
+		return -1
+	}
+	if o := t.candidates.obstacle(i, serveStored); o != nothing && !(o == notServing && t.req.ModelGuessed) {
+		return -1
+	}
+	return i
+}
+
+// pinned returns the upstream that the session is pinned to, -1 if the request cannot go there.
+func (t *Route) pinned() int {
+	i := t.candidates.table.Index(t.pin.to)
+	if i < 0 || !t.candidates.eligible(i, servePinned) {
+		return -1
+	}
+	return i
 }
 
 // order is the way in which the request looks for a new place.
 func (t *Route) order() order {
 	switch {
-	case !t.r.affinity:
+	case !t.candidates.cfg.Affinity:
 		return inTurn
 	case t.surplus, t.req.Key.IsZero() && t.req.Response.IsZero():
-		return lighter
+		return byLoad
 	}
 	return byRing
 }
 
-// place is where the ring starts.
-func (t *Route) place() uint64 {
+// ringKey is the key that the ring places.
+func (t *Route) ringKey() uint64 {
 	if !t.req.Response.IsZero() && (t.req.Synthetic || t.req.Key.IsZero()) {
 		return t.req.Response.Ring()
 	}
 	return t.req.Key.Ring()
 }
 
-// binds reports whether u becomes the place of the request's session: there is one, and it has no pin. Where a response
-// led there, u must be a place for sessions as well.
-func (t *Route) binds(c *choice, u *upstream.Upstream) bool {
+// shouldBind reports whether upstream i, which is eligible for p, becomes the place of the request's session: the session
+// has no pin yet. If a response led the request to i, i must be eligible for new sessions as well.
+func (t *Route) shouldBind(i int, p purpose) bool {
 	switch {
-	case t.pin != 0, t.req.Key.IsZero(), t.order() != byRing:
+	case t.pin.to != 0, t.req.Key.IsZero(), t.order() != byRing:
 		return false
-	case u.Ref() == t.maker:
-		return !t.req.Guessed && c.settles(u)
+	case p == serveStored:
+		return !t.req.ModelGuessed && t.candidates.eligible(i, takeOver)
 	}
 	return true
 }
 
-func (t *Route) choice() choice {
-	c := t.afresh()
-	c.tried = t.tries[:t.n]
-	return c
-}
-
-// afresh is the choice as if none had been tried.
-func (t *Route) afresh() choice { return choice{r: t.r, v: t.v, model: t.req.Model} }
-
-// made gives the upstream that made the response which the request is about. Nobody else has that response, so no
-// drain and no leaving keeps the request away.
-func (t *Route) made(c *choice) *upstream.Upstream {
-	u := t.v.table.Resolve(t.maker)
-	if u == nil || c.wasTried(u) || !c.answers(u) || !t.req.Guessed && !c.serves(u) {
-		return nil
-	}
-	return u
-}
-
-// followsResponse reports whether the request goes where its response was made.
-func (t *Route) followsResponse() bool {
-	c := t.choice()
-	return t.made(&c) != nil
-}
-
-// pinned gives the pinned upstream if this request can go there.
-func (t *Route) pinned(c *choice) *upstream.Upstream {
-	if t.pin == 0 {
-		return nil
-	}
-	u := t.v.table.Resolve(t.pin)
-	if u == nil || !c.open(u) {
-		return nil
-	}
-	o := c.againstPin(u)
-	if o == nothing {
-		return u
-	}
-	if c.heard != nil {
-		c.heard.pin = o
-	}
-	return nil
-}
-
-// judge tells what the last attempt means, before anything is rewritten.
-func (t *Route) judge() Outcome {
+// outcomeAt is the outcome of an attempt at upstream i, before a pin moves.
+func (t *Route) outcomeAt(i int) Outcome {
 	switch {
 	case t.surplus:
 		return Spilled
-	case t.last.Ref() == t.maker && (t.req.Synthetic || t.req.Guessed || t.req.Key.IsZero()):
-		return Pinned // the response stands for the session that the request does not name
+	case t.ref(i) == t.storedAt && (t.req.Synthetic || t.req.ModelGuessed || t.req.Key.IsZero()):
+		return Pinned // the response stands for the session, which the request does not name
 	case t.req.Key.IsZero():
 		return None
-	case t.bound:
+	case t.pin.madeHere():
 		return New
-	case t.last.Ref() == t.pin:
+	case t.ref(i) == t.pin.to:
 		return Pinned
 	}
 	return Spilled
 }
 
-// Refused notes that the upstream of the last attempt refused the connection: for its sessions that is as if it
-// were marked down.
-func (t *Route) Refused() { t.refused = t.refused || t.last.Ref() == t.pin }
+// Refused records that the upstream of the last attempt refused the connection. For the sessions that are pinned to it
+// that has the effect of a probe that found it down.
+func (t *Route) Refused() { t.refused = t.refused || t.ref(t.last) == t.pin.to }
 
-// Answered notes that the response head of the last attempt arrived, and settles the pin.
+// Answered records that the upstream of the last attempt sent a response head, and settles the pin.
 func (t *Route) Answered(status int, now time.Time) {
-	key, to := t.req.Key, t.last.Ref()
+	to := t.ref(t.last)
 	switch {
-	case key.IsZero() || t.surplus || t.mine() && status >= 400:
+	case t.req.Key.IsZero() || t.surplus:
 		return
-	case !t.mine():
-		t.keep(now, recent)
-	case t.confirm(now):
+	case t.pin.state != unconfirmed:
+		t.pin.refresh(now, recent)
+	case status >= 400:
 		return
+	case t.pin.confirm(to, now):
+		return
+	default:
+		t.outcome = Spilled
 	}
-	if t.moves(status) && t.r.pins.Move(key, t.pin, to, now) {
-		t.pin, t.outcome = to, Moved
+	if t.shouldMove(t.last, status) && t.pin.move(to, now) {
+		t.outcome = Moved
 	}
 }
 
-// confirm makes the pin that this request made a lasting one, to the upstream that answered, and reports whether that
-// was still to do: another request may have taken the pin.
-func (t *Route) confirm(now time.Time) bool {
-	t.confirmed, t.touched = true, now
-	if t.r.pins.Confirm(t.req.Key, t.pin, t.last.Ref(), t.req.Synthetic, now) {
-		t.pin = t.last.Ref()
-		return true
-	}
-	t.outcome = Spilled
-	return false
-}
-
-// mine reports whether the pin is this request's to confirm or to take back.
-func (t *Route) mine() bool { return t.bound && !t.confirmed }
-
-// moves reports whether an answer of the last attempt makes the pin follow it: where its upstream is lost to the
-// session, and where the conversation goes on with a response that another one made. What many conversations share
-// follows none of them.
-func (t *Route) moves(status int) bool {
-	to := t.last.Ref()
-	switch {
-	case t.pin == 0, t.pin == to:
+// shouldMove reports whether the pin follows an answer of upstream i: if the pinned upstream is lost to the session, or if
+// the conversation goes on with a response that i stores. The pin of an id that many conversations share follows no
+// response.
+func (t *Route) shouldMove(i, status int) bool {
+	to := t.ref(i)
+	if t.pin.to == 0 || t.pin.to == to {
 		return false
-	case to == t.maker:
-		c := t.afresh()
-		return status < 400 && !t.req.Shared && !t.req.Guessed && c.settles(t.last)
 	}
-	return t.lost()
-}
-
-// holds reports whether u may serve the sessions of the request's model that are pinned to it, tried or not.
-func (t *Route) holds(u *upstream.Upstream) bool {
-	c := t.afresh()
-	return c.holds(u)
-}
-
-// lost reports whether the pinned upstream is gone for its sessions, other than for a moment. Where sessions
-// return home, only one that is no longer configured is.
-func (t *Route) lost() bool {
-	u := t.v.table.Resolve(t.pin)
-	if u == nil {
+	all := t.candidates.ignoringTried()
+	if to == t.storedAt {
+		return status < 400 && !t.req.Shared && !t.req.ModelGuessed && all.eligible(i, takeOver)
+	}
+	at := all.table.Index(t.pin.to)
+	if at < 0 {
 		return true
 	}
-	return t.r.cfg.Return == Stay && (t.refused || !t.holds(u))
+	// With return: home only an upstream that is no longer configured is lost.
+	return all.cfg.Return == Stay && (t.refused || !all.eligible(at, servePinned))
 }
 
-// Learn notes that the upstream of the last attempt has the response: it made it, or answered a request about it.
+// Learn records that the upstream of the last attempt stores the response: it made the response, or answered a request
+// about it.
 func (t *Route) Learn(response identity.Key, now time.Time) {
-	if t.r.affinity {
-		t.r.responses.Set(response, t.last.Ref(), now)
+	if t.candidates.cfg.Affinity {
+		t.router.responses.Set(response, t.ref(t.last), now)
 	}
 }
 
-// Outcome is what the request's affinity came to so far.
+// Outcome returns the request's outcome so far.
 func (t *Route) Outcome() Outcome { return t.outcome }
 
-// Surplus reports whether the request was one too many of a crowd.
+// Surplus reports whether the crowd of the request's id was full.
 func (t *Route) Surplus() bool { return t.surplus }
 
-// Last is the upstream of the last attempt, nil before the first.
-func (t *Route) Last() *upstream.Upstream { return t.last }
+// Last returns the upstream of the last attempt, nil before the first one.
+func (t *Route) Last() *upstream.Upstream {
+	if len(t.candidates.tried) == 0 {
+		return nil
+	}
+	return t.candidates.upstream(t.last)
+}
 
-// recent is how old a use may be for a pin that need not be kept alive at the end of its request.
-const recent = time.Second
-
-// Touch keeps the pin of a long answer alive. It may be called as often as there are bytes.
+// Touch keeps the pin of a long answer alive. It may be called as often as bytes arrive.
 func (t *Route) Touch(now time.Time) {
-	if t.pin != 0 && !t.mine() {
-		t.keep(now, t.r.pins.TTL()/4)
+	if t.pin.to != 0 {
+		t.pin.refresh(now, t.pin.pins.TTL()/4)
 	}
 }
 
-// keep keeps the pin alive if its last use is older than age.
-func (t *Route) keep(now time.Time, age time.Duration) {
-	if t.pin != 0 && now.Sub(t.touched) > age {
-		t.r.pins.Touch(t.req.Key, t.pin, t.touched, now)
-		t.touched = now
-	}
-}
-
-// End gives back what the request held: its place in the crowd, and the pin that it made if nobody answered it well.
+// End releases what the request holds: its place in the crowd, and the pin that it made unless an upstream confirmed it.
 func (t *Route) End(now time.Time) {
 	if t.counted {
-		t.r.crowds.leave(t.req.Key)
+		t.router.crowds.leave(t.req.Key)
 		t.counted = false
 	}
-	if t.mine() {
-		t.r.pins.Drop(t.req.Key, t.pin, now)
-		t.bound = false
-		return
-	}
-	t.keep(now, recent)
+	t.pin.release(now)
 }

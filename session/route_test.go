@@ -482,29 +482,6 @@ func TestBalanced(t *testing.T) {
 	}
 }
 
-// Equal seeds make equal draws, and every draw is possible.
-func TestSeed(t *testing.T) {
-	a, b := newFleet(t, 7, nil), newFleet(t, 7, nil)
-	a.router.Seed(1)
-	b.router.Seed(1)
-	drawn := map[int]int{}
-	for range 7000 {
-		x, y := a.router.random(7), b.router.random(7)
-		if x != y || x < 0 || x >= 7 {
-			t.Fatalf("%d and %d", x, y)
-		}
-		drawn[x]++
-	}
-	for n := range 7 {
-		if drawn[n] < 850 || drawn[n] > 1150 { // five sigma
-			t.Errorf("%d was drawn %d times of 7000", n, drawn[n])
-		}
-	}
-	if b.router.Seed(2); a.router.random(1<<30) == b.router.random(1<<30) {
-		t.Error("another seed makes the same draw")
-	}
-}
-
 func TestPlace(t *testing.T) {
 	f := newFleet(t, 4, nil)
 	a, o := f.answer(Request{Response: testKey(12345)}, 200)
@@ -519,7 +496,7 @@ func TestPlace(t *testing.T) {
 
 func TestAffinityOff(t *testing.T) {
 	f := newFleet(t, 4, nil)
-	f.router.affinity = false
+	f.configure(func(c *Config) { c.Affinity = false })
 	seen := map[string]int{}
 	for range 40 {
 		u, o := f.turn(testKey(1))

@@ -108,9 +108,9 @@ func (r *Registry) complete(next *Table, specs []Spec) {
 		members = members[len(ranks):]
 		s.configure(&spec, upstreams)
 	}
-	next.seats = make([]*Upstream, len(r.refs))
-	for _, m := range next.Members {
-		next.seats[m.ref.Seat()] = m.Upstream
+	next.seats = slices.Repeat([]int{-1}, len(r.refs))
+	for i, m := range next.Members {
+		next.seats[m.ref.Seat()] = i
 	}
 }
 

@@ -29,13 +29,13 @@ func TestApplyKeepsWhoStays(t *testing.T) {
 	if fmt.Sprint(gone) != fmt.Sprint([]Ref{b.Ref(), before.Named("c").Ref()}) {
 		t.Errorf("gone %v", gone)
 	}
-	if after.Named("c") != nil || after.Resolve(b.Ref()) != nil {
+	if after.Named("c") != nil || after.Index(b.Ref()) >= 0 {
 		t.Error("who is gone is found")
 	}
-	if after.Resolve(a.Ref()) != a || after.Resolve(after.Named("b").Ref()) != after.Named("b").Upstream {
+	if after.Members[after.Index(a.Ref())].Upstream != a || after.Members[after.Index(after.Named("b").Ref())].Name() != "b" {
 		t.Error("who is there is not found")
 	}
-	if after.Resolve(0) != nil {
+	if after.Index(0) >= 0 {
 		t.Error("0 is somebody")
 	}
 }
@@ -159,7 +159,7 @@ func TestApplyRanks(t *testing.T) {
 			t.Errorf("%s: %v stay, %d gone, %s", step.name, stay, len(gone), wordsOf(r.Table().Members))
 		}
 		for _, ref := range gone {
-			if r.Table().Resolve(ref) != nil {
+			if r.Table().Index(ref) >= 0 {
 				t.Errorf("%s: who is gone is found", step.name)
 			}
 		}

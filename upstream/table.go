@@ -6,7 +6,7 @@ type Table struct {
 	Members []Member
 	// Servers are the servers of the members, each once, in the same order.
 	Servers []*Server
-	seats   []*Upstream
+	seats   []int // by seat, the index of the member, -1 for a free seat
 }
 
 // Member is an upstream and its place in the ring.
@@ -15,12 +15,14 @@ type Member struct {
 	Slot, Weight int
 }
 
-// Resolve returns the upstream that ref names, or nil if the table does not have it, or no longer.
-func (t *Table) Resolve(ref Ref) *Upstream {
-	if seat := ref.Seat(); seat < len(t.seats) && t.seats[seat] != nil && t.seats[seat].ref == ref {
-		return t.seats[seat]
+// Index returns the index in Members of the upstream that ref names, or -1 if the table does not have it, or no longer.
+func (t *Table) Index(ref Ref) int {
+	if seat := ref.Seat(); seat < len(t.seats) {
+		if i := t.seats[seat]; i >= 0 && t.Members[i].ref == ref {
+			return i
+		}
 	}
-	return nil
+	return -1
 }
 
 // Named returns the member with that name, or nil.

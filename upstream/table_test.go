@@ -12,9 +12,9 @@ func TestRanks(t *testing.T) {
 	a.Slot, b.Slot, b.Weight = 5, 0, 50
 	mustApply(t, r, a, b)
 	var got []string
-	for _, m := range r.Table().Members {
+	for i, m := range r.Table().Members {
 		got = append(got, fmt.Sprintf("%s rank %d slot %d weight %d of %s", m.Name(), m.Rank(), m.Slot, m.Weight, m.Server.Name()))
-		if r.Table().Named(m.Name()).Upstream != m.Upstream || r.Table().Resolve(m.Ref()) != m.Upstream {
+		if r.Table().Named(m.Name()).Upstream != m.Upstream || r.Table().Index(m.Ref()) != i {
 			t.Errorf("%s is not found", m.Name())
 		}
 	}

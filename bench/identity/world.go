@@ -3,6 +3,7 @@ package main
 import (
 	"container/heap"
 	"fmt"
+	"math/bits"
 	"math/rand/v2"
 	"time"
 
@@ -40,8 +41,7 @@ type config struct {
 func newWorld(seed uint64, scale int, cfg config) (*world, error) {
 	w := &world{random: rand.New(rand.NewPCG(seed, 1)), scale: scale, begun: time.Now()}
 	remembered := pins.Default()
-	w.router = session.NewRouter(cfg.routing, pins.NewMap(remembered.Max, remembered.TTL), pins.NewMap(1000, remembered.TTL), true)
-	w.router.Seed(seed)
+	w.router = session.NewRouter(cfg.routing, pins.NewMap(remembered.Max, remembered.TTL), pins.NewMap(1000, remembered.TTL), splitMix(seed))
 	ids, err := identity.NewIdentifier(&cfg.identity, &identity.Models{}, nil)
 	if err != nil {
 		return nil, err
@@ -54,6 +54,18 @@ func newWorld(seed uint64, scale int, cfg config) (*world, error) {
 		return nil, err
 	}
 	return w, w.populate(registry)
+}
+
+// splitMix returns the router's draws: SplitMix64, one step of the state for each number below n. Another generator would
+// change the scorecard.
+func splitMix(state uint64) func(n int) int {
+	return func(n int) int {
+		state += 0x9e3779b97f4a7c15
+		x := (state ^ state>>30) * 0xbf58476d1ce4e5b9
+		x = (x ^ x>>27) * 0x94d049bb133111eb
+		below, _ := bits.Mul64(x^x>>31, uint64(n))
+		return int(below)
+	}
 }
 
 // populate makes the servers.

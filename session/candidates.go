@@ -1,0 +1,196 @@
+package session
+
+import (
+	"slices"
+
+	"tether/upstream"
+)
+
+// candidates are the upstreams that one request can choose from, by their indexes in the table.
+type candidates struct {
+	*view
+	model []byte
+	tried []*upstream.Server
+
+	// modelKnown is true once modelListed tells whether any upstream lists the model.
+	modelKnown, modelListed bool
+}
+
+// purpose is what a request wants of an upstream. It decides which obstacles count.
+type purpose uint8
+
+const (
+	// The next three are new places for a session, the strictest first. A request takes the first of them for which an
+	// upstream is eligible.
+	newPlace         purpose = iota // on an upstream that is up, and neither suspect nor leaving
+	newPlaceDoubtful                // on any upstream that is up
+	newPlaceFailOpen                // on any upstream, if probe timeouts alone keep all of them down
+
+	servePinned // serve a session that is pinned to the upstream
+	serveStored // serve a request about a response that the upstream stores
+	takeOver    // become the place of a session whose response the upstream stores
+)
+
+// obstacle is the reason why an upstream is not eligible for a purpose: the first one, if there are several.
+type obstacle uint8
+
+const (
+	nothing obstacle = iota
+	alreadyTried
+	weightless
+	draining
+	notUp
+	suspect
+	leaving
+	notServing
+)
+
+// obstacle returns what keeps upstream i from serving the request for a purpose.
+func (c *candidates) obstacle(i int, p purpose) obstacle {
+	m := &c.table.Members[i]
+	s := m.State()
+	takesSessions := p <= newPlaceFailOpen || p == takeOver
+	switch {
+	case slices.Contains(c.tried, m.Server): // its other ranks are the same process, and fail with it
+		return alreadyTried
+	case takesSessions && m.Weight == 0:
+		return weightless
+	case takesSessions && s.Draining(), p == servePinned && s.DrainingHard():
+		return draining
+	case s.Health() != upstream.Up && !c.mayAnswer(s.Health(), p):
+		return notUp
+	case p == newPlace && s.Suspect():
+		return suspect
+	case (p == newPlace || p == takeOver) && s.Leaving(),
+		p == servePinned && s.LeavingConfirmed() && c.hasAlternative(i):
+		return leaving
+	case !c.serves(i):
+		return notServing
+	}
+	return nothing
+}
+
+func (c *candidates) eligible(i int, p purpose) bool { return c.obstacle(i, p) == nothing }
+
+// ignoringTried are the candidates as if the request had tried none.
+func (c *candidates) ignoringTried() candidates {
+	all := *c
+	all.tried = nil
+	return all
+}
+
+// mayAnswer reports whether an upstream that is not up may answer a request for a purpose all the same.
+func (c *candidates) mayAnswer(h upstream.Health, p purpose) bool {
+	switch p {
+	case newPlace, newPlaceDoubtful:
+		return false
+	case newPlaceFailOpen:
+		return true
+	}
+	return h == upstream.TimedOut && c.failOpen()
+}
+
+// failOpen reports whether probe timeouts alone keep all upstreams down that serve the model: the servers may be slower
+// than probes wait, and still answer requests.
+func (c *candidates) failOpen() bool {
+	serving := false
+	for i, m := range c.table.Members {
+		if !c.serves(i) {
+			continue
+		}
+		if serving = true; m.State().Health() != upstream.TimedOut {
+			return false
+		}
+	}
+	return serving
+}
+
+// hasAlternative reports whether another upstream than i is a new place for the sessions of i.
+func (c *candidates) hasAlternative(i int) bool {
+	for j := range c.table.Members {
+		if j != i && c.eligible(j, newPlace) {
+			return true
+		}
+	}
+	return false
+}
+
+// serves reports whether upstream i may serve the model. A list of models in the configuration is certain. The lists that
+// servers give fail open: an upstream whose list is unknown may serve any model, and a model on no list may go to any
+// upstream without a configured list, so that a server says that it does not know the model.
+func (c *candidates) serves(i int) bool {
+	m := &c.table.Members[i]
+	if len(c.model) == 0 || m.Models() == nil || m.Models().Has(c.model) {
+		return true
+	}
+	return m.Assigned() == nil && !c.isListed()
+}
+
+// isListed reports whether any upstream lists the model. It looks once.
+func (c *candidates) isListed() bool {
+	if !c.modelKnown {
+		c.modelKnown = true
+		c.modelListed = slices.ContainsFunc(c.table.Members, func(m upstream.Member) bool { return m.Models().Has(c.model) })
+	}
+	return c.modelListed
+}
+
+// assignable reports whether upstream i may serve the model as far as the configuration says.
+func (c *candidates) assignable(i int) bool {
+	a := c.table.Members[i].Assigned()
+	return a == nil || len(c.model) == 0 || a.Has(c.model)
+}
+
+// restricted reports whether the configuration restricts the model to some upstreams: it assigns the model, or only other
+// models to some upstream.
+func (c *candidates) restricted() bool {
+	if c.assigned == nil || c.assigned[string(c.model)] {
+		return c.assigned != nil
+	}
+	for i := range c.table.Members {
+		if !c.assignable(i) {
+			return true
+		}
+	}
+	return false
+}
+
+// words says why a request that tried no upstream before does not go to u, for people. They hold no address.
+func (o obstacle) words(u *upstream.Upstream) string {
+	switch o {
+	case alreadyTried:
+		return "tried before"
+	case weightless:
+		return "weight 0"
+	case draining:
+		if u.State().DrainingHard() {
+			return "draining hard"
+		}
+		return "draining"
+	case notUp:
+		return notUpWords(u)
+	case suspect:
+		return "suspect: requests had trouble connecting"
+	case leaving:
+		return "leaving: it said that it is shutting down"
+	case notServing:
+		return "does not serve the model"
+	}
+	return ""
+}
+
+func notUpWords(u *upstream.Upstream) string {
+	_, reason := u.Since()
+	if reason != "" {
+		reason = ": " + reason
+	}
+	switch u.State().Health() {
+	case upstream.Unknown:
+		return "no verdict of its health yet"
+	case upstream.TimedOut:
+		return "down by timeouts" + reason
+	case upstream.Down:
+		return "down" + reason
+	}
+	return "was down until now"
+}

@@ -1,0 +1,104 @@
+package session
+
+import "tether/ring"
+
+// order is the way in which a request looks for a new place.
+type order uint8
+
+const (
+	byRing order = iota // in the order of the ring
+	byLoad              // the less loaded of two that are drawn at random
+	inTurn              // one after another
+)
+
+// place finds a new place for a key: the first eligible upstream in the order, -1 for none. p is the purpose that the
+// upstream is eligible for, or without one the last purpose that was tried.
+func (r *Router) place(c *candidates, o order, key uint64) (i int, p purpose) {
+	return c.relaxing(func(p purpose) int {
+		switch o {
+		case byLoad:
+			return r.lessLoaded(c, p)
+		case inTurn:
+			return c.scan(p, int(r.turn.Add(1)), -1)
+		}
+		walk := c.walk(key)
+		return walk.Next(func(i int) bool { return c.eligible(i, p) })
+	})
+}
+
+// exists reports whether there is a new place.
+func (c *candidates) exists() bool {
+	i, _ := c.firstInTable()
+	return i >= 0
+}
+
+// firstInTable is place in the order of the table, without taking a turn.
+func (c *candidates) firstInTable() (i int, p purpose) {
+	return c.relaxing(func(p purpose) int { return c.scan(p, 0, -1) })
+}
+
+// relaxing calls search with the purposes of a new place, the strictest first, until it finds an upstream.
+func (c *candidates) relaxing(search func(purpose) int) (i int, p purpose) {
+	for _, p = range [...]purpose{newPlace, newPlaceDoubtful} {
+		if i = search(p); i >= 0 {
+			return i, p
+		}
+	}
+	if !c.failOpen() {
+		return -1, p
+	}
+	return search(newPlaceFailOpen), newPlaceFailOpen
+}
+
+// walk starts the order of the ring for a key. A model that the configuration restricts goes by the rendezvous: there the
+// upstreams that may not serve the model move none of its sessions, whether they are in the table or not.
+func (c *candidates) walk(key uint64) ring.Walk {
+	if c.restricted() {
+		return c.ring.Rendezvous(key)
+	}
+	return c.ring.Walk(key)
+}
+
+// scan returns the first eligible upstream from start on, other than except; -1 for none.
+func (c *candidates) scan(p purpose, start, except int) int {
+	n := len(c.table.Members)
+	for k := range n {
+		if i := (start + k) % n; i != except && c.eligible(i, p) {
+			return i
+		}
+	}
+	return -1
+}
+
+// lessLoaded draws two eligible upstreams at random and returns the one with fewer requests in flight; ties take turns.
+// -1 stands for none.
+func (r *Router) lessLoaded(c *candidates, p purpose) int {
+	a := r.draw(c, p, -1)
+	b := r.draw(c, p, a)
+	if b < 0 {
+		return a
+	}
+	x, y := c.table.Members[a].InFlight(), c.table.Members[b].InFlight()
+	if y < x || y == x && r.turn.Add(1)%2 == 0 {
+		return b
+	}
+	return a
+}
+
+// maxDraws bounds the random draws, before a scan from a random start decides.
+const maxDraws = 8
+
+// draw returns an eligible upstream other than except, at random by the weights.
+func (r *Router) draw(c *candidates, p purpose, except int) int {
+	n := len(c.table.Members)
+	if n == 0 {
+		return -1
+	}
+	for range maxDraws {
+		i := r.intN(n)
+		if i != except && r.intN(ring.FullWeight) < c.table.Members[i].Weight && c.eligible(i, p) {
+			return i
+		}
+	}
+	return c.scan(p, r.intN(n), except)
+}
