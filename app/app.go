@@ -80,7 +80,7 @@ func build(shutdown Shutdown, cfg *config.Config, env Env) (*app, error) {
 	a.access = accesslog.New(mode, env.Access)
 	registry := upstream.NewRegistry(a.changed)
 	a.metrics = metrics.New(env.Version, registry)
-	a.monitor = health.NewMonitor(cfg.Health, health.Hooks{Warned: a.warned, Probed: a.metrics.Probed})
+	a.monitor = health.NewMonitor(health.Hooks{Warned: a.warned, Probed: a.metrics.Probed})
 	a.graph, err = newGraph(s, cfg.Session.Pins.Max, proxy.Deps{
 		Registry: registry, Verdicts: a.monitor.Ready(), MemoryLimit: env.Memory,
 		OnDone: a.done, OnRefused: a.metrics.Refused, Log: a.log.Named("proxy"),
@@ -98,7 +98,7 @@ func (a *app) run(started func(Addresses)) error {
 		return errors.Join(err, a.stop())
 	}
 	a.announce()
-	a.monitor.Use(a.registry.Table()) // now, for the first lines of the log say what listens where
+	a.monitor.Use(a.registry.Table(), a.settings.Health) // now, for the first lines of the log say what listens where
 	if started != nil {
 		started(Addresses{Clients: a.listener.Addr().String(), Operators: a.adminListener.Addr().String()})
 	}

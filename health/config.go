@@ -8,9 +8,9 @@ import (
 
 // Config is the health part of the configuration.
 type Config struct {
-	// Path is what is probed, with GET.
+	// Path is the path of a probe, a GET.
 	Path string `yaml:"path"`
-	// Interval is the time from the start of a probe of an upstream to the next, give or take 10 %, 100ms..1h.
+	// Interval is the time from the start of one probe of a server to the start of the next, give or take 10 %, 100ms..1h.
 	Interval time.Duration `yaml:"interval"`
 	// Timeout is how long a probe may take to connect, and again to get its answer, 10ms..1m.
 	Timeout time.Duration `yaml:"timeout"`
@@ -20,12 +20,12 @@ type Config struct {
 	Fall int `yaml:"fall"`
 }
 
-// Default is the configuration that is in force where nothing else is said.
+// Default is the configuration in force where nothing is configured.
 func Default() Config {
 	return Config{Path: "/health", Interval: 5 * time.Second, Timeout: 2 * time.Second, Rise: 2, Fall: 3}
 }
 
-// Validate reports every problem: the key below health, and what is wrong with it.
+// Validate reports every problem: the key below health, and what is wrong with its value.
 func (c *Config) Validate(report func(key, problem string)) {
 	if !strings.HasPrefix(c.Path, "/") || strings.ContainsAny(c.Path, " \r\n\t") {
 		report("path", fmt.Sprintf("%q, want a path that begins with /", c.Path))

@@ -1,8 +1,10 @@
-// Package health finds out which upstreams can serve: it probes each server, counts with rise and fall, and writes
-// the verdicts into the states of its upstreams, along with the models that it lists. Traffic may arouse suspicion,
-// which makes the next probe come sooner; it ejects nobody.
+// Package health finds out which upstreams can serve: it probes each server, counts with rise and fall, and writes the
+// verdicts into the states of its upstreams, along with the models that the server lists. Trouble of traffic makes the next
+// probe come sooner; it takes no upstream down.
 //
 // Goroutines: Monitor.Run, started and awaited by the caller, and below it one prober a server.
+//
+// The rules of config.go are tested with those of all configuration, in package config.
 package health
 
 import (
@@ -10,6 +12,7 @@ import (
 	"maps"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tether/upstream"
@@ -17,54 +20,57 @@ import (
 
 // Monitor runs the probers.
 type Monitor struct {
-	cfg    Config
-	hooks  Hooks
-	tables chan request
-	first  chan *upstream.Server // those that got their first verdict
-	ready  chan struct{}         // closed when requests need wait no longer
-	ended  chan struct{}
-	lookup lookup
+	settings atomic.Pointer[Config] // set by Use; a prober loads them once a probe
+	hooks    Hooks
+	uses     chan use
+	first    chan *upstream.Server // servers that got their first verdict
+	ready    chan struct{}         // closed when requests need not wait any longer
+	ended    chan struct{}
+	lookup   lookupIP
 }
 
-type request struct {
-	table *upstream.Table
-	done  chan struct{}
+// use is one call of Use.
+type use struct {
+	table    *upstream.Table
+	settings Config
+	done     chan struct{}
 }
 
-// Hooks are told what the probers find, from any goroutine. Each may be nil.
+// Hooks are called with what the probers find, from any goroutine. Each may be nil.
 type Hooks struct {
-	// Warned is told what an operator should know of a server.
+	// Warned is called with what an operator should know about a server.
 	Warned func(s *upstream.Server, text string)
-	// Probed is told every probe's result, in a word.
+	// Probed is called with the result of every probe, in a word.
 	Probed func(s *upstream.Server, result string)
 }
 
 // NewMonitor makes a monitor of no servers.
-func NewMonitor(cfg Config, hooks Hooks) *Monitor {
+func NewMonitor(hooks Hooks) *Monitor {
 	return &Monitor{
-		cfg: cfg, hooks: hooks, tables: make(chan request), first: make(chan *upstream.Server),
+		hooks: hooks, uses: make(chan use), first: make(chan *upstream.Server),
 		ready: make(chan struct{}), ended: make(chan struct{}), lookup: net.DefaultResolver.LookupNetIP,
 	}
 }
 
-// Use probes the servers of table from now on. It returns when the probers of those that are gone have ended.
-func (m *Monitor) Use(table *upstream.Table) {
-	r := request{table: table, done: make(chan struct{})}
+// Use probes the servers of table from now on, as settings say. Servers that stay keep what was counted towards rise and fall.
+// Use returns when the probers of removed servers have ended.
+func (m *Monitor) Use(table *upstream.Table, settings Config) {
+	u := use{table: table, settings: settings, done: make(chan struct{})}
 	select {
-	case m.tables <- r:
-		<-r.done
+	case m.uses <- u:
+		<-u.done
 	case <-m.ended:
 	}
 }
 
-// Ready is closed when every server of the first table has its first verdict or left the table, or the wait for
-// that is over. Those of later tables are not waited for.
+// Ready is closed when every server of the first table has its first verdict or left the table, or FirstWait is over.
+// Servers of later tables are not waited for.
 func (m *Monitor) Ready() <-chan struct{} { return m.ready }
 
 // FirstWait is how long Ready waits at most: time for two probes that time out.
 func (c *Config) FirstWait() time.Duration { return 2*c.Timeout + time.Second }
 
-// Run probes until ctx ends, and returns when all probers have.
+// Run probes until ctx ends, and returns when all probers have ended.
 func (m *Monitor) Run(ctx context.Context) error {
 	defer close(m.ended)
 	ctx, cancel := context.WithCancel(ctx)
@@ -73,19 +79,24 @@ func (m *Monitor) Run(ctx context.Context) error {
 	defer all.Wait()
 	defer cancel()
 
-	running := map[*upstream.Server]func(){}
-	var missing map[*upstream.Server]bool // those of the first table without a verdict, nil before that table
+	probers := map[*upstream.Server]running{}
+	var missing map[*upstream.Server]bool // servers of the first table without a verdict, nil before that table
 	var deadline <-chan time.Time
 	for {
 		select {
-		case r := <-m.tables:
-			wanted := m.reconcile(ctx, &all, running, r.table)
+		case u := <-m.uses:
+			if before := m.settings.Swap(&u.settings); before != nil && *before != u.settings {
+				for _, p := range probers {
+					p.resettle()
+				}
+			}
+			wanted := m.reconcile(ctx, &all, probers, u.table)
 			if missing == nil {
 				missing = wanted
-				deadline = time.After(m.cfg.FirstWait())
+				deadline = time.After(u.settings.FirstWait())
 			}
 			maps.DeleteFunc(missing, func(s *upstream.Server, _ bool) bool { return !wanted[s] })
-			close(r.done)
+			close(u.done)
 		case s := <-m.first:
 			delete(missing, s)
 		case <-deadline:
@@ -100,31 +111,35 @@ func (m *Monitor) Run(ctx context.Context) error {
 	}
 }
 
-// reconcile starts and stops probers so that each server of table has one, and gives these servers. running holds what
-// stops the probers.
-func (m *Monitor) reconcile(ctx context.Context, all *sync.WaitGroup, running map[*upstream.Server]func(), table *upstream.Table) (wanted map[*upstream.Server]bool) {
+// running is a prober that runs.
+type running struct {
+	*prober
+	stop func() // waits for the end
+}
+
+// reconcile starts and stops probers so that each server of table has one, and returns these servers.
+func (m *Monitor) reconcile(ctx context.Context, all *sync.WaitGroup, probers map[*upstream.Server]running, table *upstream.Table) (wanted map[*upstream.Server]bool) {
 	wanted = map[*upstream.Server]bool{}
 	for _, s := range table.Servers {
 		wanted[s] = true
-		if running[s] == nil {
-			running[s] = m.start(ctx, all, s)
+		if _, is := probers[s]; !is {
+			probers[s] = m.start(ctx, all, s)
 		}
 	}
-	for s, stop := range running {
+	for s, p := range probers {
 		if !wanted[s] {
-			stop()
-			delete(running, s)
+			p.stop()
+			delete(probers, s)
 		}
 	}
 	return wanted
 }
 
-// start starts the prober of s and gives what stops it and waits for its end.
-func (m *Monitor) start(ctx context.Context, all *sync.WaitGroup, s *upstream.Server) (stop func()) {
+// start starts the prober of s.
+func (m *Monitor) start(ctx context.Context, all *sync.WaitGroup, s *upstream.Server) running {
 	ctx, cancel := context.WithCancel(ctx)
 	p := &prober{
-		cfg: &m.cfg, server: s, tally: tally{rise: m.cfg.Rise, fall: m.cfg.Fall}, buf: make([]byte, maxHead), hooks: m.hooks,
-		lookup: m.lookup,
+		settings: &m.settings, resettled: make(chan struct{}, 1), server: s, buf: make([]byte, maxHead), hooks: m.hooks, lookup: m.lookup,
 		first: func() {
 			select {
 			case m.first <- s:
@@ -137,8 +152,8 @@ func (m *Monitor) start(ctx context.Context, all *sync.WaitGroup, s *upstream.Se
 		defer close(ended)
 		p.run(ctx)
 	})
-	return func() {
+	return running{p, func() {
 		cancel()
 		<-ended
-	}
+	}}
 }

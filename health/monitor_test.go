@@ -26,12 +26,13 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience bounds every wait of these tests; none is expected to take it.
+// patience bounds every wait of these tests; none is expected to take that long.
 const patience = 20 * time.Second
 
-// watched is a monitor over upstreams, whose changes can be awaited.
+// watched is a monitor of upstreams whose changes a test can await.
 type watched struct {
 	t        *testing.T
+	cfg      Config
 	monitor  *Monitor
 	registry *upstream.Registry
 	changes  chan upstream.Change
@@ -40,9 +41,9 @@ type watched struct {
 
 func watch(t *testing.T, cfg Config, urls ...string) *watched {
 	t.Helper()
-	w := &watched{t: t, changes: make(chan upstream.Change, 1000), warnings: make(chan string, 10)}
+	w := &watched{t: t, cfg: cfg, changes: make(chan upstream.Change, 1000), warnings: make(chan string, 10)}
 	w.registry = upstream.NewRegistry(func(c upstream.Change) { w.changes <- c })
-	w.monitor = NewMonitor(cfg, Hooks{Warned: func(_ *upstream.Server, text string) { w.warnings <- text }})
+	w.monitor = NewMonitor(Hooks{Warned: func(_ *upstream.Server, text string) { w.warnings <- text }})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- w.monitor.Run(ctx) }()
@@ -74,7 +75,7 @@ func (w *watched) applySpecs(specs ...upstream.Spec) {
 	if _, err := w.registry.Apply(specs); err != nil {
 		w.t.Fatal(err)
 	}
-	w.monitor.Use(w.registry.Table())
+	w.monitor.Use(w.registry.Table(), w.cfg)
 }
 
 func (w *watched) up(i int) *upstream.Upstream { return w.registry.Table().Members[i].Upstream }
@@ -149,17 +150,7 @@ func TestUpDownUp(t *testing.T) {
 	}
 }
 
-func TestUnixSocket(t *testing.T) {
-	s := sim.New(sim.Config{})
-	if _, err := s.Start("unix:" + t.TempDir() + "/vllm.sock"); err != nil {
-		t.Fatal(err)
-	}
-	defer s.Stop()
-	w := watch(t, quick(), s.URL())
-	w.await(w.up(0), upstream.Up)
-}
-
-// Timeouts take an upstream down by timeouts, but not while its answers are on their way.
+// Probe timeouts make an upstream TimedOut, but not while answers of it are being received.
 func TestBusyEngine(t *testing.T) {
 	s := startSim(t, sim.Config{})
 	cfg := quick()
@@ -186,7 +177,7 @@ func TestBusyEngine(t *testing.T) {
 		defer cancel()
 		for range 5 {
 			if s.Await(ctx, func(l sim.Load) bool { return l.Held > 0 }) != nil || s.Await(ctx, func(l sim.Load) bool { return l.Held == 0 }) != nil {
-				t.Error("no probe came")
+				t.Error("no probe was received")
 				return
 			}
 		}
@@ -205,8 +196,8 @@ func TestBusyEngine(t *testing.T) {
 	w.await(u, upstream.Up)
 }
 
-// Trouble with connecting makes the next probe come at once.
-func TestSuspicionHurries(t *testing.T) {
+// Suspicion brings the next probe forward.
+func TestSuspicionBringsTheProbeForward(t *testing.T) {
 	s := startSim(t, sim.Config{})
 	cfg := quick()
 	cfg.Interval = time.Hour
@@ -218,8 +209,8 @@ func TestSuspicionHurries(t *testing.T) {
 	w.await(u, upstream.Down)
 }
 
-// A server is probed once, however many ranks it has: they have its verdict and its models, and trouble with any of them
-// makes one more probe.
+// A server is probed once, however many ranks it has: its verdict and its models are theirs, and trouble with any of them makes one
+// more probe.
 func TestRanksHaveOneProber(t *testing.T) {
 	s := startSim(t, sim.Config{Ranks: 4, Record: 1000})
 	address, err := transport.ParseURL(s.URL())
@@ -255,12 +246,12 @@ func TestRanksHaveOneProber(t *testing.T) {
 			t.Errorf("%s is %s, models %v", u.Name(), u.State().Words(), u.Models().All())
 		}
 	}
-	for i := range 4 { // as requests do that could not connect, all at once
+	for i := range 4 { // as requests that cannot connect do, all at once
 		w.up(i).Suspected("test")
 	}
 	changed("a (4): up, suspect")
 	changed("a (4): up")
-	w.applySpecs(upstream.Spec{Name: "a", Address: address, Ranks: 2}) // the prober that goes on is the one there was
+	w.applySpecs(upstream.Spec{Name: "a", Address: address, Ranks: 2}) // the prober stays
 	w.applySpecs(upstream.Spec{Name: "a", Address: address, Ranks: 3})
 	if n := probes(); n != 2 || wordsOf(w) != "up up up" {
 		t.Errorf("%d probes, the ranks are %s", n, wordsOf(w))
@@ -279,35 +270,12 @@ func wordsOf(w *watched) string {
 	return strings.Join(words, " ")
 }
 
-// While one rank delivers, a probe that times out is no sign against any.
-func TestBusyRank(t *testing.T) {
-	p := alone(t, nowhere)
-	registry := upstream.NewRegistry(nil)
-	if _, err := registry.Apply([]upstream.Spec{{Name: "a", Ranks: 2}}); err != nil {
-		t.Fatal(err)
-	}
-	m := registry.Table().Members
-	p.server = m[0].Server
-	now := time.Now()
-	m[1].Delivered(now)
-	for range 10 {
-		p.apply(timedOut, now)
-	}
-	if p.tally.bad != 0 {
-		t.Errorf("%d probes count, though a rank delivers", p.tally.bad)
-	}
-	p.apply(timedOut, now.Add(p.cfg.Interval))
-	if p.tally.bad != 1 {
-		t.Errorf("%d probes count after an interval of silence", p.tally.bad)
-	}
-}
-
 func TestFirstVerdictsAreAwaited(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close() // it accepts, in the kernel, and never answers
+	defer l.Close() // the kernel accepts, and no answer follows
 	s := startSim(t, sim.Config{})
 	cfg := quick()
 	cfg.Timeout = 200 * time.Millisecond
@@ -328,9 +296,9 @@ func TestReadyWithoutUpstreams(t *testing.T) {
 	w.ready()
 }
 
-// An upstream without a verdict keeps requests waiting for two timeouts and a second, no longer.
+// An upstream without a verdict keeps requests waiting for two timeouts and a second, and no longer.
 func TestFirstWait(t *testing.T) {
-	exhaust(t) // no probe says anything
+	exhaust(t) // no probe is evidence
 	synctest.Test(t, func(t *testing.T) {
 		started := time.Now()
 		w := watch(t, Default(), nowhere)
@@ -341,7 +309,7 @@ func TestFirstWait(t *testing.T) {
 	})
 }
 
-// Only verdicts on upstreams of the first table count, and those that left it are awaited no longer.
+// Ready waits only for servers of the first table, and no longer for those that have left it.
 func TestFirstVerdictsAreOfTheFirstTable(t *testing.T) {
 	release := make(chan struct{})
 	hang := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -364,7 +332,7 @@ func TestFirstVerdictsAreOfTheFirstTable(t *testing.T) {
 	cfg.Timeout = patience
 	w := watch(t, cfg, hang.URL, "http://"+goner.Addr().String())
 	w.apply(hang.URL, well.URL, strings.Replace(well.URL, "127.0.0.1", "localhost", 1))
-	// Whoever is probed a second time has handed in the first verdict.
+	// A server that is probed a second time has its first verdict.
 	timeout := time.After(patience)
 	for seen := map[string]int{}; len(seen) < 2 || slices.Min(slices.Collect(maps.Values(seen))) < 2; {
 		select {
@@ -376,7 +344,7 @@ func TestFirstVerdictsAreOfTheFirstTable(t *testing.T) {
 			t.Fatalf("probed: %v", seen)
 		}
 	}
-	w.monitor.Use(w.registry.Table()) // Run is through with what came before
+	w.monitor.Use(w.registry.Table(), w.cfg) // Run has handled all that came before
 	select {
 	case <-w.monitor.Ready():
 		t.Fatal("ready before a verdict on the first table's upstream")
@@ -386,104 +354,7 @@ func TestFirstVerdictsAreOfTheFirstTable(t *testing.T) {
 	w.ready()
 }
 
-// A list that cannot be had stays unknown, and a 401 is remembered: the server wants the client's key.
-func TestModelsNotToBeHad(t *testing.T) {
-	s := startSim(t, sim.Config{APIKey: "secret"})
-	w := watch(t, quick(), s.URL())
-	w.ready()
-	u := w.up(0)
-	if u.State().Health() != upstream.Up || u.Models() != nil || !u.NeedsKey() {
-		t.Errorf("%s, models %v, asks for a key: %v", u.State().Words(), u.Models(), u.NeedsKey())
-	}
-	for _, body := range []string{``, `[]`, `{}`, `{"data":{}}`, `nonsense`} {
-		if m, ok := parseModels([]byte(body)); ok {
-			t.Errorf("%s is a list: %v", body, m)
-		}
-	}
-	if m, ok := parseModels([]byte(`{"data":[{"id":"a"},{"id":""},{"id":7},"x",{"id":"b"}]}`)); !ok || len(m.All()) != 2 {
-		t.Errorf("%v, %v", m, ok)
-	}
-}
-
-// Of a server that wants a key the list is learned with the one that is configured, and a key that it refuses is
-// warned of, once.
-func TestModelsWithAKey(t *testing.T) {
-	s := startSim(t, sim.Config{APIKey: "secret", Record: 100})
-	address, err := transport.ParseURL(s.URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := watch(t, quick())
-	shown := func(key transport.APIKey) upstream.Spec {
-		return upstream.Spec{Name: "a", Address: address, RequestOptions: transport.RequestOptions{Key: key}}
-	}
-	w.applySpecs(shown("wrong"))
-	u := w.up(0)
-	w.await(u, upstream.Up)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	await := func(what string, is func() bool) {
-		t.Helper()
-		if s.Await(ctx, func(sim.Load) bool { return is() }) != nil {
-			t.Fatal(what)
-		}
-	}
-	await("probed too seldom", func() bool { return len(s.Requests()) >= 6 })
-	text := <-w.warnings
-	if !strings.Contains(text, "api_key_file") || strings.Contains(text, "wrong") || !u.NeedsKey() || u.Models() != nil {
-		t.Errorf("warned %q, asks for a key: %v, models %v", text, u.NeedsKey(), u.Models())
-	}
-	w.applySpecs(shown("secret"))
-	await("the list is not learned", func() bool { return u.Models() != nil })
-	if u.NeedsKey() || !u.Models().Has([]byte("tiny")) {
-		t.Errorf("asks for a key: %v, models %v", u.NeedsKey(), u.Models().All())
-	}
-	if len(w.warnings) > 0 {
-		t.Errorf("warned again: %q", <-w.warnings)
-	}
-	keys := map[string]map[string]bool{}
-	for _, seen := range s.Requests() {
-		if keys[seen.Path] == nil {
-			keys[seen.Path] = map[string]bool{}
-		}
-		keys[seen.Path][seen.Header.Get("Authorization")] = true
-	}
-	for _, path := range []string{"/health", "/v1/models"} {
-		if got := keys[path]; !got["Bearer wrong"] || !got["Bearer secret"] || len(got) != 2 {
-			t.Errorf("%s was asked for with %v", path, got)
-		}
-	}
-}
-
-// A server whose list changes is followed.
-func TestModelsChange(t *testing.T) {
-	lists := make(chan string)
-	mux := http.NewServeMux()
-	mux.HandleFunc("/health", func(http.ResponseWriter, *http.Request) {})
-	mux.HandleFunc("/v1/models", func(w http.ResponseWriter, r *http.Request) {
-		select {
-		case id := <-lists:
-			fmt.Fprintf(w, `{"data":[{"id":%q}]}`, id)
-		case <-r.Context().Done():
-		}
-	})
-	s := httptest.NewServer(mux)
-	defer s.Close()
-	w := watch(t, quick(), s.URL)
-	lists <- "a"
-	w.ready()
-	u := w.up(0)
-	if !u.Models().Has([]byte("a")) {
-		t.Fatalf("models %v", u.Models().All())
-	}
-	lists <- "b"
-	lists <- "c" // asked for by the probe after the one that read b
-	if !u.Models().Has([]byte("b")) && !u.Models().Has([]byte("c")) {
-		t.Errorf("models %v", u.Models().All())
-	}
-}
-
-// A prober that is no longer wanted has ended when Use returns.
+// The probers of removed servers have ended when Use returns.
 func TestUseStopsProbers(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -504,7 +375,7 @@ func TestUseStopsProbers(t *testing.T) {
 	w := watch(t, quick(), "http://"+l.Addr().String())
 	first := <-accepted
 	w.apply()
-	// The probe under way was cut, and none follows.
+	// The probe under way is cut, and no other follows.
 	first.SetReadDeadline(time.Now().Add(patience))
 	if _, err := io.Copy(io.Discard, first); err != nil && !errors.Is(err, net.ErrClosed) && !strings.Contains(err.Error(), "reset") {
 		t.Errorf("the probe's connection ended with %v", err)
@@ -516,6 +387,57 @@ func TestUseStopsProbers(t *testing.T) {
 			c.Close()
 			t.Error("probed after its end")
 		}
-	case <-time.After(5 * w.monitor.cfg.Interval):
+	case <-time.After(5 * w.cfg.Interval):
+	}
+}
+
+// Other settings are in force from the next probe on, without another prober: what was counted goes on, and a long wait ends.
+func TestSettingsChange(t *testing.T) {
+	paths := make(chan string, 1000)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		paths <- r.URL.Path
+		if r.URL.Path == "/ping" {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}))
+	defer s.Close()
+	cfg := quick()
+	cfg.Interval = time.Hour
+	w := watch(t, cfg, s.URL)
+	w.ready()
+	if got := <-paths; got != "/health" {
+		t.Fatalf("probed %s", got)
+	}
+	<-paths // of the models
+	w.cfg.Interval, w.cfg.Path, w.cfg.Fall = 100*time.Millisecond, "/ping", 1
+	w.monitor.Use(w.registry.Table(), w.cfg)
+	select {
+	case got := <-paths:
+		if got != "/ping" {
+			t.Errorf("probed %s", got)
+		}
+	case <-time.After(patience):
+		t.Fatal("still waits for the former interval")
+	}
+	w.await(w.up(0), upstream.Down)
+	for len(w.changes) > 0 {
+		if c := <-w.changes; c.Before.Health() == upstream.Unknown {
+			t.Error("counting began anew")
+		}
+	}
+}
+
+// The same settings leave a wait as it is.
+func TestSettingsStay(t *testing.T) {
+	s := startSim(t, sim.Config{Record: 100})
+	cfg := quick()
+	cfg.Interval = time.Hour
+	w := watch(t, cfg, s.URL())
+	w.ready()
+	for range 10 {
+		w.monitor.Use(w.registry.Table(), cfg)
+	}
+	if n := len(s.Requests()); n > 2 { // /health and /v1/models
+		t.Errorf("%d requests", n)
 	}
 }

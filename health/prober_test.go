@@ -1,25 +1,18 @@
 package health
 
 import (
-	"context"
-	"fmt"
-	"net"
-	"net/http"
-	"net/http/httptest"
-	"net/netip"
-	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"golang.org/x/sys/unix"
-
-	"tether/sim"
 	"tether/upstream"
 	"tether/upstream/transport"
 )
 
-// alone gives a prober that nobody runs, of an upstream that is up.
+var defaults = Default()
+
+// alone returns a prober that does not run, of an upstream that is up.
 func alone(t *testing.T, url string) *prober {
 	t.Helper()
 	a, err := transport.ParseURL(url)
@@ -30,40 +23,16 @@ func alone(t *testing.T, url string) *prober {
 	if _, err := r.Apply([]upstream.Spec{{Name: "a", Address: a}}); err != nil {
 		t.Fatal(err)
 	}
-	cfg := Default()
-	p := &prober{cfg: &cfg, server: r.Table().Servers[0], tally: tally{rise: cfg.Rise, fall: cfg.Fall}, buf: make([]byte, maxHead)}
-	p.apply(succeeded, time.Now())
+	p := &prober{settings: new(atomic.Pointer[Config]), server: r.Table().Servers[0], buf: make([]byte, maxHead)}
+	p.settings.Store(&defaults)
+	p.apply(succeeded, time.Now(), &defaults)
 	return p
 }
 
-// nowhere is the address of an upstream that is never dialled.
+// nowhere is the address of an upstream that is not dialled.
 const nowhere = "http://127.0.0.1:1"
 
-// exhaust leaves the process without descriptors until the test ends.
-func exhaust(t *testing.T) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") // net finds out once, by opening sockets, whether there is IPv4
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.Close()
-	var before unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
-		t.Fatal(err)
-	}
-	none := before
-	none.Cur = 0
-	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &none); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
-// Probes are an interval apart, from start to start, give or take a tenth; a second while an upstream is suspect.
+// Probes start an interval apart, give or take a tenth; a second apart while the upstream is suspect.
 func TestPauseCountsFromTheStart(t *testing.T) {
 	for _, c := range []struct {
 		name              string
@@ -110,142 +79,67 @@ func TestPauseSpreadsByATenth(t *testing.T) {
 	}
 }
 
-// A server that closes after /health still lists its models.
-func TestModelsThoughHealthCloses(t *testing.T) {
-	mux := http.NewServeMux()
-	mux.HandleFunc("/health", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Connection", "close") })
-	mux.HandleFunc("/v1/models", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"data":[{"id":"a"}]}`) })
-	s := httptest.NewServer(mux)
-	defer s.Close()
-	w := watch(t, quick(), s.URL)
-	w.ready()
-	if u := w.up(0); !u.Models().Has([]byte("a")) {
-		t.Errorf("%s, models %v", u.State().Words(), u.Models())
-	}
-}
-
-// That this process has no descriptors left says nothing of the upstream.
-func TestExhaustedIsNoEvidence(t *testing.T) {
-	p := alone(t, nowhere)
-	exhaust(t)
-	if r := p.probe(t.Context()); r != noEvidence {
-		t.Errorf("%s", reasons[r])
-	}
-}
-
-// A probe that succeeds ends suspicion, one that says nothing does not, nor one failure that is not a verdict yet.
+// A probe that succeeds ends suspicion. One without evidence does not, nor does a failure that is no verdict yet.
 func TestSuccessEndsSuspicion(t *testing.T) {
 	for r, want := range map[result]bool{succeeded: false, noEvidence: true, wrongAnswer: true} {
 		p := alone(t, nowhere)
 		p.server.Suspected("test")
-		p.apply(r, time.Now())
+		p.apply(r, time.Now(), &defaults)
 		if s := p.server.State(); s.Suspect() != want || s.Health() != upstream.Up {
 			t.Errorf("%s: %s", reasons[r], s.Words())
 		}
 	}
 }
 
-// One failed probe makes it certain that an upstream which said so is leaving, long before it is down.
-func TestFailureMakesLeavingCertain(t *testing.T) {
+// One failed probe confirms that an upstream which said so is leaving, long before it is down.
+func TestFailureConfirmsLeaving(t *testing.T) {
 	for r, want := range map[result]bool{succeeded: false, noEvidence: false, failedConnection: true, wrongAnswer: true, timedOut: true} {
 		p := alone(t, nowhere)
 		p.server.SaidLeaving()
-		p.apply(r, time.Now())
+		p.apply(r, time.Now(), &defaults)
 		if s := p.server.State(); s.LeavingConfirmed() != want || !s.Leaving() || s.Health() != upstream.Up {
-			t.Errorf("%s: %s, for certain: %v", reasons[r], s.Words(), s.LeavingConfirmed())
+			t.Errorf("%s: %s, confirmed: %v", reasons[r], s.Words(), s.LeavingConfirmed())
 		}
 	}
 }
 
-// An upstream that neither goes down nor says again that it is leaving is believed in again after two minutes.
+// An upstream that neither goes down nor says again that it is leaving counts as staying after two minutes.
 func TestLeavingExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := alone(t, nowhere)
 		p.server.SaidLeaving()
 		time.Sleep(2 * time.Minute)
-		p.apply(succeeded, time.Now())
+		p.apply(succeeded, time.Now(), &defaults)
 		if !p.server.State().Leaving() {
 			t.Error("not leaving after two minutes")
 		}
 		time.Sleep(time.Second)
-		p.apply(succeeded, time.Now())
+		p.apply(succeeded, time.Now(), &defaults)
 		if p.server.State().Leaving() {
 			t.Error("leaving for ever")
 		}
 	})
 }
 
-// A name with several addresses is warned of; one address of each IP version is no lottery.
-func TestLottery(t *testing.T) {
-	for _, c := range []struct {
-		name      string
-		addresses []string
-		err       error
-		want      bool
-	}{
-		{"two", []string{"10.0.0.1", "10.0.0.2"}, nil, true},
-		{"two, as IPv6", []string{"::ffff:10.0.0.1", "::ffff:10.0.0.2"}, nil, true},
-		{"two of IPv6", []string{"2001:db8::1", "2001:db8::2"}, nil, true},
-		{"one", []string{"10.0.0.1"}, nil, false},
-		{"one of each", []string{"10.0.0.1", "2001:db8::1"}, nil, false},
-		{"unknown", nil, &net.DNSError{IsNotFound: true}, false},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			var addresses []netip.Addr
-			for _, a := range c.addresses {
-				addresses = append(addresses, netip.MustParseAddr(a))
-			}
-			warnings := 0
-			p := alone(t, "http://vllm.test:8000")
-			p.hooks.Warned = func(*upstream.Server, string) { warnings++ }
-			p.lookup = func(_ context.Context, network, host string) ([]netip.Addr, error) {
-				if network != "ip" || host != "vllm.test" {
-					t.Errorf("asked for %s %s", network, host)
-				}
-				return addresses, c.err
-			}
-			p.warnOfLottery(t.Context())
-			if (warnings == 1) != c.want {
-				t.Errorf("%d warnings", warnings)
-			}
-		})
-	}
-}
-
-// The look-up for the warning keeps no verdict waiting, and is made once.
-func TestLotteryComesAfterTheVerdict(t *testing.T) {
-	s := startSim(t, sim.Config{})
-	w := watch(t, quick())
-	asked := make(chan upstream.Health, 100)
-	w.monitor.lookup = func(context.Context, string, string) ([]netip.Addr, error) {
-		asked <- w.up(0).State().Health()
-		return []netip.Addr{netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2")}, nil
-	}
-	w.apply(strings.Replace(s.URL(), "127.0.0.1", "localhost", 1))
-	timeout := time.After(patience)
-	select {
-	case h := <-asked:
-		if h != upstream.Up {
-			t.Error("looked up before the first verdict")
-		}
-	case <-timeout:
-		t.Fatal("never looked up")
-	}
-	select {
-	case text := <-w.warnings:
-		if !strings.Contains(text, "lottery") {
-			t.Error(text)
-		}
-	case <-timeout:
-		t.Fatal("never warned")
-	}
-	s.Kill()
-	w.await(w.up(0), upstream.Down)
-	if err := s.Restart(); err != nil {
+// While one rank delivers, a probe that times out counts against no rank.
+func TestBusyRank(t *testing.T) {
+	p := alone(t, nowhere)
+	registry := upstream.NewRegistry(nil)
+	if _, err := registry.Apply([]upstream.Spec{{Name: "a", Ranks: 2}}); err != nil {
 		t.Fatal(err)
 	}
-	w.await(w.up(0), upstream.Up)
-	if len(asked) > 0 {
-		t.Error("looked up again")
+	m := registry.Table().Members
+	p.server = m[0].Server
+	now := time.Now()
+	m[1].Delivered(now)
+	for range 10 {
+		p.apply(timedOut, now, &defaults)
+	}
+	if p.tally.bad != 0 {
+		t.Errorf("%d probes count, though a rank delivers", p.tally.bad)
+	}
+	p.apply(timedOut, now.Add(defaults.Interval), &defaults)
+	if p.tally.bad != 1 {
+		t.Errorf("%d probes count after an interval of silence", p.tally.bad)
 	}
 }

@@ -3,6 +3,7 @@ package health
 import (
 	"testing"
 
+	"tether/failure"
 	"tether/upstream"
 )
 
@@ -40,12 +41,44 @@ func TestTally(t *testing.T) {
 		{"old successes do not count", []result{ok, ok, ok, conn, conn, ok, ok}, []upstream.Health{upstream.Up, upstream.Up, upstream.Up, upstream.Up, upstream.Down, upstream.Down, upstream.Up}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			tally := tally{rise: 2, fall: 3}
+			var tally tally
 			for i, r := range c.results {
-				if got := tally.note(r); got != c.want[i] {
+				if got := tally.note(r, 2, 3); got != c.want[i] {
 					t.Fatalf("after %d results: %d, want %d", i+1, got, c.want[i])
 				}
 			}
 		})
+	}
+}
+
+// What was counted under other settings counts on.
+func TestTallyGoesOnOverAChange(t *testing.T) {
+	var tally tally
+	steps := []struct {
+		result     result
+		rise, fall int
+		want       upstream.Health
+	}{
+		{succeeded, 2, 3, upstream.Up},
+		{wrongAnswer, 2, 3, upstream.Up},
+		{wrongAnswer, 2, 2, upstream.Down}, // the second in a row
+		{succeeded, 3, 2, upstream.Down},
+		{succeeded, 3, 2, upstream.Down},
+		{succeeded, 2, 2, upstream.Up}, // the third in a row
+		{wrongAnswer, 2, 9, upstream.Up},
+	}
+	for i, s := range steps {
+		if got := tally.note(s.result, s.rise, s.fall); got != s.want {
+			t.Fatalf("step %d: %d, want %d", i, got, s.want)
+		}
+	}
+}
+
+// Every kind of failure has a result that is no success.
+func TestResultOf(t *testing.T) {
+	for k := range failure.Kind(failure.Count) {
+		if (resultOf[k] == succeeded) != (k == failure.None) {
+			t.Errorf("%v: %s", k, reasons[resultOf[k]])
+		}
 	}
 }

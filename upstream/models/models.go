@@ -98,3 +98,24 @@ func (s *Served) NeedsKey() bool { return s.needsKey.Load() }
 
 // SetNeedsKey sets what NeedsKey reports.
 func (s *Served) SetNeedsKey(needs bool) { s.needsKey.Store(needs) }
+
+// Parse reads a server's answer to GET /v1/models, {"data":[{"id":...},...]}, and reports whether it is one. Entries without an
+// id are left out.
+func Parse(body []byte) (*List, bool) {
+	var answer struct {
+		Data []json.RawMessage `json:"data"`
+	}
+	if err := json.Unmarshal(body, &answer); err != nil || answer.Data == nil {
+		return nil, false
+	}
+	var list []Model
+	for _, raw := range answer.Data {
+		var entry struct {
+			ID string `json:"id"`
+		}
+		if err := json.Unmarshal(raw, &entry); err == nil && entry.ID != "" {
+			list = append(list, Model{ID: entry.ID, Raw: raw})
+		}
+	}
+	return New(list), true
+}

@@ -38,3 +38,14 @@ func TestServed(t *testing.T) {
 		t.Error("an assignment stays in force after it ended")
 	}
 }
+
+func TestParse(t *testing.T) {
+	for _, body := range []string{``, `[]`, `{}`, `{"data":{}}`, `nonsense`} {
+		if m, ok := Parse([]byte(body)); ok {
+			t.Errorf("%s is a list: %v", body, m)
+		}
+	}
+	if m, ok := Parse([]byte(`{"data":[{"id":"a"},{"id":""},{"id":7},"x",{"id":"b"}]}`)); !ok || len(m.All()) != 2 {
+		t.Errorf("%v, %v", m, ok)
+	}
+}
