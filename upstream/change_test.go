@@ -11,6 +11,7 @@ import (
 	"tether/upstream/models"
 )
 
+// onChange is called for changes alone.
 func TestOnlyChangesAreHeard(t *testing.T) {
 	u, heard := newUpstream(t)
 	u.SetHealth(Up, "probe succeeded")
@@ -40,8 +41,7 @@ func TestOnlyChangesAreHeard(t *testing.T) {
 	}
 }
 
-// What is found out about a server holds for all of its ranks, and is told once. What operators want, and what is in
-// flight, is by rank.
+// What is found out about a server holds for all of its ranks, and is one change. Drains and requests in flight are by rank.
 func TestRanksAreOneServer(t *testing.T) {
 	_, m, heard := ranksOf(t, 3)
 	m[0].SetHealth(Up, "test")
@@ -90,7 +90,7 @@ func TestRanksAreOneServer(t *testing.T) {
 	now := time.Now()
 	m[1].Delivered(now)
 	if !m[2].LastDelivered().Equal(now) {
-		t.Error("a byte of one rank is no sign of life of another")
+		t.Error("a byte of one rank does not count for another")
 	}
 	m[0].SetModels(models.New([]models.Model{{ID: "tiny"}}))
 	m[0].SetNeedsKey(true)
@@ -99,8 +99,7 @@ func TestRanksAreOneServer(t *testing.T) {
 	}
 }
 
-// Whatever happens to a server and its ranks: they agree on all that is the server's, and each has the drains that it was
-// given and no others.
+// Whatever happens to a server and its ranks, they agree on all that is the server's, and each has its own drains and no others.
 func TestRanksAgree(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := NewRegistry(func(c Change) {
@@ -184,7 +183,7 @@ func TestRanksAgree(t *testing.T) {
 	})
 }
 
-// Everybody may change a server at once.
+// Any number of goroutines may change a server at once.
 func TestServersAreSafeForConcurrentUse(t *testing.T) {
 	r := NewRegistry(nil)
 	mustApply(t, r, ranked("a", "1", 4))

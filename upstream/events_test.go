@@ -39,7 +39,7 @@ func TestLeaving(t *testing.T) {
 		}
 		u.SetHealth(Up, "still answers")
 		if !u.State().Leaving() {
-			t.Error("a 200 took it back: a draining vLLM gives that all the while")
+			t.Error("a 200 took it back: a vLLM that shuts down answers 200 all the while")
 		}
 		time.Sleep(leavingFor)
 		u.ExpireLeaving(time.Now())
@@ -59,7 +59,7 @@ func TestLeaving(t *testing.T) {
 	})
 }
 
-// Draining a server again after one of its ranks was drained harder leaves none of them half drained.
+// Draining a whole server after one of its ranks was drained hard drains all ranks alike.
 func TestDrainOfAServer(t *testing.T) {
 	_, m, _ := ranksOf(t, 2)
 	m[0].SetHealth(Up, "test")

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// However often servers come and go, no two incarnations share a Ref, and seats stay few.
-func TestRefsAreNeverGivenAgain(t *testing.T) {
+// However often servers are replaced, no two incarnations share a Ref, and few seats are used.
+func TestRefsAreNeverReused(t *testing.T) {
 	r := NewRegistry(nil)
 	seen := map[Ref]bool{}
 	for n := range 1000 {

@@ -11,13 +11,13 @@ import (
 	"tether/upstream/transport"
 )
 
-func TestApplyKeepsWhoStays(t *testing.T) {
+func TestApplyKeepsServersThatStay(t *testing.T) {
 	r := NewRegistry(nil)
 	mustApply(t, r, spec("a", "1"), spec("b", "2"), spec("c", "3"))
 	before := r.Table()
 	a, b := before.Named("a").Upstream, before.Named("b").Upstream
 	a.SetHealth(Up, "test")
-	// b gets another address, c goes, d comes, and a only another place.
+	// b has another address, c is removed, d is new, and a has only another place in the ring.
 	gone := mustApply(t, r, spec("d", "4"), spec("b", "9"), Spec{Name: "a", Address: a.Address(), Weight: 50, Slot: 7})
 	after := r.Table()
 	if m := after.Named("a"); m.Upstream != a || m.State().Health() != Up || m.Weight != 50 || m.Slot != 7 {
@@ -27,16 +27,16 @@ func TestApplyKeepsWhoStays(t *testing.T) {
 		t.Error("another address is the same server")
 	}
 	if fmt.Sprint(gone) != fmt.Sprint([]Ref{b.Ref(), before.Named("c").Ref()}) {
-		t.Errorf("gone %v", gone)
+		t.Errorf("removed %v", gone)
 	}
 	if after.Named("c") != nil || after.Index(b.Ref()) >= 0 {
-		t.Error("who is gone is found")
+		t.Error("a removed upstream is found")
 	}
 	if after.Members[after.Index(a.Ref())].Upstream != a || after.Members[after.Index(after.Named("b").Ref())].Name() != "b" {
-		t.Error("who is there is not found")
+		t.Error("a present upstream is not found")
 	}
 	if after.Index(0) >= 0 {
-		t.Error("0 is somebody")
+		t.Error("0 names an upstream")
 	}
 }
 
@@ -47,7 +47,7 @@ func TestTooManyUpstreams(t *testing.T) {
 	}
 }
 
-// Connections of a server that is gone are closed, those that come back later too.
+// Idle connections of a removed server are closed, and so are those that are to be kept later.
 func TestApplyClosesConnections(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -75,7 +75,7 @@ func TestApplyClosesConnections(t *testing.T) {
 		}
 		peer.SetReadDeadline(time.Now().Add(patience))
 		if _, err := peer.Read(make([]byte, 1)); err == nil {
-			t.Error("bytes from nowhere")
+			t.Error("bytes that were not sent")
 		} else if ne, ok := err.(net.Error); ok && ne.Timeout() {
 			t.Error("a connection of a removed server stays open")
 		}
@@ -122,7 +122,7 @@ func TestRunClosesWhatIdles(t *testing.T) {
 	}
 }
 
-// Ranks come and go while the server stays: those that stay are the same, those that come know what is known of it.
+// Ranks are added and removed while the server stays: those that stay are the same, and new ones begin in the server's state.
 func TestApplyRanks(t *testing.T) {
 	r, before, _ := ranksOf(t, 4)
 	before[0].SetHealth(Up, "test")
@@ -160,16 +160,16 @@ func TestApplyRanks(t *testing.T) {
 		}
 		for _, ref := range gone {
 			if r.Table().Index(ref) >= 0 {
-				t.Errorf("%s: who is gone is found", step.name)
+				t.Errorf("%s: a removed upstream is found", step.name)
 			}
 		}
 	}
 	if r.Table().ServerNamed("a") == server {
-		t.Error("a server that came back is the one that left")
+		t.Error("a server that returned is the former one")
 	}
 }
 
-// A server that is given ranks, or has them no more, is known already. Its upstreams are others: their caches are.
+// A server that gets ranks, or loses them, keeps its state. Its upstreams are others, since their caches are.
 func TestServersGetRanks(t *testing.T) {
 	r := NewRegistry(nil)
 	mustApply(t, r, spec("a", "1"))
@@ -177,7 +177,7 @@ func TestServersGetRanks(t *testing.T) {
 	whole.SetHealth(Up, "test")
 	whole.Drain(false)
 	if gone := mustApply(t, r, ranked("a", "1", 2)); fmt.Sprint(gone) != fmt.Sprint([]Ref{whole.Ref()}) {
-		t.Errorf("gone %v", gone)
+		t.Errorf("removed %v", gone)
 	}
 	if got := wordsOf(r.Table().Members); got != "up, draining | up, draining" || r.Table().ServerNamed("a") != whole.Server {
 		t.Error(got)

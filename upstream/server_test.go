@@ -7,7 +7,7 @@ import (
 	"tether/upstream/transport"
 )
 
-// A connection that served a rank serves any other: it names the rank with each request.
+// A connection that served one rank serves any other: each request names its rank.
 func TestRanksShareConnections(t *testing.T) {
 	s := listen(t)
 	r := NewRegistry(nil)
@@ -24,12 +24,12 @@ func TestRanksShareConnections(t *testing.T) {
 	c.Keep(&transport.Answer{}, time.Now())
 	mustApply(t, r, ranked("a", s.u.Address().Dial, 1))
 	if again := m[0].TakeIdle(time.Now()); again != c {
-		t.Error("a rank less, and the server's connections are gone")
+		t.Error("the server lost its connections with a rank")
 	}
 	c.Keep(&transport.Answer{}, time.Now())
 	mustApply(t, r)
 	if m[0].TakeIdle(time.Now()) != nil {
-		t.Error("the connections of a server that is gone are kept")
+		t.Error("the connections of a removed server are kept")
 	}
 }
 

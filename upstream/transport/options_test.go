@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// However a key, or what it is a part of, is printed, it is not told.
+// A key is not printed, in whatever way the key or a struct that holds it is printed.
 func TestKeysAreNotPrinted(t *testing.T) {
 	const secret = "hunter2"
 	type holder struct {

@@ -35,7 +35,7 @@ func TestPoolOrderAndAge(t *testing.T) {
 	if got := p.TakeIdle(now.Add(old)); got != conns[3] {
 		t.Error("not the newest")
 	}
-	// One that the server closed is passed over.
+	// A connection that the server closed is passed over.
 	peers[2].Close()
 	for deadline := time.Now().Add(patience); !conns[2].Stale(); {
 		if time.Now().After(deadline) {
@@ -43,18 +43,18 @@ func TestPoolOrderAndAge(t *testing.T) {
 		}
 	}
 	if got := p.TakeIdle(now.Add(old)); got != conns[1] {
-		t.Error("a closed connection was given")
+		t.Error("a closed connection was taken")
 	}
 	if _, err := conns[2].Write([]byte("x")); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("a connection that was passed over is open: %v", err)
 	}
 	if got := p.TakeIdle(now.Add(old)); got != nil {
-		t.Error("more than there was")
+		t.Error("more connections than there were")
 	}
-	// Too old is not given even before it is reaped.
+	// A connection that is too old is not used even before it is reaped.
 	p.put(conns[1], now)
 	if got := p.TakeIdle(now.Add(old)); got != nil {
-		t.Error("a connection beyond its time was given")
+		t.Error("a connection that is too old was taken")
 	}
 	if _, err := peers[1].Read(make([]byte, 1)); err != io.EOF {
 		t.Errorf("its server saw %v", err)

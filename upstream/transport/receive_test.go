@@ -80,7 +80,7 @@ func TestInterimAnswers(t *testing.T) {
 	}
 }
 
-// Who asks for another protocol gets the 101, and what follows it untouched.
+// A request for another protocol gets the 101, and the bytes behind it untouched.
 func TestReceiveSwitch(t *testing.T) {
 	const switching = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"
 	for _, follows := range []string{"", "\x00HTTP/1.1 200 OK\r\n\r\n"} {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A server that answers before it has read the whole request is heard, and what is still being sent ends with it.
+// The answer of a server that answers before it has read the whole request is received, and ends the sending.
 func TestAnswerBeforeTheBodyWasSent(t *testing.T) {
 	s := newServer(t)
 	c, peer := s.dial()
@@ -33,7 +33,7 @@ func TestAnswerBeforeTheBodyWasSent(t *testing.T) {
 	}
 }
 
-// A connection on which a request could not be written to its end is of no use for another, though that one was answered.
+// A connection on which a request could not be written to its end is not used again, though the request was answered.
 func TestConnectionOfHalfARequestIsNotKept(t *testing.T) {
 	s := newServer(t)
 	for _, body := range []int{0, sendInline + 1} {
