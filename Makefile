@@ -1,4 +1,4 @@
-# What make knows of this project: "make help".
+# "make help" lists the targets.
 .DEFAULT_GOAL := help
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -8,11 +8,14 @@ TOOL     = go tool -modfile=tools/go.mod
 # The race detector needs a C compiler.
 RACE := $(if $(shell command -v $$(go env CC)),-race)
 
-# Where make run listens.
+# The addresses of make run.
 LISTEN       ?= 127.0.0.1:8080
 ADMIN_LISTEN ?= 127.0.0.1:8081
 
-.PHONY: help build run demo-once test check fuzz bench bench-identity test-vllm test-vllm-ranks test-clients test-endurance test-deploy image-root image clean
+# The tree that make shape measures.
+DIR ?= .
+
+.PHONY: help build run demo-once test test-deploy test-clients test-vllm test-vllm-ranks test-endurance check shape fuzz bench bench-identity image-root image clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,27 +29,42 @@ run: build ## show tether at work over simulated servers, until Ctrl-C
 demo-once: build ## show simulated servers with and without affinity, side by side (25 s)
 	bin/tether demo --once
 
-# The tests in e2e drive the binary from outside: with the race detector they would only compile the clients longer. Those in
-# bench are one goroutine.
-test: ## run all tests, with the race detector where there is a C compiler
+# The libraries are compiled twice: with the race detector, and without it for tests that the detector does not serve. Those are
+# e2e, which drives the binary from outside, and ring and bench, which run on one goroutine. The second compilation has the flags
+# of make build, which shares it. wire and proxy come first because they take longest, and wait more than they compute. go vet is
+# a part of make check.
+#
+# At its end, a process with the race detector waits for reports of its other threads: 1 s, unless GORACE says less. The tests
+# start about a hundred processes.
+TEST_RACE  = GORACE=atexit_sleep_ms=20 CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) -vet=off -timeout 10m
+# Without -count=1, go test would repeat a result that it kept, although the binary or a file of another module is new.
+TEST_PLAIN = CGO_ENABLED=0 go test -trimpath -vet=off -count=1 -timeout 10m
+
+test: ## run all tests but those of the targets below, with the race detector where there is a C compiler
 	@$(if $(RACE),,echo "no C compiler found: the tests run without the race detector")
-	CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) -timeout 10m $$(go list ./... | grep -v -e /e2e -e /bench)
-	CGO_ENABLED=0 go test -timeout 10m ./e2e/... ./bench/...
+	$(TEST_RACE) ./wire ./proxy $$(go list ./... | grep -v -e /e2e -e /bench -e /ring$$)
+	$(TEST_PLAIN) ./ring ./bench/... ./e2e/...
+	cd tools && $(TEST_PLAIN) ./...
 
 test-deploy: ## check the Dockerfile and what is in deploy/
-	cd deploy && go test -timeout 10m ./...
+	cd deploy && $(TEST_PLAIN) ./...
 
-check: ## format, lint, tidy, known vulnerabilities
-	$(TOOL) golangci-lint run ./...
-	go mod tidy -diff
-	go vet ./...
+# The modules of this repository, and the command that lints one: it finds compiled what the tests have compiled.
+MODULES = . deploy e2e/clients tools
+LINT    = CGO_ENABLED=0 GOFLAGS="$$(go env GOFLAGS) -trimpath" go tool -modfile=$(CURDIR)/tools/go.mod golangci-lint run ./...
+
+check: ## format, lint, vet, tidy, known vulnerabilities
+	@set -e; for module in $(MODULES); do (set -x; cd $$module; $(LINT); go mod tidy -diff); done
 	GOOS=darwin go vet ./...
-	cd deploy && go tool -modfile=../tools/go.mod golangci-lint run ./... && go mod tidy -diff && go vet ./... && GOOS=darwin go vet ./...
+	cd deploy && GOOS=darwin go vet ./...
 	@out=$$($(TOOL) govulncheck ./... 2>&1); case $$? in \
 	  0) echo "govulncheck: no known vulnerability" ;; \
 	  3) echo "$$out"; exit 1 ;; \
 	  *) echo "govulncheck: skipped, its database does not answer" ;; \
 	esac
+
+shape: ## print how much of the source a reader must hold in mind, and fail where a limit is exceeded (DIR=.)
+	@cd tools && go run ./shape $(abspath $(DIR))
 
 # Before 1.27, Go at times fails a target whose time is up with nothing but "context deadline exceeded" (golang/go#75804). A real
 # finding says more than that one line.
@@ -68,17 +86,20 @@ bench: ## run the benchmarks
 bench-identity: ## print the scorecard of session identity, and fail where a goal is missed
 	go run ./bench/identity
 
+# The clients' libraries take longer to compile than all of tether, so their tests are a module of their own.
+TEST_CLIENTS = $(TEST_PLAIN) -v
+
+test-clients: ## run the official clients for Go, and those for Node and Python where npm and python3 can install them
+	cd e2e/clients && $(if $(shell command -v npm),./install.sh env) $(TEST_CLIENTS) .
+
 test-vllm: ## run the tests against two real vLLM servers on the CPU, which it installs (6 GB, python3)
-	e2e/vllm/servers.sh 2 go test -count=1 -timeout 10m -v ./e2e/vllm
+	cd e2e/clients && vllm/servers.sh 2 env $(TEST_CLIENTS) ./vllm
 
 test-vllm-ranks: ## run the test against one real vLLM server with two data-parallel ranks
-	VLLM_RANKS=2 e2e/vllm/servers.sh 1 go test -count=1 -timeout 10m -v -run TestRanksOfOneServer ./e2e/vllm
+	cd e2e/clients && VLLM_RANKS=2 vllm/servers.sh 1 env $(TEST_CLIENTS) -run TestRanksOfOneServer ./vllm
 
 test-endurance: ## attack the binary with thousands of clients that only take, and time the others (2 min, ulimit -n 13500)
-	CGO_ENABLED=0 go test -count=1 -timeout 5m -run Endurance -v ./e2e/endurance -full
-
-test-clients: ## run the official clients for Node, Python and Go, which it installs (npm, python3)
-	e2e/clients/install.sh go test -count=1 -timeout 10m -v ./e2e/clients
+	$(TEST_PLAIN) -run Endurance -v ./e2e/endurance -full
 
 # The image's files, and the only list of them: the Dockerfile copies this folder, and e2e/image runs it in an empty root.
 IMAGE_ROOT = bin/image

@@ -54,7 +54,6 @@ var layers = map[string]layer{
 	"demo":         {[]string{"sim"}, "the demo uses tether as its users do: over HTTP, with nothing to look behind it"},
 	"e2e":          {[]string{"e2e/binary", "sim", "tlsfiles/tlstest"}, "these tests know tether as users do, by its binary"},
 	"e2e/image":    {[]string{"sim"}, "these tests know tether as users do, by its image"},
-	"e2e/vllm":     {[]string{"e2e/binary"}, "these tests know tether as users do, by its binary"},
 
 	"upstream/models":    {nil, "a list of models does not know who serves them"},
 	"upstream/transport": {[]string{"failure", "http1", "wire"}, "a connection carries requests and does not know where they should go"},
@@ -63,6 +62,7 @@ var layers = map[string]layer{
 	"bench/identity":     {[]string{"proxy", "session", "session/identity", "session/pins", "units", "upstream"}, "a benchmark drives the parts as app does"},
 	"tlsfiles/tlstest":   {nil, "certificates for tests"},
 	"e2e/binary":         {nil, "what tests share that know tether by its binary"},
+	"e2e/clients/vllm":   {[]string{"e2e/binary"}, "these tests know tether as users do, by its binary"},
 	"e2e/clients":        {[]string{"e2e/binary", "sim"}, "these tests know tether as users do, by its binary"},
 	"e2e/endurance":      {[]string{"e2e/binary", "sim", "tlsfiles/tlstest"}, "these tests know tether as users do, by its binary"},
 	"e2e/vectors":        {[]string{"e2e/binary"}, "a shared reading of HTTP would share its mistakes"},
@@ -78,7 +78,7 @@ var homes = map[string][]string{
 	"go.uber.org/zap":                     {"app", "proxy", "accesslog"},
 }
 
-// source is a Go file of this module that is no test.
+// source is a Go file that is no test, of this module or of e2e/clients.
 type source struct {
 	pkg, path string
 	file      *ast.File
@@ -91,7 +91,7 @@ func sources(t *testing.T) (all []source) {
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && path != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" || isModule(path)):
+		case d.IsDir() && path != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" || isModule(path) && path != "e2e/clients"):
 			return fs.SkipDir
 		case d.IsDir() || !strings.HasSuffix(path, ".go"):
 			return nil

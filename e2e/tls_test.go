@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"tether/e2e/binary"
-	"tether/sim"
 	"tether/tlsfiles/tlstest"
 )
 
@@ -31,7 +30,7 @@ func secured(t *testing.T, authority *tlstest.Authority, clientCA string) (url s
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p = binary.Run(t, servers(t, 2, sim.Config{}, nil), "-c", config)
+	p = binary.Run(t, servers(t, 2), "-c", config)
 	return strings.Replace(p.URL, "http://", "https://", 1), files, p
 }
 

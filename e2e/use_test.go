@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"tether/e2e/binary"
-	"tether/sim"
 )
 
 // reader is where README's commands are tried: a folder with the files that they name, and a tether that runs.
@@ -29,7 +28,7 @@ type reader struct {
 func TestReadmeUse(t *testing.T) {
 	tool(t, "make")
 	tool(t, "curl")
-	urls := servers(t, 2, sim.Config{}, nil)
+	urls := servers(t, 2)
 	r := &reader{t: t, folder: t.TempDir(), urls: urls, proxy: binary.Run(t, urls), name: strings.TrimPrefix(urls[0], "http://"), data: binary.FreeAddr(t), admin: binary.FreeAddr(t)}
 	r.write("config.yaml", fmt.Sprintf("upstreams: [{url: %q}, {url: %q}]\n", urls[0], urls[1]))
 	r.write("turn.http", "POST /v1/chat/completions HTTP/1.1\nHost: tether\n\n"+`{"model":"tiny","messages":[{"role":"user","content":"Hello"}]}`)

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -25,7 +26,7 @@ var path string
 // Path is the binary that Main built.
 func Path() string { return path }
 
-// Main builds the binary, runs the tests, and gives the exit code of a TestMain.
+// Main builds the binary, runs the tests, and returns the exit code for TestMain.
 func Main(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "tether-e2e")
 	if err != nil {
@@ -34,13 +35,23 @@ func Main(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	path = filepath.Join(dir, "tether")
-	build := exec.Command("go", "build", "-trimpath", "-o", path, "tether")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
+	if out, err := build(path); err != nil {
 		fmt.Fprintf(os.Stderr, "%v\n%s", err, out)
 		return 1
 	}
 	return m.Run()
+}
+
+// build builds the binary into file, in its own module: the caller may be in another one. The flags are those of make build,
+// which shares what is compiled.
+func build(file string) (out []byte, err error) {
+	root, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "tether").Output()
+	if err != nil {
+		return nil, fmt.Errorf("go list: %w", err)
+	}
+	cmd := exec.Command("go", "build", "-trimpath", "-o", file, ".")
+	cmd.Dir, cmd.Env = strings.TrimSpace(string(root)), append(os.Environ(), "CGO_ENABLED=0")
+	return cmd.CombinedOutput()
 }
 
 // Tether is a running tether. URL is where clients are served, Admin where operators are.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Install the official clients of other languages, and run the command given:
 #
-#   install.sh go test ./e2e/clients
+#   install.sh go test .
 #
 # They go into CLIENTS_E2E_HOME (default: ~/.cache/tether-clients-e2e), once for each list of versions. The command finds
 # the folder under that name. It wants npm, and python3 with venv.

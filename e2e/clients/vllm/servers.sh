@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Run real vLLM servers on the CPU of this host, and the command given behind the number of servers:
 #
-#   servers.sh 2 go test ./e2e/vllm
+#   servers.sh 2 go test ./vllm
 #
 # The command finds them in VLLM_SERVERS, a line "PORT PID" for each. Everything ends with it. VLLM_RANKS is how many
 # data-parallel ranks each of them has (default: 1). The first run installs vLLM into VLLM_E2E_HOME (default:
