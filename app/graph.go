@@ -28,8 +28,8 @@ func newGraph(s *settings, maxPins int, deps proxy.Deps) (g *graph, err error) {
 	g.pins = pins.NewMap(maxPins, s.Session.Pins.TTL)
 	g.stored = pins.NewMap(maxPins, session.ResponsesTTL)
 	g.router = session.NewRouter(s.Session.Routing, g.pins, g.stored, rand.IntN)
-	deps.Router, deps.Identifier, deps.Keys = g.router, s.identifier, s.keys
-	g.proxy, err = proxy.New(s.Proxy, deps)
+	deps.Router = g.router
+	g.proxy, err = proxy.New(proxy.Settings{Config: s.Proxy, Identifier: s.identifier, Keys: s.keys}, deps)
 	return g, err
 }
 

@@ -117,8 +117,8 @@ func TestNothingOfClientsIsToldByAPanic(t *testing.T) {
 	}
 	ready := make(chan struct{})
 	close(ready)
-	p, err := proxy.New(proxy.Default(), proxy.Deps{ // without a router
-		Registry: upstream.NewRegistry(nil), Identifier: identifier, Verdicts: ready, MemoryLimit: 4 << 30, Log: logs.log,
+	p, err := proxy.New(proxy.Settings{Config: proxy.Default(), Identifier: identifier}, proxy.Deps{ // without a router
+		Registry: upstream.NewRegistry(nil), Verdicts: ready, MemoryLimit: 4 << 30, Log: logs.log,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -125,7 +125,7 @@ func benchProxy(b *testing.B, backend, mode string) (addr string) {
 	check(router.Use(registry.Table(), nil))
 	ready := make(chan struct{})
 	close(ready)
-	deps := proxy.Deps{Registry: registry, Router: router, Identifier: identifier, Verdicts: ready, MemoryLimit: 4 << 30, Log: zap.NewNop()}
+	deps := proxy.Deps{Registry: registry, Router: router, Verdicts: ready, MemoryLimit: 4 << 30, Log: zap.NewNop()}
 	if mode != "" {
 		m := metrics.New("bench", registry)
 		parsed, _ := accesslog.ParseMode(mode)
@@ -133,7 +133,7 @@ func benchProxy(b *testing.B, backend, mode string) (addr string) {
 		b.Cleanup(func() { _ = access.Close() })
 		deps.OnDone = func(r *proxy.Record) { m.Done(r); access.Done(r) }
 	}
-	p, err := proxy.New(proxy.Default(), deps)
+	p, err := proxy.New(proxy.Settings{Config: proxy.Default(), Identifier: identifier}, deps)
 	check(err)
 	watch, err := wire.NewWatch()
 	check(err)

@@ -28,16 +28,16 @@ func (p *Proxy) Serve(l *wire.Listener) {
 
 // accept makes a client of an accepted connection, or says why there cannot be another one.
 func (p *Proxy) accept(socket *wire.Client) (*client, *fault) {
-	address := addressOf(socket)
+	address, s := addressOf(socket), p.settings.Load()
 	c := &client{
-		Client: socket, p: p, address: address, peer: address.AppendTo(nil), proto: []byte("http"),
-		trusted: contains(p.trusted, address), account: p.budget.account(address),
+		Client: socket, p: p, parser: s.parser, address: address, peer: address.AppendTo(nil), proto: []byte("http"),
+		trusted: contains(s.trusted, address), account: p.budget.account(address),
 	}
 	if socket.Secure() {
 		c.proto = []byte("https")
 	}
 	c.next(time.Now())
-	if f := p.clients.add(c, &p.cfg); f != nil {
+	if f := p.clients.add(c, &s.Config); f != nil {
 		p.budget.release(c.account)
 		return nil, f
 	}
@@ -86,10 +86,10 @@ func (p *Proxy) run(c *client) {
 		p.budget.release(c.account)
 	}()
 	if c.Handshake(headTime) != nil {
-		p.refused(errHandshake)
+		p.refused(faultHandshake)
 		return
 	}
-	p.parser.serve(c)
+	c.parser.serve(c)
 }
 
 // Connections is the number of clients' connections.

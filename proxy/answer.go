@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"bytes"
-	"time"
 
 	"tether/http1"
 	"tether/session"
@@ -14,8 +13,8 @@ type answerFields struct {
 	outcome              session.Outcome
 	upstream             string // name to show, "" for none
 	allow                string // methods, on 405
-	connection           string // what to say of the client's connection, "" for nothing
-	tunnel               bool   // the connection is a WebSocket from here on
+	connection           string // Connection's value, "" for no such field
+	tunnel               bool   // the answer opens a WebSocket
 }
 
 func (a *answerFields) append(dst []byte) []byte {
@@ -41,7 +40,7 @@ func (a *answerFields) append(dst []byte) []byte {
 	return dst
 }
 
-// appendAnswerHead appends the head of an upstream's answer for the client. chunked tells that the body follows in
+// appendAnswerHead appends the head of an upstream's answer for the client. chunked says that the body follows in
 // the chunked coding.
 func appendAnswerHead(dst []byte, h *http1.Head, own answerFields, chunked bool) []byte {
 	dst = append(append(dst, "HTTP/1.1"...), h.StatusLine[len("HTTP/1.1"):]...)
@@ -51,8 +50,8 @@ func appendAnswerHead(dst []byte, h *http1.Head, own answerFields, chunked bool)
 	}
 	cors := false
 	for f := http1.NewFields(lines); f.Next(); {
-		var room [maxName]byte
-		switch string(http1.FoldName(room[:], f.Name)) {
+		var buf [maxName]byte
+		switch string(http1.FoldName(buf[:], f.Name)) {
 		case "connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "content-length", "upgrade",
 			"x-session-id", "x-request-id", "x-tether-affinity", "x-tether-upstream":
 			continue
@@ -90,8 +89,8 @@ func connectionNames(lines []byte) (names []byte) {
 	return names
 }
 
-// withoutAuthority is a URL as a path: where the upstream lives is nobody's business, and clients reach the path
-// here as well.
+// withoutAuthority is a URL as a path: clients must not learn where the upstream is, and they reach the path
+// through tether as well.
 func withoutAuthority(url []byte) []byte {
 	if i := bytes.IndexAny(url, ":/?#"); i >= 0 && bytes.HasPrefix(url[i:], []byte("://")) {
 		url = url[i+1:]
@@ -106,9 +105,4 @@ func withoutAuthority(url []byte) []byte {
 		}
 	}
 	return url
-}
-
-// appendDate appends a Date field.
-func appendDate(dst []byte) []byte {
-	return time.Now().UTC().AppendFormat(dst, "Date: Mon, 02 Jan 2006 15:04:05 GMT\r\n")
 }

@@ -204,7 +204,7 @@ func (r *rig) patient(request string) *rawConn {
 // wantDied checks that the client was told that its upstream died, and not to try again.
 func (r *rig) wantDied(a *answer) {
 	r.t.Helper()
-	if a.StatusCode != 502 || !strings.Contains(a.body, errDied.message) || a.Header.Get("X-Should-Retry") != "false" {
+	if a.StatusCode != 502 || !strings.Contains(a.body, faultDied.message) || a.Header.Get("X-Should-Retry") != "false" {
 		r.t.Errorf("%d, %v\n%s", a.StatusCode, a.Header, a.body)
 	}
 }

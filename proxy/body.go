@@ -14,6 +14,7 @@ type body struct {
 	buf     *[]byte   // that bytes lies in, from bodyBuffers; nil where the body is part of the client's rest
 	parts   []*[]byte // the full buffers before buf, of maxPooled each; none once the body is whole
 	budget  *budget
+	limits  *bodyLimits
 	account *account
 	paid    int64
 }
@@ -39,13 +40,13 @@ func (b *body) read(c *client, limit int64) *fault {
 	g := &c.guard
 	switch {
 	case g.Length > limit:
-		return errBodyTooLarge
+		return faultBodyTooLarge
 	case !g.Chunked && g.Length <= int64(len(c.rest)):
 		b.fromRest(c, int(g.Length))
 		return nil
 	}
 	if g.Expect && c.send([]byte("HTTP/1.1 100 Continue\r\n\r\n")) != nil {
-		return errClientLeft
+		return faultClientGone
 	}
 	read := b.readLength
 	if g.Chunked {
@@ -91,10 +92,10 @@ func (b *body) readChunks(c *client, limit int, started time.Time) *fault {
 			n, data, err := chunks.Next(c.rest)
 			c.rest = c.rest[n:]
 			if err != nil {
-				return errMalformedChunks
+				return faultMalformedChunks
 			}
 			if b.received()+len(data) > limit {
-				return errBodyTooLarge
+				return faultBodyTooLarge
 			}
 			if f := b.add(data, limit); f != nil {
 				return f
@@ -116,16 +117,16 @@ func (b *body) readChunks(c *client, limit int, started time.Time) *fault {
 // that were promised.
 func (c *client) receiveBody(b []byte, started time.Time, received int) (int, *fault) {
 	if c.readBefore(started.Add(timeFor(received)), 0) != nil {
-		return 0, errClientLeft
+		return 0, faultClientGone
 	}
 	n, err := c.Read(b)
 	switch {
 	case n > 0:
 		return n, nil
 	case wire.IsTimeout(err):
-		return 0, errSlowBody
+		return 0, faultSlowBody
 	}
-	return 0, errClientLeft
+	return 0, faultClientGone
 }
 
 // timeFor returns how long a body may take in total once received bytes have arrived. It counts in whole seconds: bytes times
@@ -239,7 +240,7 @@ func poolOf(size int) *sync.Pool {
 }
 
 func (b *body) pay(n int) *fault {
-	f := b.budget.take(b.account, int64(n))
+	f := b.budget.take(b.account, int64(n), b.limits)
 	if f == nil {
 		b.paid += int64(n)
 	}
@@ -264,4 +265,15 @@ func (b *body) free() {
 	}
 	freeBuffer(b.buf)
 	b.bytes, b.buf, b.parts = nil, nil, nil
+}
+
+// lend leaves b and the head of an attempt to the goroutine that still sends them, and gives the function that frees them.
+func lend(b *body, a *attempt) (release func()) {
+	lent := *b
+	lent.budget.hold(lent.account)
+	*b, a.head = body{}, nil
+	return func() {
+		lent.free()
+		lent.budget.release(lent.account)
+	}
 }

@@ -369,15 +369,15 @@ func TestBodiesTogetherAreBounded(t *testing.T) {
 		bodies = append(bodies, send(from))
 		r.awaitBodies(int64(i+1) * size)
 		if i == 2 {
-			refused("10.0.0.1", errAddressBodies)
+			refused("10.0.0.1", faultAddressBodies)
 		}
 	}
-	refused("10.0.0.4", errBodiesFull)
+	refused("10.0.0.4", faultBodiesFull)
 	// One ends, and its room is another's.
 	bodies[0].send("}")
 	r.want(bodies[0].receive(), 200, "new")
 	r.awaitBodies(3 * size)
-	refused("10.0.0.3", errAddressBodies)
+	refused("10.0.0.3", faultAddressBodies)
 	again := send("10.0.0.4")
 	r.awaitBodies(4 * size)
 	again.send("}")

@@ -9,13 +9,20 @@ import (
 // more than half of it is in use, an address that holds more than its share is refused first. The last part of it is for
 // addresses that hold little: an address that holds more gets none of that part, unless it is the only one that holds anything.
 type budget struct {
-	limit       int64
-	share       int64 // what an address may hold while the budget is scarce
-	sharedLimit int64 // limit without the part for small holders
-
 	mu       sync.Mutex
 	used     int64                   // guarded by mu
 	accounts map[netip.Addr]*account // guarded by mu
+}
+
+// bodyLimits are the limits of a budget, in bytes.
+type bodyLimits struct {
+	total  int64
+	share  int64 // of an address, while the budget is scarce
+	shared int64 // total without the part for small holders
+}
+
+func newBodyLimits(total, maxBody int64) bodyLimits {
+	return bodyLimits{total: total, share: max(total/addressShare, maxBody), shared: total - total/reserve}
 }
 
 // account is what one address holds.
@@ -37,9 +44,7 @@ const (
 	smallHolder = maxPooled
 )
 
-func newBudget(limit, maxBody int64) *budget {
-	return &budget{limit: limit, share: max(limit/addressShare, maxBody), sharedLimit: limit - limit/reserve, accounts: map[netip.Addr]*account{}}
-}
+func newBudget() *budget { return &budget{accounts: map[netip.Addr]*account{}} }
 
 // account gives the account of an address. The caller releases it as often as it was given.
 func (b *budget) account(a netip.Addr) *account {
@@ -53,6 +58,13 @@ func (b *budget) account(a netip.Addr) *account {
 	}
 	c.refs++
 	return c
+}
+
+// hold gives c once more: it is to be released once more.
+func (b *budget) hold(c *account) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c.refs++
 }
 
 func (b *budget) release(c *account) {
@@ -71,18 +83,18 @@ func customer(a netip.Addr) netip.Addr {
 	return a
 }
 
-// take takes n bytes for c, all or none.
-func (b *budget) take(c *account, n int64) *fault {
+// take takes n bytes for c within the limits, all or none.
+func (b *budget) take(c *account, n int64, limits *bodyLimits) *fault {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	used, held, alone := b.used+n, c.used+n, b.used == c.used
 	switch {
-	case used > b.limit:
-		return errBodiesFull
-	case used > b.limit/2 && held > b.share:
-		return errAddressBodies
-	case used > b.sharedLimit && held > smallHolder && !alone:
-		return errBodiesFull
+	case used > limits.total:
+		return faultBodiesFull
+	case used > limits.total/2 && held > limits.share:
+		return faultAddressBodies
+	case used > limits.shared && held > smallHolder && !alone:
+		return faultBodiesFull
 	}
 	b.used, c.used = used, held
 	return nil

@@ -8,25 +8,25 @@ import (
 
 // While memory is scarce, who holds most of it is refused first.
 func TestBudget(t *testing.T) {
-	b := newBudget(800, 50)
+	b, limits := newBudget(), newBodyLimits(800, 50)
 	greedy, modest := b.account(netip.MustParseAddr("10.0.0.1")), b.account(netip.MustParseAddr("10.0.0.2"))
-	if b.share != 100 {
-		t.Fatalf("share %d", b.share)
+	if limits.share != 100 {
+		t.Fatalf("share %d", limits.share)
 	}
-	if b.take(greedy, 400) != nil {
+	if b.take(greedy, 400, &limits) != nil {
 		t.Error("refused though there is plenty")
 	}
-	if b.take(greedy, 1) != errAddressBodies {
+	if b.take(greedy, 1, &limits) != faultAddressBodies {
 		t.Error("more than its share while half is in use")
 	}
-	if b.take(modest, 100) != nil || b.take(modest, 1) != errAddressBodies {
+	if b.take(modest, 100, &limits) != nil || b.take(modest, 1, &limits) != faultAddressBodies {
 		t.Error("another address does not get its share")
 	}
 	b.give(greedy, 400)
-	if b.take(modest, 200) != nil {
+	if b.take(modest, 200, &limits) != nil {
 		t.Error("refused though there is plenty again")
 	}
-	if b.take(modest, 600) != errBodiesFull {
+	if b.take(modest, 600, &limits) != faultBodiesFull {
 		t.Error("more than there is")
 	}
 	b.give(modest, 300)
@@ -45,20 +45,20 @@ func TestReserve(t *testing.T) {
 		want  *fault  // for the last one
 	}{
 		"alone":                   {[]int64{limit}, nil},
-		"alone, too much":         {[]int64{limit + 1}, errBodiesFull},
-		"beside one byte":         {[]int64{1, limit - 1}, errBodiesFull},
+		"alone, too much":         {[]int64{limit + 1}, faultBodiesFull},
+		"beside one byte":         {[]int64{1, limit - 1}, faultBodiesFull},
 		"up to the reserve":       {[]int64{1, limit*7/8 - 1}, nil},
-		"into the reserve":        {[]int64{1, limit * 7 / 8}, errBodiesFull},
+		"into the reserve":        {[]int64{1, limit * 7 / 8}, faultBodiesFull},
 		"little in the reserve":   {[]int64{limit * 7 / 8, smallHolder}, nil},
-		"much in the reserve":     {[]int64{limit * 7 / 8, smallHolder + 1}, errBodiesFull},
+		"much in the reserve":     {[]int64{limit * 7 / 8, smallHolder + 1}, faultBodiesFull},
 		"little up to the end":    {[]int64{limit - smallHolder, smallHolder}, nil},
-		"little beyond the end":   {[]int64{limit - smallHolder + 1, smallHolder}, errBodiesFull},
+		"little beyond the end":   {[]int64{limit - smallHolder + 1, smallHolder}, faultBodiesFull},
 		"little beside the share": {[]int64{limit / 2, limit * 3 / 8, 1}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBudget(limit, limit)
+			b, limits := newBudget(), newBodyLimits(limit, limit)
 			for i, n := range c.takes {
-				f := b.take(b.account(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)})), n)
+				f := b.take(b.account(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)})), n, &limits)
 				if last := i == len(c.takes)-1; last && f != c.want {
 					t.Errorf("got %v, want %v", f, c.want)
 				}
@@ -69,9 +69,9 @@ func TestReserve(t *testing.T) {
 
 // Who asks for too much keeps nobody out, not even while it is told so.
 func TestRefusedTakesNothing(t *testing.T) {
-	b := newBudget(64<<20, 64<<20)
+	b, limits := newBudget(), newBodyLimits(64<<20, 64<<20)
 	greedy, modest := b.account(netip.MustParseAddr("10.0.0.1")), b.account(netip.MustParseAddr("10.0.0.2"))
-	if b.take(modest, 1) != nil {
+	if b.take(modest, 1, &limits) != nil {
 		t.Fatal("refused in an empty budget")
 	}
 	var all sync.WaitGroup
@@ -86,7 +86,7 @@ func TestRefusedTakesNothing(t *testing.T) {
 					return
 				default:
 				}
-				if b.take(greedy, 64<<20) == nil {
+				if b.take(greedy, 64<<20, &limits) == nil {
 					t.Error("more than there is")
 					return
 				}
@@ -97,7 +97,7 @@ func TestRefusedTakesNothing(t *testing.T) {
 		<-started
 	}
 	for range 100_000 {
-		if f := b.take(modest, 1); f != nil {
+		if f := b.take(modest, 1, &limits); f != nil {
 			t.Errorf("a byte was refused: %s", f.reason)
 			break
 		}
@@ -123,11 +123,11 @@ func TestAccounts(t *testing.T) {
 
 // BenchmarkBudget is what a body pays for being counted, with all processors at it.
 func BenchmarkBudget(b *testing.B) {
-	budget := newBudget(1<<30, 1<<20)
+	budget, limits := newBudget(), newBodyLimits(1<<30, 1<<20)
 	b.RunParallel(func(pb *testing.PB) {
 		h := budget.account(netip.MustParseAddr("10.0.0.1"))
 		for pb.Next() {
-			if budget.take(h, firstBuffer) == nil {
+			if budget.take(h, firstBuffer, &limits) == nil {
 				budget.give(h, firstBuffer)
 			}
 		}

@@ -10,51 +10,54 @@ import (
 	"tether/session"
 )
 
-// Read tells what becomes of a request up to where it would be sent to somebody. raw is the request as it comes over
+// Read tells what becomes of a request up to the point where it would be sent to an upstream. raw is the request as it comes over
 // a connection, or as people keep one in a file: lines may end with LF alone, and a body may do without a length.
 func (p *Proxy) Read(raw []byte) (r session.Reading) {
-	x := &exchange{p: p, now: time.Now()}
-	x.search.Begin(p.identifier)
+	s := p.settings.Load()
+	var q request
+	var c caller
+	c.begin(s.identifier)
 	var g http1.Guard
-	fields, body, err := x.takeHead(&g, raw)
+	body, err := q.readCapture(&g, raw, s)
 	if err != nil {
 		return session.Reading{Status: faultOfGuard(err).status, Refused: err.Error()}
 	}
-	x.bodyRead = len(body) == 0
-	f := x.admit(&g, fields)
-	r.Found = x.search.Trace()
-	if f == nil && x.endpoint.api != realtimeAPI { // behind a handshake there is no body
-		f = x.takeBody(&g, body)
+	q.in.read(q.head.fields, &c.search, s.keys != nil, false)
+	q.unread = len(body) > 0
+	f := s.admit(&q, &c)
+	r.Found = c.search.Trace()
+	if f == nil && !q.is(realtimeAPI) { // behind a handshake there is no body
+		f = q.takeBody(body, int64(s.MaxBody))
 	}
 	if f != nil {
 		r.Status, r.Refused = f.status, f.message
-		x.search.Identify(&x.identity, false)
-	} else {
-		r.Method, r.Path = x.endpoint.method, x.endpoint.name
-		r.Local = x.endpoint.api == modelsAPI && p.knowsModels()
-		r.Request = x.identify()
-		r.Note = x.note(r.Local)
-		if !r.Local && p.router.Unserved(r.Request.Model) {
-			f = p.unservedModel()
-			r.Status, r.Refused = f.status, "the configuration names no upstream for its model"
-		}
+		c.identifyByHead()
+		r.Source = c.session.Source
+		return r
 	}
-	r.Source = x.identity.Source
+	r.Method, r.Path = q.endpoint.method, q.endpoint.name
+	r.Local = q.is(modelsAPI) && knowsModels(p.registry)
+	r.Request = c.identify(&q, p.router, time.Now())
+	r.Note = note(&q, &c, r.Local)
+	if !r.Local && p.router.Unserved(r.Request.Model) {
+		r.Status, r.Refused = unservedModel(p.router, s.identifier).status, "the configuration names no upstream for its model"
+	}
+	r.Source = c.session.Source
 	return r
 }
 
 // note says what of the request, other than its session, decides where it goes.
-func (x *exchange) note(local bool) string {
+func note(q *request, c *caller, local bool) string {
 	switch {
 	case local:
 		return "tether answers this by itself"
-	case !x.endpoint.hasAffinity():
+	case !q.endpoint.hasAffinity():
 		return "calls of this path have no affinity"
-	case x.in.off:
+	case q.in.off:
 		return "the request wants no affinity: X-Tether-Affinity: off"
-	case len(x.namedResponse()) > 0:
+	case len(c.namedResponse(q)) > 0:
 		return "it is about a stored response: it goes where that was made, and where that is not known by its session, or else by the response's id"
-	case x.endpoint.drawsID() && !x.search.IsJSON && x.endpoint.api != realtimeAPI:
+	case q.endpoint.drawsID() && !c.search.IsJSON && !q.is(realtimeAPI):
 		return "the body is no JSON object: nothing is looked for in it, and no id is made"
 	}
 	return ""
@@ -63,44 +66,42 @@ func (x *exchange) note(local bool) string {
 // errNoHead tells that a capture ends within the head.
 var errNoHead = errors.New("no whole request head")
 
-// takeHead makes the head of raw that of the exchange, and gives its fields and what follows it.
-func (x *exchange) takeHead(g *http1.Guard, raw []byte) (fields, rest []byte, err error) {
-	g.Reset(int(x.p.cfg.MaxHeader), x.p.cfg.MaxHeaders)
-	head, rest := splitCapture(raw, int(x.p.cfg.MaxHeader))
-	if _, done, err := g.Head(head); err != nil {
-		return nil, nil, err
+// readCapture makes the head of raw that of the request, and gives the bytes that follow it.
+func (r *request) readCapture(g *http1.Guard, raw []byte, s *settings) (rest []byte, err error) {
+	g.Reset(int(s.MaxHeader), s.MaxHeaders)
+	text, rest := splitCapture(raw, int(s.MaxHeader))
+	if _, done, err := g.Head(text); err != nil {
+		return nil, err
 	} else if !done {
-		return nil, nil, errNoHead
+		return nil, errNoHead
 	}
-	line, fields, _ := bytes.Cut(bytes.TrimPrefix(head, []byte("\r\n")), []byte("\r\n"))
+	line, fields, _ := bytes.Cut(bytes.TrimPrefix(text, []byte("\r\n")), []byte("\r\n"))
 	method, line, _ := bytes.Cut(line, []byte{' '})
 	target, _, _ := bytes.Cut(line, []byte{' '})
-	x.head.method = method
-	x.target = target[g.Path:]
-	x.in.read(fields, &x.search, x.p.keys != nil, false)
-	return fields, rest, nil
+	r.begin(head{method: method, target: target, fields: fields}, g)
+	return rest, nil
 }
 
-// takeBody makes what follows the head the body of the exchange.
-func (x *exchange) takeBody(g *http1.Guard, rest []byte) *fault {
-	switch {
+// takeBody makes the bytes that follow the head the body of the request.
+func (r *request) takeBody(rest []byte, limit int64) *fault {
+	switch g := r.framing; {
 	case g.Chunked:
 		body, whole := unchunk(rest)
 		if !whole {
-			return errMalformedChunks
+			return faultMalformedChunks
 		}
 		rest = body
 	case g.Length > 0:
 		rest = rest[:min(g.Length, int64(len(rest)))]
 	}
-	if int64(len(rest)) > int64(x.p.cfg.MaxBody) {
-		return errBodyTooLarge
+	if int64(len(rest)) > limit {
+		return faultBodyTooLarge
 	}
-	x.body.bytes = rest
+	r.body.bytes = rest
 	return nil
 }
 
-// splitCapture cuts a request into its head, whose lines end with CRLF then, and what follows the blank line. It
+// splitCapture cuts a request into its head, whose lines end with CRLF then, and the bytes behind the blank line. It
 // reads no further than it must to see that the head has more than max bytes.
 func splitCapture(raw []byte, max int) (head, rest []byte) {
 	for rest = raw; len(rest) > 0 && len(head) <= max; {
@@ -116,8 +117,8 @@ func splitCapture(raw []byte, max int) (head, rest []byte) {
 	return append(head, "\r\n"...), nil
 }
 
-// unchunk takes the chunked coding off a body, and reports whether all of it was there. http1.Chunks, which is for
-// what comes from the network, takes no LF alone.
+// unchunk takes the chunked coding off a body, and reports whether all of it was there. It is more lenient than http1.Chunks, which
+// is for the network, and than net/http: both want a CRLF behind the data of a chunk, and in a file that may be an LF.
 func unchunk(rest []byte) (body []byte, whole bool) {
 	for {
 		line, after, _ := bytes.Cut(rest, []byte{'\n'})

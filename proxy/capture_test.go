@@ -26,8 +26,8 @@ func reader(t testing.TB) (*Proxy, *identity.Identifier) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := New(cfg, Deps{
-		Registry: upstream.NewRegistry(nil), Router: session.NewRouter(session.Default(), pins.NewMap(1000, time.Hour), pins.NewMap(1000, session.ResponsesTTL), rand.IntN), Identifier: ids,
+	p, err := New(Settings{Config: cfg, Identifier: ids}, Deps{
+		Registry: upstream.NewRegistry(nil), Router: session.NewRouter(session.Default(), pins.NewMap(1000, time.Hour), pins.NewMap(1000, session.ResponsesTTL), rand.IntN),
 		Log: zap.NewNop(),
 	})
 	if err != nil {
@@ -87,10 +87,10 @@ func TestReadRefusals(t *testing.T) {
 		{"POST /v1/chat/completions HTTP/1.1\nHost: a\nTransfer-Encoding: chunked\n\n5\nab", 400, "The request body's chunked coding is malformed."},
 		{"POST /v1/chat/completions HTTP/1.1\nHost: a\nTransfer-Encoding: chunked\n\n{}", 400, "The request body's chunked coding is malformed."},
 		{"POST /v1/chat/completions HTTP/1.1\nHost: a\nTransfer-Encoding: chunked\nContent-Length: 1\n\n{}", 400, "Content-Length with Transfer-Encoding"},
-		{"GET /v1/realtime HTTP/1.1\nHost: a\n\n", 426, errUpgrade.message},
-		{strings.Replace(handshake("/v1/realtime"), "1.1", "1.0", 1), 426, errUpgrade.message},
-		{handshake("/v1/realtime", "Content-Length: 1") + "x", 400, errWebSocket.message},
-		{handshake("/v1/realtime", "Upgrade: websocket"), 400, errWebSocket.message},
+		{"GET /v1/realtime HTTP/1.1\nHost: a\n\n", 426, faultUpgrade.message},
+		{strings.Replace(handshake("/v1/realtime"), "1.1", "1.0", 1), 426, faultUpgrade.message},
+		{handshake("/v1/realtime", "Content-Length: 1") + "x", 400, faultWebSocket.message},
+		{handshake("/v1/realtime", "Upgrade: websocket"), 400, faultWebSocket.message},
 	} {
 		if r := p.Read([]byte(c.raw)); r.Status != c.status || r.Refused != c.refused {
 			t.Errorf("%.40q: %d %q, want %d %q", c.raw, r.Status, r.Refused, c.status, c.refused)

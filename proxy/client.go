@@ -18,6 +18,7 @@ import (
 type client struct {
 	*wire.Client
 	p       *Proxy
+	parser  *parser    // of all its heads
 	address netip.Addr // of the peer
 	peer    []byte     // address as text
 	trusted bool       // the peer may speak for others
@@ -25,6 +26,7 @@ type client struct {
 	account *account   // the peer's part of the body budget
 
 	guard http1.Guard
+	fresh bool    // the guard has seen no byte of the next head
 	whole bool    // the head was read to its end; what follows belongs to the exchange
 	rest  []byte  // bytes that were read from the socket and belong behind the head
 	buf   *[]byte // that rest lies in, from restBuffers
@@ -56,7 +58,8 @@ var restBuffers = sync.Pool{New: func() any { b := make([]byte, restSize); retur
 func (c *client) next(now time.Time) {
 	c.whole, c.since = false, now
 	c.waitingSince.Store(now.UnixNano())
-	c.guard.Reset(int(c.p.cfg.MaxHeader), c.p.cfg.MaxHeaders)
+	c.guard.Reset(0, 0) // until there is a head to check
+	c.fresh = true
 	if len(c.rest) == 0 {
 		c.freeBuffer()
 	}
@@ -87,6 +90,11 @@ func (c *client) readHead(b []byte) (n int, more bool) {
 
 // check shows bytes to the guard and gives how many of them belong to the head. It reports false when the guard refused them.
 func (c *client) check(b []byte) (n int, ok bool) {
+	if c.fresh {
+		c.fresh = false
+		s := c.p.settings.Load()
+		c.guard.Reset(min(int(s.MaxHeader), c.parser.maxHead), s.MaxHeaders)
+	}
 	first := !c.guard.Begun()
 	if first {
 		c.begun = time.Now()
@@ -113,7 +121,7 @@ func (c *client) receiveHead(b []byte) (int, error) {
 		}
 		return c.Read(b)
 	}
-	limit := c.p.cfg.ClientIdleTimeout
+	limit := c.p.settings.Load().ClientIdleTimeout
 	if err := c.readBefore(c.since.Add(limit), limit/16); err != nil {
 		return 0, err
 	}
@@ -131,7 +139,7 @@ func (c *client) giveUp(err error) {
 	switch {
 	case !wire.IsTimeout(err):
 	case c.guard.Begun():
-		c.refuse(errSlowHead)
+		c.refuse(faultSlowHead)
 	default:
 		c.p.clients.idleClosed.Add(1)
 	}
@@ -183,6 +191,17 @@ func (c *client) readBefore(at time.Time, slack time.Duration) error {
 	}
 	c.deadline = at.Add(slack)
 	return c.SetReadDeadline(c.deadline)
+}
+
+// connection is what an answer says of the connection, "" for nothing.
+func (c *client) connection(closing bool) string {
+	switch {
+	case closing:
+		return "close"
+	case c.guard.HTTP10():
+		return "keep-alive"
+	}
+	return ""
 }
 
 // send writes to the client. The kernel cuts a client that takes nothing for client_write_timeout.

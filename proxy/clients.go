@@ -36,11 +36,11 @@ func (s *clients) full(c *client, limits *Config) *fault {
 	perAddress := limits.MaxConnectionsPerAddress
 	switch {
 	case s.stopping.Load():
-		return errTooManyClients
+		return faultTooManyClients
 	case perAddress > 0 && c.account.conns >= perAddress && !c.trusted:
-		return errAddressClients
+		return faultAddressClients
 	case len(s.open) >= limits.MaxConnections && !s.makeRoom():
-		return errTooManyClients
+		return faultTooManyClients
 	}
 	return nil
 }

@@ -3,18 +3,19 @@ package proxy
 import (
 	"bytes"
 
+	"tether/auth"
 	"tether/http1"
 )
 
-// credentials are the API keys in a request's head, where tether wants one. They are for tether: no server gets them.
+// credentials are the API keys in a request's head, where tether asks for one. They are for tether: no server gets them.
 type credentials struct {
 	wanted bool
 	key    []byte
-	two    bool // different ones, and nobody could say whose request it is
+	two    bool // there are different keys, so that the caller is unknown
 }
 
 // takeAuthorization takes in an Authorization, and reports whether it is tether's. One of another scheme than Bearer
-// names no key, and goes no further either.
+// names no key, and is not forwarded either.
 func (c *credentials) takeAuthorization(value []byte) bool {
 	key, bears := http1.CutPrefixFold(value, "bearer ")
 	if !bears {
@@ -23,7 +24,7 @@ func (c *credentials) takeAuthorization(value []byte) bool {
 	return c.take(http1.Trim(key))
 }
 
-// take takes in a key, and reports whether it is tether's. An empty one is none.
+// take takes in a key, and reports whether it is tether's. An empty key counts as absent.
 func (c *credentials) take(key []byte) bool {
 	switch {
 	case len(key) == 0:
@@ -35,23 +36,23 @@ func (c *credentials) take(key []byte) bool {
 	return c.wanted
 }
 
-// authorize finds out whose key the request came with. Where no keys are configured nobody is asked for one; where
-// they are, only a browser's preflight comes without: it cannot bring one, and has no body to hold.
-func (x *exchange) authorize() *fault {
-	sent := &x.in.keys
+// authorize finds out whose key the request has. Without configured keys no request needs one; with them, only a
+// browser's preflight does without: it cannot have a key, and has no body.
+func (c *caller) authorize(r *request, keys *auth.Keys) *fault {
+	sent := &r.in.keys
 	switch {
-	case !sent.wanted, x.endpoint == preflightEndpoint && x.in.preflight() && x.bodyRead:
+	case !sent.wanted, r.endpoint == preflightEndpoint && r.in.preflight() && !r.unread:
 		return nil
 	case sent.key == nil:
-		return errNoKey
+		return faultNoKey
 	case sent.two:
-		return errTwoKeys
+		return faultTwoKeys
 	}
-	name, ok := x.p.keys.Name(sent.key)
+	name, ok := keys.Name(sent.key)
 	if !ok {
-		return errWrongKey
+		return faultWrongKey
 	}
-	x.rec.Caller = name
-	x.search.SetCaller(name)
+	c.name = name
+	c.search.SetCaller(name)
 	return nil
 }

@@ -15,15 +15,6 @@ type exposedPath struct {
 	endpoint     *endpoint
 }
 
-// neverByWildcard are vLLM's own ways to change or stop a server: a prefix must not open them by accident. An operator may
-// expose them one by one.
-var neverByWildcard = []string{
-	"/v1/load_lora_adapter", "/v1/unload_lora_adapter", "/scale_elastic_ep", "/is_scaling_elastic_ep",
-	"/start_profile", "/stop_profile", "/fault_tolerance", "/abort_requests", "/sleep", "/wake_up", "/is_sleeping",
-	"/pause", "/resume", "/is_paused", "/reset_prefix_cache", "/reset_mm_cache", "/reset_encoder_cache",
-	"/collective_rpc", "/update_weights", "/init_weight_transfer_engine", "/get_world_size", "/server_info",
-}
-
 // parseExposedList reads each of list.
 func parseExposedList(list []string) (all exposed, err error) {
 	for _, s := range list {

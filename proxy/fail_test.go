@@ -690,7 +690,7 @@ func TestUpstreamHangsWithinLimits(t *testing.T) {
 	a := r.chat("hello", sid, "X-Sim-Fault: hang")
 	r.want(a, 504, "pinned")
 	rec := r.last()
-	if rec.Duration < head || rec.Duration >= idle || rec.Attempts != 1 || !strings.Contains(a.body, errHeadTimeout.message) {
+	if rec.Duration < head || rec.Duration >= idle || rec.Attempts != 1 || !strings.Contains(a.body, faultHeadTimeout.message) {
 		t.Errorf("after %v, %d attempts\n%s", rec.Duration, rec.Attempts, a.body)
 	}
 	a = r.do("POST", chatPath, streamed("hello"), sid, "X-Sim-Fault: stall=2")

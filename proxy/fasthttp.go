@@ -16,12 +16,15 @@ import (
 // every request that there is no body.
 
 // parser reads the requests of client connections.
-type parser struct{ server fasthttp.Server }
+type parser struct {
+	server  fasthttp.Server
+	maxHead int // what fits into the buffer of a connection
+}
 
 // newParser makes a parser of heads of at most maxHead bytes. It calls handle for each request, whose head is complete and whose
 // body is still on the connection, and closes the connection where handle says so.
 func newParser(handle func(*client, head) (closing bool), maxHead int) *parser {
-	return &parser{fasthttp.Server{
+	return &parser{maxHead: maxHead, server: fasthttp.Server{
 		Handler: func(ctx *fasthttp.RequestCtx) {
 			h := &ctx.Request.Header
 			if handle(clientOf(ctx), head{method: h.Method(), target: h.RequestURI(), fields: h.RawHeaders()}) {
@@ -32,7 +35,7 @@ func newParser(handle func(*client, head) (closing bool), maxHead int) *parser {
 		// Content-Length.
 		ErrorHandler: func(ctx *fasthttp.RequestCtx, _ error) {
 			if c := clientOf(ctx); !c.ended {
-				c.refuse(errMalformed)
+				c.refuse(faultMalformed)
 			}
 		},
 		// The end of the connection and the body are the proxy's business.

@@ -53,14 +53,16 @@ func FuzzHead(f *testing.F) {
 	p, _ := reader(f)
 	var refused error
 	var method, target, fields string
-	p.parser.server.ErrorHandler = func(_ *fasthttp.RequestCtx, err error) { refused = err }
-	p.parser.server.Handler = func(ctx *fasthttp.RequestCtx) {
+	s := p.settings.Load()
+	parser := &s.parser.server
+	parser.ErrorHandler = func(_ *fasthttp.RequestCtx, err error) { refused = err }
+	parser.Handler = func(ctx *fasthttp.RequestCtx) {
 		h := &ctx.Request.Header
 		method, target, fields = string(h.Method()), string(h.RequestURI()), string(h.RawHeaders())
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		var g http1.Guard
-		g.Reset(int(p.cfg.MaxHeader), p.cfg.MaxHeaders)
+		g.Reset(int(s.MaxHeader), s.MaxHeaders)
 		n, done, err := g.Head([]byte(text))
 		if !done || err != nil {
 			return
@@ -68,7 +70,7 @@ func FuzzHead(f *testing.F) {
 		line, lines, _ := strings.Cut(strings.TrimPrefix(text[:n], "\r\n"), "\r\n")
 		words := strings.Fields(line)
 		refused, method, target, fields = nil, "", "", ""
-		_ = p.parser.server.ServeConn(&spoken{text: strings.NewReader(text[:n])}) // it ends with the text
+		_ = parser.ServeConn(&spoken{text: strings.NewReader(text[:n])}) // it ends with the text
 		switch {
 		case refused != nil && strings.Contains(strings.ToLower(lines), "trailer"): // the one field that it judges
 		case refused != nil:

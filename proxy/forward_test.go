@@ -229,7 +229,7 @@ func TestLookingAtAnErrorIsBounded(t *testing.T) {
 		if _, err := c.r.Peek(1); err != nil {
 			t.Fatal(err)
 		}
-		if took := time.Since(started); (length == 10) != (took >= lookTime) || took > lookTime+3*time.Second {
+		if took := time.Since(started); (length == 10) != (took >= shutdownBodyTime) || took > shutdownBodyTime+3*time.Second {
 			t.Errorf("%d bytes: held back for %v", length, took)
 		}
 		rest := strings.Repeat("x", length-5)

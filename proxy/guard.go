@@ -1,83 +1,42 @@
 package proxy
 
-import (
-	"bytes"
-	"strings"
-
-	"tether/http1"
-)
-
-// guard decides whether the request may come in at all. What the connection's guard refused never gets here: the
-// head is well-formed.
+// guard decides whether the request may come in at all. The client's guard has refused malformed heads before.
 func (x *exchange) guard() *fault {
-	x.in.read(x.head.fields, &x.search, x.p.keys != nil, x.c.trusted)
-	x.requestID = x.in.requestIDOf(&x.newID)
-	if x.in.trusted {
-		x.account = x.p.budget.account(x.in.client(x.c.address, x.p.trusted))
+	r, s := &x.req, x.settings
+	r.in.read(r.head.fields, &x.caller.search, s.keys != nil, x.client.trusted)
+	r.requestID = r.in.requestIDOf(&r.newID)
+	if r.in.trusted {
+		r.account = x.p.budget.account(r.in.client(x.client.address, s.trusted))
 	}
-	if f := x.admit(&x.c.guard, x.head.fields); f != nil {
-		return f
+	f := s.admit(r, &x.caller)
+	// A connection that sent a handshake takes no other request, whatever the answer: bytes that a client sends behind it are meant
+	// for the WebSocket, and others may have chosen them.
+	x.closing = x.closing || r.is(realtimeAPI)
+	if f == nil && x.p.inFlight.Load() >= int64(s.MaxInFlight) {
+		return faultTooManyRequests
 	}
-	if x.p.inFlight.Load() >= int64(x.p.cfg.MaxInFlight) {
-		return errTooManyRequests
-	}
-	return nil
+	return f
 }
 
-// enter counts the request in flight, now that all of it is here: one that does not come on takes nobody's place.
-func (x *exchange) enter() *fault {
-	if x.c.waitingSince.Swap(0) == 0 {
-		return errClientLeft // its connection was closed for another one
-	}
-	x.counted = true
-	if x.p.inFlight.Add(1) > int64(x.p.cfg.MaxInFlight) {
-		return errTooManyRequests
-	}
-	return nil
-}
-
-// admit finds the request's call, and whose request it is. A stranger learns nothing of which calls there are.
-func (x *exchange) admit(g *http1.Guard, fields []byte) *fault {
-	f := x.find(g, fields)
-	if x.endpoint != nil {
-		x.rec.Route = x.endpoint.name
-	}
-	if stranger := x.authorize(); stranger != nil {
-		x.allowed = ""
+// admit matches the endpoint and authenticates the caller. Authentication failures win over 404 and 405, so that outsiders cannot
+// enumerate endpoints.
+func (s *settings) admit(r *request, c *caller) *fault {
+	f := r.find(s.exposed)
+	if stranger := c.authorize(r, s.keys); stranger != nil {
+		r.allowed = ""
 		return stranger
 	}
 	return f
 }
 
-// find looks the request's call up in the list of those that are let through, and checks what its route wants of a head.
-func (x *exchange) find(g *http1.Guard, fields []byte) *fault {
-	path, _, _ := bytes.Cut(x.target, []byte{'?'})
-	x.rec.Method, x.rec.Path = x.head.method, path
-	var methods []string
-	x.endpoint, x.responseID, methods = x.p.exposed.find(x.head.method, path)
-	switch {
-	case x.endpoint == nil && methods != nil:
-		x.allowed = strings.Join(methods, ", ")
-		return errMethod
-	case x.endpoint == nil:
-		return errNotFound
+// enter counts the request in flight, now that all of it has arrived: a request that stops halfway takes no place of another.
+func (x *exchange) enter() *fault {
+	if x.client.waitingSince.Swap(0) == 0 {
+		return faultClientGone // its connection was closed in favour of another one
 	}
-	if x.endpoint.api == realtimeAPI {
-		return x.handshake(g, fields)
-	}
-	return nil
-}
-
-// handshake checks the handshake of a WebSocket. Whatever it comes to, its connection takes no other request: bytes that
-// a client sends behind it are meant for the WebSocket, and may be anybody's.
-func (x *exchange) handshake(g *http1.Guard, fields []byte) (f *fault) {
-	x.closing = true
-	var err error
-	switch x.socketKey, err = g.Handshake(fields); err {
-	case http1.ErrNoWebSocket:
-		return errUpgrade
-	case http1.ErrHandshake:
-		return errWebSocket
+	x.counted = true
+	if x.p.inFlight.Add(1) > int64(x.settings.MaxInFlight) {
+		return faultTooManyRequests
 	}
 	return nil
 }

@@ -1,67 +1,95 @@
 package proxy
 
 import (
-	"bytes"
+	"time"
 
 	"tether/session"
 	"tether/session/identity"
 )
 
-// identify finds the session of the request, and what the router shall make of it.
-func (x *exchange) identify() session.Request {
-	x.identified = true
-	if x.endpoint.aboutResponses() {
-		x.caller = x.search.Caller()
+// caller is who asks, and in which conversation.
+type caller struct {
+	identifier *identity.Identifier // that search works with
+	search     identity.Search
+	session    identity.Identity
+	key        identity.Key    // of the session's pin, zero for none
+	stored     identity.Caller // for stored responses: only their own callers find them
+	name       string          // of the API key, "" without one
+	identified bool            // session is known
+}
+
+// begin makes c ready for a request. reset has forgotten the one before.
+func (c *caller) begin(id *identity.Identifier) {
+	if c.identifier != id {
+		c.identifier = id
+		c.search.Begin(id)
 	}
-	if !x.endpoint.hasAffinity() || x.in.off {
-		x.read(identity.Opaque)
-		x.search.Identify(&x.identity, false)
-		return session.Request{Model: x.search.Model}
+}
+
+// reset forgets the request. No session id outlives its request in memory.
+func (c *caller) reset() {
+	c.session.Reset()
+	c.search.Begin(c.identifier)
+	c.key, c.stored, c.name, c.identified = identity.Key{}, identity.Caller{}, "", false
+}
+
+// identify finds the session of the request, and what the router needs to know.
+func (c *caller) identify(r *request, router *session.Router, now time.Time) session.Request {
+	c.identified = true
+	if r.endpoint.aboutResponses() {
+		c.stored = c.search.Caller()
 	}
-	x.read(x.endpoint.shape())
-	x.search.Identify(&x.identity, x.endpoint.drawsID())
-	req := session.Request{Synthetic: x.identity.Synthetic(), Shared: x.identity.Shared, Model: x.search.Model}
-	switch id := x.identity.ID(); {
+	if !r.endpoint.hasAffinity() || r.in.off {
+		c.readBody(r, identity.Opaque)
+		c.search.Identify(&c.session, false)
+		return session.Request{Model: c.search.Model}
+	}
+	c.readBody(r, r.endpoint.shape())
+	c.search.Identify(&c.session, r.endpoint.drawsID())
+	to := session.Request{Synthetic: c.session.Synthetic(), Shared: c.session.Shared, Model: c.search.Model}
+	switch id := c.session.ID(); {
 	case len(id) == 0:
-	case x.endpoint.api == storedAPI:
-		x.guessKey(&req, id)
+	case r.is(storedAPI): // it names no model
+		key, model := router.AnyKey(c.identifier, id, now)
+		to.Key, to.Model, to.ModelGuessed = key, []byte(model), true
 	default:
-		req.Key = x.p.identifier.Key(x.search.Model, id)
+		to.Key = c.identifier.Key(c.search.Model, id)
 	}
-	if response := x.namedResponse(); len(response) > 0 {
-		req.Response = x.p.identifier.Response(x.caller, response)
+	if response := c.namedResponse(r); len(response) > 0 {
+		to.Response = c.identifier.Response(c.stored, response)
 	}
-	x.rec.Key = req.Key
-	return req
+	c.key = to.Key
+	return to
 }
 
-// read shows the search the body, as what it is, or what stands for it.
-func (x *exchange) read(shape identity.Shape) {
-	if x.endpoint.api == realtimeAPI {
-		_, query, _ := bytes.Cut(x.target, []byte{'?'})
-		x.search.Query(query)
-		return
+// identifyByHead finds the session of a request that is refused before identify: its answer shows the id as well.
+func (c *caller) identifyByHead() {
+	if !c.identified {
+		c.identified = true
+		c.search.Identify(&c.session, false)
 	}
-	if boundary := x.in.boundary(); boundary != "" {
-		x.search.Form(x.body.bytes, boundary)
-		return
-	}
-	x.search.Body(x.body.bytes, shape)
 }
 
-// guessKey finds a key for a call about a response, which names no model.
-func (x *exchange) guessKey(req *session.Request, id []byte) {
-	key, model := x.p.router.AnyKey(x.p.identifier, id, x.now)
-	req.Key, req.Model, req.ModelGuessed = key, []byte(model), true
-}
-
-// namedResponse is the id of the response that the request is about or follows, which lives on one server.
-func (x *exchange) namedResponse() []byte {
+// readBody shows the search the body, or the query that stands for it.
+func (c *caller) readBody(r *request, shape identity.Shape) {
+	boundary := r.in.boundary()
 	switch {
-	case x.endpoint.api == storedAPI:
-		return x.responseID
-	case x.endpoint.aboutResponses():
-		return x.search.Previous
+	case r.is(realtimeAPI):
+		c.search.Query(r.query())
+	case boundary != "":
+		c.search.Form(r.body.bytes, boundary)
+	default:
+		c.search.Body(r.body.bytes, shape)
+	}
+}
+
+// namedResponse is the id of the stored response that the request is about or follows, nil for none. It lives on one server.
+func (c *caller) namedResponse(r *request) []byte {
+	switch r.endpoint.api {
+	case storedAPI:
+		return r.responseID
+	case responsesAPI:
+		return c.search.Previous
 	}
 	return nil
 }

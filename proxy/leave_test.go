@@ -54,7 +54,7 @@ var leaving = map[string]func(*rawConn){
 	"half-close": func(c *rawConn) { c.CloseWrite() },
 }
 
-func request(body, fault, after string) string {
+func faultyChat(body, fault, after string) string {
 	if fault == "" {
 		return post(chatPath, body) + after
 	}
@@ -89,7 +89,7 @@ func leaves(t *testing.T, r *rig, m moment, leave func(*rawConn)) {
 		r.awaitLoad(0, func(l sim.Load) bool { return l.Running == 1 })
 	}
 	c := r.dial()
-	c.send(request(m.body, m.fault, m.after))
+	c.send(faultyChat(m.body, m.fault, m.after))
 	m.there(r, c)
 	requests := r.sims[0].Load().Requests
 	started := time.Now()
@@ -117,7 +117,7 @@ func TestThousandExitsLeaveNothing(t *testing.T) {
 			for i := range exits / workers {
 				m := moments[(w+i)%len(moments)]
 				c := r.dial()
-				_, err := io.WriteString(c, request(m.body, m.fault, m.after))
+				_, err := io.WriteString(c, faultyChat(m.body, m.fault, m.after))
 				if err != nil {
 					done <- err
 					return
@@ -209,7 +209,7 @@ func BenchmarkClientLeaves(b *testing.B) {
 			var took []time.Duration
 			for b.Loop() {
 				c := r.dial()
-				c.send(request(m.body, m.fault, m.after))
+				c.send(faultyChat(m.body, m.fault, m.after))
 				m.there(r, c)
 				requests := r.sims[0].Load().Requests
 				started := time.Now()

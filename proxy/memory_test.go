@@ -144,15 +144,15 @@ func TestExchangesForget(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 		x := r.proxy.exchanges.Get().(*exchange)
-		if cap(x.in.lines) > 0 {
+		if cap(x.req.in.lines) > 0 {
 			used++
 		}
-		for what, room := range map[string][]byte{"request": x.out, "answer": x.reply, "fields": x.in.lines} {
+		for what, room := range map[string][]byte{"request": x.attempt.head, "answer": x.reply, "fields": x.req.in.lines} {
 			if bytes.Contains(room[:cap(room)], []byte(secret)) {
 				t.Fatalf("the id is left in the %s", what)
 			}
 		}
-		if id := x.identity.ID(); len(id) > 0 {
+		if id := x.caller.session.ID(); len(id) > 0 {
 			t.Fatalf("the id is left: %q", id)
 		}
 	}

@@ -6,15 +6,16 @@ import (
 	"strconv"
 	"strings"
 
+	"tether/session"
 	"tether/session/identity"
 	"tether/upstream"
 )
 
 // knowsModels reports whether tether can list the models by itself: no upstream that is up wants the client's API key for
 // its list, and some list is known where any upstream is up. Else the client's request goes to one of them.
-func (p *Proxy) knowsModels() bool {
+func knowsModels(r *upstream.Registry) bool {
 	up, known := false, false
-	for _, m := range p.registry.Table().Members {
+	for _, m := range r.Table().Members {
 		if m.State().Health() != upstream.Up {
 			continue
 		}
@@ -31,7 +32,7 @@ func (p *Proxy) knowsModels() bool {
 func (x *exchange) listModels() *fault {
 	list := modelList{seen: map[string]json.RawMessage{}}
 	up := false
-	slow := x.p.router.Ready() // when nobody is up, all may be slower than probes wait
+	slow := x.p.router.Ready() // when no upstream is up, all may be slower than probes wait
 	for _, m := range x.p.registry.Table().Members {
 		if h := m.State().Health(); h != upstream.Up && !(slow && h == upstream.TimedOut) {
 			continue
@@ -42,11 +43,11 @@ func (x *exchange) listModels() *fault {
 		}
 	}
 	if !up {
-		return errNobodyUp
+		return faultNoUpstream
 	}
-	list.addAliases(x.p.identifier.Aliases())
+	list.addAliases(x.settings.identifier.Aliases())
 	body := append(append([]byte(`{"object":"list","data":[`), bytes.Join(list.entries, []byte{','})...), "]}"...)
-	x.search.Identify(&x.identity, false)
+	x.caller.identifyByHead()
 	x.rec.Status = 200
 	x.closing = x.closing || x.p.closing.Load()
 	x.rec.BytesOut = int64(len(body))
@@ -100,11 +101,11 @@ func renamed(entry json.RawMessage, id string) json.RawMessage {
 // maxNamed bounds the models that an error names.
 const maxNamed = 50
 
-// unservedModel is the fault of a request for a model that the configuration gives to nobody. It names those there
-// are.
-func (p *Proxy) unservedModel() *fault {
+// unservedModel is the fault of a request for a model that the configuration gives to no upstream. It names the models that are
+// served.
+func unservedModel(r *session.Router, id *identity.Identifier) *fault {
 	var names []string
-	models, aliases := p.router.Models(), p.identifier.Aliases()
+	models, aliases := r.Models(), id.Aliases()
 	for _, model := range models[:min(len(models), maxNamed)] {
 		names = append(names, "`"+model+"`")
 	}

@@ -1,61 +1,55 @@
-// Package proxy is the data plane: it takes requests in, finds their session, sends them where session says, and
-// relays the answers. One request is one exchange; its steps are guard, body, identify, forward and relay, or tunnel for
-// a WebSocket, a file each, and the rules of what follows a failure stand in decide.go.
+// Package proxy is the data plane: it receives requests, finds their session, sends them where package session says, and
+// relays the answers. One request is one exchange, and exchange.run is its story, a file for each step: guard, body, identify, attempt and
+// retry, relay, or tunnel for a WebSocket.
 //
-// It is the only importer of fasthttp, which parses request heads and runs the keep-alive loop. Everything that
-// leaves tether, and every body, goes past it.
+// It is the only importer of fasthttp, in one file, which parses request heads and runs the loop over the requests of a connection.
+// All that leaves tether, and every body, goes past fasthttp.
+//
+// Tests of a rule that spans files are named after what a client or an operator sees: fail_test.go for the table of failures,
+// leave_test.go for clients that leave, memory_test.go and apart_linux_test.go for what stays behind. accept.go, client.go, clients.go and
+// guard.go are tested in guard_test.go; headers.go, outbound.go and answer.go in headers_test.go; attempt.go in forward_test.go.
 //
 // Goroutines: Serve's, and one a client connection, or one that is turned away, all ended when Shutdown has returned. Send of package
-// upstream adds one for a large body, Tunnel of package wire one for a WebSocket.
+// transport adds one for a large body, Tunnel of package wire one for a WebSocket.
 package proxy
 
 import (
 	"context"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 
 	"go.uber.org/zap"
 
-	"tether/auth"
 	"tether/session"
-	"tether/session/identity"
 	"tether/upstream"
 )
 
 // Deps are what a Proxy works with.
 type Deps struct {
-	Registry   *upstream.Registry
-	Router     *session.Router
-	Identifier *identity.Identifier
-	// Keys are those that clients need one of; nil wants none.
-	Keys *auth.Keys
+	Registry *upstream.Registry
+	Router   *session.Router
 	// Verdicts is closed when requests need not wait for health any longer.
 	Verdicts <-chan struct{}
 	// MemoryLimit is the process's, in bytes: shares are taken of it.
 	MemoryLimit int64
-	// OnDone is told of every request that is over, on the request's goroutine; nil tells nobody.
+	// OnDone is called with every request that is over, on the request's goroutine. nil is allowed.
 	OnDone func(*Record)
-	// OnRefused is told of connections and heads that were refused before there was a request; nil tells nobody.
+	// OnRefused is called for connections and heads that were refused before there was a request. nil is allowed.
 	OnRefused func(status int, reason string)
 	Log       *zap.Logger
 }
 
 // Proxy serves clients.
 type Proxy struct {
-	cfg        Config
-	registry   *upstream.Registry
-	router     *session.Router
-	identifier *identity.Identifier
-	keys       *auth.Keys
-	verdicts   <-chan struct{}
-	onDone     func(*Record)
-	onRefused  func(int, string)
-	log        *zap.Logger
+	registry    *upstream.Registry
+	router      *session.Router
+	verdicts    <-chan struct{}
+	memoryLimit int64
+	onDone      func(*Record)
+	onRefused   func(int, string)
+	log         *zap.Logger
 
-	parser    *parser
-	exposed   exposed
-	trusted   []netip.Prefix
+	settings  atomic.Pointer[settings] // written by Use alone
 	budget    *budget
 	clients   clients
 	exchanges sync.Pool
@@ -64,36 +58,15 @@ type Proxy struct {
 	closing   atomic.Bool // every answer ends its connection
 }
 
-// New makes a proxy from a valid configuration.
-func New(cfg Config, d Deps) (*Proxy, error) {
+// New makes a proxy.
+func New(s Settings, d Deps) (*Proxy, error) {
 	p := &Proxy{
-		cfg: cfg, registry: d.Registry, router: d.Router, identifier: d.Identifier, keys: d.Keys, verdicts: d.Verdicts,
+		registry: d.Registry, router: d.Router, verdicts: d.Verdicts, memoryLimit: d.MemoryLimit,
 		onDone: d.OnDone, onRefused: d.OnRefused, log: d.Log,
-		budget:  newBudget(cfg.MaxBodyTotal.Of(d.MemoryLimit), int64(cfg.MaxBody)),
-		clients: clients{open: map[*client]bool{}},
+		budget: newBudget(), clients: clients{open: map[*client]bool{}},
 	}
-	for _, s := range cfg.Expose {
-		x, err := parseExposed(s)
-		if err != nil {
-			return nil, err
-		}
-		p.exposed = append(p.exposed, x)
-	}
-	for _, s := range cfg.TrustedProxies {
-		prefix, err := parsePrefix(s)
-		if err != nil {
-			return nil, err
-		}
-		p.trusted = append(p.trusted, prefix)
-	}
-	p.exchanges.New = func() any {
-		x := &exchange{p: p, out: make([]byte, 0, 4<<10), reply: make([]byte, 0, 4<<10)}
-		x.look = x.see
-		x.search.Begin(p.identifier) // and anew at the end of each request
-		return x
-	}
-	p.parser = newParser(p.handle, int(cfg.MaxHeader))
-	return p, nil
+	p.exchanges.New = func() any { return newExchange(p) }
+	return p, p.Use(s)
 }
 
 // InFlight is the number of requests in flight.

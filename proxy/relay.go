@@ -1,7 +1,9 @@
 package proxy
 
 import (
+	"fmt"
 	"io"
+	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -9,81 +11,70 @@ import (
 	"tether/wire"
 )
 
-// sendSlack is how long an answer's head waits for its request to be marked as sent: a server that has it all answers
-// before our own goroutine has noticed.
-const sendSlack = 5 * time.Millisecond
-
-// relaying is the state of an answer on its way to the client.
-type relaying struct {
+// relay follows an answer on its way to the client, part by part. It implements wire.Tap. It holds all that it works with, apart from
+// two callbacks, so any thread may pump the answer, one at a time.
+//
+// Take runs where many streams may share a thread: it never waits, and a panic in it ends this exchange alone. received and
+// finished run inside Take, so they must not block either. They may take a lock that is only held for moments.
+type relay struct {
 	framing http1.Framing
 	decode  bool // the client does not know the chunked coding
-	broken  bool // the framing was violated
+	broken  bool // the answer violated its framing
+	observers
+
+	first time.Time // when the first byte of the body arrived, zero before
+	last  time.Time // when bytes last arrived
+	bytes int64     // passed on, with the framing of chunks
+
+	// received is called when bytes have arrived.
+	received func(now time.Time)
+	// finished is called once, when the answer is complete and before its last bytes are passed on. clean says that no byte came
+	// behind the answer.
+	finished func(now time.Time, clean bool)
+
+	panicked error // what Take has recovered from
 }
 
-// relay passes the answer on x.conn to the client as it arrives: the head at once, with the part of the body that
-// came with it, then every read as one write. Nothing is retried from here on.
-func (x *exchange) relay() *fault {
-	a := &x.answer
-	x.way.Answered(a.Status, x.now)
-	if x.body.held() && x.conn.SentWithin(sendSlack) {
-		x.body.free()
-	}
-	x.rec.Status = a.Status
-	r := &x.passing
-	*r = relaying{framing: http1.NewFraming(&a.Head)}
-	if a.Status < 400 && !a.Encoded {
-		r.framing.OnPayload = x.look
-	}
-	x.learn()
-	r.decode = r.framing.Chunked() && x.c.guard.HTTP10()
-	x.closing = x.closing || x.p.closing.Load() || r.decode || r.framing.UntilClose()
-	x.reply = appendAnswerHead(x.reply[:0], &a.Head, x.fields(), r.framing.Chunked() && !r.decode)
-	first, more := x.Take(x.now, a.Rest)
-	x.reply = append(x.reply, first...)
-
-	x.written = true
-	end, err := wire.Finished, x.c.send(x.reply)
-	switch {
-	case err != nil:
-		end = wire.TargetFailed
-	case more:
-		end, err = wire.Pump(x.c.Client, x.conn.Conn, *x.buf, x.p.cfg.IdleTimeout, x)
-	}
-	x.settle(end, err)
-	return nil
-}
-
-// see is shown the body of the answer part by part, before the client is.
-func (x *exchange) see(p []byte) {
-	x.usage.see(p)
-	if id := x.made.see(p); id != nil {
-		x.way.Learn(x.p.identifier.Response(x.caller, id), x.now)
+// begin makes r ready for the body of an answer, whose head arrived at now. http10 says that the client speaks HTTP/1.0.
+func (r *relay) begin(h *http1.Head, http10 bool, now time.Time) {
+	r.framing, r.last = http1.NewFraming(h), now
+	r.decode = r.framing.Chunked() && http10
+	if h.Status < 400 && !h.Encoded {
+		r.framing.OnPayload = r.show
 	}
 }
 
-// connection is what the answer says of the client's connection.
-func (x *exchange) connection() string {
-	switch {
-	case x.closing:
-		return "close"
-	case x.c.guard.HTTP10():
-		return "keep-alive"
-	}
-	return ""
+// reset forgets the answer.
+func (r *relay) reset() {
+	r.framing = http1.Framing{}
+	r.decode, r.broken, r.panicked = false, false, nil
+	r.first, r.last, r.bytes = time.Time{}, time.Time{}, 0
+	r.observers.reset()
 }
 
-// Take follows the answer's framing over what came from the upstream. It implements wire.Tap.
-func (x *exchange) Take(now time.Time, p []byte) (out []byte, more bool) {
-	r := &x.passing
-	x.now = now
-	x.up.Delivered(now)
-	if x.rec.FirstByte == 0 && len(p) > 0 {
-		x.rec.FirstByte = now.Sub(x.rec.Started)
+// chunked reports whether the client gets the chunks of the answer.
+func (r *relay) chunked() bool { return r.framing.Chunked() && !r.decode }
+
+// endsByClosing reports whether the client sees the end of the answer by the end of the connection.
+func (r *relay) endsByClosing() bool { return r.decode || r.framing.UntilClose() }
+
+// Take follows the framing over p, which came from the upstream at now, and gives what of it goes to the client.
+func (r *relay) Take(now time.Time, p []byte) (out []byte, more bool) {
+	defer func() {
+		if v := recover(); v != nil {
+			r.panicked = fmt.Errorf("%v\n%s", v, debug.Stack())
+			out, more = nil, false
+		}
+	}()
+	return r.take(now, p)
+}
+
+func (r *relay) take(now time.Time, p []byte) (out []byte, more bool) {
+	r.last = now
+	if r.first.IsZero() && len(p) > 0 {
+		r.first = now
 	}
-	x.way.Touch(now)
-	if x.body.held() && x.conn.Sent() {
-		x.body.free() // the answer may take hours
-	}
+	r.received(now)
 	var n int
 	var err error
 	if r.decode {
@@ -92,42 +83,99 @@ func (x *exchange) Take(now time.Time, p []byte) (out []byte, more bool) {
 		n, err = r.framing.Show(p)
 		out = p[:n]
 	}
-	x.rec.BytesOut += int64(len(out))
+	r.bytes += int64(len(out))
 	r.broken = err != nil
 	if r.framing.Done() {
-		// Before the last bytes go out: the client may leave as soon as it has them.
-		x.part(n == len(p))
+		r.finished(now, n == len(p))
 		return out, false
 	}
 	return out, err == nil
 }
 
-// part ends the upstream's part in the exchange: its connection is kept for the next request if it is fit for one.
-func (x *exchange) part(fit bool) (left bool) {
-	left = x.c.Unbind()
-	if fit && !left {
-		x.conn.Keep(&x.answer, x.now)
-	} else {
-		x.conn.Close()
+// sendSlack is how long an answer's head waits for its request to be marked as sent: a server that has it all answers
+// before the goroutine that sends has noticed.
+const sendSlack = 5 * time.Millisecond
+
+// respond passes the answer to the client as it arrives: the head at once, with the part of the body that
+// came with it, then every read as one write. Nothing is retried from here on. It waits for both sides.
+func (x *exchange) respond() {
+	a, r, http10 := &x.attempt.answer, &x.relay, x.req.framing.HTTP10()
+	x.route.Answered(a.Status, x.now)
+	if x.req.body.held() && x.attempt.conn.SentWithin(sendSlack) {
+		x.req.body.free()
 	}
-	x.conn = nil
-	x.letGo()
-	return left
+	x.rec.Status = a.Status
+	r.begin(&a.Head, http10, x.now)
+	if a.Status < 300 && x.req.endpoint.aboutResponses() {
+		x.learned(x.caller.namedResponse(&x.req)) // the upstream has it
+		if x.req.is(responsesAPI) && !x.caller.search.Unstored {
+			r.stored.begin(a.EventStream)
+		}
+	}
+	x.closing = x.closing || x.p.closing.Load() || r.endsByClosing()
+	x.reply = appendAnswerHead(x.reply[:0], &a.Head, x.fields(), r.chunked())
+	first, more := r.Take(x.now, a.Rest)
+	x.reply = append(x.reply, first...)
+
+	x.written = true
+	end, err := wire.Finished, x.client.send(x.reply)
+	switch {
+	case err != nil:
+		end = wire.TargetFailed
+	case more:
+		end, err = wire.Pump(x.client.Client, x.attempt.conn.Conn, *x.attempt.buf, x.settings.IdleTimeout, r)
+	}
+	if r.panicked != nil {
+		panic(r.panicked)
+	}
+	x.settle(end, err)
 }
 
-// settle ends the relay by how it went: a client of an answer that is not whole gets to see that.
-func (x *exchange) settle(end wire.End, err error) {
-	r := &x.passing
-	left := false
-	if x.conn != nil {
-		left = x.part(false)
+// received notes the delivery of a part of the answer. See relay.
+func (x *exchange) received(now time.Time) {
+	x.attempt.up.Delivered(now)
+	x.route.Touch(now)
+	if x.req.body.held() && x.attempt.conn.Sent() {
+		x.req.body.free() // the answer may take hours
 	}
+}
+
+// learned notes that the upstream has the stored response of that id, if there is one. See observers.
+func (x *exchange) learned(id []byte) {
+	if len(id) > 0 {
+		x.route.Learn(x.caller.identifier.Response(x.caller.stored, id), x.relay.last)
+	}
+}
+
+// finished ends the upstream's part: its connection is kept for the next request if it is fit for one. The client may leave, or ask
+// again on another connection, as soon as it has the last bytes. See relay.
+func (x *exchange) finished(now time.Time, clean bool) {
+	a := &x.attempt
+	left := x.client.Unbind()
 	switch {
-	case end == wire.TargetFailed:
-		x.rec.Status, x.rec.Reason = StatusClientLeft, lostBy(err).reason
-		x.closing = true
-	case left:
-		x.rec.Status, x.rec.Reason = StatusClientLeft, errClientLeft.reason
+	case !a.conn.Sent():
+		a.conn.Discard(lend(&x.req.body, a))
+	case clean && !left:
+		a.conn.Keep(&a.answer, now)
+	default:
+		a.conn.Close() // which waits for nothing: the request was sent
+	}
+	a.conn = nil
+	a.leave()
+}
+
+// settle ends the relay by how it went: the client of an answer that is not whole sees that.
+func (x *exchange) settle(end wire.End, err error) {
+	r := &x.relay
+	left := x.attempt.drop(x.client)
+	x.attempt.leave()
+	switch {
+	case end == wire.TargetFailed, left:
+		f := faultClientGone
+		if end == wire.TargetFailed {
+			f = lostBy(err)
+		}
+		x.rec.Status, x.rec.Reason = f.status, f.reason
 		x.closing = true
 	case r.framing.Done():
 	case r.framing.UntilClose() && end == wire.SourceEnded && err == io.EOF:
@@ -145,12 +193,12 @@ func (x *exchange) settle(end wire.End, err error) {
 func (x *exchange) cut(reason string) {
 	x.rec.Reason = reason
 	x.closing = true
-	r := &x.passing
-	if a := &x.answer; a.EventStream && !a.Encoded && r.framing.BetweenEvents() {
-		x.write(x.errorEvent(r.framing.Chunked() && !r.decode))
+	a, r := &x.attempt.answer, &x.relay
+	if a.EventStream && !a.Encoded && r.framing.BetweenEvents() {
+		x.write(cutEvent(x.req.endpoint.api, r.chunked()))
 	}
-	if r.decode || r.framing.UntilClose() {
-		_ = x.c.Reset() // the connection is given up
+	if r.endsByClosing() {
+		_ = x.client.Reset() // the connection is given up
 	}
 }
 
@@ -163,12 +211,12 @@ const (
 	messagesCut  = "event: error\n" + `data: {"type":"error","error":{"type":"api_error","message":"` + cutMessage + `"}}` + "\n\n"
 )
 
-func (x *exchange) errorEvent(chunked bool) []byte {
+func cutEvent(a api, chunked bool) []byte {
 	event := chatCut
 	switch {
-	case x.endpoint.api == messagesAPI:
+	case a == messagesAPI:
 		event = messagesCut
-	case x.endpoint.aboutResponses():
+	case a.aboutResponses():
 		event = responsesCut
 	}
 	if chunked {

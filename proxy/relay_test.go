@@ -3,10 +3,13 @@ package proxy
 import (
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
+
+	"tether/http1"
 )
 
 // event sends a chunk that holds one event of a stream, and gives the event.
@@ -139,4 +142,97 @@ func TestBodyIsReleasedOnceItIsSent(t *testing.T) {
 		<-time.After(time.Millisecond) // the sender may not have noticed yet
 	}
 	up.send("0\r\n\r\n")
+}
+
+// A relay works with what it holds and its callbacks: any thread can pump it, and however the bytes are split.
+func TestRelayAlone(t *testing.T) {
+	const head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+	event := "data: {\"id\":\"x\",\"response\":{\"id\":\"resp_1\"},\"usage\":{\"prompt_tokens\":7}}\n\n"
+	body := fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(event), event)
+	for _, http10 := range []bool{false, true} {
+		for range 100 {
+			var r relay
+			calls, learned, ended := 0, "", ""
+			r.received = func(time.Time) { calls++ }
+			r.finished = func(_ time.Time, clean bool) { ended += fmt.Sprint(clean) }
+			r.learned = func(id []byte) { learned += string(id) }
+			r.show = r.see
+			var h http1.Head
+			if _, err := http1.ParseHead([]byte(head), 0, &h); err != nil {
+				t.Fatal(err)
+			}
+			r.begin(&h, http10, time.Now())
+			r.stored.begin(true)
+			var got []byte
+			pieces := 0
+			for rest, more := []byte(body), true; more; pieces++ {
+				n := min(len(rest), 1+rand.IntN(20))
+				var out []byte
+				out, more = r.Take(time.Now(), rest[:n])
+				got, rest = append(got, out...), rest[n:]
+			}
+			want := body
+			if http10 {
+				want = event
+			}
+			if string(got) != want || calls != pieces || learned != "resp_1" || ended != "true" || r.bytes != int64(len(want)) {
+				t.Fatalf("%q, %d calls for %d pieces, learned %q, ended %q", got, calls, pieces, learned, ended)
+			}
+			if prompt, _ := r.usage.tokens(); prompt != 7 {
+				t.Errorf("%d tokens", prompt)
+			}
+		}
+	}
+}
+
+// A panic while an answer is passed on stays in the relay: whoever pumps it may pump others too. It ends this exchange alone.
+func TestPanicInTheRelay(t *testing.T) {
+	s := newScript(t)
+	r := newRig(t, []string{s.url()})
+	parts := 0
+	r.proxy.exchanges.New = func() any {
+		x := newExchange(r.proxy)
+		received := x.relay.received
+		x.relay.received = func(now time.Time) {
+			if parts++; parts == 3 {
+				panic("test")
+			}
+			received(now)
+		}
+		return x
+	}
+	up, stream := r.streaming(s)
+	r.relayed(up, stream, 1)
+	up.event(2)
+	if _, err := io.ReadAll(stream); err == nil {
+		t.Error("the answer seems whole")
+	}
+	up.ended()
+	if rec := r.recorded(1); rec.Status != 200 || rec.Reason != "panic" || r.proxy.InFlight() != 0 || r.up(0).InFlight() != 0 {
+		t.Errorf("%d %s, %d in flight", rec.Status, rec.Reason, r.proxy.InFlight())
+	}
+	done := r.turn(post(chatPath, chat("x"), sid))
+	next := s.next()
+	next.request()
+	next.send(ok("one"))
+	if a := <-done; a.StatusCode != 200 || a.body != "one" {
+		t.Errorf("then %d %s", a.StatusCode, a.body)
+	}
+}
+
+// A server may answer in whole before it has read the body. The client gets that answer at once, and the body is freed when the
+// goroutine that sends it has ended.
+func TestAnswerWhileTheBodyIsSent(t *testing.T) {
+	s := newScript(t)
+	r := newRig(t, []string{s.url()})
+	c := r.dial()
+	for n := range 3 { // the next request must not wait for the sender, nor find its bytes
+		c.send(post(chatPath, chat(strings.Repeat("x", 16<<20)))) // more than sockets take
+		up := s.next()
+		up.send(ok(fmt.Sprint("early ", n)))
+		if a := c.receive(); a.StatusCode != 200 || a.body != fmt.Sprint("early ", n) || a.Close {
+			t.Fatalf("%d %q, close %v", a.StatusCode, a.body, a.Close)
+		}
+		up.ended()
+	}
 }

@@ -7,27 +7,38 @@ import (
 	"tether/wire"
 )
 
-// tunnel passes the 101 on x.conn to the client, and then what both sides send, as it comes, until one of them ends. What
-// came with either head goes first.
+// tunnel passes the 101 of the attempt to the client, and then the bytes of both sides, as they arrive, until one of them ends. Bytes that
+// came with either head go first. It waits for both sides.
 //
-// Frames are not looked at. A WebSocket whose connection ends without a closing handshake has ended abnormally for both sides
+// Frames are not parsed. A WebSocket whose connection ends without a closing handshake has ended abnormally for both sides
 // (1006, RFC 6455 7.1.5), so the end of the upstream's connection is passed on as an end, however it came: a reset could
 // overtake bytes that are on their way to the client, a closing frame among them.
 func (x *exchange) tunnel() {
-	a := &x.answer
-	x.way.Answered(a.Status, x.now)
-	x.rec.Status = a.Status
+	a := &x.attempt
+	x.route.Answered(a.answer.Status, x.now)
+	x.rec.Status = a.answer.Status
 	f := x.fields()
 	f.tunnel = true
-	x.reply = append(appendAnswerHead(x.reply[:0], &a.Head, f, false), a.Rest...)
-	x.passed(x.now, wire.UpstreamSide, len(a.Rest))
+	x.reply = append(appendAnswerHead(x.reply[:0], &a.answer.Head, f, false), a.answer.Rest...)
+	// passed counts the bytes. It is called on two goroutines, one at a time.
+	passed := func(now time.Time, from wire.Side, n int) {
+		if from == wire.UpstreamSide {
+			a.up.Delivered(now)
+			x.rec.BytesOut += int64(n)
+		} else {
+			x.rec.BytesIn += int64(n)
+		}
+		x.route.Touch(now)
+	}
+	passed(x.now, wire.UpstreamSide, len(a.answer.Rest))
 	end, err := wire.TargetFailed, error(nil)
 	if x.write(x.reply) {
-		t := wire.Tunnel{Client: x.c.Client, Up: x.conn.Conn, Idle: x.p.cfg.IdleTimeout, Passed: x.passed}
-		early, room := x.c.takeRest()
-		end, err = t.Run(early, room, *x.buf)
+		t := wire.Tunnel{Client: x.client.Client, Up: a.conn.Conn, Idle: x.settings.IdleTimeout, Passed: passed}
+		early, buf := x.client.takeRest()
+		end, err = t.Run(early, buf, *a.buf)
 	}
-	x.part(false)
+	a.drop(x.client)
+	a.leave()
 	switch {
 	case end == wire.TargetFailed:
 		x.rec.Reason = lostBy(err).reason
@@ -36,15 +47,4 @@ func (x *exchange) tunnel() {
 	case err != io.EOF:
 		x.rec.Reason = "upstream_cut"
 	}
-}
-
-// passed counts what came through the tunnel. It is called on two goroutines, one at a time.
-func (x *exchange) passed(now time.Time, from wire.Side, n int) {
-	if from == wire.UpstreamSide {
-		x.up.Delivered(now)
-		x.rec.BytesOut += int64(n)
-	} else {
-		x.rec.BytesIn += int64(n)
-	}
-	x.way.Touch(now)
 }

@@ -309,7 +309,7 @@ func TestUpgradeElsewhere(t *testing.T) {
 				t.Errorf("the server saw %v", req.Header)
 			}
 			up.send(switching)
-			if a := c.receive(); a.StatusCode != 502 || !strings.Contains(a.body, errBadHead.message) {
+			if a := c.receive(); a.StatusCode != 502 || !strings.Contains(a.body, faultBadHead.message) {
 				t.Errorf("%d, %s", a.StatusCode, a.body)
 			}
 			up.ended()
@@ -342,7 +342,7 @@ func TestMalformedSwitch(t *testing.T) {
 			up := s.next()
 			up.request()
 			up.send(head + "bytes of nobody knows what")
-			if a := c.receive(); a.StatusCode != 502 || !strings.Contains(a.body, errBadHead.message) || !a.Close {
+			if a := c.receive(); a.StatusCode != 502 || !strings.Contains(a.body, faultBadHead.message) || !a.Close {
 				t.Errorf("%d, %s", a.StatusCode, a.body)
 			}
 			up.ended()

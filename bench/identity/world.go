@@ -47,8 +47,8 @@ func newWorld(seed uint64, scale int, cfg config) (*world, error) {
 		return nil, err
 	}
 	registry := upstream.NewRegistry(nil)
-	w.proxy, err = proxy.New(proxy.Default(), proxy.Deps{
-		Registry: registry, Router: w.router, Identifier: ids, MemoryLimit: int64(units.GiB),
+	w.proxy, err = proxy.New(proxy.Settings{Config: proxy.Default(), Identifier: ids}, proxy.Deps{
+		Registry: registry, Router: w.router, MemoryLimit: int64(units.GiB),
 	})
 	if err != nil {
 		return nil, err

@@ -87,7 +87,7 @@ func TestDeathThenNobody(t *testing.T) {
 	up.Close()
 	got := <-done
 	r.want(got, 502, "spilled")
-	if got.Header.Get("X-Should-Retry") != "false" || !strings.Contains(got.body, errDied.message) {
+	if got.Header.Get("X-Should-Retry") != "false" || !strings.Contains(got.body, faultDied.message) {
 		t.Errorf("%v %s", got.Header, got.body)
 	}
 	if rec := r.recorded(1); rec.Attempts != 3 || rec.Reason != "upstream_died" {

@@ -3,25 +3,10 @@ package proxy
 // A stored response lives in the memory of the server that made it. Its id is in the answer that brings it, and in the
 // requests that go on with it: what is learned from the one leads the other.
 
-// learn notes where the response is that the request is about, if the answer says so, and gets ready to find the id of
-// the one that the answer brings.
-func (x *exchange) learn() {
-	x.made = responseScan{}
-	if !x.endpoint.aboutResponses() || x.answer.Status >= 300 {
-		return
-	}
-	if response := x.namedResponse(); len(response) > 0 {
-		x.way.Learn(x.p.identifier.Response(x.caller, response), x.now)
-	}
-	if x.endpoint.api != storedAPI && !x.search.Unstored {
-		x.made.begin(x.answer.EventStream)
-	}
-}
-
-// responseScan finds the id of a response in the answer that brings it: in the member id of a JSON answer, or of the
+// storedScan finds the id of a response in the answer that brings it: in the member id of a JSON answer, or of the
 // member response in the data of a stream's first event. It is shown the body part by part, keeps one name or id of
 // it, and looks no further once it knows.
-type responseScan struct {
+type storedScan struct {
 	step   scanStep
 	line   int // how much of dataField the line has begun with
 	depth  int // of objects and lists
@@ -57,7 +42,7 @@ const (
 // dataField begins the lines of a stream that hold an event's data (WHATWG HTML 9.2.6).
 const dataField = "data:"
 
-func (s *responseScan) begin(stream bool) {
+func (s *storedScan) begin(stream bool) {
 	if stream {
 		s.step, s.wanted = atLine, 2
 		return
@@ -66,7 +51,7 @@ func (s *responseScan) begin(stream bool) {
 }
 
 // see gives the id once it is complete in what was shown, valid until the next call; nil until then and after.
-func (s *responseScan) see(p []byte) (id []byte) {
+func (s *storedScan) see(p []byte) (id []byte) {
 	for i := 0; i < len(p) && s.step != scanOver; i++ {
 		if s.take(p[i]) {
 			s.step = scanOver
@@ -77,7 +62,7 @@ func (s *responseScan) see(p []byte) (id []byte) {
 }
 
 // take takes one byte, and reports whether it was the id's last.
-func (s *responseScan) take(c byte) (found bool) {
+func (s *storedScan) take(c byte) (found bool) {
 	switch s.step {
 	case atLine:
 		s.field(c)
@@ -96,7 +81,7 @@ func (s *responseScan) take(c byte) (found bool) {
 }
 
 // field takes a byte from the start of a line of a stream.
-func (s *responseScan) field(c byte) {
+func (s *storedScan) field(c byte) {
 	switch {
 	case c == '\n':
 		s.line = 0
@@ -111,7 +96,7 @@ func (s *responseScan) field(c byte) {
 
 // sign takes a byte of JSON between strings. What is no object, and the end of the event's first line of data, ends
 // the scan.
-func (s *responseScan) sign(c byte) {
+func (s *storedScan) sign(c byte) {
 	switch c {
 	case '{':
 		if s.depth == s.level && (s.depth == 0 || s.member == responseMember && s.level < s.wanted) {
@@ -141,14 +126,14 @@ func (s *responseScan) sign(c byte) {
 }
 
 // endLine ends a line of data: one without anything in it was a sign of life.
-func (s *responseScan) endLine() {
+func (s *storedScan) endLine() {
 	if s.step = scanOver; s.depth == 0 {
 		s.step, s.line = atLine, 0
 	}
 }
 
 // character takes a byte of a string, and reports whether it ended the id.
-func (s *responseScan) character(c byte) (found bool) {
+func (s *storedScan) character(c byte) (found bool) {
 	switch {
 	case c == '"':
 		s.step = inJSON
@@ -165,7 +150,7 @@ func (s *responseScan) character(c byte) (found bool) {
 }
 
 // ended takes in a string that is complete.
-func (s *responseScan) ended() (found bool) {
+func (s *storedScan) ended() (found bool) {
 	switch {
 	case s.depth != s.level:
 	case !s.name:

@@ -1,0 +1,166 @@
+package proxy
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"tether/failure"
+	"tether/upstream"
+	"tether/upstream/transport"
+)
+
+// attempt is what a request holds at an upstream: while it is tried there, and then until the end of the answer.
+//
+// ask waits for the upstream, in dial and receive, and so does outcome; nothing else here does.
+type attempt struct {
+	up     *upstream.Upstream // the request is counted in flight there; nil before and after
+	conn   *transport.Conn    // bound to the client once bind has succeeded; nil before and after
+	head   []byte             // of the request to the upstream, lent to conn
+	answer transport.Answer
+	buf    *[]byte // the read buffer of the answer, from answerBuffers; nil before the first attempt
+}
+
+// answerBuffers are the read buffers of answers. Their size bounds an upstream's response head.
+var answerBuffers = sync.Pool{New: func() any { b := make([]byte, 16<<10); return &b }}
+
+// ask sends the request that o describes to the upstream and waits for the head of the answer. fresh wants a new connection. The error
+// is a failure.Kind; after it there is no connection. now is moved on by what it waits for.
+func (a *attempt) ask(o *outbound, fresh bool, s *settings, now *time.Time) error {
+	if fresh || !a.takeIdle(*now) {
+		err := a.dial(o.client, s.ConnectTimeout)
+		*now = time.Now()
+		if err != nil {
+			return err
+		}
+	}
+	if err := a.bind(o.client); err != nil {
+		return err
+	}
+	a.send(o, *now)
+	err := a.receive(o.request.socketKey, s.HeadTimeout)
+	*now = time.Now()
+	if err == nil {
+		a.answer.ToHEAD = o.request.isHEAD()
+		a.up.Delivered(*now)
+		return nil
+	}
+	if a.drop(o.client) {
+		return failure.ClientGone
+	}
+	return err
+}
+
+// begin counts the request in flight at u, and no longer at the upstream before.
+func (a *attempt) begin(u *upstream.Upstream) {
+	a.leave()
+	u.Begin()
+	a.up = u
+	if a.buf == nil {
+		a.buf = answerBuffers.Get().(*[]byte)
+	}
+}
+
+// leave ends what begin counted.
+func (a *attempt) leave() {
+	if a.up != nil {
+		a.up.End()
+		a.up = nil
+	}
+}
+
+// takeIdle takes an idle connection to the upstream, and reports whether there was one.
+func (a *attempt) takeIdle(now time.Time) bool {
+	a.conn = a.up.TakeIdle(now)
+	return a.conn != nil
+}
+
+// dial opens a connection to the upstream. It ends when the client leaves.
+func (a *attempt) dial(c *client, timeout time.Duration) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	if !c.Bind(aborter(cancel)) {
+		return failure.ClientGone
+	}
+	conn, err := a.up.Dial(ctx, timeout)
+	switch left := c.Unbind(); {
+	case !left:
+		a.conn = conn
+		return err
+	case conn != nil:
+		conn.Close() // nothing was sent
+	}
+	return failure.ClientGone
+}
+
+// aborter makes a function a wire.Aborter.
+type aborter func()
+
+func (a aborter) Abort() { a() }
+
+// bind ties the connection to the client: from here to the end of the answer the client's leaving closes it.
+func (a *attempt) bind(c *client) error {
+	if c.Bind(a.conn.Conn) {
+		return nil
+	}
+	a.conn.Close() // nothing was sent
+	a.conn = nil
+	return failure.ClientGone
+}
+
+// send sends the request that o describes. A failure shows when the answer is received.
+func (a *attempt) send(o *outbound, now time.Time) {
+	a.head = o.append(a.head[:0], a.up)
+	a.conn.Send(a.head, o.body, now)
+}
+
+// receive waits for the head of the answer. Only a handshake, with its socketKey, may be answered by another protocol, and only if
+// the upstream shows that it read that key: otherwise a request that was no WebSocket to the upstream could open a tunnel.
+func (a *attempt) receive(socketKey []byte, limit time.Duration) (err error) {
+	if socketKey == nil {
+		a.answer, err = a.conn.Receive(*a.buf, limit)
+		return err
+	}
+	a.answer, err = a.conn.ReceiveSwitch(*a.buf, limit)
+	if err == nil && a.answer.Status == 101 && !a.answer.Switches(socketKey) {
+		return failure.BadHead
+	}
+	return err
+}
+
+// outcome classifies the answer by what it says of the upstream. Of a 500 it may read the body, within limit; the bytes stay with
+// the answer.
+func (a *attempt) outcome(limit time.Duration) failure.Kind {
+	switch r := &a.answer; {
+	case r.Status == 503:
+		return failure.Busy
+	case r.Status != 500 || r.Length > maxShutdownBody || r.Length < 0 && !r.Chunked:
+		return failure.None
+	}
+	body, err := a.conn.ReadBody(&a.answer, maxShutdownBody, min(shutdownBodyTime, limit))
+	if err == nil && saysLeaving(body) {
+		return failure.Leaving
+	}
+	return failure.None
+}
+
+// drop closes the connection, if there is one, and reports whether the client left meanwhile. It waits until the request is no longer
+// being sent.
+func (a *attempt) drop(c *client) (left bool) {
+	if a.conn == nil {
+		return false
+	}
+	left = c.Unbind()
+	a.conn.Close()
+	a.conn = nil
+	return left
+}
+
+// reset forgets the attempt. The caller has dropped the connection.
+func (a *attempt) reset() {
+	if a.buf != nil {
+		answerBuffers.Put(a.buf)
+	}
+	clear(a.head[:cap(a.head)]) // an attempt before may have had a longer head
+	*a = attempt{head: a.head[:0]}
+}

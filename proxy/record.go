@@ -1,0 +1,90 @@
+package proxy
+
+import (
+	"time"
+
+	"tether/session"
+	"tether/session/identity"
+	"tether/upstream"
+)
+
+// Record describes a request that is over. The slices and the Record itself are valid until
+// the function that it is given to returns.
+type Record struct {
+	// Method and Path are as they were sent, the path without the query.
+	Method, Path []byte
+	// Route is the path on the allowlist, ids as {id}, "" where there is none.
+	Route string
+	// Caller is the name of the API key that came with it, "" without one.
+	Caller string
+	// Model is the model asked for, with an alias replaced by its model.
+	Model []byte
+	// Status is what the client was answered, 499 if it left before; 101 for a WebSocket, however that ended.
+	Status int
+	// Reason names what went wrong, "" for an answer that was passed on whole, or a WebSocket that the upstream ended.
+	Reason  string
+	Outcome session.Outcome
+	// Source is where the session id came from, Ignored how many sources had an invalid one.
+	Source  identity.Source
+	Ignored int
+	// Key is the session's, zero for none.
+	Key identity.Key
+	// Upstream is the last one tried, nil for none.
+	Upstream *upstream.Upstream
+	// Attempts counts the attempts at upstreams, Replays those of them on a fresh connection to the same upstream. Tries has all of
+	// them, and those that did not count.
+	Attempts, Replays int
+	Tries             []Try
+	// Surplus tells that the request was one too many of a crowd under one made-up id.
+	Surplus bool
+	// PromptTokens are the tokens of the prompt, CachedTokens those of them that the server had in its prefix cache,
+	// -1 where the answer does not say.
+	PromptTokens, CachedTokens int
+	// BytesIn and BytesOut count the bodies, BytesOut with the framing of chunks, and all that passed through a WebSocket.
+	BytesIn, BytesOut int64
+	// Started is when the head's first byte arrived; FirstByte and Duration count from then. FirstByte is that of the answer's
+	// body, for vLLM sends a stream's head before it has computed anything; 0 without one, as of a WebSocket.
+	Started             time.Time
+	FirstByte, Duration time.Duration
+	// RequestID is the X-Request-Id, TraceID the trace of traceparent, empty without one.
+	RequestID, TraceID []byte
+}
+
+// IDSource is where the session id came from, in a word: a source as it stands in the configuration, "random" for an id
+// that tether drew, "none" without one.
+func (r *Record) IDSource() string {
+	switch {
+	case r.Source.Kind != 0:
+		return r.Source.String()
+	case !r.Key.IsZero():
+		return "random"
+	}
+	return "none"
+}
+
+// ClientLeft reports whether the client left before the end of the answer, or was cut because it took nothing of it.
+func (r *Record) ClientLeft() bool {
+	return r.Reason == faultClientGone.reason || r.Reason == faultClientStalled.reason
+}
+
+// record completes the Record of a request that ends at now, and shows it to OnDone. Status, Reason, BytesIn, and what
+// tether or a tunnel sent, are in it already.
+func (x *exchange) record(now time.Time) {
+	r, t, q, c := &x.rec, &x.tries, &x.req, &x.caller
+	r.Method, r.Path, r.RequestID, r.TraceID = q.head.method, q.path(), q.requestID, q.in.traceID()
+	if q.endpoint != nil {
+		r.Route = q.endpoint.name
+	}
+	r.Caller, r.Model, r.Key, r.Source, r.Ignored = c.name, c.search.Model, c.key, c.session.Source, c.search.Ignored
+	r.Upstream, r.Outcome, r.Surplus = x.route.Last(), outcomeOf(t, &x.route), x.route.Surplus()
+	r.Attempts, r.Replays, r.Tries = t.count, t.replays, t.tries
+	r.PromptTokens, r.CachedTokens = x.relay.usage.tokens()
+	r.BytesOut += x.relay.bytes
+	if first := x.relay.first; !first.IsZero() {
+		r.FirstByte = first.Sub(r.Started)
+	}
+	r.Duration = now.Sub(r.Started)
+	if x.p.onDone != nil {
+		x.p.onDone(r)
+	}
+}

@@ -1,0 +1,119 @@
+package proxy
+
+import (
+	"bytes"
+	"strings"
+
+	"tether/http1"
+	"tether/session/identity"
+	"tether/upstream/transport"
+)
+
+// head is the head of a request that the guard let pass, as it was sent. The slices lie in a buffer that lasts as long as the exchange.
+type head struct {
+	method, target []byte
+	fields         []byte // the header lines, with a CRLF each
+}
+
+// request is what a client asks for.
+type request struct {
+	head       head         // its target is path and query, without scheme and authority
+	framing    *http1.Guard // what the guard found out about the head
+	in         inbound
+	endpoint   *endpoint // nil where there is none
+	responseID []byte    // in the path of a stored response
+	allowed    string    // the methods of the path, where the request's is not among them
+	socketKey  []byte    // of a WebSocket's handshake
+	requestID  []byte
+	newID      [36]byte // that requestID lies in, unless the client sent one
+	account    *account // of the address behind a trusted proxy, nil for other requests
+	body       body
+	unread     bool // the body is still on the connection, or a part of it
+}
+
+// begin makes r the request of a head that g let pass.
+func (r *request) begin(h head, g *http1.Guard) {
+	h.target = h.target[g.Path:]
+	r.head, r.framing, r.unread = h, g, g.Chunked || g.Length > 0
+}
+
+// reset forgets the request. Its buffers stay for the next one, empty.
+func (r *request) reset(b *budget) {
+	if r.account != nil {
+		b.release(r.account)
+	}
+	lines := r.in.lines[:cap(r.in.lines)]
+	clear(lines) // the fields that Connection named lie behind the end
+	*r = request{in: inbound{lines: lines[:0]}}
+}
+
+// path is the path as it was sent, without the query.
+func (r *request) path() []byte {
+	path, _, _ := bytes.Cut(r.head.target, []byte{'?'})
+	return path
+}
+
+// query is the query as it was sent.
+func (r *request) query() []byte {
+	_, query, _ := bytes.Cut(r.head.target, []byte{'?'})
+	return query
+}
+
+// is reports whether r is a call of an API. A request without an endpoint is none.
+func (r *request) is(a api) bool { return r.endpoint != nil && r.endpoint.api == a }
+
+func (r *request) isHEAD() bool { return string(r.head.method) == "HEAD" }
+
+// hasBody reports whether the upstream is told the length of a body.
+func (r *request) hasBody() bool {
+	return r.framing.Chunked || r.framing.Length > 0 || r.endpoint.method == "POST"
+}
+
+// find looks up the endpoint, and checks what it wants of a head. x are the paths that are exposed beside endpoints.
+func (r *request) find(x exposed) *fault {
+	var methods []string
+	r.endpoint, r.responseID, methods = x.find(r.head.method, r.path())
+	switch {
+	case r.endpoint == nil && methods != nil:
+		r.allowed = strings.Join(methods, ", ")
+		return faultMethod
+	case r.endpoint == nil:
+		return faultNotFound
+	case r.endpoint.api == realtimeAPI:
+		return r.handshake()
+	}
+	return nil
+}
+
+// handshake checks the handshake of a WebSocket.
+func (r *request) handshake() *fault {
+	var err error
+	switch r.socketKey, err = r.framing.Handshake(r.head.fields); err {
+	case http1.ErrNoWebSocket:
+		return faultUpgrade
+	case http1.ErrHandshake:
+		return faultWebSocket
+	}
+	return nil
+}
+
+// readBody reads the body from the client, within the limits of a request and of all bodies. It may wait for the client.
+func (r *request) readBody(c *client, b *budget, s *settings) *fault {
+	owner := c.account
+	if r.account != nil {
+		owner = r.account
+	}
+	r.body = body{budget: b, limits: &s.bodies, account: owner}
+	f := r.body.read(c, int64(s.MaxBody))
+	r.unread = f != nil
+	return f
+}
+
+// sent is the body as the upstream gets it: e replaces an alias of a model in it, nothing else differs.
+func (r *request) sent(e *identity.Edit) transport.Body {
+	b := r.body.bytes
+	if len(e.Text) == 0 {
+		return transport.Body{b}
+	}
+	return transport.Body{b[:e.From], e.Text, b[e.To:]}
+}

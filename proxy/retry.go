@@ -1,0 +1,184 @@
+package proxy
+
+import (
+	"tether/failure"
+	"tether/session"
+	"tether/upstream"
+)
+
+// What follows an attempt at an upstream that failed, before the first byte to the client. consequences has a row for each kind of
+// failure, and attempts remembers what the rows need to know of the attempts before. docs/ARCHITECTURE.md explains the rules
+// ("When things fail").
+
+// Try is one attempt of a request, as metrics count it.
+type Try struct {
+	Upstream *upstream.Upstream
+	Failure  failure.Kind
+}
+
+// verdict is what follows an attempt.
+type verdict uint8
+
+const (
+	// relayAnswer: the answer goes to the client.
+	relayAnswer verdict = iota
+	// retrySame: the request goes to the same upstream once more, on a fresh connection.
+	retrySame
+	// tryNext: the request goes to the next upstream of the order.
+	tryNext
+	// fail: the client gets a fault.
+	fail
+)
+
+// consequence is what a kind of failure means.
+type consequence struct {
+	// next decides what is tried next.
+	next func(*attempts) verdict
+	// fault is what the client gets, if nothing else is tried.
+	fault *fault
+	// suspicion is why the upstream becomes suspect, "" if it does not.
+	suspicion string
+	// unpins: the session's pin may be rewritten to the upstream that answers, at once.
+	unpins bool
+	// leaving: the upstream takes no new sessions.
+	leaving bool
+	// ours: the failure says nothing of the upstream, and does not count as an attempt.
+	ours bool
+}
+
+// consequences are indexed by the kind of failure. The word of the kind is what metrics say of the attempt.
+var consequences = [failure.Count]consequence{
+	failure.None:        {next: (*attempts).answered},
+	failure.Refused:     {next: (*attempts).notSent, fault: faultNoAnswer, suspicion: "it refused a request's connection", unpins: true},
+	failure.Unreachable: {next: (*attempts).notSent, fault: faultNoAnswer, suspicion: "a request could not connect to it"},
+	failure.Insecure:    {next: (*attempts).notSent, fault: faultNoAnswer, suspicion: "a request got no TLS connection to it"},
+	failure.Exhausted:   {next: (*attempts).stopped, fault: faultExhausted, ours: true},
+	failure.Stale:       {next: (*attempts).stale, fault: faultNoAnswer},
+	failure.Cut:         {next: (*attempts).death, fault: faultDied},
+	failure.BadHead:     {next: (*attempts).stopped, fault: faultBadHead},
+	failure.HeadTimeout: {next: (*attempts).stopped, fault: faultHeadTimeout},
+	failure.Busy:        {next: (*attempts).overloaded, fault: faultNoUpstream},
+	failure.Leaving:     {next: (*attempts).shuttingDown, fault: faultNoUpstream, leaving: true},
+	failure.ClientGone:  {next: (*attempts).stopped, fault: faultClientGone},
+}
+
+// apply tells the upstream and the route what the failure means to them.
+func (c *consequence) apply(u *upstream.Upstream, r *session.Route) {
+	if c.unpins {
+		r.Refused()
+	}
+	if c.suspicion != "" {
+		u.Suspected(c.suspicion)
+	}
+	if c.leaving {
+		u.SaidLeaving()
+	}
+}
+
+// attempts is what the attempts of one request have come to so far.
+type attempts struct {
+	tries   []Try // all of them, those that did not count included
+	count   int   // of those that count
+	replays int   // of these, the ones on a fresh connection to the same upstream
+	last    *fault
+
+	replayed bool // the present attempt is on a fresh connection after a stale one
+	// given: an upstream that got the whole request died over it or answered 503. A prompt that kills engines
+	// must not tour the fleet: one more upstream gets it, no third.
+	given bool
+	died  bool // an upstream died over the request
+	busy  bool // an upstream answered 503, or refused because it shuts down
+
+	// onlyThere: the request is about a response that only one server has. No other can answer it.
+	onlyThere bool
+	// background: a server that has the request works on it after its answer. No other may get it, unless the
+	// server said that it does not work on it.
+	background bool
+}
+
+// begin makes t ready for a request.
+func (t *attempts) begin(onlyThere, background bool) {
+	t.last, t.onlyThere, t.background = faultNoUpstream, onlyThere, background
+}
+
+func (t *attempts) reset() { *t = attempts{tries: t.tries[:0]} }
+
+// after decides what follows an attempt that ended with k.
+func (t *attempts) after(k failure.Kind) verdict {
+	c := &consequences[k]
+	t.last = c.fault
+	if !c.ours {
+		t.count++
+		if t.replayed {
+			t.replays++
+		}
+	}
+	return c.next(t)
+}
+
+// note adds an attempt that ended with k to tries.
+func (t *attempts) note(u *upstream.Upstream, k failure.Kind) { t.tries = append(t.tries, Try{u, k}) }
+
+// moved notes that the next attempt is at another upstream.
+func (t *attempts) moved() { t.replayed = false }
+
+// fault is what the client gets when nothing more is tried. A death counts more than what came after it: the client must
+// not try again by itself.
+func (t *attempts) fault() *fault {
+	switch {
+	case t.died && t.last != faultClientGone:
+		return faultDied
+	case t.busy && t.last == faultNoAnswer:
+		return faultNoUpstream // one was there, and asked for patience
+	}
+	return t.last
+}
+
+func (t *attempts) answered() verdict { return relayAnswer }
+
+func (t *attempts) stopped() verdict { return fail }
+
+// notSent: the upstream has not got the request. But on the connection before a replay it may have got it, and died over it.
+func (t *attempts) notSent() verdict {
+	if t.replayed {
+		return t.death()
+	}
+	return tryNext
+}
+
+// stale: most likely the server had closed an idle connection, and has not got the request.
+func (t *attempts) stale() verdict {
+	if t.replayed {
+		return t.death()
+	}
+	t.replayed = true
+	return retrySame
+}
+
+// death: an upstream died over the whole request, or as good as.
+func (t *attempts) death() verdict {
+	t.died = true
+	if t.onlyThere || t.background || t.given {
+		return fail
+	}
+	t.given = true
+	return tryNext
+}
+
+// overloaded: the upstream answered 503.
+func (t *attempts) overloaded() verdict {
+	if t.onlyThere || t.background || t.given {
+		return relayAnswer
+	}
+	t.given, t.busy = true, true
+	return tryNext
+}
+
+// shuttingDown: the upstream refused the request and has not begun to work on it, so the request does not count as given.
+func (t *attempts) shuttingDown() verdict {
+	if t.onlyThere {
+		return relayAnswer
+	}
+	t.busy = true
+	return tryNext
+}

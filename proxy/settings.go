@@ -1,0 +1,47 @@
+package proxy
+
+import (
+	"net/netip"
+
+	"tether/auth"
+	"tether/session/identity"
+)
+
+// Settings are what may change while the proxy runs. They are replaced as a whole, by Proxy.Use.
+type Settings struct {
+	// Config is valid.
+	Config Config
+	// Identifier finds the sessions of requests.
+	Identifier *identity.Identifier
+	// Keys are the API keys, of which a client needs one. nil asks for none.
+	Keys *auth.Keys
+}
+
+// settings is one immutable snapshot of Settings and of what follows from them. A request loads it once, when it begins; a
+// connection loads it for each head.
+type settings struct {
+	Config
+	identifier *identity.Identifier
+	keys       *auth.Keys
+	exposed    exposed
+	trusted    []netip.Prefix
+	bodies     bodyLimits
+	parser     *parser
+}
+
+// Use replaces the settings. Requests that have begun keep theirs to their end. A connection that is open takes no larger heads than
+// before: its parser has its buffer already.
+func (p *Proxy) Use(s Settings) error {
+	n := &settings{Config: s.Config, identifier: s.Identifier, keys: s.Keys}
+	var err error
+	if n.exposed, err = parseExposedList(s.Config.Expose); err != nil {
+		return err
+	}
+	if n.trusted, err = parsePrefixes(s.Config.TrustedProxies); err != nil {
+		return err
+	}
+	n.bodies = newBodyLimits(n.MaxBodyTotal.Of(p.memoryLimit), int64(n.MaxBody))
+	n.parser = newParser(p.handle, int(n.MaxHeader))
+	p.settings.Store(n)
+	return nil
+}
