@@ -5,67 +5,61 @@ import (
 	"strconv"
 )
 
-// respondLater stores a response as queued, lets a goroutine produce it, and answers at once: with its state, or with its
-// events as they come. The goroutine ends with the generation, with cancelResponse, or with the server; the client's
-// leaving does not end it.
-func (c *call) respondLater(run *responseRun, stream bool) {
-	ctx, cancel := context.WithCancel(c.a.life.ctx)
-	queued := run.response
+// startBackground stores the response as queued, lets a goroutine produce it, and answers at once: with its state, or with its events
+// as they are produced. The goroutine ends with the generation, with cancelResponse, or with the server. A client that leaves
+// does not end it. The call is released with the goroutine.
+func (r *responseRun) startBackground(stream bool) error {
+	c := r.c
+	ctx, cancel := context.WithCancel(c.life.ctx)
+	queued := r.response
 	queued.Status = "queued"
-	run.into = &stored{cancel: cancel, response: queued, logged: stream}
+	r.stored = &storedResponse{cancel: cancel, response: queued, logged: stream}
 	if stream {
-		run.emit = run.into.log
+		r.emit = r.stored.log
 	}
-	c.a.srv.memory.Load().store.add(run.into)
-	if !c.a.life.enter() {
+	c.srv.memory.Load().store.add(r.stored)
+	if !c.life.enter() {
 		cancel()
-		c.a.life.release()
-		c.a.hangUp()
-		return
+		c.release()
+		c.hangUp()
+		return nil
 	}
-	go run.background(ctx, cancel)
+	go r.background(ctx, cancel)
 	if stream {
-		c.a.follow(run.into, "")
-		return
+		return followResponse(c.answer, r.stored, "")
 	}
 	c.ok("%s", encode(queued))
+	return nil
 }
 
 func (r *responseRun) background(ctx context.Context, cancel context.CancelFunc) {
-	defer r.c.a.life.exit()
-	defer r.c.a.life.release()
+	defer r.c.life.exit()
+	defer r.c.release()
 	defer cancel()
-	defer r.into.end()
-	_, _ = r.produce(ctx) // an error means that it was cancelled: the state says so, or the server is gone
+	defer r.stored.end()
+	_, _ = r.produce(ctx) // an error means that the response was cancelled, which its state says, or that the server is gone
 }
 
-// follow streams the events of a background response behind the one with the number after. A response without events
-// has an empty stream that is cut, as in vLLM.
-func (a *answer) follow(r *stored, after string) {
-	if err := a.open(); err != nil {
-		a.abandon(err)
-		return
-	}
-	if !r.logged {
-		a.hangUp()
-		return
-	}
-	first, err := strconv.Atoi(after)
-	if err != nil {
-		first = -1
-	}
-	for i := first + 1; ; i++ {
-		e, ok, err := r.next(a.r.Context(), max(i, 0))
-		if ok {
-			err = a.event(e.name, e.data)
+// followResponse streams the events of a background response, from the one behind the number after. A response without events has an
+// empty stream that is cut, as in vLLM.
+func followResponse(a *answer, r *storedResponse, after string) error {
+	return a.stream(func() error {
+		if !r.logged {
+			a.hangUp()
+			return errOver
 		}
+		first, err := strconv.Atoi(after)
 		if err != nil {
-			a.abandon(err)
-			return
+			first = -1
 		}
-		if !ok {
-			break
+		for i := max(first+1, 0); ; i++ {
+			e, ok, err := r.next(a.r.Context(), i)
+			if err != nil || !ok {
+				return err
+			}
+			if err := a.event(e.name, e.data); err != nil {
+				return err
+			}
 		}
-	}
-	a.close()
+	})
 }

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -13,16 +14,17 @@ import (
 	"tether/sim/fault"
 )
 
-// call is one inference request that passed its checks, on its way through an engine.
+// call is one request to an engine that passed its checks.
 type call struct {
-	a       *answer
+	*answer
 	engine  *engine.Engine
 	job     engine.Job
 	model   string
-	id      string // without prefix
+	id      string // without its prefix; the client's X-Request-Id, or random
 	created int64  // Unix seconds
 	reason  string // finish_reason in OpenAI's words
 	usage   bool   // the stream ends with its usage
+	refused bool   // not admitted: the engine aborts the job at once
 }
 
 // options are the fields that requests of several APIs share.
@@ -32,39 +34,60 @@ type options struct {
 	StreamOptions *streamOptions `json:"stream_options"`
 	CacheSalt     string         `json:"cache_salt"`
 	N             *int           `json:"n"`
+
+	// tokenized says that the client sent token ids. A draining vLLM need not tokenize them: its engine aborts the job.
+	tokenized bool
 }
 
 type streamOptions struct {
 	IncludeUsage bool `json:"include_usage"`
 }
 
-// check makes a call of a request, or answers with what is wrong with it.
-func (a *answer) check(o options, limit *int) (*call, bool) {
-	a.model = o.Model
-	c := &call{a: a, id: a.requestID(), created: time.Now().Unix(), reason: "length", model: o.Model}
-	if c.model == "" {
-		c.model = a.srv.cfg.Models[0]
+// begin checks a request, makes a call of it, and admits it. The limit is that of each answer, in tokens; nil is
+// Config.AnswerTokens. The function that returns the prompts is called once the options are known to be good; nil is none. The
+// caller ends the call with release.
+func (a *answer) begin(o options, limit *int, prompts func() ([][]engine.Token, error)) (c *call, err error) {
+	if c, err = a.check(o, limit); err != nil {
+		return nil, err
 	}
-	if p, bad := c.plan(o, limit); bad {
-		a.fail(p)
-		return nil, false
+	if prompts != nil {
+		if c.job.Prompts, err = prompts(); err != nil {
+			return nil, err
+		}
 	}
-	engine, p, bad := a.rank()
 	switch {
-	case bad && o.Stream:
-		c.failStream(p)
-		return nil, false
-	case bad:
-		a.fail(p)
-		return nil, false
+	case a.admit():
+	case o.tokenized:
+		c.refused, c.reason = true, "abort"
+		return c, nil
+	default:
+		return nil, a.shuttingDown()
 	}
-	c.engine = engine
-	return c, true
+	if err := c.fit(); err != nil {
+		c.release()
+		return nil, err
+	}
+	return c, nil
 }
 
-// plan sets what the request asks of the engine, all but the prompts.
-func (c *call) plan(o options, limit *int) (p problem, bad bool) {
-	cfg := c.a.srv.cfg
+// check makes a call of a request whose options are good.
+func (a *answer) check(o options, limit *int) (*call, error) {
+	a.model = o.Model
+	c := &call{
+		answer: a, id: cmp.Or(a.r.Header.Get("X-Request-Id"), newID()), created: time.Now().Unix(), reason: "length",
+		model: cmp.Or(o.Model, a.srv.cfg.Models[0]),
+	}
+	err := c.plan(o, limit)
+	if err != nil {
+		return nil, err
+	}
+	c.engine, err = pickEngine(a, o.Stream)
+	return c, err
+}
+
+// plan sets the job, all but its prompts.
+func (c *call) plan(o options, limit *int) error {
+	cfg := c.srv.cfg
 	c.job.Choices, c.job.Max, c.job.Truncated = 1, cfg.AnswerTokens, true
 	c.job.Salt = engine.HashString(engine.HashString(0, c.model), o.CacheSalt)
 	c.usage = o.StreamOptions != nil && o.StreamOptions.IncludeUsage
@@ -76,37 +99,37 @@ func (c *call) plan(o options, limit *int) (p problem, bad bool) {
 	}
 	switch {
 	case !slices.Contains(cfg.Models, c.model):
-		return unknownModel(c.model, cfg.Models), true
+		return unknownModel(c.model, cfg.Models)
 	case c.job.Choices < 1:
-		return badRequest("", "n must be at least 1, got %d.", c.job.Choices), true
+		return badRequest("", "n must be at least 1, got %d.", c.job.Choices)
 	case c.job.Max < 1:
-		return badRequest("max_tokens", "max_tokens must be at least 1, got %d. (parameter=max_tokens, value=%[1]d)", c.job.Max), true
+		return badRequest("max_tokens", "max_tokens must be at least 1, got %d. (parameter=max_tokens, value=%[1]d)", c.job.Max)
 	case c.job.Max > cfg.MaxModelLen:
 		return badRequest("max_tokens", "max_tokens=%d cannot be greater than max_model_len=%d. "+
-			"Please request fewer output tokens. (parameter=max_tokens, value=%[1]d)", c.job.Max, cfg.MaxModelLen), true
+			"Please request fewer output tokens. (parameter=max_tokens, value=%[1]d)", c.job.Max, cfg.MaxModelLen)
 	case o.StreamOptions != nil && !o.Stream:
-		return badRequest("stream_options",
-			"Stream options can only be defined when `stream=True`. (parameter=stream_options)"), true
+		return badRequest("stream_options", "Stream options can only be defined when `stream=True`. (parameter=stream_options)")
 	}
-	return problem{}, false
+	return nil
 }
 
-// rank is the engine that the request names, or the least loaded one: for a name that is no number, too.
-func (a *answer) rank() (e *engine.Engine, p problem, bad bool) {
+// pickEngine returns the engine of the rank that the request names, or the least loaded one: when the name is no number, too.
+func pickEngine(a *answer, stream bool) (*engine.Engine, error) {
 	ranks := a.srv.memory.Load().ranks
-	engines := ranks.Engines()
 	rank, err := strconv.Atoi(strings.TrimSpace(a.r.Header.Get("X-data-parallel-rank")))
-	switch {
-	case err != nil || !takesRank(a.r.URL.Path):
-		return ranks.LeastLoaded(), problem{}, false
-	case rank < 0 || rank >= len(engines):
-		return nil, badRequest("", "data_parallel_rank %d is out of range [0, %d).", rank, len(engines)), true
+	if err == nil && readsRank(a.r.URL.Path) {
+		if engines := ranks.Engines(); rank >= 0 && rank < len(engines) {
+			return engines[rank], nil
+		}
+		p := badRequest("", "data_parallel_rank %d is out of range [0, %d).", rank, len(ranks.Engines()))
+		p.inStream = stream
+		return nil, p
 	}
-	return engines[rank], problem{}, false
+	return ranks.LeastLoaded(), nil
 }
 
-// takesRank reports whether vLLM looks at the header for the rank. It does not for responses, audio and pooling calls.
-func takesRank(path string) bool {
+// readsRank reports whether vLLM reads the header of the rank. It does not for responses, audio and pooling calls.
+func readsRank(path string) bool {
 	switch path {
 	case "/v1/chat/completions", "/v1/chat/completions/batch", "/v1/completions", "/v1/messages", "/inference/v1/generate":
 		return true
@@ -114,100 +137,79 @@ func takesRank(path string) bool {
 	return false
 }
 
-// stops makes the answer end by itself after Config.AnswerTokens, as a chat model does, instead of at a limit.
-func (c *call) stops() {
+// stopsByItself makes the answer end after Config.AnswerTokens as a chat model ends it, instead of at a limit.
+func (c *call) stopsByItself() {
 	c.reason, c.job.Truncated = "stop", false
 }
 
-// prompt sets what the engine reads. A prompt that is too long is answered.
-func (c *call) prompt(prompts ...[]engine.Token) bool {
-	limit := c.a.srv.cfg.MaxModelLen
-	for _, p := range prompts {
+// fit shortens the answers to what the model's length leaves for them. Prompts that leave nothing are a problem.
+func (c *call) fit() error {
+	limit := c.srv.cfg.MaxModelLen
+	for _, p := range c.job.Prompts {
 		if len(p) >= limit {
-			c.a.fail(badRequest("input_tokens", "This model's maximum context length is %d tokens. However, your prompt "+
+			return badRequest("input_tokens", "This model's maximum context length is %d tokens. However, your prompt "+
 				"contains at least %d input tokens, which exceeds this limit even without any output tokens. Please reduce "+
-				"the length of the input prompt. (parameter=input_tokens, value=%[2]d)", limit, limit+1))
-			return false
+				"the length of the input prompt. (parameter=input_tokens, value=%[2]d)", limit, limit+1)
 		}
 		c.job.Max = min(c.job.Max, limit-len(p))
 	}
-	c.job.Prompts = prompts
-	return true
+	return nil
 }
 
-// admit counts the request in as one that a draining server finishes; the caller gives it back with life.release. A
-// draining server answers. So does one with the fault shutdown-text.
+// admit counts the request as one that a draining server finishes, unless the server is draining or pretends to be. The caller
+// ends the count with life.release.
 func (a *answer) admit() bool {
-	if a.admitted() {
-		return true
-	}
-	a.fail(shuttingDown(a))
-	return false
-}
-
-// admitted is admit without an answer.
-func (a *answer) admitted() bool {
 	_, refused := a.fault(fault.ShutdownText)
 	return !refused && a.life.admit()
 }
 
-// collect runs the call and returns its whole answers. When the client leaves, nothing is answered.
-func (c *call) collect() (texts []string, t engine.Tally, ok bool) {
-	out := make([]strings.Builder, len(c.job.Prompts)*c.job.Choices)
-	t, err := c.engine.Run(c.a.r.Context(), c.job, func(s engine.Step) error {
-		out[s.Choice].WriteString(s.Token.Text())
-		return nil
-	})
-	if err != nil {
-		c.a.abandon(err)
-		return nil, t, false
+// release ends the call.
+func (c *call) release() {
+	if !c.refused {
+		c.life.release()
 	}
-	for i := range out {
-		texts = append(texts, out[i].String())
-	}
-	return texts, t, true
 }
 
-// finish is the finish_reason of a step, as JSON.
-func (c *call) finish(last bool) string {
+// run runs the job. An error is that of emit, or means that the client left or the server is ending.
+func (c *call) run(emit func(engine.Step) error) (t engine.Tally, err error) {
+	if c.refused {
+		for _, p := range c.job.Prompts {
+			t.Prompt += len(p)
+		}
+		return t, nil
+	}
+	return c.engine.Run(c.r.Context(), c.job, emit)
+}
+
+// collect runs the job and returns its whole answers.
+func (c *call) collect() ([][]engine.Token, engine.Tally, error) {
+	out := make([][]engine.Token, len(c.job.Prompts)*c.job.Choices)
+	t, err := c.run(func(s engine.Step) error {
+		out[s.Choice] = append(out[s.Choice], s.Token)
+		return nil
+	})
+	return out, t, err
+}
+
+// finishReason is the finish_reason of a step, as JSON.
+func (c *call) finishReason(last bool) string {
 	if !last {
 		return "null"
 	}
 	return quote(c.reason)
 }
 
-// requestID is what vLLM makes ids of: the client's X-Request-Id, else a random one.
-func (a *answer) requestID() string {
-	if id := a.r.Header.Get("X-Request-Id"); id != "" {
-		return id
-	}
-	return newID()
-}
-
 func newID() string {
 	return fmt.Sprintf("%016x", rand.Uint64())
 }
 
-// ok answers with 200 and JSON, with the load in the head where the client asked for it.
+// ok answers with 200 and JSON, and with the load in the head where the client asked for it.
 func (c *call) ok(format string, args ...any) {
-	if strings.EqualFold(c.a.r.Header.Get("endpoint-load-metrics-format"), "text") {
+	if strings.EqualFold(c.r.Header.Get("endpoint-load-metrics-format"), "text") {
 		_, waiting := c.engine.Load()
-		c.a.w.Header().Set("Endpoint-Load-Metrics", fmt.Sprintf(
+		c.w.Header().Set("Endpoint-Load-Metrics", fmt.Sprintf(
 			"TEXT named_metrics.num_requests_waiting=%s, named_metrics.kv_cache_usage_perc=%s",
 			pyFloat(float64(waiting)), pyFloat(c.engine.Usage())))
 	}
-	c.a.json(http.StatusOK, format, args...)
-}
-
-// usageJSON is the usage object of OpenAI's JSON answers; created is a number or null.
-func usageJSON(t engine.Tally, created string) string {
-	return fmt.Sprintf(`{"prompt_tokens":%d,"total_tokens":%d,"completion_tokens":%d,"prompt_tokens_details":`+
-		`{"cached_tokens":%d,"created_cache_tokens":%s,"multimodal_tokens":null},"completion_tokens_details":null}`,
-		t.Prompt, t.Prompt+t.Completion, t.Completion, t.Cached, created)
-}
-
-// streamUsageJSON is the usage object of the last chunk; details are its prompt_tokens_details.
-func streamUsageJSON(t engine.Tally, details string) string {
-	return fmt.Sprintf(`{"prompt_tokens":%d,"total_tokens":%d,"completion_tokens":%d,"prompt_tokens_details":{%s}}`,
-		t.Prompt, t.Prompt+t.Completion, t.Completion, details)
+	c.json(http.StatusOK, format, args...)
 }

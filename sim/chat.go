@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -9,7 +10,7 @@ import (
 	"tether/sim/engine"
 )
 
-// chatRequest is the body of /v1/chat/completions, what the simulator looks at of it.
+// chatRequest is the body of /v1/chat/completions, as far as the simulator reads it.
 type chatRequest struct {
 	options
 	Messages            []message       `json:"messages"`
@@ -18,39 +19,35 @@ type chatRequest struct {
 	MaxCompletionTokens *int            `json:"max_completion_tokens"`
 }
 
-func (a *answer) chat() {
-	var q chatRequest
-	if !a.decode(&q, "messages") {
-		return
+func chat(a *answer, q chatRequest) error {
+	limit := cmp.Or(q.MaxCompletionTokens, q.MaxTokens)
+	c, err := a.begin(q.options, limit, func() ([][]engine.Token, error) { return chatPrompts(q.Tools, "", q.Messages) })
+	if err != nil {
+		return err
 	}
-	limit := limitOf(q.MaxCompletionTokens, q.MaxTokens)
-	c, ok := a.check(q.options, limit)
-	if !ok || !a.conversation(q.Messages) {
-		return
-	}
+	defer c.release()
 	if limit == nil {
-		c.stops()
+		c.stopsByItself()
 	}
-	if !a.admit() {
-		return
-	}
-	defer a.life.release()
-	if !c.prompt(engine.Tokenize(render(q.Tools, "", q.Messages))) {
-		return
-	}
-	if q.Stream {
-		c.chatStream()
-	} else {
-		c.chatJSON(true)
-	}
+	return c.respond(q.Stream, chatFormat(c, true))
 }
 
-func (a *answer) conversation(messages []message) bool {
-	if len(messages) == 0 {
-		a.fail(badRequest("", "Cannot apply chat template to an empty conversation. Provide at least one message."))
-		return false
+// chatBatchRequest is the body of /v1/chat/completions/batch.
+type chatBatchRequest struct {
+	options
+	Conversations [][]message     `json:"messages"`
+	Tools         json.RawMessage `json:"tools"`
+	MaxTokens     *int            `json:"max_tokens"`
+}
+
+// chatBatch answers all conversations in one JSON answer, even when a stream was asked for, as vLLM does.
+func chatBatch(a *answer, q chatBatchRequest) error {
+	c, err := a.begin(q.options, q.MaxTokens, func() ([][]engine.Token, error) { return chatPrompts(q.Tools, "", q.Conversations...) })
+	if err != nil {
+		return err
 	}
-	return true
+	defer c.release()
+	return c.respond(false, chatFormat(c, false))
 }
 
 const chatForm = `{"id":%s,"object":"chat.completion","created":%d,"model":%s,"choices":[%s],"service_tier":null,` +
@@ -61,67 +58,43 @@ const chatChoiceForm = `{"index":%d,"message":{"role":"assistant","content":%s,"
 	`"audio":null,"function_call":null,"reasoning":null},"logprobs":null,"finish_reason":%s,"stop_reason":null,` +
 	`"token_ids":null,"routed_experts":null}`
 
-// chatJSON answers a chat, or a batch of them, which has no details in its usage.
-func (c *call) chatJSON(details bool) {
-	texts, t, ok := c.collect()
-	if !ok {
-		return
-	}
-	var choices []string
-	for i, text := range texts {
-		choices = append(choices, fmt.Sprintf(chatChoiceForm, i, quote(text), c.finish(true)))
-	}
-	usage := usageJSON(t, strconv.Itoa(t.Created))
-	if !details {
-		usage = fmt.Sprintf(`{"prompt_tokens":%d,"total_tokens":%d,"completion_tokens":%d,"prompt_tokens_details":null,`+
-			`"completion_tokens_details":null}`, t.Prompt, t.Prompt+t.Completion, t.Completion)
-	}
-	c.ok(chatForm, quote("chatcmpl-"+c.id), c.created, quote(c.model), strings.Join(choices, ","), usage)
-}
+const chatRoleForm = `%s{"index":%d,"delta":{"role":"assistant","content":""},"logprobs":null,` +
+	`"finish_reason":null}],"prompt_token_ids":null,"prompt_text":null}`
 
-// chatStream answers with chunks: the role of each choice with the first token, then one chunk a token.
-func (c *call) chatStream() {
-	begin := fmt.Sprintf(`{"id":%s,"object":"chat.completion.chunk","created":%d,"model":%s,"choices":[`,
-		quote("chatcmpl-"+c.id), c.created, quote(c.model))
-	started := false
-	c.stream(func(s engine.Step) error {
-		if !started {
-			started = true
-			if err := c.chatRoles(begin); err != nil {
-				return err
+// chatFormat streams the role of each choice before the first token, and then one chunk a token. Batches have no details in
+// their usage.
+func chatFormat(c *call, details bool) format {
+	head := c.chunkHead("chatcmpl-", "chat.completion.chunk")
+	return format{
+		whole: func(choices [][]engine.Token, t engine.Tally) {
+			var list []string
+			for i, tokens := range choices {
+				list = append(list, fmt.Sprintf(chatChoiceForm, i, quote(engine.Detokenize(tokens)), c.finishReason(true)))
 			}
-		}
-		return c.a.event("", c.chatChunk(begin, s))
-	}, func(t engine.Tally) []byte {
-		details := fmt.Sprintf(`"cached_tokens":%d,"created_cache_tokens":%d`, t.Cached, t.Created)
-		return fmt.Appendf(nil, `%s],"usage":%s,"system_fingerprint":"%s"}`, begin, streamUsageJSON(t, details), fingerprint)
-	})
-}
-
-func (c *call) chatRoles(begin string) error {
-	for i := range c.job.Choices {
-		role := fmt.Appendf(nil, `%s{"index":%d,"delta":{"role":"assistant","content":""},"logprobs":null,`+
-			`"finish_reason":null}],"prompt_token_ids":null,"prompt_text":null}`, begin, i)
-		if err := c.a.event("", role); err != nil {
-			return err
-		}
+			usage := usageJSON(t, strconv.Itoa(t.Created))
+			if !details {
+				usage = plainUsageJSON(t.Prompt, t.Completion)
+			}
+			c.ok(chatForm, quote("chatcmpl-"+c.id), c.created, quote(c.model), strings.Join(list, ","), usage)
+		},
+		begin: func() error {
+			for i := range c.job.Choices {
+				if err := c.event("", fmt.Appendf(nil, chatRoleForm, head, i)); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		token: func(s engine.Step) error {
+			stop := ""
+			if s.Last {
+				stop = `"stop_reason":null,`
+			}
+			return c.event("", fmt.Appendf(nil, `%s{"index":%d,"delta":{"content":%s},"logprobs":null,"finish_reason":%s,%s"token_ids":null}]%s}`,
+				head, s.Choice, quote(s.Token.Text()), c.finishReason(s.Last), stop, c.signature(s.Last)))
+		},
+		end: func(t engine.Tally) error {
+			return c.endOpenAI(usageChunk(head, t, fmt.Sprintf(`"cached_tokens":%d,"created_cache_tokens":%d`, t.Cached, t.Created)))
+		},
 	}
-	return nil
-}
-
-func (c *call) chatChunk(begin string, s engine.Step) []byte {
-	stop := ""
-	if s.Last {
-		stop = `"stop_reason":null,`
-	}
-	return fmt.Appendf(nil, `%s{"index":%d,"delta":{"content":%s},"logprobs":null,"finish_reason":%s,%s"token_ids":null}]%s}`,
-		begin, s.Choice, quote(s.Token.Text()), c.finish(s.Last), stop, c.signature(s.Last))
-}
-
-// signature is the system_fingerprint of a last chunk, which moves to the usage chunk when there is one.
-func (c *call) signature(last bool) string {
-	if !last || c.usage {
-		return ""
-	}
-	return `,"system_fingerprint":"` + fingerprint + `"`
 }

@@ -17,9 +17,9 @@ type completionRequest struct {
 
 // promptField is one text, several texts, one list of token ids, or several of them.
 type promptField struct {
-	prompts [][]engine.Token
-	ids     bool // the client tokenized
-	given   bool
+	prompts   [][]engine.Token
+	tokenized bool // by the client
+	given     bool
 }
 
 // UnmarshalJSON tries the four forms.
@@ -35,78 +35,38 @@ func (p *promptField) UnmarshalJSON(data []byte) error {
 		p.given = text != ""
 		p.prompts = [][]engine.Token{engine.Tokenize(text)}
 	case json.Unmarshal(data, &ids) == nil:
-		p.ids = true
-		p.prompts = [][]engine.Token{ids}
-		if len(ids) == 0 {
-			p.prompts = nil
+		p.tokenized = true
+		if len(ids) > 0 {
+			p.prompts = [][]engine.Token{ids}
 		}
 	case json.Unmarshal(data, &texts) == nil:
-		for _, t := range texts {
-			p.prompts = append(p.prompts, engine.Tokenize(t))
-		}
+		p.prompts = tokenizeAll(texts)
 	default:
-		p.ids = true
+		p.tokenized = true
 		return json.Unmarshal(data, &p.prompts)
 	}
 	return nil
 }
 
-func (a *answer) completions() {
-	var q completionRequest
-	if !a.decode(&q) {
-		return
-	}
-	c, ok := a.check(q.options, q.MaxTokens)
-	if !ok || !a.prompted(q.Prompt) {
-		return
-	}
-	if !c.admitPrompt(q.Prompt, q.Stream) {
-		return
-	}
-	defer a.life.release()
-	if !c.prompt(q.Prompt.prompts...) {
-		return
-	}
-	if q.Stream {
-		c.completionStream()
-		return
-	}
-	if texts, t, ok := c.collect(); ok {
-		c.completionJSON(texts, t)
-	}
-}
-
-func (a *answer) prompted(p promptField) bool {
+// required returns the prompts. None is a problem.
+func (p promptField) required() ([][]engine.Token, error) {
 	switch {
 	case !p.given:
-		a.fail(badRequest("prompt", "Either prompt or prompt_embeds must be provided and non-empty. (parameter=prompt)"))
+		return nil, badRequest("prompt", "Either prompt or prompt_embeds must be provided and non-empty. (parameter=prompt)")
 	case len(p.prompts) == 0:
-		a.fail(badRequest("", "You must pass at least one prompt"))
-	default:
-		return true
+		return nil, badRequest("", "You must pass at least one prompt")
 	}
-	return false
+	return p.prompts, nil
 }
 
-// admitPrompt is admit, but for prompts of token ids: a draining vLLM need not tokenize them, and its engine aborts them.
-func (c *call) admitPrompt(p promptField, stream bool) bool {
-	if !p.ids {
-		return c.a.admit()
+func completions(a *answer, q completionRequest) error {
+	q.tokenized = q.Prompt.tokenized
+	c, err := a.begin(q.options, q.MaxTokens, q.Prompt.required)
+	if err != nil {
+		return err
 	}
-	if c.a.admitted() {
-		return true
-	}
-	c.reason = "abort"
-	var t engine.Tally
-	for _, ids := range p.prompts {
-		t.Prompt += len(ids)
-	}
-	if stream {
-		c.whole(func() error { return c.finale(t, c.completionUsage) })
-	} else {
-		c.completionJSON(make([]string, len(p.prompts)*c.job.Choices), t)
-	}
-	return false
+	defer c.release()
+	return c.respond(q.Stream, completionFormat(c))
 }
 
 const completionForm = `{"id":%s,"object":"text_completion","created":%d,"model":%s,"choices":[%s],"service_tier":null,` +
@@ -115,29 +75,23 @@ const completionForm = `{"id":%s,"object":"text_completion","created":%d,"model"
 const completionChoiceForm = `{"index":%d,"text":%s,"logprobs":null,"finish_reason":%s,"stop_reason":null,"token_ids":null,` +
 	`"prompt_logprobs":null,"prompt_token_ids":null,"routed_experts":null}`
 
-func (c *call) completionJSON(texts []string, t engine.Tally) {
-	var choices []string
-	for i, text := range texts {
-		choices = append(choices, fmt.Sprintf(completionChoiceForm, i, quote(text), c.finish(true)))
+func completionFormat(c *call) format {
+	head := c.chunkHead("cmpl-", "text_completion")
+	return format{
+		whole: func(choices [][]engine.Token, t engine.Tally) {
+			var list []string
+			for i, tokens := range choices {
+				list = append(list, fmt.Sprintf(completionChoiceForm, i, quote(engine.Detokenize(tokens)), c.finishReason(true)))
+			}
+			c.ok(completionForm, quote("cmpl-"+c.id), c.created, quote(c.model), strings.Join(list, ","), usageJSON(t, "null"))
+		},
+		token: func(s engine.Step) error {
+			return c.event("", fmt.Appendf(nil, `%s{"index":%d,"text":%s,"logprobs":null,"finish_reason":%s,"stop_reason":null,`+
+				`"prompt_token_ids":null,"token_ids":null}]%s}`,
+				head, s.Choice, quote(s.Token.Text()), c.finishReason(s.Last), c.signature(s.Last)))
+		},
+		end: func(t engine.Tally) error {
+			return c.endOpenAI(usageChunk(head, t, fmt.Sprintf(`"cached_tokens":%d`, t.Cached)))
+		},
 	}
-	c.ok(completionForm, quote("cmpl-"+c.id), c.created, quote(c.model), strings.Join(choices, ","), usageJSON(t, "null"))
-}
-
-func (c *call) completionBegin() string {
-	return fmt.Sprintf(`{"id":%s,"object":"text_completion","created":%d,"model":%s,"choices":[`,
-		quote("cmpl-"+c.id), c.created, quote(c.model))
-}
-
-func (c *call) completionStream() {
-	begin := c.completionBegin()
-	c.stream(func(s engine.Step) error {
-		return c.a.event("", fmt.Appendf(nil, `%s{"index":%d,"text":%s,"logprobs":null,"finish_reason":%s,"stop_reason":null,`+
-			`"prompt_token_ids":null,"token_ids":null}]%s}`,
-			begin, s.Choice, quote(s.Token.Text()), c.finish(s.Last), c.signature(s.Last)))
-	}, c.completionUsage)
-}
-
-func (c *call) completionUsage(t engine.Tally) []byte {
-	return fmt.Appendf(nil, `%s],"usage":%s,"system_fingerprint":"%s"}`,
-		c.completionBegin(), streamUsageJSON(t, fmt.Sprintf(`"cached_tokens":%d`, t.Cached)), fingerprint)
 }

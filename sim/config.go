@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -8,15 +9,15 @@ import (
 	"tether/sim/engine"
 )
 
-// Config says what one simulated server is like. The zero value of a field means its default, which Default shows.
+// Config describes one simulated server. The zero value of a field stands for its default, which Default returns.
 type Config struct {
-	// Name is sent in the header X-Sim-Server of every answer, so that tests and people see who answered.
+	// Name is sent in the header X-Sim-Server of every answer, so that tests and people see which server answered.
 	// Default: empty, no header, as vLLM.
 	Name string
-	// Models are the names served; the first one serves requests that name none. Default: "tiny".
+	// Models are the names of the served models. Requests that name no model get the first one. Default: "tiny".
 	Models []string
-	// MaxModelLen is the longest prompt plus answer, in tokens. Longer prompts get vLLM's 400. Default: 16777216, which
-	// 64 MiB of text fit into.
+	// MaxModelLen is the limit of prompt and answer together, in tokens. Longer prompts get vLLM's 400. Default: 16777216,
+	// enough for 64 MiB of text.
 	MaxModelLen int
 	// BlockSize is the number of tokens of a cache block. Default: 16.
 	BlockSize int
@@ -24,43 +25,44 @@ type Config struct {
 	CacheBlocks int
 	// MaxSeqs is the number of requests that run at once on each rank; the others wait. Default: 256.
 	MaxSeqs int
-	// Ranks is the number of engines behind the port (--data-parallel-size), each with a cache of its own. A request picks
-	// one by the header X-data-parallel-rank, else the least loaded one gets it. Default: 1.
+	// Ranks is the number of engines behind the port (--data-parallel-size), each with a cache of its own. The header
+	// X-data-parallel-rank of a request picks one; without it the least loaded one gets the request. Default: 1.
 	Ranks int
 	// AnswerTokens is the length of an answer whose request sets no limit. Default: 16.
 	AnswerTokens int
-	// PrefillPerToken is the time that a prompt token takes which is not cached. Default: 0, as fast as possible.
+	// PrefillPerToken is the time that an uncached prompt token takes. Default: 0, as fast as possible.
 	PrefillPerToken time.Duration
 	// DecodePerToken is the time between two tokens of an answer. Default: 0, as fast as possible.
 	DecodePerToken time.Duration
-	// KeepAlive is how long an idle connection stays open; then it is closed without a word. A connection that never sent
-	// a request stays. Negative: for ever. Default: 5s, as uvicorn.
+	// KeepAlive is the time after which an idle connection is closed without warning. A connection that never sent a request
+	// stays open. Negative: never. Default: 5s, as uvicorn.
 	KeepAlive time.Duration
-	// RefuseAfter is the time from the end of the last request in flight to the moment when a draining server's port
-	// refuses. Negative: none. Default: 4s; real vLLM took 4.7 s.
+	// RefuseAfter is the time from the end of the last request in flight until the port of a draining server refuses.
+	// Negative: none. Default: 4s; a real vLLM took 4.7 s.
 	RefuseAfter time.Duration
-	// StopTimeout is how long Stop lets requests finish before it cuts them. Negative: not at all. Default: 1s.
+	// StopTimeout is the time for which Stop lets requests finish before it cuts them. Negative: none. Default: 1s.
 	StopTimeout time.Duration
-	// ShutdownTimeout is how long Run lets requests finish once its end is wanted (--shutdown-timeout). Negative: not at
-	// all. Default: 30s.
+	// ShutdownTimeout is the time for which Run lets requests finish once its end is wanted (--shutdown-timeout). Negative:
+	// none. Default: 30s.
 	ShutdownTimeout time.Duration
-	// APIKey guards /v1, /v2, /inference and /cohere, as vLLM's --api-key: 401 without "Authorization: Bearer KEY".
-	// Default: empty, no guard.
+	// APIKey protects /v1, /v2, /inference and /cohere, as vLLM's --api-key: 401 without "Authorization: Bearer KEY".
+	// Default: empty, no protection.
 	APIKey string
-	// AllowedOrigins are the origins that CORS lets pass; "*" is all. Default: none, as vLLM 0.32.0.
+	// AllowedOrigins are the origins that CORS allows; "*" is all. Default: none, as vLLM 0.32.0.
 	AllowedOrigins []string
 	// NoStore turns the store of responses off (VLLM_ENABLE_RESPONSES_API_STORE unset): every response id is unknown.
+	// Default: off, there is a store.
 	NoStore bool
-	// Record is the number of requests that Requests remembers, the newest ones. Default: 0, none.
+	// Record is the number of requests that Requests returns, the newest ones. Default: 0, none.
 	Record int
-	// OnRequest is called when a request was read, before anything is answered, in the request's goroutine. It must not
-	// change what it is handed, nor call Stop, Kill, Drain or Start, which wait for the request. Default: not called.
+	// OnRequest is called when a request was read and before it is answered, in the request's goroutine. It must not change
+	// its argument, nor call Stop, Kill, Drain or Start, which wait for the request. Default: not called.
 	OnRequest func(Seen)
-	// OnDone is called when a request ended, under the same rules. Default: not called.
+	// OnDone is called when a request has ended, under the same rules. Default: not called.
 	OnDone func(Seen)
 }
 
-// Default is the configuration that the zero value stands for.
+// Default returns the configuration that the zero value stands for.
 func Default() Config {
 	return Config{}.withDefaults()
 }
@@ -69,24 +71,17 @@ func (c Config) withDefaults() Config {
 	if len(c.Models) == 0 {
 		c.Models = []string{"tiny"}
 	}
-	orDefault(&c.MaxModelLen, 1<<24)
-	orDefault(&c.BlockSize, 16)
-	orDefault(&c.CacheBlocks, 16384)
-	orDefault(&c.MaxSeqs, 256)
-	orDefault(&c.Ranks, 1)
-	orDefault(&c.AnswerTokens, 16)
-	orDefault(&c.KeepAlive, 5*time.Second)
-	orDefault(&c.RefuseAfter, 4*time.Second)
-	orDefault(&c.StopTimeout, time.Second)
-	orDefault(&c.ShutdownTimeout, 30*time.Second)
+	c.MaxModelLen = cmp.Or(c.MaxModelLen, 1<<24)
+	c.BlockSize = cmp.Or(c.BlockSize, 16)
+	c.CacheBlocks = cmp.Or(c.CacheBlocks, 16384)
+	c.MaxSeqs = cmp.Or(c.MaxSeqs, 256)
+	c.Ranks = cmp.Or(c.Ranks, 1)
+	c.AnswerTokens = cmp.Or(c.AnswerTokens, 16)
+	c.KeepAlive = cmp.Or(c.KeepAlive, 5*time.Second)
+	c.RefuseAfter = cmp.Or(c.RefuseAfter, 4*time.Second)
+	c.StopTimeout = cmp.Or(c.StopTimeout, time.Second)
+	c.ShutdownTimeout = cmp.Or(c.ShutdownTimeout, 30*time.Second)
 	return c
-}
-
-func orDefault[T comparable](v *T, d T) {
-	var zero T
-	if *v == zero {
-		*v = d
-	}
 }
 
 // engine returns the part of the configuration that each engine has.
@@ -97,36 +92,28 @@ func (c Config) engine() engine.Config {
 	}
 }
 
-// Validate names every field that has no meaning, in one error.
+// Validate returns one error that names every field with an invalid value.
 func (c Config) Validate() error {
 	c = c.withDefaults()
 	var errs []error
-	for _, f := range []struct {
-		name       string
-		value, min int
-	}{
-		{"MaxModelLen", c.MaxModelLen, 2},
-		{"BlockSize", c.BlockSize, 1},
-		{"CacheBlocks", c.CacheBlocks, 1},
-		{"MaxSeqs", c.MaxSeqs, 1},
-		{"Ranks", c.Ranks, 1},
-		{"AnswerTokens", c.AnswerTokens, 1},
-		{"Record", c.Record, 0},
-	} {
-		if f.value < f.min {
-			errs = append(errs, fmt.Errorf("%s: %d, want %d or more", f.name, f.value, f.min))
+	number := func(name string, value, least int) {
+		if value < least {
+			errs = append(errs, fmt.Errorf("%s: %d, want %d or more", name, value, least))
 		}
 	}
-	for _, f := range []struct {
-		name  string
-		value time.Duration
-	}{
-		{"PrefillPerToken", c.PrefillPerToken},
-		{"DecodePerToken", c.DecodePerToken},
-	} {
-		if f.value < 0 {
-			errs = append(errs, fmt.Errorf("%s: %v, want 0s or more", f.name, f.value))
+	duration := func(name string, value time.Duration) {
+		if value < 0 {
+			errs = append(errs, fmt.Errorf("%s: %v, want 0s or more", name, value))
 		}
 	}
+	number("MaxModelLen", c.MaxModelLen, 2)
+	number("BlockSize", c.BlockSize, 1)
+	number("CacheBlocks", c.CacheBlocks, 1)
+	number("MaxSeqs", c.MaxSeqs, 1)
+	number("Ranks", c.Ranks, 1)
+	number("AnswerTokens", c.AnswerTokens, 1)
+	number("Record", c.Record, 0)
+	duration("PrefillPerToken", c.PrefillPerToken)
+	duration("DecodePerToken", c.DecodePerToken)
 	return errors.Join(errs...)
 }

@@ -6,22 +6,20 @@ import (
 	"net/http"
 )
 
-// conn is one accepted connection, known to its life until it is closed.
+// conn is one accepted connection. It is in the set of its life until it is closed.
 type conn struct {
 	net.Conn
-	life *life
-	tail []byte // written after the answer in progress; touched only by the connection's own goroutine
-
-	answering bool // guarded by life.mu; from a request's handler to the last byte of its answer, which comes after it
+	set  *connSet
+	tail []byte // sent after the answer in progress; touched only by the connection's own goroutine
 }
 
 // Close closes the connection with a FIN.
 func (c *conn) Close() error {
-	c.life.untrack(c)
+	c.set.remove(c)
 	return c.Conn.Close()
 }
 
-// reset closes the connection with an RST. A Unix socket has none: it is closed.
+// reset closes the connection with an RST. A Unix socket knows no RST and is closed.
 func (c *conn) reset() {
 	if tcp, ok := c.Conn.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0) // fails only on a connection that is closed already
@@ -44,30 +42,30 @@ func connOf(r *http.Request) *conn {
 	return r.Context().Value(connKey{}).(*conn)
 }
 
-// follow hears of the end of every answer.
+// follow is called by net/http at the end of every answer.
 func follow(c net.Conn, state http.ConnState) {
 	own := c.(*conn)
 	switch state {
 	case http.StateIdle:
 		own.sendTail()
-		own.life.answer(own, false)
+		own.set.setAnswering(own, false)
 	case http.StateClosed, http.StateHijacked:
-		own.life.answer(own, false)
+		own.set.setAnswering(own, false)
 	}
 }
 
-// sendTail writes what the fault tail left on a connection whose answer has ended.
+// sendTail sends what the fault tail left on a connection whose answer has ended.
 func (c *conn) sendTail() {
 	if len(c.tail) > 0 {
-		_, _ = c.Write(c.tail) // a client that left already does not get it
+		_, _ = c.Write(c.tail) // fails only when the client is gone
 		c.tail = nil
 	}
 }
 
-// listener tracks what it accepts.
+// listener adds the connections that it accepts to a set.
 type listener struct {
 	net.Listener
-	life *life
+	set *connSet
 }
 
 func (l listener) Accept() (net.Conn, error) {
@@ -75,5 +73,5 @@ func (l listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return l.life.track(c), nil
+	return l.set.add(c), nil
 }

@@ -5,23 +5,24 @@ import (
 	"slices"
 )
 
-// cors adds what Starlette's CORS middleware adds to an answer that passes it; those made outside of it have no vary.
-func (a *answer) cors() {
-	if a.vary == "" {
+// cors adds the header fields of Starlette's CORS middleware to an answer that passes it.
+func (w *writer) cors() {
+	if w.vary == "" {
 		return
 	}
-	h := a.w.Header()
-	h.Set("Vary", a.vary)
-	if origin := a.r.Header.Get("Origin"); origin != "" {
-		if allowed := a.allowedOrigin(origin); allowed != "" {
-			h.Set("Access-Control-Allow-Origin", allowed)
-		}
+	h := w.w.Header()
+	h.Set("Vary", w.vary)
+	if allowed := w.allowedOrigin(); allowed != "" {
+		h.Set("Access-Control-Allow-Origin", allowed)
 	}
 }
 
-// allowedOrigin is what the answer allows to this origin; empty is nothing.
-func (a *answer) allowedOrigin(origin string) string {
-	switch allowed := a.srv.cfg.AllowedOrigins; {
+// allowedOrigin is the origin that the answer allows: "*", that of the request, or "" for none.
+func (w *writer) allowedOrigin() string {
+	origin := w.r.Header.Get("Origin")
+	switch allowed := w.life.srv.cfg.AllowedOrigins; {
+	case origin == "":
+		return ""
 	case slices.Contains(allowed, "*"):
 		return "*"
 	case slices.Contains(allowed, origin):
@@ -30,23 +31,23 @@ func (a *answer) allowedOrigin(origin string) string {
 	return ""
 }
 
-// preflight answers a CORS preflight, and says whether the request was one.
-func (a *answer) preflight() bool {
-	origin, asked := a.r.Header.Get("Origin"), a.r.Header.Get("Access-Control-Request-Method")
-	if a.r.Method != http.MethodOptions || origin == "" || asked == "" {
+// preflight answers a CORS preflight, and reports whether the request was one.
+func (w *writer) preflight() bool {
+	h := w.r.Header
+	if w.r.Method != http.MethodOptions || h.Get("Origin") == "" || h.Get("Access-Control-Request-Method") == "" {
 		return false
 	}
-	h := a.w.Header()
-	h.Set("Access-Control-Allow-Methods", "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT, QUERY")
-	h.Set("Access-Control-Max-Age", "600")
-	if headers := a.r.Header.Get("Access-Control-Request-Headers"); headers != "" {
-		h.Set("Access-Control-Allow-Headers", headers)
+	answer := w.w.Header()
+	answer.Set("Access-Control-Allow-Methods", "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT, QUERY")
+	answer.Set("Access-Control-Max-Age", "600")
+	if headers := h.Get("Access-Control-Request-Headers"); headers != "" {
+		answer.Set("Access-Control-Allow-Headers", headers)
 	}
 	status, text := http.StatusOK, "OK"
-	if a.allowedOrigin(origin) == "" {
+	if w.allowedOrigin() == "" {
 		status, text = http.StatusBadRequest, "Disallowed CORS origin"
 	}
-	a.vary = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers, Access-Control-Request-Private-Network"
-	a.send(status, "text/plain; charset=utf-8", []byte(text))
+	w.vary = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers, Access-Control-Request-Private-Network"
+	w.send(status, "text/plain; charset=utf-8", []byte(text))
 	return true
 }

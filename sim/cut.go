@@ -7,42 +7,42 @@ import (
 )
 
 // write sends the body of an answer that is no stream, or the part of it that a fault lets through.
-func (a *answer) write(body []byte) {
-	f, ok := a.fault(fault.CutBetween, fault.CutInside, fault.CutRST, fault.Stall)
+func (w *writer) write(body []byte) {
+	f, ok := w.fault(fault.CutBetween, fault.CutInside, fault.CutRST, fault.Stall)
 	if !ok {
-		_, _ = a.w.Write(body) // a client that left does not get it
+		_, _ = w.w.Write(body) // fails only when the client is gone
 		return
 	}
 	sent := body[:len(body)/2]
 	if f.Kind == fault.CutBetween {
 		sent = nil
 	}
-	_, _ = a.w.Write(sent)
-	_ = a.rc.Flush()
-	if a.cut(f) == nil {
-		_, _ = a.w.Write(body[len(sent):])
+	_, _ = w.w.Write(sent)
+	_ = w.rc.Flush()
+	if w.cut(f) == nil {
+		_, _ = w.w.Write(body[len(sent):])
 	}
 }
 
-// cutAfterEvent applies what is to happen when exactly N events are out.
-func (a *answer) cutAfterEvent() error {
-	f, ok := a.fault(fault.CutBetween, fault.CutRST, fault.Stall)
-	if !ok || f.N != a.events {
+// cutAfterEvent applies the fault that is due after exactly as many events as were sent.
+func (w *writer) cutAfterEvent() error {
+	f, ok := w.fault(fault.CutBetween, fault.CutRST, fault.Stall)
+	if !ok || f.N != w.events {
 		return nil
 	}
-	return a.cut(f)
+	return w.cut(f)
 }
 
-// cutInsideChunk sends the first half of the next chunk and closes, when N events are out. The chunk after the last event
-// is the one that ends the body.
-func (a *answer) cutInsideChunk(next []byte) bool {
-	f, ok := a.fault(fault.CutInside)
-	if !ok || f.N != a.events || a.over {
+// cutInsideChunk sends the first half of the next chunk and closes the connection, when a fault wants that after as many
+// events as were sent. The chunk after the last event is the one that ends the body.
+func (w *writer) cutInsideChunk(next []byte) bool {
+	f, ok := w.fault(fault.CutInside)
+	if !ok || f.N != w.events || w.over {
 		return false
 	}
-	if c := a.takeOver(); c != nil {
+	if c := w.takeOver(); c != nil {
 		chunk := fmt.Sprintf("%x\r\n%s\r\n", len(next), next)
-		if _, plain := a.fault(fault.NoLength); plain {
+		if _, plain := w.fault(fault.NoLength); plain {
 			chunk = string(next)
 		}
 		_, _ = c.Write([]byte(chunk[:(len(chunk)+1)/2]))
@@ -51,12 +51,12 @@ func (a *answer) cutInsideChunk(next []byte) bool {
 	return true
 }
 
-// cut ends the connection as the fault says; a stall that was cleared is no error.
-func (a *answer) cut(f fault.Active) error {
+// cut ends the connection as the fault says. It returns nil after a stall whose fault was cleared.
+func (w *writer) cut(f fault.Active) error {
 	if f.Kind == fault.Stall {
-		return a.hold(f)
+		return w.hold(f)
 	}
-	c := a.takeOver()
+	c := w.takeOver()
 	if c == nil {
 		return errOver
 	}
@@ -68,18 +68,18 @@ func (a *answer) cut(f fault.Active) error {
 	return errOver
 }
 
-// hold waits until the fault is cleared. An error means that the client left or the server is ending; the connection is
-// closed then.
-func (a *answer) hold(f fault.Active) error {
-	a.life.hold(1)
-	defer a.life.hold(-1)
+// hold waits until the fault is cleared. When the client leaves or the server ends before that, hold closes the connection
+// and returns errOver.
+func (w *writer) hold(f fault.Active) error {
+	w.life.countHeld(1)
+	defer w.life.countHeld(-1)
 	select {
 	case <-f.Cleared:
 		return nil
-	case <-a.life.leave:
-	case <-a.r.Context().Done():
+	case <-w.life.closed:
+	case <-w.r.Context().Done():
 	}
-	a.aborted = true
-	a.hangUp()
+	w.aborted = true
+	w.hangUp()
 	return errOver
 }

@@ -1,32 +1,41 @@
 package sim
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
 )
 
-// problem is an error answer.
+// problem is an error that is answered.
 type problem struct {
-	status  int
-	kind    string // error.type
-	message string
-	param   string // error.param; empty is null
-	plain   string // the form {"error": "text"}, of answers made outside of the application
-	outside bool   // made outside of the CORS middleware, as unhandled exceptions are
-	openAI  bool   // OpenAI's form on every path, as for requests that fail their validation
+	status   int
+	kind     string // error.type
+	message  string
+	param    string // error.param; empty is null
+	plain    string // the form {"error": "text"}, of answers made before the application
+	outside  bool   // made outside of the CORS middleware, as the answer to an unhandled exception is
+	openAI   bool   // in OpenAI's form on every path, as answers to requests that fail their validation are
+	inStream bool   // found when the head of the event stream is out: an event
 }
 
-// fail answers with an error in the form that vLLM has for the path.
-func (a *answer) fail(p problem) {
+// Error is the message, for the type to be an error.
+func (p problem) Error() string { return p.message }
+
+// fail answers a problem in the form that vLLM has for the path.
+func (a *answer) fail(p problem) error {
+	if p.inStream {
+		return a.failStream(p)
+	}
 	if p.plain != "" || p.outside {
 		a.vary = ""
 	}
-	a.send(p.status, "application/json", p.body(a))
+	a.send(p.status, "application/json", a.problemBody(p))
+	return nil
 }
 
-func (p problem) body(a *answer) []byte {
+func (a *answer) problemBody(p problem) []byte {
 	switch {
 	case p.plain != "":
 		return fmt.Appendf(nil, `{"error":%s}`, quote(p.plain))
@@ -41,18 +50,42 @@ func (p problem) body(a *answer) []byte {
 		quote(p.message), quote(p.kind), param, p.status)
 }
 
-// anthropic says whether the path speaks Anthropic's form.
+// messagesStreamError is the event of every error within a stream of messages. vLLM 0.32.0 fails there on its own error.
+const messagesStreamError = `{"type":"error","error":{"type":"internal_error","message":"2 validation errors for ChatCompletionStreamResponse\n` +
+	`model\n  Field required [type=missing, input_value={'error': {'message': 'da...am': None, 'code': 400}}, input_type=dict]\n` +
+	`    For further information visit https://errors.pydantic.dev/2.14/v/missing\n` +
+	`choices\n  Field required [type=missing, input_value={'error': {'message': 'da...am': None, 'code': 400}}, input_type=dict]\n` +
+	`    For further information visit https://errors.pydantic.dev/2.14/v/missing"}}`
+
+// failStream answers a problem in an event of a stream.
+func (a *answer) failStream(p problem) error {
+	return a.stream(func() error {
+		if a.anthropic() {
+			return a.event("error", []byte(messagesStreamError))
+		}
+		event := fmt.Appendf(nil, `{"error": {"message": %s, "type": %s, "param": null, "code": %d}}`, quote(p.message), quote(p.kind), p.status)
+		if err := a.event("", event); err != nil {
+			return err
+		}
+		return a.done()
+	})
+}
+
+// anthropic reports whether the path speaks Anthropic's form.
 func (a *answer) anthropic() bool {
 	return strings.HasPrefix(a.r.URL.Path, "/v1/messages")
 }
 
-// quote is a JSON string, with <, > and & left as they are.
-func quote(s string) string {
-	var b strings.Builder
+// quote returns a JSON string. It leaves <, > and & as they are.
+func quote(s string) string { return string(encode(s)) }
+
+// encode returns JSON without a newline. It leaves <, > and & as they are.
+func encode(v any) []byte {
+	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	_ = e.Encode(s) // a string has a form always
-	return strings.TrimSuffix(b.String(), "\n")
+	_ = e.Encode(v) // strings always have a form; raw parts were read as JSON, or are ours
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
 
 // badRequest is vLLM's own 400.
@@ -60,7 +93,7 @@ func badRequest(param, format string, args ...any) problem {
 	return problem{status: http.StatusBadRequest, kind: "BadRequestError", param: param, message: fmt.Sprintf(format, args...)}
 }
 
-// invalid is the 400 of a request that fails FastAPI's validation. Each finding is written as Python writes a dict.
+// invalid is the 400 to a request that fails FastAPI's validation. Each finding is written as Python writes a dict.
 func invalid(param string, findings ...string) problem {
 	label := "1 validation error"
 	if len(findings) != 1 {
@@ -83,21 +116,13 @@ func unknownModel(name string, served []string) problem {
 	}
 }
 
-func unknownResponse(id string) problem {
-	return problem{
-		status: http.StatusNotFound, kind: "invalid_request_error", param: "response_id",
-		message: fmt.Sprintf("Response with id '%s' not found.", id),
-	}
-}
-
-// shutdownMessage is what a draining vLLM says of whatever would need its engine.
+// shutdownMessage is the error of a draining vLLM for whatever would need its engine.
 const shutdownMessage = "cannot schedule new futures after shutdown"
 
-// shuttingDown is what a draining vLLM answers to whatever it would have to tokenize. On messages paths the application
-// itself makes it, elsewhere the handler of uncaught exceptions.
-func shuttingDown(a *answer) problem {
+// shuttingDown is the answer of a draining vLLM to whatever it would have to tokenize. On messages paths the application
+// makes it, elsewhere the handler of uncaught exceptions.
+func (a *answer) shuttingDown() problem {
 	return problem{
-		status: http.StatusInternalServerError, kind: "InternalServerError", outside: !a.anthropic(),
-		message: shutdownMessage,
+		status: http.StatusInternalServerError, kind: "InternalServerError", outside: !a.anthropic(), message: shutdownMessage,
 	}
 }

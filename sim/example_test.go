@@ -10,7 +10,7 @@ import (
 	"tether/sim/fault"
 )
 
-// A test that wants to know what a proxy does when its upstream dies in the middle of a stream.
+// A test of a proxy whose upstream dies in the middle of a stream.
 func Example() {
 	srv := sim.New(sim.Config{Record: 10})
 	if _, err := srv.Start("127.0.0.1:0"); err != nil {

@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -18,30 +17,15 @@ type generateRequest struct {
 	} `json:"sampling_params"`
 }
 
-func (a *answer) generate() {
-	var q generateRequest
-	if !a.decode(&q, "token_ids", "sampling_params") {
-		return
+func generate(a *answer, q generateRequest) error {
+	q.N, q.tokenized = q.SamplingParams.N, true
+	c, err := a.begin(q.options, q.SamplingParams.MaxTokens, func() ([][]engine.Token, error) { return [][]engine.Token{q.TokenIDs}, nil })
+	if err != nil {
+		return err
 	}
-	q.N = q.SamplingParams.N
-	c, ok := a.check(q.options, q.SamplingParams.MaxTokens)
-	if !ok {
-		return
-	}
+	defer c.release()
 	c.id = "generate-tokens-" + c.id
-	if !a.admitted() {
-		c.generateAborted(len(q.TokenIDs), q.Stream)
-		return
-	}
-	defer a.life.release()
-	if !c.prompt(q.TokenIDs) {
-		return
-	}
-	if q.Stream {
-		c.generateStream()
-	} else {
-		c.generateJSON()
-	}
+	return c.respond(q.Stream, generateFormat(c))
 }
 
 const generateForm = `{"request_id":%s,"model":%s,"created":%d,"usage":%s,"prompt_logprobs":null,` +
@@ -51,73 +35,47 @@ const generateForm = `{"request_id":%s,"model":%s,"created":%d,"usage":%s,"promp
 const generateChoiceForm = `{"index":%d,"finish_reason":%s,"stop_reason":null,"token_ids":%s,"routed_experts":null,` +
 	`"sampling_mask":null,"weight_versions":%s,"logprobs":null}`
 
-func (c *call) generateJSON() {
-	out := make([][]engine.Token, c.job.Choices)
-	t, err := c.engine.Run(c.a.r.Context(), c.job, func(s engine.Step) error {
-		out[s.Choice] = append(out[s.Choice], s.Token)
-		return nil
-	})
-	if err != nil {
-		c.a.abandon(err)
-		return
+func generateFormat(c *call) format {
+	sent := make([]int, c.job.Choices)
+	chunk := func(usage, choices string) []byte {
+		return fmt.Appendf(nil, `{"request_id":%s,"usage":%s,"output_mode":"tokens","choices":[%s]}`, quote(c.id), usage, choices)
 	}
-	c.generateAnswer(out, t, weightVersions(c.job.Max))
-}
-
-func (c *call) generateAnswer(out [][]engine.Token, t engine.Tally, weights string) {
-	var choices []string
-	for i, tokens := range out {
-		choices = append(choices, fmt.Sprintf(generateChoiceForm, i, c.finish(true), idsJSON(tokens), weights))
+	return format{
+		whole: func(choices [][]engine.Token, t engine.Tally) {
+			var list []string
+			for i, tokens := range choices {
+				list = append(list, fmt.Sprintf(generateChoiceForm, i, c.finishReason(true), idsJSON(tokens), c.weightVersions(len(tokens))))
+			}
+			c.ok(generateForm, quote(c.id), quote(c.model), c.created, usageJSON(t, "null"), strings.Join(list, ","))
+		},
+		token: func(s engine.Step) error {
+			sent[s.Choice]++
+			weights := "null"
+			if s.Last {
+				weights = c.weightVersions(sent[s.Choice])
+			}
+			return c.event("", chunk("null", fmt.Sprintf(generateChoiceForm,
+				s.Choice, c.finishReason(s.Last), idsJSON([]engine.Token{s.Token}), weights)))
+		},
+		end: func(t engine.Tally) error {
+			if c.refused {
+				if err := c.event("", chunk("null", fmt.Sprintf(generateChoiceForm, 0, c.finishReason(true), "[]", "[]"))); err != nil {
+					return err
+				}
+			}
+			return c.endOpenAI(chunk(streamUsageJSON(t, fmt.Sprintf(`"cached_tokens":%d`, t.Cached)), ""))
+		},
 	}
-	c.ok(generateForm, quote(c.id), quote(c.model), c.created, usageJSON(t, "null"), strings.Join(choices, ","))
 }
 
-func (c *call) generateStream() {
-	n := make([]int, c.job.Choices)
-	c.stream(func(s engine.Step) error {
-		n[s.Choice]++
-		weights := "null"
-		if s.Last {
-			weights = weightVersions(n[s.Choice])
-		}
-		return c.a.event("", c.generateChunk("null", fmt.Sprintf(generateChoiceForm,
-			s.Choice, c.finish(s.Last), idsJSON([]engine.Token{s.Token}), weights)))
-	}, c.generateUsage)
-}
-
-func (c *call) generateUsage(t engine.Tally) []byte {
-	return c.generateChunk(streamUsageJSON(t, fmt.Sprintf(`"cached_tokens":%d`, t.Cached)), "")
-}
-
-func (c *call) generateChunk(usage, choices string) []byte {
-	return fmt.Appendf(nil, `{"request_id":%s,"usage":%s,"output_mode":"tokens","choices":[%s]}`, quote(c.id), usage, choices)
-}
-
-// generateAborted is a draining vLLM's answer.
-func (c *call) generateAborted(prompt int, stream bool) {
-	c.reason = "abort"
-	t := engine.Tally{Prompt: prompt}
-	if !stream {
-		c.generateAnswer(make([][]engine.Token, c.job.Choices), t, "[]")
-		return
+// weightVersions says which weights generated how many tokens.
+func (c *call) weightVersions(tokens int) string {
+	if c.refused {
+		return "[]"
 	}
-	c.whole(func() error {
-		chunk := c.generateChunk("null", fmt.Sprintf(generateChoiceForm, 0, c.finish(true), "[]", "[]"))
-		if err := c.a.event("", chunk); err != nil {
-			return err
-		}
-		return c.finale(t, c.generateUsage)
-	})
-}
-
-func weightVersions(tokens int) string {
 	return fmt.Sprintf(`[{"version":"default","start":0,"end":%d}]`, tokens)
 }
 
 func idsJSON(tokens []engine.Token) string {
-	if len(tokens) == 0 {
-		return "[]"
-	}
-	ids, _ := json.Marshal(tokens) // numbers always have a form
-	return string(ids)
+	return string(encode(append([]engine.Token{}, tokens...))) // [] and not null for none
 }

@@ -14,9 +14,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// The golden files are a real vLLM's answers. To read them off one again (0.32.0, --served-model-name tiny, block size 32,
+// The golden files are the answers of a real vLLM. To record them again (0.32.0, --served-model-name tiny, block size 32,
 // response store on, prompt tokens details on): go test ./sim -run TestGolden -real http://127.0.0.1:8101
-var realURL = flag.String("real", "", "base URL of a real vLLM to read the golden files off")
+var realURL = flag.String("real", "", "base URL of a real vLLM to record the golden files from")
 
 // goldenCases are one request each: name, method, path, body and headers.
 var goldenCases = []struct {
@@ -160,7 +160,7 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// normal leaves of an answer what two servers with different models have in common.
+// normal returns the part of an answer that two servers with different models have in common.
 func normal(r reply) string {
 	var lines []string
 	for name := range r.header {
@@ -186,10 +186,10 @@ var normalRules = []struct{ from, to string }{
 	{`"(created|created_at|sequence_number|count|max_model_len|[a-z_]*tokens)":[0-9]+`, `"$1":0`},
 	{`"tokens":\[[0-9,]*\]`, `"tokens":[IDS]`},
 	{`"root":"[^"]*"`, `"root":"ROOT"`},
-	{`<dict of [0-9]+ items>`, `<dict of N items>`}, // vLLM adds fields of its own to some
+	{`<dict of [0-9]+ items>`, `<dict of N items>`}, // vLLM adds fields of its own to some bodies
 }
 
-// normalBody also takes repeated events as one: two models have text at different tokens.
+// normalBody also merges repeated events, because two models have text at different tokens.
 func normalBody(body string) string {
 	for _, r := range normalRules {
 		body = regexp.MustCompile(r.from).ReplaceAllString(body, r.to)

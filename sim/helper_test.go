@@ -17,7 +17,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// start gives a server that listens until the test ends.
+// start returns a server that listens until the test ends.
 func start(t testing.TB, cfg Config) *Server {
 	t.Helper()
 	s := New(cfg)
@@ -28,7 +28,7 @@ func start(t testing.TB, cfg Config) *Server {
 	return s
 }
 
-// client gives a client that shares connections with no other test.
+// client returns a client that shares no connection with another test.
 func client(t testing.TB) *http.Client {
 	tr := &http.Transport{DisableCompression: true}
 	t.Cleanup(tr.CloseIdleConnections)
@@ -42,8 +42,8 @@ type reply struct {
 	body   string
 }
 
-// ask sends a request to a base URL and reads the whole answer. Headers are "Name: value"; a body without a Content-Type
-// among them is JSON.
+// ask sends a request to a base URL and reads the whole answer. Headers are "Name: value"; without a Content-Type among them a
+// body is JSON.
 func ask(t testing.TB, c *http.Client, base, method, path, body string, headers ...string) reply {
 	t.Helper()
 	r, err := send(t, c, base, method, path, body, headers...)
@@ -78,10 +78,18 @@ func send(t testing.TB, c *http.Client, base, method, path, body string, headers
 	return c.Do(r)
 }
 
-// postTo asks a server of the package with a client of its own.
+// postTo sends a POST to a server on a new connection.
 func postTo(t testing.TB, s *Server, path, body string, headers ...string) reply {
 	t.Helper()
 	return ask(t, client(t), s.URL(), http.MethodPost, path, body, headers...)
+}
+
+// checkAnswer expects a 200 whose body contains a text.
+func checkAnswer(t *testing.T, s *Server, path, body, want string) {
+	t.Helper()
+	if r := postTo(t, s, path, body); r.status != http.StatusOK || !strings.Contains(r.body, want) {
+		t.Errorf("%s: %d %s", path, r.status, r.body)
+	}
 }
 
 func get200(t testing.TB, s *Server, path string) reply {
@@ -93,7 +101,7 @@ func get200(t testing.TB, s *Server, path string) reply {
 	return r
 }
 
-// dial opens a connection whose every step must come within ten seconds.
+// dial opens a connection that fails after ten seconds.
 func dial(t testing.TB, s *Server) net.Conn {
 	t.Helper()
 	network, addr := "tcp", s.Addr()
@@ -111,7 +119,7 @@ func dial(t testing.TB, s *Server) net.Conn {
 	return c
 }
 
-// wire is a POST of JSON as its bytes.
+// wire returns the bytes of a POST of JSON.
 func wire(path, body string, headers ...string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "POST %s HTTP/1.1\r\nHost: sim\r\nContent-Type: application/json\r\nContent-Length: %d\r\n", path, len(body))
@@ -122,7 +130,7 @@ func wire(path, body string, headers ...string) string {
 	return b.String()
 }
 
-// put writes bytes to a connection.
+// put sends bytes on a connection.
 func put(t testing.TB, c net.Conn, data string) {
 	t.Helper()
 	if _, err := io.WriteString(c, data); err != nil {
@@ -130,7 +138,7 @@ func put(t testing.TB, c net.Conn, data string) {
 	}
 }
 
-// exchange sends bytes on a new connection, and reads until it ends. A clean end is no error.
+// exchange sends bytes on a new connection, and reads until the connection ends. A clean end is no error.
 func exchange(t testing.TB, s *Server, data string) (string, error) {
 	t.Helper()
 	c := dial(t, s)
@@ -139,7 +147,7 @@ func exchange(t testing.TB, s *Server, data string) (string, error) {
 	return string(got), err
 }
 
-// await waits for a load.
+// await waits until the load satisfies a condition.
 func await(t testing.TB, s *Server, condition func(Load) bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)

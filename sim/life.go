@@ -11,32 +11,31 @@ import (
 	"time"
 )
 
-// life is one period of listening, from Start to Stop, Kill or the end of Drain: the process, in terms of real vLLM.
+// life is one period of listening, from Start to Stop, Kill or the end of Drain. For a real vLLM it is the process.
 type life struct {
 	srv    *Server
 	ln     net.Listener
 	http   *http.Server
+	conns  *connSet
 	ctx    context.Context // ended when requests are cut
 	cancel context.CancelFunc
-	served chan struct{} // closed when the accept loop ended
-	quiet  chan struct{} // closed when ending and no request is left
-	leave  chan struct{} // closed when ending: releases what faults hold
+	served chan struct{} // closed when the accept loop has ended
+	closed chan struct{} // closed by close; releases what faults hold
+	quiet  chan struct{} // closed when close was called and no request is left
 	lost   atomic.Bool   // the caches go with this life
 
 	mu       sync.Mutex
-	conns    map[*conn]struct{} // guarded by mu
-	requests int                // guarded by mu; between enter and exit
-	held     int                // guarded by mu; of the requests, those that wait in hold
-	jobs     int                // guarded by mu; between admit and its release
-	draining bool               // guarded by mu; no new jobs
-	closing  bool               // guarded by mu; no new requests
-	dead     bool               // guarded by mu; connections are reset
+	requests int  // guarded by mu; between enter and exit
+	held     int  // guarded by mu; requests that a fault holds
+	jobs     int  // guarded by mu; between admit and release
+	draining bool // guarded by mu; no further job is admitted
+	closing  bool // guarded by mu; no further request is taken
 }
 
 func newLife(s *Server, ln net.Listener) *life {
 	l := &life{
-		srv: s, ln: ln, conns: map[*conn]struct{}{},
-		served: make(chan struct{}), quiet: make(chan struct{}), leave: make(chan struct{}),
+		srv: s, ln: ln, conns: &connSet{all: map[*conn]bool{}, changed: s.bell.ring},
+		served: make(chan struct{}), closed: make(chan struct{}), quiet: make(chan struct{}),
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.http = &http.Server{
@@ -53,95 +52,108 @@ func newLife(s *Server, ln net.Listener) *life {
 // serve runs until the listener is closed.
 func (l *life) serve() {
 	defer close(l.served)
-	_ = l.http.Serve(listener{l.ln, l}) // always ends with an error: the listener was closed
+	_ = l.http.Serve(listener{l.ln, l.conns}) // its error is always that of the closed listener
 }
 
-// enter counts a request in. It says no when the life is ending.
-func (l *life) enter() bool {
+// update changes the guarded fields, and tells those that wait for a change.
+func (l *life) update(change func()) {
 	l.mu.Lock()
-	defer l.srv.bell.ring()
-	defer l.mu.Unlock()
-	if l.closing {
-		return false
-	}
-	l.requests++
-	return true
-}
-
-// exit counts a request out.
-func (l *life) exit() {
-	l.mu.Lock()
-	defer l.srv.bell.ring()
-	defer l.mu.Unlock()
-	l.requests--
-	l.settleLocked()
-}
-
-// admit counts a job for the engines in, and says no while draining. The caller gives the place back with release.
-func (l *life) admit() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.draining {
-		return false
-	}
-	l.jobs++
-	return true
-}
-
-func (l *life) release() {
-	l.mu.Lock()
-	defer l.srv.bell.ring()
-	defer l.mu.Unlock()
-	l.jobs--
-}
-
-// hold counts the requests that a fault holds.
-func (l *life) hold(delta int) {
-	l.mu.Lock()
-	defer l.srv.bell.ring()
-	defer l.mu.Unlock()
-	l.held += delta
-}
-
-// close begins the end: the port refuses, idle connections go, no further request is taken.
-func (l *life) close() {
-	l.mu.Lock()
-	first := !l.closing
-	l.closing = true
-	if first {
-		close(l.leave)
-		l.settleLocked()
-	}
+	change()
 	l.mu.Unlock()
-	l.http.SetKeepAlivesEnabled(false) // closes the idle ones
-	_ = l.ln.Close()                   // closed twice when the life ends twice
+	l.srv.bell.ring()
+}
+
+// enter counts a request, unless the life is closing. The caller ends the count with exit.
+func (l *life) enter() (ok bool) {
+	l.update(func() {
+		if ok = !l.closing; ok {
+			l.requests++
+		}
+	})
+	return ok
+}
+
+func (l *life) exit() {
+	l.update(func() {
+		l.requests--
+		l.settleLocked()
+	})
+}
+
+// admit counts a job for the engines, unless the server is draining. The caller ends the count with release.
+func (l *life) admit() (ok bool) {
+	l.update(func() {
+		if ok = !l.draining; ok {
+			l.jobs++
+		}
+	})
+	return ok
+}
+
+func (l *life) release() { l.update(func() { l.jobs-- }) }
+
+// countHeld changes the number of requests that a fault holds.
+func (l *life) countHeld(delta int) { l.update(func() { l.held += delta }) }
+
+// close begins the end: the port refuses, idle connections are closed, and no further request is taken.
+func (l *life) close() {
+	l.update(func() {
+		if !l.closing {
+			l.closing = true
+			close(l.closed)
+			l.settleLocked()
+		}
+	})
+	l.http.SetKeepAlivesEnabled(false) // closes idle connections
+	_ = l.ln.Close()                   // fails when the life ends twice
 }
 
 func (l *life) settleLocked() {
 	if l.closing && l.requests == 0 {
-		close(l.quiet) // once: nothing enters a closing life
+		close(l.quiet) // once: no request enters a closing life
 	}
 }
 
-// stop lets requests finish until the bound, then cuts them, and returns when all has ended.
-func (l *life) stop(bound time.Duration) {
+func (l *life) isClosing() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.closing
+}
+
+// stop lets requests finish until the timeout, then cuts them. It returns when all has ended.
+func (l *life) stop(timeout time.Duration) {
 	l.close()
-	timer := time.NewTimer(max(bound, 0))
+	timer := time.NewTimer(max(timeout, 0))
 	defer timer.Stop()
 	select {
 	case <-l.quiet:
-		l.written(timer.C)
+		l.awaitAnswers(timer.C)
 	case <-timer.C:
 	}
 	l.cut()
 	l.await()
 }
 
+// awaitAnswers waits until net/http has sent the answers whose handlers have returned, or for the timeout.
+func (l *life) awaitAnswers(timeout <-chan time.Time) {
+	for {
+		changed := l.srv.bell.wait()
+		if !l.conns.answering() {
+			return
+		}
+		select {
+		case <-changed:
+		case <-timeout:
+			return
+		}
+	}
+}
+
 // cut closes every connection.
 func (l *life) cut() {
 	l.cancel()
 	_ = l.http.Close()
-	for _, c := range l.open() {
+	for _, c := range l.conns.list() {
 		_ = c.Close()
 	}
 }
@@ -149,14 +161,8 @@ func (l *life) cut() {
 // die closes the port and resets every connection. It does not wait, because a request may be its caller.
 func (l *life) die() {
 	l.lost.Store(true)
-	l.mu.Lock()
-	l.dead = true
-	l.mu.Unlock()
-	_ = l.ln.Close() // who sees the reset and comes again finds nobody
-	// Then the resets, before the end of ctx: handlers that see that close their connections with a FIN.
-	for _, c := range l.open() {
-		c.reset()
-	}
+	_ = l.ln.Close() // first: a client that sees its reset and connects again is refused
+	l.conns.reset()  // before ctx ends, whose end makes handlers close their connections with a FIN
 	l.close()
 	l.cut()
 }

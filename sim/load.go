@@ -2,7 +2,6 @@ package sim
 
 import (
 	"context"
-	"sync"
 
 	"tether/sim/engine"
 )
@@ -10,19 +9,22 @@ import (
 // Load is what a server is doing at one moment.
 type Load struct {
 	Running  int  // requests on the engines, all ranks: vllm:num_requests_running
-	Waiting  int  // requests in the queues: vllm:num_requests_waiting
+	Waiting  int  // requests in the queues, all ranks: vllm:num_requests_waiting
 	Requests int  // HTTP requests in their handlers, and background responses; also those that a fault holds
-	Held     int  // of these, the ones that hang, hang-health or stall hold at this moment
+	Held     int  // requests that the faults hang, hang-health or stall hold at this moment
 	Conns    int  // open connections, idle ones included
 	Draining bool // Drain was called
 }
 
-// Load looks at the server once.
+// Load returns the load of this moment.
 func (s *Server) Load() Load {
 	var load Load
 	load.Running, load.Waiting = s.memory.Load().ranks.Load()
 	if l := s.current(); l != nil {
-		l.add(&load)
+		l.mu.Lock()
+		load.Requests, load.Held, load.Draining = l.requests, l.held, l.draining
+		l.mu.Unlock()
+		load.Conns = len(l.conns.list())
 	}
 	return load
 }
@@ -30,11 +32,11 @@ func (s *Server) Load() Load {
 // Stats returns the counters since the caches were last lost, all ranks together.
 func (s *Server) Stats() engine.Stats { return s.memory.Load().ranks.Stats() }
 
-// Await returns when the load satisfies the condition, or with ctx's error. It looks at every change of the load and of
-// Stats, which the condition may ask for too, and never polls.
+// Await returns when the load satisfies the condition, or with ctx's error. It checks the condition at every change of the load
+// and of Stats, which the condition may ask for too, and never polls.
 func (s *Server) Await(ctx context.Context, condition func(Load) bool) error {
 	for {
-		changed := s.bell.next()
+		changed := s.bell.wait()
 		if condition(s.Load()) {
 			return nil
 		}
@@ -43,29 +45,5 @@ func (s *Server) Await(ctx context.Context, condition func(Load) bool) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-	}
-}
-
-// bell wakes everybody who waits for the next change. Its zero value is ready.
-type bell struct {
-	mu sync.Mutex
-	ch chan struct{} // guarded by mu; nil while nobody waits
-}
-
-func (b *bell) next() <-chan struct{} {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.ch == nil {
-		b.ch = make(chan struct{})
-	}
-	return b.ch
-}
-
-func (b *bell) ring() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.ch != nil {
-		close(b.ch)
-		b.ch = nil
 	}
 }

@@ -10,33 +10,32 @@ import (
 	"tether/sim/fault"
 )
 
-// early answers before the body was read, when a fault says so. The body stays unread: the client finds the answer and
-// then its sending refused.
-func (a *answer) early() bool {
+// early applies the fault that answers before the body is read. The body stays unread: a client that sends on is reset when
+// the connection closes.
+func (a *answer) early() error {
 	f, ok := a.fault(fault.Early)
 	if !ok {
-		return false
+		return nil
 	}
-	a.seen = newSeen(a.r)
-	a.srv.seen.add(a.seen)
+	a.remember(nil)
 	a.status = http.StatusRequestEntityTooLarge
 	c := a.takeOver()
 	if c == nil {
-		return true
+		return errOver
 	}
-	body := problem{status: a.status, kind: "RequestEntityTooLarge", message: "Request body too large."}.body(a)
+	body := a.problemBody(problem{status: a.status, kind: "RequestEntityTooLarge", message: "Request body too large."})
 	writeHead(c, "413 Request Entity Too Large", "Content-Length: "+strconv.Itoa(len(body)), "Connection: close")
 	_, _ = c.Write(body)
 	_ = c.CloseWrite()
 	select {
 	case <-time.After(f.Delay):
-	case <-a.life.leave:
+	case <-a.life.closed:
 	}
 	_ = c.Close()
-	return true
+	return errOver
 }
 
-// writeHead writes a head by hand, for answers that net/http would not send.
+// writeHead writes a head that net/http would not send.
 func writeHead(w io.Writer, status string, lines ...string) {
 	fmt.Fprintf(w, "HTTP/1.1 %s\r\nServer: uvicorn\r\nContent-Type: application/json\r\n", status)
 	for _, l := range lines {
@@ -45,84 +44,86 @@ func writeHead(w io.Writer, status string, lines ...string) {
 	_, _ = io.WriteString(w, "\r\n")
 }
 
-// misbehave applies the faults that come before the answer, and says whether one of them took its place.
-func (a *answer) misbehave() bool {
-	if a.slow() || a.breakConnection() || a.hang() {
-		return true
+// misbehave applies the faults that are due before the answer. An error means that one of them took the place of the answer.
+func (a *answer) misbehave() error {
+	for _, apply := range []func(*answer) error{slow, breakConnection, hang, interim, refuse} {
+		if err := apply(a); err != nil {
+			return err
+		}
 	}
-	a.interim()
-	return a.refuse()
+	return nil
 }
 
-func (a *answer) slow() bool {
+func slow(a *answer) error {
 	f, ok := a.fault(fault.Slow)
 	if !ok {
-		return false
+		return nil
 	}
 	select {
 	case <-time.After(f.Delay):
-		return false
+		return nil
 	case <-a.r.Context().Done():
-		a.abandon(a.r.Context().Err())
-		return true
+		return a.r.Context().Err()
 	}
 }
 
 // breakConnection ends the connection before a head.
-func (a *answer) breakConnection() bool {
+func breakConnection(a *answer) error {
 	f, ok := a.fault(fault.Kill, fault.Reset, fault.Close, fault.BadHead)
 	if !ok {
-		return false
+		return nil
 	}
 	if f.Kind == fault.Kill {
 		a.life.die()
-		return true
+		return errOver
 	}
 	c := a.takeOver()
 	if c == nil {
-		return true
+		return errOver
 	}
 	if f.Kind == fault.Reset {
 		c.reset()
-		return true
+		return errOver
 	}
 	if f.Kind == fault.BadHead {
 		writeHead(c, "2x0 OK", "Content-Length: 2")
 		_, _ = io.WriteString(c, "{}")
 	}
 	_ = c.Close()
-	return true
+	return errOver
 }
 
-func (a *answer) hang() bool {
-	f, ok := a.fault(fault.Hang, fault.HangHealth)
-	return ok && a.hold(f) != nil
+func hang(a *answer) error {
+	if f, ok := a.fault(fault.Hang, fault.HangHealth); ok {
+		return a.hold(f)
+	}
+	return nil
 }
 
-// interim sends interim answers. net/http puts the header fields of the moment in each.
-func (a *answer) interim() {
+// interim sends interim answers. net/http sends the header fields that are set at that moment with each of them.
+func interim(a *answer) error {
 	f, ok := a.fault(fault.Interim)
 	if !ok {
-		return
+		return nil
 	}
 	a.w.Header().Set("Link", "</sim>; rel=preload")
 	for range f.N {
 		a.w.WriteHeader(http.StatusEarlyHints)
 	}
 	a.w.Header().Del("Link")
+	return nil
 }
 
 // refuse answers with an error in place of the answer.
-func (a *answer) refuse() bool {
+func refuse(a *answer) error {
 	if _, ok := a.fault(fault.Unhealthy); ok {
 		a.send(http.StatusServiceUnavailable, "", nil)
-		return true
+		return errOver
 	}
 	if f, ok := a.fault(fault.Status); ok {
-		a.fail(simulated(f.N))
-		return true
+		return simulated(f.N)
 	}
-	return false
+	return nil
 }
 
 func simulated(status int) problem {

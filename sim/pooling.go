@@ -8,7 +8,26 @@ import (
 	"tether/sim/engine"
 )
 
-// The calls of pooling models have the smallest answer that their clients can read. The numbers are made from the input.
+type embedRequest struct {
+	options
+	Texts []string `json:"texts"`
+}
+
+type scoreRequest struct {
+	options
+	Text1     texts `json:"text_1"`
+	Text2     texts `json:"text_2"`
+	Queries   texts `json:"queries"`
+	Documents texts `json:"documents"`
+}
+
+type rerankRequest struct {
+	options
+	Query     string   `json:"query"`
+	Documents []string `json:"documents"`
+}
+
+// The calls of pooling models get the smallest answer that their clients can read. The numbers in it follow from the input.
 
 // embeddingsRequest is the body of /v1/embeddings and of the calls that are like it.
 type embeddingsRequest struct {
@@ -16,74 +35,66 @@ type embeddingsRequest struct {
 	Input promptField `json:"input"`
 }
 
-// pooled runs the prefill of inputs, and answers what goes wrong.
-func (a *answer) pooled(o options, inputs [][]engine.Token) (c *call, t engine.Tally, ok bool) {
+// pool runs the prefill of the inputs.
+func pool(a *answer, o options, inputs [][]engine.Token) (*call, engine.Tally, error) {
 	o.N = nil
-	if c, ok = a.check(o, nil); !ok || !a.admit() {
-		return nil, t, false
-	}
-	defer a.life.release()
-	if !c.prompt(inputs...) {
-		return nil, t, false
-	}
-	c.job.Max = 0
-	t, err := c.engine.Run(a.r.Context(), c.job, nil)
+	c, err := a.begin(o, nil, func() ([][]engine.Token, error) { return inputs, nil })
 	if err != nil {
-		a.abandon(err)
-		return nil, t, false
+		return nil, engine.Tally{}, err
 	}
-	return c, t, true
+	defer c.release()
+	c.job.Max = 0
+	t, err := c.run(nil)
+	return c, t, err
 }
 
-// listed answers with one item for each input, in the list form that several calls share.
-func (a *answer) listed(prefix, object string, item func(i int, input []engine.Token) string) {
-	var q embeddingsRequest
-	if !a.decode(&q, "input") || !a.prompted(q.Input) {
-		return
+// poolEach answers with one item for each input, in the list that several calls share.
+func poolEach(a *answer, q embeddingsRequest, prefix string, item func(input []engine.Token) string) error {
+	inputs, err := q.Input.required()
+	if err != nil {
+		return err
 	}
-	c, t, ok := a.pooled(q.options, q.Input.prompts)
-	if !ok {
-		return
+	c, t, err := pool(a, q.options, inputs)
+	if err != nil {
+		return err
 	}
 	var items []string
-	for i, input := range q.Input.prompts {
-		items = append(items, fmt.Sprintf(`{"index":%d,%s}`, i, item(i, input)))
+	for i, input := range inputs {
+		items = append(items, fmt.Sprintf(`{"index":%d,%s}`, i, item(input)))
 	}
-	c.ok(`{"id":%s,"object":%s,"created":%d,"model":%s,"data":[%s],"usage":%s}`,
-		quote(prefix+c.id), quote(object), c.created, quote(c.model), strings.Join(items, ","), usageJSON(t, "null"))
+	c.poolList(prefix, items, t)
+	return nil
 }
 
-func (a *answer) embeddings() {
-	a.listed("embd-", "list", func(_ int, input []engine.Token) string {
+func (c *call) poolList(prefix string, items []string, t engine.Tally) {
+	c.ok(`{"id":%s,"object":"list","created":%d,"model":%s,"data":[%s],"usage":%s}`,
+		quote(prefix+c.id), c.created, quote(c.model), strings.Join(items, ","), usageJSON(t, "null"))
+}
+
+func embeddings(a *answer, q embeddingsRequest) error {
+	return poolEach(a, q, "embd-", func(input []engine.Token) string {
 		return `"object":"embedding","embedding":` + vector(input)
 	})
 }
 
-func (a *answer) pooling() {
-	a.listed("pool-", "list", func(_ int, input []engine.Token) string {
+func pooling(a *answer, q embeddingsRequest) error {
+	return poolEach(a, q, "pool-", func(input []engine.Token) string {
 		return `"object":"pooling","data":` + vector(input)
 	})
 }
 
-func (a *answer) classify() {
-	a.listed("classify-", "list", func(_ int, input []engine.Token) string {
+func classify(a *answer, q embeddingsRequest) error {
+	return poolEach(a, q, "classify-", func(input []engine.Token) string {
 		p := similarity(input, nil)
 		return fmt.Sprintf(`"label":"LABEL_0","probs":[%s,%s],"num_classes":2`, pyFloat(p), pyFloat(1-p))
 	})
 }
 
-func (a *answer) cohereEmbed() {
-	var q struct {
-		options
-		Texts []string `json:"texts"`
-	}
-	if !a.decode(&q, "texts") {
-		return
-	}
+func cohereEmbed(a *answer, q embedRequest) error {
 	inputs := tokenizeAll(q.Texts)
-	c, _, ok := a.pooled(q.options, inputs)
-	if !ok {
-		return
+	c, _, err := pool(a, q.options, inputs)
+	if err != nil {
+		return err
 	}
 	var vectors []string
 	for _, in := range inputs {
@@ -91,6 +102,44 @@ func (a *answer) cohereEmbed() {
 	}
 	c.ok(`{"id":%s,"embeddings":{"float":[%s]},"response_type":"embeddings_by_type"}`,
 		quote("embd-"+c.id), strings.Join(vectors, ","))
+	return nil
+}
+
+// score compares one text with each text of the second list, or each text of the first list with the one at its place in the
+// second.
+func score(a *answer, q scoreRequest) error {
+	queries, documents := tokenizeAll(append(q.Text1, q.Queries...)), tokenizeAll(append(q.Text2, q.Documents...))
+	if len(queries) == 0 || (len(queries) > 1 && len(queries) != len(documents)) {
+		return badRequest("", "Input lengths must be either 1:1, 1:N or N:N")
+	}
+	c, t, err := pool(a, q.options, append(queries, documents...))
+	if err != nil {
+		return err
+	}
+	var items []string
+	for i, d := range documents {
+		s := similarity(queries[i%len(queries)], d)
+		items = append(items, fmt.Sprintf(`{"index":%d,"object":"score","score":%s}`, i, pyFloat(s)))
+	}
+	c.poolList("score-", items, t)
+	return nil
+}
+
+// rerank scores documents against a query. The answer keeps the order of the request.
+func rerank(a *answer, q rerankRequest) error {
+	query, documents := engine.Tokenize(q.Query), tokenizeAll(q.Documents)
+	c, t, err := pool(a, q.options, append(documents, query))
+	if err != nil {
+		return err
+	}
+	var items []string
+	for i, d := range documents {
+		items = append(items, fmt.Sprintf(`{"index":%d,"document":{"text":%s,"multi_modal":null},"relevance_score":%s}`,
+			i, quote(q.Documents[i]), pyFloat(similarity(query, d))))
+	}
+	c.ok(`{"id":%s,"model":%s,"usage":{"prompt_tokens":%d,"total_tokens":%[3]d},"results":[%s]}`,
+		quote("rerank-"+c.id), quote(c.model), t.Prompt, strings.Join(items, ","))
+	return nil
 }
 
 // vector is eight numbers in [0, 1).
@@ -103,12 +152,13 @@ func vector(input []engine.Token) string {
 	return "[" + strings.Join(numbers, ",") + "]"
 }
 
-// unit maps a hash to [0, 1), in steps of 1/1024 that a float holds exactly.
-func unit(h uint64) float64 { return float64(h%1024) / 1024 }
-
+// similarity is a number in [0, 1).
 func similarity(query, document []engine.Token) float64 {
 	return unit(engine.Hash(engine.Hash(0, query), document))
 }
+
+// unit maps a hash to [0, 1), in steps of 1/1024 that a float holds exactly.
+func unit(h uint64) float64 { return float64(h%1024) / 1024 }
 
 func tokenizeAll(texts []string) [][]engine.Token {
 	var out [][]engine.Token

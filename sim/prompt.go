@@ -16,7 +16,7 @@ type message struct {
 	raw       json.RawMessage // the whole item, for items of the Responses API that are no messages
 }
 
-// UnmarshalJSON keeps the item as it came, beside its fields.
+// UnmarshalJSON reads the fields, and keeps the item as it was received.
 func (m *message) UnmarshalJSON(data []byte) error {
 	type fields message
 	if err := json.Unmarshal(data, (*fields)(m)); err != nil {
@@ -26,14 +26,25 @@ func (m *message) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// said is a message of our own making.
-func said(role, text string) message {
+// newMessage makes a message of a text.
+func newMessage(role, text string) message {
 	return message{Role: role, Content: json.RawMessage(quote(text))}
 }
 
-// render is the chat template: what goes before a message's text never changes when later ones are added, so that the
-// next turn's prompt begins with this one's.
-func render(tools json.RawMessage, system string, messages []message) string {
+// chatPrompts renders conversations. An empty one is a problem.
+func chatPrompts(tools json.RawMessage, system string, conversations ...[]message) (prompts [][]engine.Token, err error) {
+	for _, messages := range conversations {
+		if len(messages) == 0 {
+			return nil, badRequest("", "Cannot apply chat template to an empty conversation. Provide at least one message.")
+		}
+		prompts = append(prompts, render(tools, system, messages))
+	}
+	return prompts, nil
+}
+
+// render is the chat template. The text of a message and all before it stay the same when later messages are added, so that
+// the prompt of the next turn begins with the prompt of this turn.
+func render(tools json.RawMessage, system string, messages []message) []engine.Token {
 	var b strings.Builder
 	if len(tools) > 0 && string(tools) != "null" && string(tools) != "[]" {
 		fmt.Fprintf(&b, "<|im_start|>tools\n%s<|im_end|>\n", tools)
@@ -45,7 +56,7 @@ func render(tools json.RawMessage, system string, messages []message) string {
 		fmt.Fprintf(&b, "<|im_start|>%s\n%s<|im_end|>\n", m.Role, m.text())
 	}
 	b.WriteString("<|im_start|>assistant\n")
-	return b.String()
+	return engine.Tokenize(b.String())
 }
 
 func (m message) text() string {
@@ -58,7 +69,7 @@ func (m message) text() string {
 	return contentText(m.Content)
 }
 
-// contentText is the text of a string or a list of parts.
+// contentText is the text of a string, or of a list of parts.
 func contentText(content json.RawMessage) string {
 	var text string
 	if json.Unmarshal(content, &text) == nil {
@@ -75,7 +86,7 @@ func contentText(content json.RawMessage) string {
 	return b.String()
 }
 
-// partText is a text part's text. Another one, such as an image, stands for a few tokens that its bytes decide.
+// partText is the text of a text part. Any other part, such as an image, becomes a few tokens that follow from its bytes.
 func partText(part json.RawMessage) string {
 	var fields struct {
 		Text *string `json:"text"`

@@ -68,7 +68,7 @@ func sound(bytes int) string {
 	return `{"type":"input_audio_buffer.append","audio":"` + base64.StdEncoding.EncodeToString(make([]byte, bytes)) + `"}`
 }
 
-// The events are those of vLLM 0.32.0's own code behind uvicorn, with an engine that was made up.
+// The events are those of vLLM 0.32.0's own code behind uvicorn, with a simulated engine.
 func TestRealtime(t *testing.T) {
 	s := start(t, Config{AnswerTokens: 2, Record: 1})
 	ws := talk(t, s)
@@ -110,19 +110,9 @@ func TestRealtime(t *testing.T) {
 	if err := ws.Close(websocket.StatusNormalClosure, ""); err != nil {
 		t.Error(err)
 	}
-	quiet(t, s)
+	await(t, s, idle)
 	if seen := s.Requests()[0]; seen.Status != 101 || seen.Aborted || seen.Model != "tiny" || !seen.Done {
 		t.Errorf("%+v", seen)
-	}
-}
-
-// quiet waits until no request is left.
-func quiet(t *testing.T, s *Server) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	if err := s.Await(ctx, func(l Load) bool { return l.Requests == 0 && l.Running == 0 }); err != nil {
-		t.Fatalf("%+v", s.Load())
 	}
 }
 
@@ -142,7 +132,7 @@ func TestRealtimeRefusals(t *testing.T) {
 	}
 }
 
-// A client that leaves, in whatever way, ends what is done for it.
+// When a client leaves, in whatever way, the work for it ends.
 func TestRealtimeClientLeaves(t *testing.T) {
 	s := start(t, Config{DecodePerToken: time.Hour, Record: 1})
 	ws := talk(t, s)
@@ -154,9 +144,9 @@ func TestRealtimeClientLeaves(t *testing.T) {
 		t.Errorf("%+v", s.Load())
 	}
 	ws.CloseNow()
-	quiet(t, s)
+	await(t, s, idle)
 	if !s.Requests()[0].Aborted {
-		t.Error("the client left, and was not seen to")
+		t.Error("the request of a client that left is not marked as aborted")
 	}
 }
 
@@ -167,7 +157,7 @@ func TestRealtimeFaults(t *testing.T) {
 		if _, _, err := ws.Read(t.Context()); err == nil || websocket.CloseStatus(err) >= 0 {
 			t.Errorf("%s: %v", fault, err)
 		}
-		quiet(t, s)
+		await(t, s, idle)
 	}
 	ws := talk(t, s, "X-Sim-Fault: stall")
 	say(t, ws, `{`)
@@ -176,7 +166,7 @@ func TestRealtimeFaults(t *testing.T) {
 	if _, _, err := ws.Read(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("stalled, and sent on: %v", err)
 	}
-	quiet(t, s)
+	await(t, s, idle)
 	ws = talk(t, s, "X-Sim-Fault: shutdown-text")
 	say(t, ws, `{"type":"session.update","model":"tiny"}`)
 	say(t, ws, `{"type":"input_audio_buffer.commit"}`)

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Seen is one request as it arrived, and how it ended.
+// Seen is one request as it was received, and how it ended.
 type Seen struct {
 	Method   string
 	Target   string // the request target as sent: raw path and query
@@ -20,15 +20,15 @@ type Seen struct {
 	Header           http.Header
 	ContentLength    int64    // as promised; -1 when chunked
 	TransferEncoding []string // "chunked", or empty
-	Body             []byte   // as sent, chunks put together; empty for the fault early. It must not be changed.
+	Body             []byte   // as sent, without the framing of chunks; empty for the fault early. It must not be changed.
 	Session          string   // header X-Session-Id
-	Model            string   // as asked for; empty when the request names none or was refused before it was looked at
+	Model            string   // as named in the body; empty when the body names none or was not read
 	Remote           string   // the client's address
 	At               time.Time
 
 	Done    bool // the request ended
-	Status  int  // of the answer; 0 when there was none with a good head
-	Aborted bool // the client left, or the server died, before the answer was complete; cuts by faults are not meant
+	Status  int  // of the answer; 0 when no valid head was sent
+	Aborted bool // the client left or the server died before the answer was complete; false for cuts by faults
 }
 
 // recorder remembers the newest requests. Its zero value remembers none.
@@ -39,8 +39,8 @@ type recorder struct {
 	ring []*Seen // guarded by mu, and so are the requests in it
 }
 
-// Requests are the newest requests, the oldest of them first, at most Config.Record. A request is in it from the moment
-// when it was read.
+// Requests returns the newest requests, the oldest of them first, at most Config.Record. A request is among them as soon as it
+// was read.
 func (s *Server) Requests() []Seen {
 	s.seen.mu.Lock()
 	defer s.seen.mu.Unlock()
@@ -49,14 +49,6 @@ func (s *Server) Requests() []Seen {
 		out[i] = *r
 	}
 	return out
-}
-
-func newSeen(r *http.Request) *Seen {
-	return &Seen{
-		Method: r.Method, Target: r.RequestURI, Path: r.URL.Path, RawQuery: r.URL.RawQuery, Proto: r.Proto, Host: r.Host,
-		Header: r.Header.Clone(), ContentLength: r.ContentLength, TransferEncoding: slices.Clone(r.TransferEncoding),
-		Session: r.Header.Get("X-Session-Id"), Remote: r.RemoteAddr, At: time.Now(),
-	}
 }
 
 func (r *recorder) add(s *Seen) {
@@ -79,20 +71,28 @@ func (r *recorder) update(s *Seen, change func(*Seen)) Seen {
 	return *s
 }
 
-// receive reads the whole body, as net/http needs it to notice that a client leaves, and reports the request.
-func (a *answer) receive() error {
-	body, err := io.ReadAll(a.r.Body)
-	a.body = body
-	a.seen = newSeen(a.r)
-	a.seen.Body = body
-	a.srv.seen.add(a.seen)
+// receive reads the whole body, and reports the request. net/http notices that a client leaves only once the body is read.
+func (a *answer) receive() (err error) {
+	a.body, err = io.ReadAll(a.r.Body)
+	a.remember(a.body)
 	if a.srv.cfg.OnRequest != nil {
 		a.srv.cfg.OnRequest(*a.seen)
 	}
 	return err
 }
 
-// report tells how the request ended.
+// remember adds the request to the remembered ones.
+func (a *answer) remember(body []byte) {
+	r := a.r
+	a.seen = &Seen{
+		Method: r.Method, Target: r.RequestURI, Path: r.URL.Path, RawQuery: r.URL.RawQuery, Proto: r.Proto, Host: r.Host,
+		Header: r.Header.Clone(), ContentLength: r.ContentLength, TransferEncoding: slices.Clone(r.TransferEncoding), Body: body,
+		Session: r.Header.Get("X-Session-Id"), Remote: r.RemoteAddr, At: time.Now(),
+	}
+	a.srv.seen.add(a.seen)
+}
+
+// report reports how the request ended.
 func (a *answer) report() {
 	if a.seen == nil {
 		return

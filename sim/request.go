@@ -9,75 +9,66 @@ import (
 	"strings"
 )
 
-// decode reads the JSON body into a struct with vLLM's checks: content type, JSON, an object, required fields, their
-// types. A request that fails is answered.
-func (a *answer) decode(into any, required ...string) bool {
+// decode reads the JSON body into a struct with vLLM's checks: content type, JSON, an object, required fields, and their
+// types.
+func (a *answer) decode(into any, required ...string) error {
 	media, _, _ := strings.Cut(strings.ToLower(a.r.Header.Get("Content-Type")), ";")
 	if media != "application/json" {
-		a.fail(invalid("", "Unsupported Media Type: Only 'application/json' is allowed"))
-		return false
+		return invalid("", "Unsupported Media Type: Only 'application/json' is allowed")
 	}
 	if len(a.body) == 0 {
-		a.fail(invalid("body", finding("missing", "body", "Field required", "None")))
-		return false
+		return invalid("body", finding("missing", "body", "Field required", "None"))
 	}
-	a.body = bytes.TrimPrefix(a.body, []byte("\ufeff")) // as Python's json does
+	body := bytes.TrimPrefix(a.body, []byte("\ufeff")) // as Python's json does
 	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(a.body, &fields); err != nil {
-		a.fail(a.notAnObject(err))
-		return false
+	if err := json.Unmarshal(body, &fields); err != nil {
+		return notAnObject(body, err)
 	}
-	if missing := missingFields(fields, required); len(missing) > 0 {
-		a.fail(invalid("body."+missing[0], describeMissing(missing, len(fields))...))
-		return false
+	if findings, param := missingFields(fields, required); findings != nil {
+		return invalid(param, findings...)
 	}
-	if err := json.Unmarshal(a.body, into); err != nil {
-		a.fail(wrongType(err, fields))
-		return false
+	if err := json.Unmarshal(body, into); err != nil {
+		return wrongType(err, fields)
 	}
-	return true
+	return nil
 }
 
-func missingFields(fields map[string]json.RawMessage, required []string) []string {
-	var missing []string
+// missingFields returns a finding for each required field that is missing, and the path of the first one.
+func missingFields(fields map[string]json.RawMessage, required []string) (findings []string, first string) {
 	for _, name := range required {
-		if _, ok := fields[name]; !ok {
-			missing = append(missing, name)
+		if _, ok := fields[name]; ok {
+			continue
 		}
+		if findings == nil {
+			first = "body." + name
+		}
+		findings = append(findings, finding("missing", "body."+name, "Field required", fmt.Sprintf("<dict of %d items>", len(fields))))
 	}
-	return missing
-}
-
-func describeMissing(missing []string, have int) []string {
-	var findings []string
-	for _, name := range missing {
-		findings = append(findings, finding("missing", "body."+name, "Field required", fmt.Sprintf("<dict of %d items>", have)))
-	}
-	return findings
+	return findings, first
 }
 
 // notAnObject is the answer to a body that is no JSON, or JSON of another type.
-func (a *answer) notAnObject(err error) problem {
+func notAnObject(body []byte, err error) problem {
 	var syntax *json.SyntaxError
 	if !errors.As(err, &syntax) {
 		return invalid("body", finding("model_attributes_type", "body",
-			"Input should be a valid dictionary or object to extract fields from", shortInput(a.body)))
+			"Input should be a valid dictionary or object to extract fields from", shortInput(body)))
 	}
-	at, python := a.pythonError(syntax)
+	at, message := pythonError(body, syntax)
 	loc := fmt.Sprintf("body.%d", at)
 	return invalid(loc, fmt.Sprintf(
 		"{'type': 'json_invalid', 'loc': '%s', 'msg': 'JSON decode error', 'input': '<dict of 0 items>', 'ctx': {'error': %s}}",
-		loc, python))
+		loc, message))
 }
 
 // pythonError words a syntax error nearly as Python's json module does, with its place in the body.
-func (a *answer) pythonError(err *json.SyntaxError) (at int, message string) {
+func pythonError(body []byte, err *json.SyntaxError) (at int, message string) {
 	at = int(err.Offset) - 1
 	switch text := err.Error(); {
 	case strings.Contains(text, "object key string"):
 		return at, `'Expecting property name enclosed in double quotes'`
 	case strings.HasPrefix(text, "unexpected end"):
-		return len(a.body), `"Expecting ',' delimiter"`
+		return len(body), `"Expecting ',' delimiter"`
 	case strings.Contains(text, "after object key:value pair"), strings.Contains(text, "after array element"):
 		return at, `"Expecting ',' delimiter"`
 	case strings.Contains(text, "in literal"):
@@ -86,7 +77,7 @@ func (a *answer) pythonError(err *json.SyntaxError) (at int, message string) {
 	return at, `'Expecting value'`
 }
 
-// shortInput describes an offending value as vLLM does: by its size, or as itself when it is short.
+// shortInput describes an offending value as vLLM does: a list by its size, any other value by itself.
 func shortInput(value []byte) string {
 	var list []json.RawMessage
 	if json.Unmarshal(value, &list) == nil && list != nil {
@@ -111,7 +102,7 @@ func wrongType(err error, fields map[string]json.RawMessage) problem {
 	return invalid("body."+path, finding(kind, "body."+path, msg, input))
 }
 
-// pythonType words what was wanted nearly as pydantic does.
+// pythonType words the wanted type nearly as pydantic does.
 func pythonType(wrong *json.UnmarshalTypeError) (kind, msg string) {
 	switch wrong.Type.Kind() {
 	case reflect.Int, reflect.Uint32:
@@ -128,14 +119,4 @@ func pythonType(wrong *json.UnmarshalTypeError) (kind, msg string) {
 	default:
 		return "model_attributes_type", "Input should be a valid dictionary or object to extract fields from"
 	}
-}
-
-// limitOf is the first limit that was set. It is nil when none was.
-func limitOf(limits ...*int) *int {
-	for _, l := range limits {
-		if l != nil {
-			return l
-		}
-	}
-	return nil
 }

@@ -1,14 +1,13 @@
 package sim
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 
 	"tether/sim/engine"
 )
 
-// response is the object of the Responses API, in vLLM's order.
+// response is the object of the Responses API. Its fields are in vLLM's order.
 type response struct {
 	ID                 string            `json:"id"`
 	CreatedAt          int64             `json:"created_at"`
@@ -44,7 +43,7 @@ type response struct {
 	OutputMessages     *string           `json:"output_messages"`
 }
 
-// newResponse is the response of a request before it has an answer.
+// newResponse is the response to a request before its answer is there.
 func newResponse(c *call, q responsesRequest) response {
 	choice := `"auto"`
 	if q.Tools == nil {
@@ -60,14 +59,14 @@ func newResponse(c *call, q responsesRequest) response {
 	}
 }
 
-func orRaw(raw json.RawMessage, without string) json.RawMessage {
+func orRaw(raw json.RawMessage, fallback string) json.RawMessage {
 	if raw == nil {
-		return json.RawMessage(without)
+		return json.RawMessage(fallback)
 	}
 	return raw
 }
 
-// finished is the response with its answer.
+// finished is the response with its answer, which item holds.
 func (r response) finished(c *call, item []byte, t engine.Tally) response {
 	r.Output = []json.RawMessage{item}
 	r.Status = "completed"
@@ -79,13 +78,4 @@ func (r response) finished(c *call, item []byte, t engine.Tally) response {
 		`{"reasoning_tokens":0,"tool_output_tokens":0,"output_tokens_per_turn":[],"tool_output_tokens_per_turn":[]},`+
 		`"total_tokens":%d}`, t.Prompt, t.Cached, t.Created, t.Completion, t.Prompt+t.Completion)
 	return r
-}
-
-// encode writes JSON without a newline, and leaves <, > and & as they are.
-func encode(r response) []byte {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	_ = e.Encode(r) // all raw parts were read as JSON, or are ours
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }

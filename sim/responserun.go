@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -12,10 +13,10 @@ import (
 type responseRun struct {
 	c        *call
 	response response
-	messages []message // of the prompt
-	keep     bool      // store the response
-	emit     func(name string, data []byte) error
-	into     *stored // the background response that this is, else nil
+	messages []message                            // of the prompt
+	keep     bool                                 // the response is stored
+	emit     func(name string, data []byte) error // nil when no event is wanted
+	stored   *storedResponse                      // of a background response; nil when the client waits for the response
 
 	item     string // id of the output item
 	sequence int
@@ -25,33 +26,35 @@ type responseRun struct {
 func (c *call) newRun(q responsesRequest, messages []message) *responseRun {
 	return &responseRun{
 		c: c, response: newResponse(c, q), messages: messages, item: "msg_" + newID(),
-		keep: (q.Store == nil || *q.Store) && !c.a.srv.cfg.NoStore,
-		emit: func(string, []byte) error { return nil },
+		keep: q.wantsStore() && !c.srv.cfg.NoStore,
 	}
 }
 
-// produce emits the events from created to completed. The first two come at once, before the request leaves the queue.
-// The response is stored before the last event, so that whoever has read it finds it.
+// fields are the fields of an event. JSON sorts them by their names, as vLLM does.
+type fields map[string]any
+
+// produce emits the events from created to completed. The first two are emitted at once, before the request leaves the queue.
+// The response is stored before the last event, so that a client that has read that event finds the response.
 func (r *responseRun) produce(ctx context.Context) (response, error) {
 	for _, name := range []string{"response.created", "response.in_progress"} {
-		if err := r.event(name, fmt.Sprintf(`"response":%s,`, encode(r.response)), ""); err != nil {
+		if err := r.event(name, fields{"response": r.response}); err != nil {
 			return response{}, err
 		}
 	}
-	t, err := r.c.engine.Run(ctx, r.c.job, r.delta)
+	t, err := r.c.engine.Run(ctx, r.c.job, r.token)
 	if err != nil {
 		return response{}, err
 	}
-	done := r.response.finished(r.c, r.outputItem("completed", r.textPart(r.text.String(), "null")), t)
+	done := r.response.finished(r.c, r.outputItem("completed", r.textPart("null")), t)
 	if err := r.outputDone(); err != nil {
 		return response{}, err
 	}
 	r.save(done)
-	return done, r.event("response.completed", fmt.Sprintf(`"response":%s,`, encode(done)), "")
+	return done, r.event("response.completed", fields{"response": done})
 }
 
-// delta emits one token, and before the first one what announces the text.
-func (r *responseRun) delta(s engine.Step) error {
+// token emits one token. The first one is preceded by the events that announce the text.
+func (r *responseRun) token(s engine.Step) error {
 	if r.text.Len() == 0 {
 		if err := r.outputAdded(); err != nil {
 			return err
@@ -59,61 +62,63 @@ func (r *responseRun) delta(s engine.Step) error {
 	}
 	text := s.Token.Text()
 	r.text.WriteString(text)
-	return r.event("response.output_text.delta", fmt.Sprintf(
-		`"content_index":0,"delta":%s,"item_id":"%s","logprobs":[],"output_index":0,`, quote(text), r.item), "")
+	return r.contentEvent("response.output_text.delta", fields{"delta": text, "logprobs": []int{}})
 }
 
 func (r *responseRun) outputAdded() error {
-	err := r.event("response.output_item.added",
-		fmt.Sprintf(`"item":%s,"output_index":0,`, r.outputItem("in_progress", "")), "")
+	err := r.event("response.output_item.added", fields{"item": r.outputItem("in_progress", nil), "output_index": 0})
 	if err != nil {
 		return err
 	}
-	return r.event("response.content_part.added", fmt.Sprintf(
-		`"content_index":0,"item_id":"%s","output_index":0,"part":%s,`, r.item, r.textPart("", "[]")), "")
+	return r.contentEvent("response.content_part.added", fields{"part": r.textPart("[]")})
 }
 
 func (r *responseRun) outputDone() error {
-	text := r.text.String()
-	err := r.event("response.output_text.done", fmt.Sprintf(
-		`"content_index":0,"item_id":"%s","logprobs":[],"output_index":0,`, r.item), fmt.Sprintf(`"text":%s,`, quote(text)))
+	err := r.contentEvent("response.output_text.done", fields{"logprobs": []int{}, "text": r.text.String()})
 	if err != nil {
 		return err
 	}
-	part := r.textPart(text, "null")
-	err = r.event("response.content_part.done", fmt.Sprintf(
-		`"content_index":0,"item_id":"%s","output_index":0,"part":%s,`, r.item, part), "")
-	if err != nil {
+	part := r.textPart("null")
+	if err := r.contentEvent("response.content_part.done", fields{"part": part}); err != nil {
 		return err
 	}
-	return r.event("response.output_item.done",
-		fmt.Sprintf(`"item":%s,"output_index":0,`, r.outputItem("completed", part)), "")
+	return r.event("response.output_item.done", fields{"item": r.outputItem("completed", part), "output_index": 0})
 }
 
-func (r *responseRun) textPart(text, logprobs string) string {
-	return fmt.Sprintf(`{"annotations":[],"text":%s,"type":"output_text","logprobs":%s}`, quote(text), logprobs)
+// textPart is the text so far, as a part of the output item.
+func (r *responseRun) textPart(logprobs string) json.RawMessage {
+	return fmt.Appendf(nil, `{"annotations":[],"text":%s,"type":"output_text","logprobs":%s}`, quote(r.text.String()), logprobs)
 }
 
-func (r *responseRun) outputItem(status, part string) []byte {
+func (r *responseRun) outputItem(status string, part json.RawMessage) json.RawMessage {
 	return fmt.Appendf(nil, `{"id":"%s","content":[%s],"role":"assistant","status":"%s","type":"message","phase":null}`,
 		r.item, part, status)
 }
 
-// event numbers an event. Its fields are in the order of their names, so the number may stand between two of them.
-func (r *responseRun) event(name, before, after string) error {
-	data := fmt.Appendf(nil, `{%s"sequence_number":%d,%s"type":"%s"}`, before, r.sequence, after, name)
+// contentEvent emits an event about the only part of the only output item.
+func (r *responseRun) contentEvent(name string, f fields) error {
+	f["content_index"], f["item_id"], f["output_index"] = 0, r.item, 0
+	return r.event(name, f)
+}
+
+// event numbers and emits an event.
+func (r *responseRun) event(name string, f fields) error {
+	if r.emit == nil {
+		return nil
+	}
+	f["sequence_number"], f["type"] = r.sequence, name
 	r.sequence++
-	return r.emit(name, data)
+	return r.emit(name, encode(f))
 }
 
 func (r *responseRun) save(done response) {
 	if !r.keep {
 		return
 	}
-	conversation := append(r.messages[:len(r.messages):len(r.messages)], said("assistant", r.text.String()))
-	if r.into != nil {
-		r.into.complete(done, conversation)
+	conversation := append(r.messages[:len(r.messages):len(r.messages)], newMessage("assistant", r.text.String()))
+	if r.stored != nil {
+		r.stored.complete(done, conversation)
 		return
 	}
-	r.c.a.srv.memory.Load().store.add(&stored{response: done, messages: conversation})
+	r.c.srv.memory.Load().store.add(&storedResponse{response: done, messages: conversation})
 }

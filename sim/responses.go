@@ -2,6 +2,7 @@ package sim
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 
 	"tether/sim/engine"
@@ -24,142 +25,129 @@ type responsesRequest struct {
 	User               *string         `json:"user"`
 }
 
-func (a *answer) responses() {
-	var q responsesRequest
-	if !a.decode(&q, "input") {
-		return
-	}
+func (q responsesRequest) wantsStore() bool { return q.Store == nil || *q.Store }
+
+func responses(a *answer, q responsesRequest) error {
 	q.N, q.StreamOptions = nil, nil
-	c, ok := a.check(q.options, q.MaxOutputTokens)
-	if !ok || !a.storable(q) {
-		return
+	var messages []message
+	c, err := a.begin(q.options, q.MaxOutputTokens, func() (prompts [][]engine.Token, err error) {
+		if err := checkBackground(a.srv.cfg, q); err != nil {
+			return nil, err
+		}
+		if messages, err = conversation(a, q); err != nil {
+			return nil, err
+		}
+		system := ""
+		if q.Instructions != nil {
+			system = *q.Instructions
+		}
+		return [][]engine.Token{render(q.Tools, system, messages)}, nil
+	})
+	if err != nil {
+		return err
 	}
 	if q.MaxOutputTokens == nil {
-		c.stops()
+		c.stopsByItself()
 	}
-	messages, ok := a.conversationOf(q)
-	if !ok || !a.admit() {
-		return
+	run := c.newRun(q, messages)
+	if q.Background {
+		return run.startBackground(q.Stream) // it releases the call
 	}
-	system := ""
-	if q.Instructions != nil {
-		system = *q.Instructions
-	}
-	if !c.prompt(engine.Tokenize(render(q.Tools, system, messages))) {
-		a.life.release()
-		return
-	}
-	c.respond(q, messages)
-}
-
-// storable refuses background responses that nobody could ask for later.
-func (a *answer) storable(q responsesRequest) bool {
-	switch wanted := q.Store == nil || *q.Store; {
-	case !q.Background:
-	case !wanted:
-		a.fail(badRequest("background", "background can only be used when `store` is true (parameter=background)"))
-		return false
-	case a.srv.cfg.NoStore:
-		a.fail(problem{
-			status: http.StatusBadRequest, kind: "invalid_request_error", param: "background",
-			message: "This vLLM engine does not support `store=True` and therefore does not support the background mode. " +
-				"To enable these features, set the environment variable `VLLM_ENABLE_RESPONSES_API_STORE=1` when launching " +
-				"the vLLM server.",
+	defer c.release()
+	if q.Stream {
+		run.emit = c.event
+		return c.stream(func() error {
+			_, err := run.produce(c.r.Context())
+			return err
 		})
-		return false
 	}
-	return true
+	r, err := run.produce(c.r.Context())
+	if err != nil {
+		return err
+	}
+	c.ok("%s", encode(r))
+	return nil
 }
 
-// conversationOf is the previous response's conversation with the input behind it. An unknown response is answered.
-func (a *answer) conversationOf(q responsesRequest) ([]message, bool) {
+// checkBackground refuses background responses that cannot be asked for later.
+func checkBackground(cfg Config, q responsesRequest) error {
+	switch {
+	case !q.Background:
+	case !q.wantsStore():
+		return badRequest("background", "background can only be used when `store` is true (parameter=background)")
+	case cfg.NoStore:
+		return invalidResponse(http.StatusBadRequest, "background",
+			"This vLLM engine does not support `store=True` and therefore does not support the background mode. "+
+				"To enable these features, set the environment variable `VLLM_ENABLE_RESPONSES_API_STORE=1` when launching "+
+				"the vLLM server.")
+	}
+	return nil
+}
+
+// conversation returns the conversation of the previous response and, behind it, the input.
+func conversation(a *answer, q responsesRequest) ([]message, error) {
 	var before []message
 	if id := q.PreviousResponseID; id != nil {
-		previous := a.stored(*id)
-		if previous == nil {
-			return nil, false
+		previous, err := a.stored(*id)
+		if err != nil {
+			return nil, err
 		}
 		before = previous.conversation()
 	}
 	input, err := inputMessages(q.Input)
 	if err != nil {
-		a.fail(invalid("body.input", finding("list_type", "body.input", "Input should be a valid list", "...")))
-		return nil, false
+		return nil, invalid("body.input", finding("list_type", "body.input", "Input should be a valid list", "..."))
 	}
-	return append(before[:len(before):len(before)], input...), true
+	return append(before[:len(before):len(before)], input...), nil
 }
 
-// inputMessages reads input: a text, or a list of items.
+// inputMessages reads the input of a request: a text, or a list of items.
 func inputMessages(input json.RawMessage) ([]message, error) {
 	var text string
 	if json.Unmarshal(input, &text) == nil {
-		return []message{said("user", text)}, nil
+		return []message{newMessage("user", text)}, nil
 	}
 	var items []message
 	err := json.Unmarshal(input, &items)
 	return items, err
 }
 
-// respond answers in one of three ways; the admission goes with the run.
-func (c *call) respond(q responsesRequest, messages []message) {
-	run := c.newRun(q, messages)
-	if q.Background {
-		c.respondLater(run, q.Stream)
-		return
-	}
-	defer c.a.life.release()
-	if q.Stream {
-		run.emit = c.a.event
-		c.whole(func() error {
-			_, err := run.produce(c.a.r.Context())
-			return err
-		})
-		return
-	}
-	r, err := run.produce(c.a.r.Context())
-	if err != nil {
-		c.a.abandon(err)
-		return
-	}
-	c.ok("%s", encode(r))
-}
-
-// stored finds a response, or answers that there is none: it is only where it was made.
-func (a *answer) stored(id string) *stored {
+// stored finds a response. Only the server that made a response knows it.
+func (a *answer) stored(id string) (*storedResponse, error) {
 	if !a.srv.cfg.NoStore {
 		if r := a.srv.memory.Load().store.find(id); r != nil {
-			return r
+			return r, nil
 		}
 	}
-	a.fail(unknownResponse(id))
-	return nil
+	return nil, invalidResponse(http.StatusNotFound, "response_id", fmt.Sprintf("Response with id '%s' not found.", id))
 }
 
-func (a *answer) getResponse(id string) {
-	r := a.stored(id)
-	if r == nil {
-		return
+func getResponse(a *answer, id string) error {
+	r, err := a.stored(id)
+	if err != nil {
+		return err
 	}
 	query := a.r.URL.Query()
 	if query.Get("stream") == "true" {
-		a.follow(r, query.Get("starting_after"))
-		return
+		return followResponse(a, r, query.Get("starting_after"))
 	}
 	a.json(http.StatusOK, "%s", encode(r.state()))
+	return nil
 }
 
-func (a *answer) cancelResponse(id string) {
-	r := a.stored(id)
-	if r == nil {
-		return
+func cancelResponse(a *answer, id string) error {
+	r, err := a.stored(id)
+	if err != nil {
+		return err
 	}
 	state, ok := r.abort()
 	if !ok {
-		a.fail(problem{
-			status: http.StatusBadRequest, kind: "invalid_request_error", param: "response_id",
-			message: "Cannot cancel a synchronous response.",
-		})
-		return
+		return invalidResponse(http.StatusBadRequest, "response_id", "Cannot cancel a synchronous response.")
 	}
 	a.json(http.StatusOK, "%s", encode(state))
+	return nil
+}
+
+func invalidResponse(status int, param, message string) problem {
+	return problem{status: status, kind: "invalid_request_error", param: param, message: message}
 }

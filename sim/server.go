@@ -12,23 +12,23 @@ import (
 	"tether/sim/fault"
 )
 
-// memory is the state that a server loses with its process: the engines with their caches, and the stored responses.
-type memory struct {
-	ranks *engine.Ranks
-	store *store
-}
-
 // Server is one simulated vLLM server. Its methods may be called from any goroutine.
 type Server struct {
 	cfg    Config
 	faults *fault.Set
 	seen   *recorder
-	bell   bell
+	bell   bell // rings after every change of Load and Stats
 	memory atomic.Pointer[memory]
 
 	mu     sync.Mutex
 	listen string // guarded by mu; where the next life listens
 	life   *life  // guarded by mu; nil before the first Start
+}
+
+// memory is the state that a server loses with its process: the engines with their caches, and the stored responses.
+type memory struct {
+	ranks *engine.Ranks
+	store *store
 }
 
 // New makes a server that does not listen yet. A configuration that Validate refuses is a bug of the caller: New panics.
@@ -43,10 +43,10 @@ func New(cfg Config) *Server {
 }
 
 // Start listens on a TCP address ("127.0.0.1:0") or a Unix socket ("unix:/path"), serves in the background, and returns
-// the address as Addr does. The caller ends it with Stop, Kill or Drain, after which it may be started again.
+// the address as Addr does. The caller ends the server with Stop, Kill or Drain, and may start it again after that.
 func (s *Server) Start(listen string) (string, error) {
 	before := s.current()
-	if err := s.bury(before); err != nil {
+	if err := s.awaitEnd(before); err != nil {
 		return "", err
 	}
 	s.mu.Lock()
@@ -67,19 +67,20 @@ func (s *Server) Start(listen string) (string, error) {
 	return s.listen, nil
 }
 
-// Restart listens again on the address of the last Start. After Stop the caches and stored responses are still there;
-// after Kill, Drain and the fault kill they are lost, as with a new process.
+// Restart listens again on the address of the last Start. After Stop the caches and stored responses are still there. After
+// Kill, Drain and the fault kill they are lost, as with a new process.
 func (s *Server) Restart() error {
 	_, err := s.Start(s.Addr())
 	return err
 }
 
-// bury waits for the end of the life before, if there was one. It holds no lock: the last requests may need it.
-func (s *Server) bury(l *life) error {
+// awaitEnd waits for the end of the previous life; nil is none. It waits without the lock, which the last requests may need. A
+// life that is not ending is an error.
+func (s *Server) awaitEnd(l *life) error {
 	if l == nil {
 		return nil
 	}
-	if !l.ending() {
+	if !l.isClosing() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return s.listeningLocked()
@@ -100,7 +101,7 @@ func listenOn(listen string) (net.Listener, error) {
 	if !unix {
 		return net.Listen("tcp", listen)
 	}
-	// A socket file that a killed process left would make listening fail.
+	// The socket file of a killed process would make listening fail.
 	if info, err := os.Stat(path); err == nil && info.Mode().Type() == os.ModeSocket {
 		if err := os.Remove(path); err != nil {
 			return nil, err
@@ -113,14 +114,14 @@ func socketPath(listen string) (path string, unix bool) {
 	return strings.CutPrefix(listen, "unix:")
 }
 
-// Addr is the address of the last Start: "127.0.0.1:40123", or "unix:/path". Empty before the first one.
+// Addr returns the address of the last Start: "127.0.0.1:40123", or "unix:/path". It is empty before the first Start.
 func (s *Server) Addr() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.listen
 }
 
-// URL is the base URL of the last Start: "http://127.0.0.1:40123", or "http+unix:///path".
+// URL returns the base URL of the last Start: "http://127.0.0.1:40123", or "http+unix:///path".
 func (s *Server) URL() string {
 	addr := s.Addr()
 	if path, unix := socketPath(addr); unix {
@@ -129,8 +130,8 @@ func (s *Server) URL() string {
 	return "http://" + addr
 }
 
-// Stop ends the server cleanly: its port refuses at once, idle connections are closed, requests may finish for
-// Config.StopTimeout and are cut after that; those that a fault holds are cut at once. It returns when all has ended.
+// Stop ends the server cleanly: its port refuses at once, idle connections are closed, and requests may finish for
+// Config.StopTimeout before they are cut. Requests that a fault holds are cut at once. Stop returns when all has ended.
 // Caches and stored responses stay.
 func (s *Server) Stop() {
 	if l := s.current(); l != nil {
@@ -139,7 +140,7 @@ func (s *Server) Stop() {
 }
 
 // Kill ends the server as a dying engine does: its port refuses, and every connection is reset (a Unix socket is closed).
-// It returns when all has ended. Caches and stored responses are lost.
+// Kill returns when all has ended. Caches and stored responses are lost.
 func (s *Server) Kill() {
 	if l := s.current(); l != nil {
 		l.die()
@@ -153,7 +154,7 @@ func (s *Server) current() *life {
 	return s.life
 }
 
-// Forget loses the caches, the counters of Stats and the stored responses at once. Requests in flight go on.
+// Forget empties the caches, the counters of Stats and the store of responses at once. Requests in flight continue.
 func (s *Server) Forget() {
 	s.memory.Store(&memory{ranks: engine.NewRanks(s.cfg.Ranks, s.cfg.engine(), s.bell.ring), store: newStore()})
 }

@@ -13,9 +13,20 @@ const version = "0.32.0"
 // fingerprint is the system_fingerprint of all answers.
 const fingerprint = "vllm-" + version + "-9ae3acab"
 
-// health stays 200 while a server drains, as vLLM's does.
-func (a *answer) health() {
+// health answers 200 while a server drains too, as vLLM does.
+func health(a *answer) error {
 	a.send(http.StatusOK, "", nil)
+	return nil
+}
+
+func load(a *answer) error {
+	a.json(http.StatusOK, `{"server_load":0}`)
+	return nil
+}
+
+func showVersion(a *answer) error {
+	a.json(http.StatusOK, `{"version":"%s"}`, version)
+	return nil
 }
 
 const modelForm = `{"id":%s,"object":"model","created":%d,"owned_by":"vllm","root":%s,"parent":null,"max_model_len":%d,` +
@@ -23,11 +34,12 @@ const modelForm = `{"id":%s,"object":"model","created":%d,"owned_by":"vllm","roo
 	`"allow_sampling":true,"allow_logprobs":true,"allow_search_indices":false,"allow_view":true,` +
 	`"allow_fine_tuning":false,"organization":"*","group":null,"is_blocking":false}]}`
 
-func (a *answer) models() {
+func models(a *answer) error {
 	now := time.Now().Unix()
 	var models []string
 	for _, m := range a.srv.cfg.Models {
 		models = append(models, fmt.Sprintf(modelForm, quote(m), now, quote(m), a.srv.cfg.MaxModelLen, newID(), now))
 	}
 	a.json(http.StatusOK, `{"object":"list","data":[%s]}`, strings.Join(models, ","))
+	return nil
 }

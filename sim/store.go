@@ -5,21 +5,21 @@ import (
 	"sync"
 )
 
-// maxStored is how many responses a server remembers, the newest ones. vLLM's own store has no bound.
+// maxStored is the number of responses that a server remembers, the newest ones. vLLM's own store has no bound.
 const maxStored = 10000
 
-// store is the response store of one server.
+// store holds the responses of one server.
 type store struct {
 	mu   sync.Mutex
-	byID map[string]*stored // guarded by mu
-	ids  []string           // guarded by mu; oldest first
+	byID map[string]*storedResponse // guarded by mu
+	ids  []string                   // guarded by mu; oldest first
 }
 
 func newStore() *store {
-	return &store{byID: map[string]*stored{}}
+	return &store{byID: map[string]*storedResponse{}}
 }
 
-func (s *store) add(r *stored) {
+func (s *store) add(r *storedResponse) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	id := r.response.ID
@@ -31,45 +31,45 @@ func (s *store) add(r *stored) {
 	}
 }
 
-func (s *store) find(id string) *stored {
+func (s *store) find(id string) *storedResponse {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.byID[id]
 }
 
-// stored is one response and the conversation that the next turn builds on.
-type stored struct {
+// storedResponse is one response and the conversation that the next turn builds on.
+type storedResponse struct {
 	cancel context.CancelFunc // ends a background response; nil for others
+	logged bool               // the response has events to follow
 
 	mu       sync.Mutex
 	response response  // guarded by mu
 	messages []message // guarded by mu
 	events   []event   // guarded by mu; of a background stream
-	logged   bool      // guarded by mu; there are events to follow
-	over     bool      // guarded by mu; no further event
+	over     bool      // guarded by mu; the stream has ended
 	bell     bell
 }
 
-// event is an event of a stream, for those who follow it later.
+// event is an event of a stream that can be followed later.
 type event struct {
 	name string
 	data []byte
 }
 
-func (r *stored) state() response {
+func (r *storedResponse) state() response {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.response
 }
 
-func (r *stored) conversation() []message {
+func (r *storedResponse) conversation() []message {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.messages
 }
 
-// complete sets the final state, unless the response was cancelled before.
-func (r *stored) complete(done response, conversation []message) {
+// complete sets the final state, unless the response is cancelled.
+func (r *storedResponse) complete(done response, conversation []message) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.response.Status != "cancelled" {
@@ -77,8 +77,8 @@ func (r *stored) complete(done response, conversation []message) {
 	}
 }
 
-// abort cancels a background response that is not complete. For others it says no.
-func (r *stored) abort() (state response, ok bool) {
+// abort cancels a background response that is not complete. Any other response stays as it is, and is not ok.
+func (r *storedResponse) abort() (state response, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.response.Status != "queued" {
@@ -89,8 +89,8 @@ func (r *stored) abort() (state response, ok bool) {
 	return r.response, true
 }
 
-// log adds an event for those who follow.
-func (r *stored) log(name string, data []byte) error {
+// log adds an event to the stream.
+func (r *storedResponse) log(name string, data []byte) error {
 	r.mu.Lock()
 	defer r.bell.ring()
 	defer r.mu.Unlock()
@@ -98,18 +98,18 @@ func (r *stored) log(name string, data []byte) error {
 	return nil
 }
 
-// end says that no further event comes.
-func (r *stored) end() {
+// end ends the stream.
+func (r *storedResponse) end() {
 	r.mu.Lock()
 	defer r.bell.ring()
 	defer r.mu.Unlock()
 	r.over = true
 }
 
-// next waits for the i-th event; not ok means that the stream has ended before it.
-func (r *stored) next(ctx context.Context, i int) (e event, ok bool, err error) {
+// next waits for the i-th event. It is not ok when the stream ends before that event.
+func (r *storedResponse) next(ctx context.Context, i int) (e event, ok bool, err error) {
 	for {
-		changed := r.bell.next()
+		changed := r.bell.wait()
 		r.mu.Lock()
 		n, over := len(r.events), r.over
 		if i < n {

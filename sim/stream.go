@@ -6,57 +6,94 @@ import (
 	"tether/sim/engine"
 )
 
-// stream runs a call whose stream ends with [DONE]: onStep for each token, then the usage chunk if it was asked for.
-func (c *call) stream(onStep func(engine.Step) error, usage func(engine.Tally) []byte) {
-	c.whole(func() error {
-		t, err := c.engine.Run(c.a.r.Context(), c.job, onStep)
-		if err != nil {
-			return err
-		}
-		return c.finale(t, usage)
-	})
+// format is how an API writes the answers of a call.
+type format struct {
+	// whole sends the answer as one body. The texts are those of the choices.
+	whole func(choices [][]engine.Token, t engine.Tally)
+	// begin sends the events before the first token. It may be nil.
+	begin func() error
+	// token sends the event of a token.
+	token func(engine.Step) error
+	// end sends the events after the last token.
+	end func(engine.Tally) error
 }
 
-// finale is the usage chunk, if it was asked for, and [DONE].
-func (c *call) finale(t engine.Tally, usage func(engine.Tally) []byte) error {
-	if c.usage {
-		if err := c.a.event("", usage(t)); err != nil {
-			return err
-		}
+// respond runs the job and answers with it.
+func (c *call) respond(stream bool, f format) error {
+	if stream {
+		return c.stream(func() error { return c.events(f) })
 	}
-	return c.a.event("", []byte("[DONE]"))
-}
-
-// whole sends an event stream from its head to its end. vLLM sends the head before the request leaves the queue.
-func (c *call) whole(events func() error) {
-	err := c.a.open()
-	if err == nil {
-		err = events()
-	}
+	choices, t, err := c.collect()
 	if err != nil {
-		c.a.abandon(err)
-		return
+		return err
 	}
-	c.a.close()
+	f.whole(choices, t)
+	return nil
 }
 
-// messagesStumble is what becomes of an error within a stream of messages: vLLM 0.32.0 trips over its own words.
-const messagesStumble = `{"type":"error","error":{"type":"internal_error","message":"2 validation errors for ChatCompletionStreamResponse\n` +
-	`model\n  Field required [type=missing, input_value={'error': {'message': 'da...am': None, 'code': 400}}, input_type=dict]\n` +
-	`    For further information visit https://errors.pydantic.dev/2.14/v/missing\n` +
-	`choices\n  Field required [type=missing, input_value={'error': {'message': 'da...am': None, 'code': 400}}, input_type=dict]\n` +
-	`    For further information visit https://errors.pydantic.dev/2.14/v/missing"}}`
-
-// failStream answers with an error that vLLM finds when the stream's head is out: in an event.
-func (c *call) failStream(p problem) {
-	c.whole(func() error {
-		if c.a.anthropic() {
-			return c.a.event("error", []byte(messagesStumble))
+func (c *call) events(f format) error {
+	begun := f.begin == nil
+	t, err := c.run(func(s engine.Step) error {
+		if !begun {
+			begun = true
+			if err := f.begin(); err != nil {
+				return err
+			}
 		}
-		event := fmt.Appendf(nil, `{"error": {"message": %s, "type": %s, "param": null, "code": %d}}`, quote(p.message), quote(p.kind), p.status)
-		if err := c.a.event("", event); err != nil {
+		return f.token(s)
+	})
+	if err != nil {
+		return err
+	}
+	return f.end(t)
+}
+
+// endOpenAI sends the usage chunk, where the request asks for it, and [DONE].
+func (c *call) endOpenAI(usage []byte) error {
+	if c.usage {
+		if err := c.event("", usage); err != nil {
 			return err
 		}
-		return c.a.event("", []byte("[DONE]"))
-	})
+	}
+	return c.done()
+}
+
+// done sends the event that ends OpenAI's streams.
+func (w *writer) done() error { return w.event("", []byte("[DONE]")) }
+
+// chunkHead is the part of OpenAI's chunks before their choices.
+func (c *call) chunkHead(prefix, object string) string {
+	return fmt.Sprintf(`{"id":%s,"object":"%s","created":%d,"model":%s,"choices":[`, quote(prefix+c.id), object, c.created, quote(c.model))
+}
+
+// usageChunk is the chunk of OpenAI's streams that has the usage. details are its prompt_tokens_details.
+func usageChunk(head string, t engine.Tally, details string) []byte {
+	return fmt.Appendf(nil, `%s],"usage":%s,"system_fingerprint":"%s"}`, head, streamUsageJSON(t, details), fingerprint)
+}
+
+// signature is the system_fingerprint of a last chunk. It moves to the usage chunk where there is one.
+func (c *call) signature(last bool) string {
+	if !last || c.usage {
+		return ""
+	}
+	return `,"system_fingerprint":"` + fingerprint + `"`
+}
+
+// usageJSON is the usage object of OpenAI's JSON answers; created is a number or null.
+func usageJSON(t engine.Tally, created string) string {
+	return fmt.Sprintf(`{"prompt_tokens":%d,"total_tokens":%d,"completion_tokens":%d,"prompt_tokens_details":`+
+		`{"cached_tokens":%d,"created_cache_tokens":%s,"multimodal_tokens":null},"completion_tokens_details":null}`,
+		t.Prompt, t.Prompt+t.Completion, t.Completion, t.Cached, created)
+}
+
+// plainUsageJSON is a usage object without details.
+func plainUsageJSON(prompt, completion int) string {
+	return fmt.Sprintf(`{"prompt_tokens":%d,"total_tokens":%d,"completion_tokens":%d,"prompt_tokens_details":null,`+
+		`"completion_tokens_details":null}`, prompt, prompt+completion, completion)
+}
+
+// streamUsageJSON is the usage object of the last chunk; details are its prompt_tokens_details.
+func streamUsageJSON(t engine.Tally, details string) string {
+	return fmt.Sprintf(`{"prompt_tokens":%d,"total_tokens":%d,"completion_tokens":%d,"prompt_tokens_details":{%s}}`,
+		t.Prompt, t.Prompt+t.Completion, t.Completion, details)
 }

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// readChunk reads one chunk as it is on the wire.
+// readChunk reads the data of one chunk.
 func readChunk(t *testing.T, r *bufio.Reader) string {
 	t.Helper()
 	line, err := r.ReadString('\n')
@@ -70,9 +70,9 @@ func readHead(t *testing.T, r *bufio.Reader) string {
 	}
 }
 
-// vLLM sends the head of a stream at once, and the first two events of a response: before the first token, even before
-// the request leaves the queue.
-func TestHeadComesBeforeTheFirstToken(t *testing.T) {
+// vLLM sends the head of a stream and the first two events of a response at once: before the first token, and even before the
+// request leaves the queue.
+func TestHeadIsSentBeforeTheFirstToken(t *testing.T) {
 	s := start(t, Config{PrefillPerToken: time.Hour})
 	for path, want := range map[string]int{chatPath: 0, "/v1/completions": 0, "/v1/messages": 0, "/v1/responses": 2} {
 		body := chatSSE
@@ -95,7 +95,7 @@ func TestHeadComesBeforeTheFirstToken(t *testing.T) {
 	await(t, s, func(l Load) bool { return l.Running == 4 })
 }
 
-func TestEventsComeOneByOne(t *testing.T) {
+func TestEventsAreSentOneByOne(t *testing.T) {
 	s := start(t, Config{DecodePerToken: time.Hour})
 	c := dial(t, s)
 	put(t, c, wire("/v1/completions", tokensSSE))

@@ -15,35 +15,32 @@ type tokenizeRequest struct {
 	Tools    json.RawMessage `json:"tools"`
 }
 
-func (a *answer) tokenize() {
-	var q tokenizeRequest
-	if !a.decode(&q) {
-		return
+func tokenize(a *answer, q tokenizeRequest) error {
+	c, err := a.begin(q.options, nil, nil)
+	if err != nil {
+		return err
 	}
-	if _, ok := a.check(q.options, nil); !ok || !a.admit() {
-		return
-	}
-	defer a.life.release()
-	text := q.Prompt
+	defer c.release()
+	tokens := engine.Tokenize(q.Prompt)
 	if q.Messages != nil {
-		text = render(q.Tools, "", q.Messages)
+		tokens = render(q.Tools, "", q.Messages)
 	}
-	tokens := engine.Tokenize(text)
 	a.json(http.StatusOK, `{"count":%d,"max_model_len":%d,"tokens":%s,"token_strs":null}`,
 		len(tokens), a.srv.cfg.MaxModelLen, idsJSON(tokens))
+	return nil
 }
 
-func (a *answer) detokenize() {
-	var q struct {
-		options
-		Tokens []engine.Token `json:"tokens"`
+type detokenizeRequest struct {
+	options
+	Tokens []engine.Token `json:"tokens"`
+}
+
+func detokenize(a *answer, q detokenizeRequest) error {
+	c, err := a.begin(q.options, nil, nil)
+	if err != nil {
+		return err
 	}
-	if !a.decode(&q, "tokens") {
-		return
-	}
-	if _, ok := a.check(q.options, nil); !ok || !a.admit() {
-		return
-	}
-	defer a.life.release()
+	defer c.release()
 	a.json(http.StatusOK, `{"prompt":%s}`, quote(engine.Detokenize(q.Tokens)))
+	return nil
 }

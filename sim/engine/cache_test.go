@@ -2,7 +2,7 @@ package engine
 
 import "testing"
 
-func TestCacheEvictsTheLeastRecent(t *testing.T) {
+func TestLeastRecentBlockIsEvicted(t *testing.T) {
 	c := newCache(3)
 	c.keep([]uint64{1, 2})
 	c.keep([]uint64{3})
@@ -15,7 +15,7 @@ func TestCacheEvictsTheLeastRecent(t *testing.T) {
 	}
 }
 
-func TestCacheEvictsTheEndOfAPrefixFirst(t *testing.T) {
+func TestEndOfAPrefixIsEvictedFirst(t *testing.T) {
 	c := newCache(4)
 	chain := []uint64{1, 2, 3, 4, 5, 6}
 	c.keep(chain)
@@ -24,6 +24,6 @@ func TestCacheEvictsTheEndOfAPrefixFirst(t *testing.T) {
 	}
 	c.keep([]uint64{9})
 	if got := c.match(chain); got != 3 {
-		t.Errorf("match %d after another block came, want 3", got)
+		t.Errorf("match %d after another block was added, want 3", got)
 	}
 }

@@ -42,8 +42,8 @@ func mustRun(t *testing.T, e *Engine, j Job) (Tally, []Token) {
 	return got, out
 }
 
-// The figures are a real vLLM's, with --block-size 32: growing prefixes of one prompt, each asked for twice.
-func TestCachedTokensAreThoseOfVLLM(t *testing.T) {
+// The figures are those of a real vLLM with --block-size 32, for growing prefixes of one prompt, each sent twice.
+func TestCachedTokens(t *testing.T) {
 	e := testEngine(Config{BlockSize: 32})
 	for _, c := range []struct{ prompt, first, second int }{
 		{31, 0, 0}, {32, 0, 0}, {33, 32, 32}, {64, 32, 32}, {65, 64, 64}, {96, 64, 64}, {97, 96, 96}, {100, 96, 96}, {128, 96, 96},
@@ -56,8 +56,8 @@ func TestCachedTokensAreThoseOfVLLM(t *testing.T) {
 	}
 }
 
-// Also read off a real one: a chat of three turns.
-func TestCreatedTokensAreThoseOfVLLM(t *testing.T) {
+// The figures are those of a real vLLM too, for a chat of three turns.
+func TestCreatedTokens(t *testing.T) {
 	e := testEngine(Config{BlockSize: 32})
 	for _, c := range []struct{ prompt, cached, created int }{{219, 0, 192}, {251, 192, 32}, {282, 224, 32}, {30, 0, 0}} {
 		first := 0
@@ -104,7 +104,7 @@ func TestEqualPromptsGetEqualText(t *testing.T) {
 	}
 }
 
-func TestTimeIsThatOfUncachedTokens(t *testing.T) {
+func TestUncachedTokensTakeTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := testEngine(Config{PrefillPerToken: time.Millisecond, DecodePerToken: 10 * time.Millisecond})
 		for _, want := range []time.Duration{100 * time.Millisecond, 4 * time.Millisecond} { // 96 of 100 are cached then
@@ -124,7 +124,7 @@ func TestTimeIsThatOfUncachedTokens(t *testing.T) {
 	})
 }
 
-func TestEndOfEmitEndsTheJob(t *testing.T) {
+func TestErrorOfEmitEndsTheJob(t *testing.T) {
 	e := testEngine(Config{})
 	gone := errors.New("gone")
 	got, err := e.Run(t.Context(), oneJob(ids(40, 0), 1000), func(s Step) error {

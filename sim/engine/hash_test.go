@@ -22,7 +22,7 @@ func TestBlockChain(t *testing.T) {
 	}
 }
 
-// An answer must be made of the same tokens when it stands in the next prompt, or no generated block would be found again.
+// An answer must consist of the same tokens when it is part of the next prompt. Otherwise no generated block would be found again.
 func TestAnswersKeepTheirTokens(t *testing.T) {
 	for _, prompt := range []string{"a", "ab", "abc", "abcd", "abcde", "user\nhi there<|im_end|>\n<|im_start|>assistant\n"} {
 		tokens := Tokenize(prompt)

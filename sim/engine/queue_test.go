@@ -16,7 +16,7 @@ func TestQueueIsFirstComeFirstServed(t *testing.T) {
 		for i := range 4 {
 			go func() {
 				_, _ = e.Run(t.Context(), oneJob(ids(100, 1000*i), 1), func(Step) error {
-					order = append(order, i) // one runs at a time
+					order = append(order, i) // no lock: only one request runs at a time
 					return nil
 				})
 			}()
@@ -34,7 +34,7 @@ func TestQueueIsFirstComeFirstServed(t *testing.T) {
 	})
 }
 
-func TestAbortFreesThePlace(t *testing.T) {
+func TestAbortedRequestsLeaveTheQueue(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		after time.Duration // of the second request's start, while the first runs until 100 ms
@@ -63,18 +63,18 @@ func TestAbortFreesThePlace(t *testing.T) {
 	}
 }
 
-// A turn that comes at the moment when its request gives up must go to the next in line.
-func TestTurnIsNotLost(t *testing.T) {
+// When a request gives up at the moment in which it may run, the next one runs instead.
+func TestTurnOfARequestThatGivesUp(t *testing.T) {
 	q := queue{limit: 1, changed: func() {}}
 	if err := q.enter(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	first, second := q.join(), q.join()
-	q.leave() // first's turn
+	q.leave() // lets the first one run
 	q.giveUp(first)
 	select {
 	case <-second:
 	default:
-		t.Error("the second in line has no turn")
+		t.Error("the second one does not run")
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"tether/sim/engine"
 )
 
-// leavings are the ways in which a client leaves. net/http takes a half-close as the end too, as uvicorn does.
+// leavings are the ways in which a client leaves. For net/http, as for uvicorn, a half-close is one of them.
 var leavings = []struct {
 	name  string
 	leave func(*testing.T, *net.TCPConn)
@@ -34,7 +34,7 @@ var leavings = []struct {
 	}},
 }
 
-// moments are where a request is when its client leaves.
+// moments are the states in which a request can be when its client leaves.
 var moments = []struct {
 	name string
 	cfg  Config
@@ -90,7 +90,7 @@ func awaitMoment(t *testing.T, s *Server, at func(Load, engine.Stats) bool) {
 	await(t, s, func(l Load) bool { return at(l, s.Stats()) })
 }
 
-// A client that does not read holds a write; its leaving must end the request all the same.
+// A client that does not read blocks a write. When it leaves, the request must end nevertheless.
 func TestClientLeavesWithoutReading(t *testing.T) {
 	for _, l := range leavings[:2] {
 		t.Run(l.name, func(t *testing.T) {
@@ -104,7 +104,7 @@ func TestClientLeavesWithoutReading(t *testing.T) {
 	}
 }
 
-// A half-close while the answer does not fit into the socket: the write must not wait for room.
+// A half-close while the answer does not fit into the socket: the blocked write must end.
 func TestHalfCloseWithoutReading(t *testing.T) {
 	s := start(t, Config{})
 	c := dial(t, s)

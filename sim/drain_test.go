@@ -1,75 +1,69 @@
 package sim
 
 import (
+	"context"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"tether/sim/fault"
 )
 
-func inject(t *testing.T, s *Server, f fault.Fault) {
-	t.Helper()
-	if err := s.Inject(f); err != nil {
+func TestDrain(t *testing.T) {
+	s := start(t, Config{RefuseAfter: 30 * time.Millisecond})
+	c := dial(t, s)
+	put(t, c, faultWire(chatSSE, "stall=2"))
+	await(t, s, func(l Load) bool { return l.Held == 1 })
+	end := make(chan error, 1)
+	go func() { end <- s.Drain(t.Context()) }()
+	await(t, s, func(l Load) bool { return l.Draining })
+	checkShutdownAnswers(t, s)
+	s.ClearFaults() // the request in flight may finish
+	got, err := io.ReadAll(c)
+	if err != nil || !strings.HasSuffix(string(got), "data: [DONE]\n\n\r\n0\r\n\r\n") || strings.Count(string(got), "data: {") != 4 {
+		t.Errorf("request in flight: %q, %v", got, err)
+	}
+	if err := <-end; err != nil {
+		t.Error(err)
+	}
+	if !refused(t, s) {
+		t.Error("the port takes connections after Drain")
+	}
+	if err := s.Restart(); err != nil {
 		t.Fatal(err)
 	}
-}
-
-func TestInjectedFaultsMeanTheirRequests(t *testing.T) {
-	s := start(t, Config{})
-	inject(t, s, fault.Fault{Kind: "503", Times: 2})
-	get200(t, s, "/health") // monitoring is not meant
-	get200(t, s, "/v1/models")
-	for i, want := range []int{503, 503, 200} {
-		if r := postTo(t, s, chatPath, chatBody); r.status != want {
-			t.Errorf("request %d: %d, want %d", i, r.status, want)
-		}
-	}
-	inject(t, s, fault.Fault{Kind: "status", Arg: "418", Path: "/v1/messages"})
-	inject(t, s, fault.Fault{Kind: "status", Arg: "419", Path: "/metr*"})
-	for path, want := range map[string]int{chatPath: 200, "/v1/messages": 418, "/v1/messages/count_tokens": 200} {
-		if r := postTo(t, s, path, chatBody); r.status != want {
-			t.Errorf("%s: %d, want %d", path, r.status, want)
-		}
-	}
-	if r := ask(t, client(t), s.URL(), "GET", "/metrics", ""); r.status != 419 {
-		t.Errorf("/metrics: %d", r.status)
-	}
-	s.ClearFaults()
-	if r := postTo(t, s, "/v1/messages", chatBody); r.status != 200 {
-		t.Errorf("after ClearFaults: %d", r.status)
-	}
-}
-
-func TestHealthFaults(t *testing.T) {
-	s := start(t, Config{})
-	inject(t, s, fault.Fault{Kind: fault.Unhealthy})
-	if r := ask(t, client(t), s.URL(), "GET", "/health", ""); r.status != 503 {
-		t.Errorf("/health: %d", r.status)
-	}
 	if r := postTo(t, s, chatPath, chatBody); r.status != 200 {
-		t.Errorf("chat: %d", r.status)
+		t.Errorf("after Restart: %d", r.status)
 	}
-	s.ClearFaults()
-	inject(t, s, fault.Fault{Kind: fault.HangHealth})
+}
+
+func TestDrainEndsWithItsContext(t *testing.T) {
+	s := start(t, Config{DecodePerToken: time.Hour})
 	c := dial(t, s)
-	put(t, c, "GET /health HTTP/1.1\r\nHost: sim\r\n\r\n")
-	await(t, s, func(l Load) bool { return l.Held == 1 })
-	if r := postTo(t, s, chatPath, chatBody); r.status != 200 {
-		t.Errorf("chat: %d", r.status)
+	put(t, c, wire(chatPath, chatSSE))
+	await(t, s, func(l Load) bool { return l.Running == 1 })
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if err := s.Drain(ctx); err != context.DeadlineExceeded {
+		t.Errorf("error %v", err)
 	}
-	c.Close()
+	if got, err := io.ReadAll(c); err != nil || strings.HasSuffix(string(got), "0\r\n\r\n") {
+		t.Errorf("request in flight: %q, %v", got, err)
+	}
 	await(t, s, idle)
 }
 
-// The API of the faults needs no key, and its faults apply.
-func TestFaultAPI(t *testing.T) {
-	s := start(t, Config{APIKey: "key"})
-	if r := postTo(t, s, "/sim/fault", `{"kind":"status","arg":"429","times":1}`); r.status != 204 {
-		t.Errorf("%d %s", r.status, r.body)
-	}
-	if r := postTo(t, s, chatPath, chatBody); r.status != 429 {
-		t.Errorf("chat: %d", r.status)
+func TestKillEndsADrain(t *testing.T) {
+	s := start(t, Config{DecodePerToken: time.Hour})
+	put(t, dial(t, s), wire(chatPath, chatSSE))
+	await(t, s, func(l Load) bool { return l.Running == 1 })
+	end := make(chan error, 1)
+	go func() { end <- s.Drain(t.Context()) }()
+	s.Kill()
+	if err := <-end; err != nil {
+		t.Error(err)
 	}
 }
 
@@ -83,7 +77,7 @@ func TestShutdownText(t *testing.T) {
 	}
 }
 
-// checkShutdownAnswers compares with what a real vLLM 0.32.0 sent while it drained.
+// checkShutdownAnswers expects the answers that a real vLLM 0.32.0 sent while it drained.
 func checkShutdownAnswers(t *testing.T, s *Server) {
 	t.Helper()
 	const openAI = `{"error":{"message":"cannot schedule new futures after shutdown","type":"InternalServerError","param":null,"code":500}}`
@@ -117,6 +111,7 @@ func checkShutdownAnswers(t *testing.T, s *Server) {
 	}
 }
 
+// checkAborted expects that requests with token ids are answered as aborted.
 func checkAborted(t *testing.T, s *Server) {
 	t.Helper()
 	const usage = `"usage":{"prompt_tokens":3,"total_tokens":3,"completion_tokens":0,"prompt_tokens_details":{"cached_tokens":0`

@@ -1,0 +1,53 @@
+package sim
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// An idle server ends as vLLM does. It ends at once when the end is hasty, or when all requests shall be cut.
+func TestRun(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		cfg    Config
+		hasty  bool
+		needed bool
+	}{
+		{"as vLLM", Config{RefuseAfter: -1}, false, false},
+		{"hasty", Config{RefuseAfter: time.Hour}, true, false},
+		{"needed", Config{RefuseAfter: time.Hour, DecodePerToken: time.Hour}, false, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			wanted, want := context.WithCancel(t.Context())
+			needed, need := context.WithCancel(t.Context())
+			said := make(chan string, 9)
+			ended := make(chan error, 1)
+			listen := "unix:" + filepath.Join(t.TempDir(), "s")
+			end := End{Wanted: wanted, Hasty: func() bool { return c.hasty }, Needed: needed}
+			go func() { ended <- Run(end, c.cfg, listen, func(format string, _ ...any) { said <- format }) }()
+			if line := <-said; line != "simulated vLLM %s on %s, models %v" {
+				t.Errorf("said %q", line)
+			}
+			want()
+			<-said
+			if c.needed {
+				need()
+			}
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+			need()
+		})
+	}
+}
+
+func TestRunErrors(t *testing.T) {
+	if err := Run(End{}, Config{}, "unix:/no/such/place", t.Logf); err == nil {
+		t.Error("no error from an impossible address")
+	}
+	if err := Run(End{}, Config{MaxSeqs: -1}, "unix:/no/such/place", t.Logf); err == nil || err.Error() != "MaxSeqs: -1, want 1 or more" {
+		t.Errorf("error %v", err)
+	}
+}
