@@ -6,5 +6,5 @@
 // It knows no socket, no goroutine and no clock, and copies no message. proxy and upstream/transport feed it; the rules are here,
 // whatever pumps the bytes.
 //
-// The rules of ascii.go, list.go, guard_line.go and guard_fields.go are tested in guard_test.go and head_test.go.
+// The rules of ascii.go, fields.go, list.go, guard_line.go and guard_fields.go are tested in guard_test.go and head_test.go.
 package http1

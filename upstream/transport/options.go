@@ -18,7 +18,7 @@ type RequestOptions struct {
 	TLS TLS
 }
 
-// TLS gives the TLS configuration for the next connection.
+// TLS provides the configuration for the next TLS connection.
 type TLS interface{ Config() *tls.Config }
 
 // APIKey is a secret: it is printed as ***.
