@@ -10,54 +10,71 @@ import (
 	"tether/session"
 )
 
-// announce says what listens where, what is open to whom and what closes it, and what was built.
+// announce logs the listeners, who may use them and which key of the configuration changes that, and the maps.
 func (a *app) announce() {
-	a.log.Info("listening for clients", zap.Stringer("address", a.listener.Addr()), zap.String("tls", a.clientsTLS()),
-		zap.String("open_to", a.openTo()))
-	open := "loopback, without a token: admin.token_file closes it"
-	switch {
-	case !a.admin.Open() && a.settings.Admin.TokenFile == "":
-		open = "nobody but for health and metrics: admin.token_file opens it"
-	case !a.admin.Open():
-		open = "holders of the token"
+	s := a.settings.Load()
+	a.log.Info("listening for clients", zap.Stringer("address", a.listener.Addr()), zap.String("tls", s.clientsSpeak()),
+		zap.String("open_to", s.openTo(a.listener.Addr())))
+	a.log.Info("listening for operators", zap.Stringer("address", a.adminListener.Addr()), zap.String("open_to", a.adminOpenTo(s)))
+	if n := s.keyed(); n > 0 && s.keys == nil {
+		a.log.Info("API keys of upstreams are sent for clients without keys: every client that can connect here uses them", zap.Int("upstreams", n))
 	}
-	a.log.Info("listening for operators", zap.Stringer("address", a.adminListener.Addr()), zap.String("open_to", open))
-	if n := a.keyed(); n > 0 && a.settings.keys == nil {
-		a.log.Info("upstreams' keys are sent for clients that have none: they keep nobody out who can connect here", zap.Int("upstreams", n))
+	if len(s.secret) == 0 {
+		a.log.Info("no session secret: whoever sees the hash of a guessable session id can find the id; session.secret_file prevents that")
 	}
-	if len(a.settings.secret) == 0 {
-		a.log.Info("no session secret: hashes of guessable session ids can be guessed too; session.secret_file closes that")
-	}
-	a.log.Info("session map", zap.Int("pins", a.settings.Session.Pins.Max), zap.Stringer("room", a.pins), zap.Duration("ttl", a.settings.Session.Pins.TTL))
-	a.log.Info("map of stored responses", zap.Int("responses", a.settings.Session.Pins.Max), zap.Stringer("room", a.stored), zap.Duration("ttl", session.ResponsesTTL))
+	a.log.Info("session map", zap.Int("pins", s.Session.Pins.Max), zap.Stringer("room", a.pins), zap.Duration("ttl", s.Session.Pins.TTL))
+	a.log.Info("map of stored responses", zap.Int("responses", s.Session.Pins.Max), zap.Stringer("room", a.stored), zap.Duration("ttl", session.ResponsesTTL))
+}
+
+// announceRing logs the ring in force. Replicas with the same digest place sessions alike.
+func (a *app) announceRing() {
 	a.log.Info("ring", zap.Int("upstreams", len(a.registry.Table().Members)), zap.String("digest", fmt.Sprintf("%016x", a.router.Digest())),
-		zap.Bool("affinity", a.settings.Session.Routing.Affinity))
+		zap.Bool("affinity", a.settings.Load().Session.Routing.Affinity))
 }
 
-// keyed counts the upstreams that get a key from tether.
-func (a *app) keyed() (n int) {
-	for _, u := range a.settings.Upstreams {
-		if u.APIKey != "" {
-			n++
-		}
-	}
-	return n
-}
-
-// clientsTLS says whether clients speak TLS.
-func (a *app) clientsTLS() string {
+// adminOpenTo says who may use the admin listener.
+func (a *app) adminOpenTo(s *settings) string {
 	switch {
-	case !a.settings.TLS.On():
-		return "off: tls.cert and tls.key turn it on"
-	case a.settings.TLS.ClientCA != "":
-		return "on, for clients with a certificate of tls.client_ca"
+	case a.admin.Open():
+		return "loopback, without a token: admin.token_file closes it"
+	case s.Admin.TokenFile == "":
+		return "everyone for health and metrics, no one for the rest: admin.token_file opens it"
 	}
-	return "on"
+	return "holders of the token"
+}
+
+// openTo says who may use the listener for clients at addr.
+func (s *settings) openTo(addr net.Addr) string {
+	if s.keys != nil {
+		return fmt.Sprintf("holders of %d API keys", len(s.keys.Names()))
+	}
+	return reach(addr) + ", without API keys: auth.keys_file requires them"
 }
 
 func reach(a net.Addr) string {
 	if addr, err := netip.ParseAddrPort(a.String()); err == nil && addr.Addr().IsLoopback() {
 		return "this host"
 	}
-	return "everybody who can connect"
+	return "everyone who can connect"
+}
+
+// clientsSpeak says whether clients speak TLS.
+func (s *settings) clientsSpeak() string {
+	switch {
+	case !s.TLS.On():
+		return "off: tls.cert and tls.key turn it on"
+	case s.TLS.ClientCA != "":
+		return "on, for clients with a certificate of tls.client_ca"
+	}
+	return "on"
+}
+
+// keyed counts the upstreams that get an API key from tether.
+func (s *settings) keyed() (n int) {
+	for _, u := range s.Upstreams {
+		if u.APIKey != "" {
+			n++
+		}
+	}
+	return n
 }

@@ -1,9 +1,11 @@
-// Package app is a whole tether: it builds the parts from a configuration, runs them, and stops them in reverse order.
-// The command line and tests start it; the parts do not know it.
+// Package app is a whole tether: it builds the parts from a configuration, starts them, and stops them in reverse
+// order. The command line and tests run it; the parts do not know it.
+//
+// e2e/tls_test.go tests certificates.go, app_test.go the errors of settings.go. memory.go asks the system, and has no
+// test.
 package app
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -22,29 +24,29 @@ import (
 	"tether/wire"
 )
 
-// Addresses are where a running tether listens, as HOST:PORT.
+// Addresses are the addresses that a running tether listens on, as HOST:PORT.
 type Addresses struct{ Clients, Operators string }
 
-// Env is what the process gives to its tether; a change of the configuration does not change it.
+// Env is what the process gives to its tether. It stays the same when the configuration changes.
 type Env struct {
 	Version string
 	Memory  int64       // the process's memory limit in bytes
-	Log     *zap.Logger // what tether itself has to say
-	Access  io.Writer   // lines about requests
+	Log     *zap.Logger // for all that is not about one request
+	Access  io.Writer   // for lines of the access log
 }
 
-// UsageError is an error that the user corrects by asking for something else: its text says what.
+// UsageError is an error that the user can correct; its text says how.
 type UsageError struct{ Err error }
 
 func (e UsageError) Error() string { return e.Err.Error() }
 
-// Unwrap returns the error within.
+// Unwrap returns the wrapped error.
 func (e UsageError) Unwrap() error { return e.Err }
 
 func usageError(format string, args ...any) error { return UsageError{fmt.Errorf(format, args...)} }
 
-// Run serves cfg until shutdown, and returns when everything that it started has ended. It calls started, which may be
-// nil, with the addresses that it listens on.
+// Run serves with cfg until shutdown, and returns when everything that it started has ended. It calls started with its
+// addresses once it serves; started may be nil.
 func Run(shutdown Shutdown, cfg *config.Config, env Env, started func(Addresses)) error {
 	a, err := build(shutdown, cfg, env)
 	if err != nil {
@@ -61,27 +63,27 @@ type app struct {
 	metrics  *metrics.Metrics
 	access   *accesslog.Log
 	shutdown Shutdown
+	steps    *steps
 
-	steps         *steps
-	listener      *wire.Listener
+	listener      *wire.Listener // for clients
 	adminListener net.Listener
 	admin         *admin.Server
-	leaving       atomic.Bool // not ready any more
+	leaving       atomic.Bool // set when the shutdown begins; tether is not ready from then on
 }
 
-// build makes all parts; nothing is open and nothing runs yet.
+// build makes all parts. It opens no listener and starts nothing.
 func build(shutdown Shutdown, cfg *config.Config, env Env) (*app, error) {
 	s, err := open(cfg)
 	if err != nil {
 		return nil, err
 	}
 	a := &app{log: env.Log, shutdown: shutdown, steps: newSteps()}
-	mode, _ := accesslog.ParseMode(cfg.Log.Access) // a valid configuration has one
+	mode, _ := accesslog.ParseMode(s.Log.Access) // a valid configuration has one
 	a.access = accesslog.New(mode, env.Access)
 	registry := upstream.NewRegistry(a.changed)
 	a.metrics = metrics.New(env.Version, registry)
 	a.monitor = health.NewMonitor(health.Hooks{Warned: a.warned, Probed: a.metrics.Probed})
-	a.graph, err = newGraph(s, cfg.Session.Pins.Max, proxy.Deps{
+	a.graph, err = newGraph(s, s.Session.Pins.Max, proxy.Deps{
 		Registry: registry, Verdicts: a.monitor.Ready(), MemoryLimit: env.Memory,
 		OnDone: a.done, OnRefused: a.metrics.Refused, Log: a.log.Named("proxy"),
 	})
@@ -92,13 +94,11 @@ func build(shutdown Shutdown, cfg *config.Config, env Env) (*app, error) {
 	return a, nil
 }
 
-// run serves until shutdown, or until a part fails without which nothing works.
+// run serves until shutdown, or until an essential part fails.
 func (a *app) run(started func(Addresses)) error {
 	if err := a.start(); err != nil {
 		return errors.Join(err, a.stop())
 	}
-	a.announce()
-	a.monitor.Use(a.registry.Table(), a.settings.Health) // now, for the first lines of the log say what listens where
 	if started != nil {
 		started(Addresses{Clients: a.listener.Addr().String(), Operators: a.adminListener.Addr().String()})
 	}
@@ -112,7 +112,7 @@ func (a *app) run(started func(Addresses)) error {
 	return err
 }
 
-// start starts the parts, each before those that need it; stop ends them the other way round.
+// start starts the parts, each before those that need it. stop ends them in reverse order.
 func (a *app) start() error {
 	watch, err := wire.NewWatch()
 	if err != nil {
@@ -128,56 +128,29 @@ func (a *app) start() error {
 	if err := a.serveOperators(); err != nil {
 		return err
 	}
-	return a.serveClients(watch)
-}
-
-func (a *app) serveOperators() (err error) {
-	if a.adminListener, err = net.Listen("tcp", a.settings.Admin.Listen); err != nil {
-		return ListenError("admin-listen", a.settings.Admin.Listen, err)
+	if err := a.listen(watch); err != nil {
+		return err
 	}
-	a.admin = admin.NewServer(a.adminListener.Addr(), admin.Deps{
-		Registry: a.registry, Pins: a.pins, Ready: a.ready, Metrics: a.metrics.Handler(), Token: string(a.settings.token),
-		Guide:      a.guide(),
-		MaxRequest: int64(a.settings.Proxy.MaxHeader) + int64(a.settings.Proxy.MaxBody),
-	})
-	a.steps.start("admin listener", func(ctx context.Context) error { return a.admin.Serve(ctx, a.adminListener) })
-	return nil
-}
-
-func (a *app) serveClients(watch *wire.Watch) (err error) {
-	listen := wire.ListenConfig{WriteTimeout: a.settings.Proxy.ClientWriteTimeout, OnFailure: a.metrics.AcceptFailed}
-	if tls := a.settings.clientTLS; tls != nil {
-		listen.TLS = tls.ForServer()
-	}
-	a.listener, err = wire.Listen(a.settings.Listen, listen, watch)
-	if err != nil {
-		return ListenError("listen", a.settings.Listen, err)
-	}
-	if err := a.apply(); err != nil {
+	a.announce()
+	if err := a.apply(a.settings.Load()); err != nil {
 		return errors.Join(err, a.listener.Close())
 	}
-	a.steps.atEnd("access log", func(context.Context) error { return a.access.Close() })
-	a.steps.atEnd("requests", a.finish)
-	a.steps.start("listener", a.accept)
-	a.steps.atEnd("readiness", a.leave)
+	a.serveClients()
 	return nil
 }
 
-// accept serves clients until ctx ends.
-func (a *app) accept(ctx context.Context) error {
-	closed := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() { // closing is what ends it
-		_ = a.listener.Close()
-		close(closed)
-	})
-	a.proxy.Serve(a.listener)
-	if !stop() {
-		<-closed // until then the kernel may take a connection
+// apply brings settings into force. The start uses it with the settings that the parts were built with; a changed
+// configuration can use it with its own.
+func (a *app) apply(s *settings) error {
+	if err := a.graph.apply(s); err != nil {
+		return err
 	}
+	a.announceRing()
+	a.monitor.Use(a.registry.Table(), s.Health) // it reports changes: first the log says what the upstreams are
 	return nil
 }
 
-// ready reports whether requests are wanted and would find a place.
+// ready reports whether tether wants requests and has an upstream for them.
 func (a *app) ready() bool {
 	select {
 	case <-a.monitor.Ready():

@@ -1,10 +1,9 @@
 package app
 
 import (
-	"context"
-	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -12,201 +11,125 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
+
 	"tether/config"
 	"tether/session"
 	"tether/sim"
+	"tether/sim/fault"
 )
 
-// patience bounds every wait of these tests; none is expected to take it.
-const patience = 30 * time.Second
-
-// running is a whole tether in this process.
-type running struct {
-	t     testing.TB
-	addr  string
-	admin string
-	logs  *logbook
-	stop  func(delayed bool) // and wait
-	kill  context.CancelFunc
-	done  chan error
-
-	answers strings.Builder // what canaries got of tether itself
+// unending is the shutdown of a tether that runs until the end of the test.
+func unending(t *testing.T) Shutdown {
+	return Shutdown{Graceful: t.Context(), Delayed: func() bool { return false }, Immediate: t.Context()}
 }
 
-func serve(t testing.TB, change func(*config.Config), urls ...string) *running {
+func awaitEnd(t *testing.T, done <-chan error) error {
 	t.Helper()
-	cfg, err := config.Load(config.Source{
-		Upstreams: urls, Memory: 4 << 30,
-		Flags: []config.Flag{{Name: "--listen", Path: "listen", Value: "127.0.0.1:0"}, {Name: "--admin-listen", Path: "admin.listen", Value: "127.0.0.1:0"}},
-	})
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(patience):
+		t.Fatal("tether does not end")
+		return nil
+	}
+}
+
+// freeAddress returns an address without a listener.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg.Health.Interval, cfg.Health.Timeout = 100*time.Millisecond, time.Second
-	cfg.Session.Pins.Max = 100_000
-	if change != nil {
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// A start that fails half-way ends what it started, and says why.
+func TestStartThatFails(t *testing.T) {
+	one := 1
+	for want, change := range map[string]func(*config.Config){
+		"slot": func(c *config.Config) {
+			c.Upstreams = []config.Upstream{{URL: "http://127.0.0.1:1", Slot: &one}, {URL: "http://127.0.0.1:2", Slot: &one}}
+		},
+		"choose another with --listen":       func(c *config.Config) { c.Listen = "192.0.2.1:0" },
+		"choose another with --admin-listen": func(c *config.Config) { c.Admin.Listen = "192.0.2.1:0" },
+		`session.secret_file: "/nowhere"`:    func(c *config.Config) { c.Session.Identity.SecretFile = "/nowhere" },
+		`admin.token_file: "/nowhere"`:       func(c *config.Config) { c.Admin.TokenFile = "/nowhere" },
+	} {
+		cfg := config.Default()
+		cfg.Listen, cfg.Admin.Listen = freeAddress(t), freeAddress(t)
+		ours := []string{cfg.Listen, cfg.Admin.Listen}
 		change(cfg)
+		done := make(chan error, 1)
+		go func() {
+			done <- Run(unending(t), cfg, Env{Memory: 4 << 30, Log: zap.NewNop(), Access: io.Discard}, nil)
+		}()
+		if err := awaitEnd(t, done); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+		for _, addr := range ours {
+			l, err := net.Listen("tcp", addr)
+			if err != nil {
+				t.Errorf("%s: a listener is still open: %v", want, err)
+				continue
+			}
+			l.Close()
+		}
 	}
+}
+
+// When a part fails, requests in flight still finish before run returns, and nothing keeps running.
+func TestPartThatFails(t *testing.T) {
+	sims, urls := startSims(t, 1, sim.Config{})
+	cfg := config.Default()
+	cfg.Listen, cfg.Admin.Listen = "127.0.0.1:0", "127.0.0.1:0"
+	cfg.Upstreams = []config.Upstream{{URL: urls[0]}}
+	l := unending(t)
+	l.Delayed = func() bool { return true }
+	cfg.Proxy.ShutdownDelay = time.Hour
 	logs := newLogbook()
-	graceful, stop := context.WithCancel(context.Background())
-	immediate, kill := context.WithCancel(context.Background())
-	var delayed atomic.Bool
-	s := &running{t: t, logs: logs, kill: kill, done: make(chan error, 1)}
+	x, err := build(l, cfg, logs.env())
+	if err != nil {
+		t.Fatal(err)
+	}
 	at := make(chan Addresses, 1)
+	done := make(chan error, 1)
+	go func() { done <- x.run(func(a Addresses) { at <- a }) }()
+	data := (<-at).Clients
+	if err := sims[0].Inject(fault.Fault{Kind: fault.Hang}); err != nil {
+		t.Fatal(err)
+	}
+	answered := make(chan error, 1)
 	go func() {
-		s.done <- Run(Shutdown{Graceful: graceful, Delayed: delayed.Load, Immediate: immediate}, cfg, logs.env(), func(a Addresses) { at <- a })
+		res, _, err := post(t, data, hello)
+		if err == nil && res.StatusCode != 200 {
+			err = fmt.Errorf("status %d", res.StatusCode)
+		}
+		answered <- err
 	}()
+	if err := sims[0].Await(t.Context(), func(l sim.Load) bool { return l.Held == 1 }); err != nil {
+		t.Fatal(err)
+	}
+	x.adminListener.Close()
+	logs.awaitLine(t, "shutting down: requests in flight may finish")
 	select {
-	case a := <-at:
-		s.addr, s.admin = a.Clients, a.Operators
-	case err := <-s.done:
-		t.Fatalf("did not start: %v", err)
+	case err := <-done:
+		t.Fatalf("ended with a request in flight: %v", err)
+	default:
 	}
-	var once sync.Once
-	s.stop = func(d bool) {
-		once.Do(func() {
-			delayed.Store(d)
-			stop()
-			if err := <-s.done; err != nil {
-				t.Error(err)
-			}
-		})
+	sims[0].ClearFaults()
+	if err := <-answered; err != nil {
+		t.Errorf("the request in flight failed: %v", err)
 	}
-	t.Cleanup(func() { kill(); s.stop(false) })
-	return s
-}
-
-func startSims(t testing.TB, n int, cfg sim.Config) (sims []*sim.Server, urls []string) {
-	t.Helper()
-	for i := range n {
-		c := cfg
-		c.Name = fmt.Sprintf("vllm-%d", i)
-		s := sim.New(c)
-		if _, err := s.Start("127.0.0.1:0"); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(s.Stop)
-		sims, urls = append(sims, s), append(urls, s.URL())
+	if err := awaitEnd(t, done); err == nil || !strings.Contains(err.Error(), "admin listener: ") {
+		t.Error(err)
 	}
-	return sims, urls
 }
 
-// view is an upstream as the admin API shows it.
-type view struct {
-	Name, State string
-	Pins        int
-	InFlight    int64 `json:"in_flight"`
-	Models      []string
-}
-
-func (s *running) upstreams() []view {
-	s.t.Helper()
-	var answer struct{ Upstreams []view }
-	s.get("/api/upstreams", &answer)
-	return answer.Upstreams
-}
-
-func (s *running) get(path string, into any) int {
-	s.t.Helper()
-	res, err := http.Get("http://" + s.admin + path)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer res.Body.Close()
-	if into != nil {
-		if err := json.NewDecoder(res.Body).Decode(into); err != nil {
-			s.t.Fatal(err)
-		}
-	}
-	return res.StatusCode
-}
-
-// await waits until the n-th upstream is as told. Every change of it is logged.
-func (s *running) await(n int, state string) {
-	s.t.Helper()
-	s.logs.await(s.t, fmt.Sprintf("%s of upstream %d", state, n), func() bool { return s.upstreams()[n].State == state })
-}
-
-// turn is what one request of a conversation came to.
-type turn struct {
-	server  string
-	outcome string
-	status  int
-	cut     bool // the answer is not whole
-	seen    bool // and its client sees that
-	bytes   int
-}
-
-func (s *running) turn(client *http.Client, sessionID string, n int, stream bool) (turn, error) {
-	res, err := s.ask(client, sessionID, n, stream, "")
-	if err != nil {
-		return turn{}, err
-	}
-	defer res.Body.Close()
-	got := turn{server: res.Header.Get("X-Sim-Server"), outcome: res.Header.Get("X-Tether-Affinity"), status: res.StatusCode}
-	got.read(res.Body, stream)
-	return got, nil
-}
-
-// read reads an answer to its end.
-func (t *turn) read(body io.Reader, stream bool) {
-	text, err := io.ReadAll(body)
-	t.bytes = len(text)
-	t.seen = err != nil || strings.Contains(string(text), `"error":{`)
-	t.cut = t.seen || stream && !strings.HasSuffix(string(text), "data: [DONE]\n\n")
-}
-
-func (s *running) ask(client *http.Client, sessionID string, n int, stream bool, fault string) (*http.Response, error) {
-	body := fmt.Sprintf(`{"model":"tiny","max_tokens":8,"stream":%v,"messages":[{"role":"user","content":"conversation %s"},{"role":"user","content":"turn %d"}]}`, stream, sessionID, n)
-	req, err := http.NewRequest("POST", "http://"+s.addr+"/v1/chat/completions", strings.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("X-Session-Id", sessionID)
-	if fault != "" {
-		req.Header.Set("X-Sim-Fault", fault)
-	}
-	return client.Do(req)
-}
-
-// stall opens streams of that many of the sessions on a server, and has the server stall after their first events.
-func (s *running) stall(client *http.Client, home []string, server string, n int) (streams []*http.Response) {
-	s.t.Helper()
-	for i := 0; i < len(home) && len(streams) < n; i++ {
-		if home[i] != server {
-			continue
-		}
-		res, err := s.ask(client, fmt.Sprint("s-", i), 5, true, "stall=2")
-		if err != nil || res.StatusCode != 200 {
-			s.t.Fatalf("%v, %v", res, err)
-		}
-		if _, err := io.ReadFull(res.Body, make([]byte, len("data: {"))); err != nil {
-			s.t.Fatal(err)
-		}
-		streams = append(streams, res)
-	}
-	return streams
-}
-
-// each runs f for every number below n, by workers.
-func each(n, workers int, f func(i int, client *http.Client)) {
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	for range workers {
-		wg.Go(func() {
-			client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableCompression: true}}
-			defer client.CloseIdleConnections()
-			for i := next.Add(1) - 1; int(i) < n; i = next.Add(1) - 1 {
-				f(int(i), client)
-			}
-		})
-	}
-	wg.Wait()
-}
-
-// A thousand conversations over four servers: each stays on its server; one server dies and only its conversations
-// move; it returns and nobody moves, or all come home.
+// A thousand conversations over four servers: each stays on its server. One server dies, and only its conversations
+// move. It returns, and no conversation moves, or all of its own move back.
 func TestConversationsStay(t *testing.T) {
 	for _, mode := range []session.Return{session.Stay, session.Home} {
 		t.Run(string(mode), func(t *testing.T) {
@@ -241,7 +164,7 @@ func TestConversationsStay(t *testing.T) {
 			}
 			t.Logf("sessions by server: %v", perServer)
 
-			// The server dies while a turn of everybody is under way, some of its streams for certain.
+			// The server dies while each session has a turn under way. Some of the server's streams are certainly open.
 			const dead = 1
 			client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableCompression: true}}
 			defer client.CloseIdleConnections()
@@ -265,7 +188,7 @@ func TestConversationsStay(t *testing.T) {
 				case got.cut:
 					cutStreams.Add(1)
 					if got.bytes == 0 || got.server != "vllm-1" {
-						t.Errorf("session %d: a stream was cut that had not begun, or of a living server: %+v", i, got)
+						t.Errorf("session %d: a stream was cut that had not begun, or one of a living server: %+v", i, got)
 					}
 				}
 				now[i] = got.server

@@ -46,7 +46,7 @@ const certificatesEvery = 5 * time.Second
 
 // followCertificates starts the reloading of certificates, if there are any.
 func (a *app) followCertificates() {
-	certificates := a.settings.certificates
+	certificates := a.settings.Load().certificates
 	if len(certificates) == 0 {
 		return
 	}
@@ -63,22 +63,22 @@ func (a *app) followCertificates() {
 	})
 }
 
-// certificateReloaded reports that the files of a certificate changed; err is why they cannot be used.
+// certificateReloaded is called when the files of a certificate changed; err is why they cannot be used.
 func (a *app) certificateReloaded(c certificate, err error) {
 	a.metrics.CertificateReloaded(err == nil)
 	if err != nil {
-		a.log.Error("certificate not reloaded, the one before stays in force", zap.String("of", c.name), zap.Error(err))
+		a.log.Error("certificate not reloaded, the previous one stays in force", zap.String("of", c.name), zap.Error(err))
 		return
 	}
 	a.log.Info("certificate reloaded", zap.String("of", c.name), zap.Time("expires", c.Expires()))
 	a.warnOfExpiry(c)
 }
 
-// expiresSoon is the time before its expiry from which the log warns of a certificate.
+// expiresSoon is how long before its expiry the log warns of a certificate.
 const expiresSoon = 7 * 24 * time.Hour
 
 func (a *app) warnOfExpiry(c certificate) {
 	if at := c.Expires(); !at.IsZero() && time.Until(at) < expiresSoon {
-		a.log.Warn("certificate expires soon, or has", zap.String("of", c.name), zap.Time("expires", at))
+		a.log.Warn("certificate expires soon, or has expired", zap.String("of", c.name), zap.Time("expires", at))
 	}
 }

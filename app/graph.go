@@ -1,8 +1,10 @@
 package app
 
 import (
-	"go.uber.org/zap"
 	"math/rand/v2"
+	"sync/atomic"
+
+	"go.uber.org/zap"
 
 	"tether/admin"
 	"tether/config"
@@ -12,9 +14,10 @@ import (
 	"tether/upstream"
 )
 
-// graph is the parts that decide where a request goes. A running tether serves with them; Guide explains with them.
+// graph is the parts that decide where a request goes. A running tether serves with them, and a Guide explains with
+// them.
 type graph struct {
-	settings *settings
+	settings atomic.Pointer[settings] // those in force, stored by apply
 	registry *upstream.Registry
 	pins     *pins.Map
 	stored   *pins.Map // where stored responses are
@@ -22,36 +25,43 @@ type graph struct {
 	proxy    *proxy.Proxy
 }
 
-// newGraph makes the parts for s. maxPins limits each of the two maps; deps has what does not depend on s.
+// newGraph makes the parts for s; apply then gives them the upstreams. maxPins limits each of the two maps. deps has
+// what does not depend on s.
 func newGraph(s *settings, maxPins int, deps proxy.Deps) (g *graph, err error) {
-	g = &graph{settings: s, registry: deps.Registry}
+	g = &graph{registry: deps.Registry}
+	g.settings.Store(s)
 	g.pins = pins.NewMap(maxPins, s.Session.Pins.TTL)
 	g.stored = pins.NewMap(maxPins, session.ResponsesTTL)
 	g.router = session.NewRouter(s.Session.Routing, g.pins, g.stored, rand.IntN)
 	deps.Router = g.router
-	g.proxy, err = proxy.New(proxy.Settings{Config: s.Proxy, Identifier: s.identifier, Keys: s.keys}, deps)
+	g.proxy, err = proxy.New(s.proxy(), deps)
 	return g, err
 }
 
-// apply makes the upstreams those of the settings.
-func (g *graph) apply() error {
-	removed, err := g.registry.Apply(g.settings.specs)
+// apply gives the parts what they need of s, and makes s the settings in force.
+func (g *graph) apply(s *settings) error {
+	removed, err := g.registry.Apply(s.specs)
 	if err != nil {
 		return err
 	}
-	return g.router.Use(g.registry.Table(), removed)
+	if err := g.router.Use(g.registry.Table(), removed); err != nil {
+		return err
+	}
+	g.router.Configure(s.Session.Routing)
+	g.settings.Store(s)
+	return g.proxy.Use(s.proxy())
 }
 
-// guide returns the guide that explains where these parts send requests.
+// guide returns a Guide to where these parts send requests.
 func (g *graph) guide() admin.Guide {
-	return admin.Guide{Router: g.router, Identifier: g.settings.identifier, Read: g.proxy.Read}
+	return admin.Guide{Router: g.router, Identifier: g.settings.Load().identifier, Read: g.proxy.Read}
 }
 
-// guideMaxPins bounds the maps of a guide without a running tether: they stay empty.
+// guideMaxPins limits the maps of a Guide without a running tether: they stay empty.
 const guideMaxPins = 1000
 
-// Guide returns a guide to what a tether with this configuration would do with every upstream up and no session pinned.
-// memory is the process's memory limit in bytes.
+// Guide returns a Guide to what a tether with this configuration would do, with every upstream up and no session
+// pinned. memory is the process's memory limit in bytes.
 func Guide(cfg *config.Config, memory int64) (*admin.Guide, error) {
 	s, err := open(cfg)
 	if err != nil {
@@ -61,7 +71,7 @@ func Guide(cfg *config.Config, memory int64) (*admin.Guide, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := g.apply(); err != nil {
+	if err := g.apply(s); err != nil {
 		return nil, err
 	}
 	for _, m := range g.registry.Table().Members {

@@ -20,20 +20,20 @@ import (
 	"tether/sim/fault"
 )
 
-// guided asks where each request goes, sends it, and compares.
+// guided asks where each request goes, sends the request, and compares.
 type guided struct {
 	*running
 	cfg     *config.Config
 	servers map[string]string // upstream by the name of the simulator
 	seen    map[string]int    // by outcome
-	exact   int               // requests whose upstream was said beforehand
-	offline int               // of those, from the configuration alone
+	exact   int               // requests whose upstream was predicted
+	offline int               // those predicted from the configuration alone
 }
 
-// sourced are requests of a conversation, each with its id in another place, the last in none.
+// sourced are the places of the session id in the requests of a conversation. The last one has no id.
 var sourced = []string{"header", "cookie", "body", "key", "opening"}
 
-// chatOf is a turn of conversation n as it goes over the wire.
+// chatOf returns the bytes of a turn of conversation n.
 func chatOf(n, turn int, extra string) []byte {
 	fields, members := extra, ""
 	switch sourced[n%len(sourced)] {
@@ -72,7 +72,7 @@ func (g *guided) where(path string, body []byte) admin.Where {
 	return w
 }
 
-// send sends the bytes and gives the answer's head.
+// send sends the bytes and returns the answer's header fields.
 func (g *guided) send(raw []byte) (http.Header, error) {
 	c, err := net.Dial("tcp", g.addr)
 	if err != nil {
@@ -91,14 +91,14 @@ func (g *guided) send(raw []byte) (http.Header, error) {
 	}
 	defer res.Body.Close()
 	_, err = io.Copy(io.Discard, res.Body)
-	if res.StatusCode == http.StatusSwitchingProtocols { // it is in flight until its end, which comes with that of the connection
+	if res.StatusCode == http.StatusSwitchingProtocols { // the request is in flight until the connection ends
 		_ = c.(*net.TCPConn).CloseWrite()
 		_, err = io.Copy(io.Discard, c)
 	}
 	return res.Header, err
 }
 
-// check asks about the request first, and then sends it.
+// check asks about the request and then sends it.
 func (g *guided) check(raw []byte) {
 	g.t.Helper()
 	w := g.where("/api/where/request", raw)
@@ -115,13 +115,13 @@ func (g *guided) check(raw []byte) {
 	g.seen[outcome]++
 	if len(w.Places) == 0 {
 		if server != "" {
-			g.t.Errorf("%.40q went to %s, and was to go nowhere", raw, server)
+			g.t.Errorf("%.40q went to %s, though the guide said nowhere", raw, server)
 		}
 		return
 	}
 	p := w.Places[0]
 	if p.Outcome != outcome {
-		g.t.Errorf("%.40q was %s, said to be %s: %+v", raw, outcome, p.Outcome, p)
+		g.t.Errorf("%.40q was %s, predicted as %s: %+v", raw, outcome, p.Outcome, p)
 	}
 	verdict := "taken"
 	if p.Upstream == "" {
@@ -133,7 +133,7 @@ func (g *guided) check(raw []byte) {
 	if i < 0 || p.Walk[i].Verdict != verdict || p.Upstream != "" && p.Upstream != server {
 		g.t.Errorf("%.40q went to %s: %+v", raw, server, p)
 	}
-	// Of homes, and of sources and hashes, the configuration knows as much.
+	// The configuration alone predicts homes, sources and hashes too.
 	a := alone.Places[0]
 	if a.Home != p.Home || a.Session != p.Session || a.Source != p.Source || fmt.Sprint(alone.Request) != fmt.Sprint(w.Request) {
 		g.t.Errorf("%.40q: from the configuration %+v, from the API %+v", raw, a, p)
@@ -141,13 +141,13 @@ func (g *guided) check(raw []byte) {
 	if p.Pin == "" && p.Upstream == p.Home && p.Upstream != "" {
 		g.offline++
 		if a.Upstream != server {
-			g.t.Errorf("%.40q: the configuration says %s, %s had it", raw, a.Upstream, server)
+			g.t.Errorf("%.40q: the configuration predicts %s, %s got it", raw, a.Upstream, server)
 		}
 	}
 	g.checkID(head.Get("X-Session-Id"), server, &p)
 }
 
-// checkID asks where the session is whose id the answer told.
+// checkID asks where the session is, by the id in the answer.
 func (g *guided) checkID(id, server string, before *admin.Place) {
 	g.t.Helper()
 	if before.Session == "" || before.Outcome == "spilled" {
@@ -160,8 +160,8 @@ func (g *guided) checkID(id, server string, before *admin.Place) {
 	}
 }
 
-// What where says of a request is what the simulators then see: for every outcome and source, from the API, and
-// from the configuration alone where no pin has a say.
+// The guide predicts what the simulators then see: for every outcome and source from the API, and from the configuration
+// alone where no pin decides.
 func TestWhereAgrees(t *testing.T) {
 	total := map[string]int{}
 	for _, mode := range []session.Return{session.Stay, session.Home} {
@@ -178,7 +178,7 @@ func TestWhereAgrees(t *testing.T) {
 				g.await(i, "up")
 			}
 			g.conversations(sims)
-			t.Logf("%v, %d said exactly, %d of them by the configuration too", total, g.exact, g.offline)
+			t.Logf("%v, %d predicted exactly, %d of them by the configuration too", total, g.exact, g.offline)
 		})
 	}
 	sum := 0
@@ -193,7 +193,7 @@ func TestWhereAgrees(t *testing.T) {
 	}
 }
 
-// socketOf is the handshake of a WebSocket of conversation n.
+// socketOf returns the handshake of a WebSocket of conversation n.
 func socketOf(n int) []byte {
 	fields, query := "", "?model=tiny"
 	switch sourced[n%len(sourced)] {
@@ -231,7 +231,7 @@ func (g *guided) conversations(sims []*sim.Server) {
 	g.check(rawRequest("GET /v1/models", "", ""))
 	g.check(rawRequest("POST /v1/completions", "", `{"model":"tiny","prompt":"hi","max_tokens":1}`))
 	g.crowd(sims)
-	// An operator wants a server empty; and takes it back.
+	// An operator drains a server, and undrains it.
 	g.operate("vllm-1", "drain?hard=true")
 	for n := range 20 {
 		g.check(chatOf(n, 3, ""))
@@ -248,7 +248,7 @@ func (g *guided) conversations(sims []*sim.Server) {
 	}
 }
 
-// crowd sends a request under an id that has as many in flight as it may.
+// crowd sends requests under an id that has its maximum of requests in flight.
 func (g *guided) crowd(sims []*sim.Server) {
 	key := slices.Index(sourced, "key")
 	for _, s := range sims {

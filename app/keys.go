@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"go.uber.org/zap"
@@ -12,7 +11,7 @@ import (
 	"tether/files"
 )
 
-// openKeys reads the file of API keys; without one the keys are nil.
+// openKeys reads the file of API keys. Without such a file it returns nil.
 func openKeys(cfg *config.Config) (*auth.Keys, error) {
 	if cfg.Auth.KeysFile == "" {
 		return nil, nil
@@ -29,31 +28,24 @@ const keysEvery = time.Second
 
 // followKeys starts the reloading of API keys, if clients need one.
 func (a *app) followKeys() {
-	if a.settings.keys == nil {
+	keys := a.settings.Load().keys
+	if keys == nil {
 		return
 	}
-	a.metrics.Keys(a.settings.keys.Names())
+	a.metrics.Keys(keys.Names())
 	a.steps.start("API keys", func(ctx context.Context) error {
-		return files.Follow(ctx, keysEvery, []*files.Follower{a.settings.keys.Files()}, func(_ int, err error) { a.keysReloaded(err) })
+		return files.Follow(ctx, keysEvery, []*files.Follower{keys.Files()}, func(_ int, err error) { a.keysReloaded(keys.Names(), err) })
 	})
 }
 
-// keysReloaded reports that the file of API keys changed; err is why its contents cannot be used.
-func (a *app) keysReloaded(err error) {
-	names := a.settings.keys.Names()
+// keysReloaded is called when the file of API keys changed. names are the keys in force; err is why the new contents
+// cannot be used.
+func (a *app) keysReloaded(names []string, err error) {
 	a.metrics.KeysReloaded(err == nil)
 	if err != nil {
-		a.log.Error("API keys not reloaded, those before stay in force", zap.Int("keys", len(names)), zap.Error(err))
+		a.log.Error("API keys not reloaded, the previous ones stay in force", zap.Int("keys", len(names)), zap.Error(err))
 		return
 	}
 	a.metrics.Keys(names)
 	a.log.Info("API keys reloaded", zap.Int("keys", len(names)))
-}
-
-// openTo says who may use the listener for clients, and which key of the configuration changes that.
-func (a *app) openTo() string {
-	if a.settings.keys != nil {
-		return fmt.Sprintf("holders of %d API keys", len(a.settings.keys.Names()))
-	}
-	return reach(a.listener.Addr()) + ", without API keys: auth.keys_file asks for them"
 }

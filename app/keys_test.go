@@ -34,8 +34,8 @@ func writeKeys(t testing.TB, file string, namesAndKeys ...string) {
 	}
 }
 
-// A new content of the file is in force without a restart, and a wrong one changes nothing: each is told once, in the log
-// and the metrics, and neither keys nor hashes are.
+// New contents of the file are in force without a restart, and wrong contents change nothing. Log and metrics report each
+// change once, and show neither keys nor hashes.
 func TestKeysAreReloaded(t *testing.T) {
 	_, urls := startSims(t, 1, sim.Config{})
 	file := keysFile(t, "alice", "key-1", "bob", "key-2")
@@ -62,7 +62,7 @@ func TestKeysAreReloaded(t *testing.T) {
 	s.logs.awaitLine(t, "API keys reloaded")
 	statuses(map[string]int{"key-1": 200, "key-2": 401, "key-3": 200})
 	writeKeys(t, file, "alice", "key-1", "alice", "key-4")
-	s.logs.awaitLine(t, "API keys not reloaded, those before stay in force")
+	s.logs.awaitLine(t, "API keys not reloaded, the previous ones stay in force")
 	statuses(map[string]int{"key-1": 200, "key-2": 401, "key-3": 200, "key-4": 401})
 	text := s.awaitRequests(sent)
 	for _, want := range []string{
@@ -75,7 +75,7 @@ func TestKeysAreReloaded(t *testing.T) {
 		}
 	}
 	if strings.Contains(text, "bob") {
-		t.Error("the series of a name that is gone is still there")
+		t.Error("the series of a removed name is still there")
 	}
 	s.stop(false)
 	callers := map[any]int{}
@@ -87,7 +87,7 @@ func TestKeysAreReloaded(t *testing.T) {
 	}
 	log := s.logs.text() + fmt.Sprint(s.logs.access.all(t))
 	if !strings.Contains(log, "open_to:holders of 2 API keys") || !strings.Contains(log, "line 2: the name is that of line 1 already") {
-		t.Errorf("the log has not what it should:\n%s", log)
+		t.Errorf("the log lacks a line:\n%s", log)
 	}
 	for _, key := range []string{"key-1", "key-2", "key-3", "key-4"} {
 		if strings.Contains(log, key) || strings.Contains(log, hashOf(key)) {

@@ -1,11 +1,66 @@
 package app
 
 import (
+	"context"
 	"errors"
+	"net"
 	"syscall"
+
+	"tether/admin"
+	"tether/wire"
 )
 
-// ListenError explains why listening on addr failed; flag is the name of the flag that sets addr, without its dashes.
+// serveOperators opens the admin listener and serves it.
+func (a *app) serveOperators() (err error) {
+	s := a.settings.Load()
+	if a.adminListener, err = net.Listen("tcp", s.Admin.Listen); err != nil {
+		return ListenError("admin-listen", s.Admin.Listen, err)
+	}
+	a.admin = admin.NewServer(a.adminListener.Addr(), admin.Deps{
+		Registry: a.registry, Pins: a.pins, Ready: a.ready, Metrics: a.metrics.Handler(), Token: string(s.token),
+		Guide:      a.guide(),
+		MaxRequest: int64(s.Proxy.MaxHeader) + int64(s.Proxy.MaxBody),
+	})
+	a.steps.start("admin listener", func(ctx context.Context) error { return a.admin.Serve(ctx, a.adminListener) })
+	return nil
+}
+
+// listen opens the listener for clients. Until serveClients, the kernel queues their connections.
+func (a *app) listen(watch *wire.Watch) (err error) {
+	s := a.settings.Load()
+	cfg := wire.ListenConfig{WriteTimeout: s.Proxy.ClientWriteTimeout, OnFailure: a.metrics.AcceptFailed}
+	if s.clientTLS != nil {
+		cfg.TLS = s.clientTLS.ForServer()
+	}
+	if a.listener, err = wire.Listen(s.Listen, cfg, watch); err != nil {
+		return ListenError("listen", s.Listen, err)
+	}
+	return nil
+}
+
+// serveClients starts to serve clients, and adds the steps that end it in good order.
+func (a *app) serveClients() {
+	a.steps.atEnd("access log", func(context.Context) error { return a.access.Close() })
+	a.steps.atEnd("requests", a.finish)
+	a.steps.start("listener", a.accept)
+	a.steps.atEnd("readiness", a.leave)
+}
+
+// accept serves clients until ctx ends.
+func (a *app) accept(ctx context.Context) error {
+	closed := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() { // closing the listener ends Serve
+		_ = a.listener.Close()
+		close(closed)
+	})
+	a.proxy.Serve(a.listener)
+	if !stop() {
+		<-closed // until then the kernel may accept a connection
+	}
+	return nil
+}
+
+// ListenError explains why listening on addr failed. flag is the flag that sets addr, without its dashes.
 func ListenError(flag, addr string, err error) error {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):

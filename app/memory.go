@@ -7,14 +7,14 @@ import (
 	"github.com/KimMachineGun/automemlimit/memlimit"
 )
 
-// memoryShare is the part of a container's memory that the Go runtime may take; the rest is for the kernel's
-// buffers and what the runtime does not count.
+// memoryShare is the share of a container's memory that the Go runtime may use. The rest is for the kernel's buffers and
+// for memory that the runtime does not count.
 const memoryShare = 0.9
 
-// LimitMemory sets the runtime's memory limit from the container's, unless GOMEMLIMIT did, and gives it in bytes;
-// outside of a container it is the host's memory.
+// LimitMemory sets the runtime's memory limit to a share of the container's, unless GOMEMLIMIT sets one, and returns the
+// limit in bytes. Without a container it returns the host's memory.
 func LimitMemory() int64 {
-	_, _ = memlimit.Set(memlimit.WithRatio(memoryShare)) // no container, no limit
+	_, _ = memlimit.Set(memlimit.WithRatio(memoryShare)) // fails without a container: then there is no limit
 	if limit := debug.SetMemoryLimit(-1); limit != math.MaxInt64 {
 		return limit
 	}
@@ -24,5 +24,5 @@ func LimitMemory() int64 {
 	return fallbackMemory
 }
 
-// fallbackMemory is taken for the memory limit where the host does not tell.
+// fallbackMemory is the memory limit where the host's memory is unknown, in bytes.
 const fallbackMemory = 4 << 30

@@ -7,18 +7,18 @@ import (
 	"tether/upstream"
 )
 
-// done hears of every request that is over.
+// done is called at the end of every request.
 func (a *app) done(r *proxy.Record) {
 	a.metrics.Done(r)
 	a.access.Done(r)
 }
 
-// warned hears what an operator should know of an upstream.
+// warned is called with what an operator should know about an upstream.
 func (a *app) warned(s *upstream.Server, text string) {
 	a.log.Warn("upstream warning", zap.String("upstream", s.Name()), zap.String("warning", text))
 }
 
-// changed hears of every change of an upstream's state, or of those of all ranks of a server.
+// changed is called with every change of an upstream's state. One change may be that of all ranks of a server.
 func (a *app) changed(c upstream.Change) {
 	a.metrics.Changed(c)
 	fields := []zap.Field{

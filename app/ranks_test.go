@@ -13,8 +13,8 @@ import (
 	"tether/sim"
 )
 
-// placed is the server and rank that each session's requests came to, as the servers saw them. A session that came to
-// several has all of them.
+// placed returns, for each session, the server and rank that received its requests, as the servers saw them. If there
+// were several, it has all of them.
 func placed(sims []*sim.Server) map[string]string {
 	at := map[string]string{}
 	for i, s := range sims {
@@ -28,7 +28,7 @@ func placed(sims []*sim.Server) map[string]string {
 	return at
 }
 
-// serveRanks is tether in front of two servers of four ranks.
+// serveRanks starts tether in front of two servers with four ranks each.
 func serveRanks(t *testing.T) (*running, []*sim.Server) {
 	t.Helper()
 	sims, urls := startSims(t, 2, sim.Config{Ranks: 4, Record: 10_000})
@@ -43,7 +43,7 @@ func serveRanks(t *testing.T) (*running, []*sim.Server) {
 	return s, sims
 }
 
-// states are those of all upstreams.
+// states returns the states of all upstreams.
 func (s *running) states() string {
 	s.t.Helper()
 	var states []string
@@ -53,7 +53,7 @@ func (s *running) states() string {
 	return strings.Join(states, ", ")
 }
 
-// changes are the lines about changes of upstreams.
+// changes returns the log lines about changes of upstreams.
 func (s *running) changes() (lines []string) {
 	for _, e := range s.logs.FilterMessage("upstream changed").All() {
 		f := e.ContextMap()
@@ -62,7 +62,8 @@ func (s *running) changes() (lines []string) {
 	return lines
 }
 
-// Two servers of four ranks: conversations stay on their rank; a server dies, and those of its ranks move, and no others.
+// Two servers with four ranks each: conversations stay on their rank. A server dies, and the conversations of its ranks
+// move, and no others.
 func TestConversationsStayOnTheirRank(t *testing.T) {
 	const sessions = 240
 	s, sims := serveRanks(t)
@@ -138,7 +139,7 @@ func TestConversationsStayOnTheirRank(t *testing.T) {
 
 var runningByRank = regexp.MustCompile(`vllm:num_requests_running\{engine="(\d)"[^}]*\} (\d+)\.0`)
 
-// What is in flight at each rank is what runs on it, by the servers' own count.
+// The requests in flight of each rank are those that run on the rank, as the servers count them.
 func TestInFlightIsByRank(t *testing.T) {
 	s, sims := serveRanks(t)
 	client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableCompression: true}}
@@ -185,7 +186,8 @@ func TestInFlightIsByRank(t *testing.T) {
 	}
 }
 
-// Operators see ranks by name, drain one of them or a server with all of its ranks, and are told so in one line.
+// Operators see ranks by name, and drain one rank, or a server with all of its ranks. Each command makes one line in the
+// log.
 func TestOperatorsAndRanks(t *testing.T) {
 	s, _ := serveRanks(t)
 	lines := len(s.changes())

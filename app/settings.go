@@ -3,13 +3,14 @@ package app
 import (
 	"tether/auth"
 	"tether/config"
+	"tether/proxy"
 	"tether/session/identity"
 	"tether/tlsfiles"
 	"tether/upstream"
 )
 
 // settings is a valid configuration and what was opened for it. It is immutable: another configuration makes another
-// settings. What keys and certificates hold follows their files.
+// settings. The contents of keys and certificates follow their files.
 type settings struct {
 	*config.Config
 	secret     []byte // of session ids; empty for none
@@ -17,9 +18,14 @@ type settings struct {
 	identifier *identity.Identifier
 	keys       *auth.Keys // nil if clients need none
 
-	specs        []upstream.Spec // each https upstream with its TLS
-	clientTLS    *tlsfiles.Reloading
-	certificates []certificate // clientTLS and those of specs
+	specs        []upstream.Spec     // each https upstream with its TLS
+	clientTLS    *tlsfiles.Reloading // nil if clients do not speak TLS
+	certificates []certificate       // clientTLS and those of specs
+}
+
+// proxy returns the settings of the proxy.
+func (s *settings) proxy() proxy.Settings {
+	return proxy.Settings{Config: s.Proxy, Identifier: s.identifier, Keys: s.keys}
 }
 
 // open reads the files that cfg names. It changes nothing of a tether that runs.

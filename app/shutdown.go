@@ -11,29 +11,30 @@ import (
 type Shutdown struct {
 	// Graceful ends when tether is to stop in good order.
 	Graceful context.Context
-	// Delayed reports, once Graceful ended, whether to go on serving for the configured delay first.
+	// Delayed reports, once Graceful has ended, whether tether serves on for the configured delay before it stops.
 	Delayed func() bool
 	// Immediate ends when tether is to stop at once.
 	Immediate context.Context
 }
 
-// stop ends what was started, the last first, in the order in which clients notice least: say so and serve on for a
-// while, take no more connections, let requests finish and cut what is left; then the parts that they needed.
+// stop ends what was started, in reverse order, so that clients notice as little as possible: tether says that it is not
+// ready and serves on for the delay, accepts no more connections, lets requests finish, and cuts the rest. The parts
+// that requests need end after them.
 func (a *app) stop() error {
-	deadline, cancel := context.WithTimeout(a.shutdown.Immediate, a.delay()+a.settings.Proxy.ShutdownTimeout)
+	deadline, cancel := context.WithTimeout(a.shutdown.Immediate, a.delay()+a.settings.Load().Proxy.ShutdownTimeout)
 	defer cancel()
 	return a.steps.stop(deadline)
 }
 
-// delay is how long to go on serving while not ready.
+// delay returns how long tether serves on while it is not ready.
 func (a *app) delay() time.Duration {
 	if a.shutdown.Delayed() {
-		return a.settings.Proxy.ShutdownDelay
+		return a.settings.Load().Proxy.ShutdownDelay
 	}
 	return 0
 }
 
-// leave says that this process is going, and serves on for the delay.
+// leave makes tether not ready, and serves on for the delay.
 func (a *app) leave(deadline context.Context) error {
 	a.leaving.Store(true)
 	a.proxy.LastAnswers()
@@ -50,10 +51,10 @@ func (a *app) leave(deadline context.Context) error {
 	return nil
 }
 
-// finish lets requests in flight finish, and cuts those that have not at the deadline.
+// finish lets requests in flight finish until the deadline, and cuts the others.
 func (a *app) finish(deadline context.Context) error {
 	a.log.Info("shutting down: requests in flight may finish", zap.Int64("requests", a.proxy.InFlight()),
-		zap.Duration("shutdown_timeout", a.settings.Proxy.ShutdownTimeout))
+		zap.Duration("shutdown_timeout", a.settings.Load().Proxy.ShutdownTimeout))
 	if cut := a.proxy.Shutdown(deadline); cut > 0 {
 		a.log.Warn("connections cut at shutdown", zap.Int("connections", cut))
 	}

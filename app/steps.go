@@ -9,15 +9,15 @@ import (
 	"time"
 )
 
-// steps are what makes up a running process, in the order in which it was started, each with what ends it.
+// steps are the steps that end a running process, in the order in which the things that they end were started.
 type steps struct {
 	list []step
-	// failed is closed when a part ended with an error while it was wanted.
+	// failed is closed when a part ends with an error.
 	failed chan struct{}
 	once   sync.Once // closes failed
 }
 
-// step ends one thing. It may take its time until ctx ends, and no longer.
+// step ends one thing. end may take until ctx ends, and no longer.
 type step struct {
 	name string
 	end  func(ctx context.Context) error
@@ -25,15 +25,15 @@ type step struct {
 
 func newSteps() *steps { return &steps{failed: make(chan struct{})} }
 
-// atEnd adds what is to be done at the end, before all that was added earlier.
+// atEnd adds a step that comes before all steps added earlier.
 func (s *steps) atEnd(name string, end func(ctx context.Context) error) {
 	s.list = append(s.list, step{name, end})
 }
 
-// moment is how long a part may take to end once it is told to: it waits for nobody.
-const moment = 5 * time.Second
+// partStopTimeout is how long a part may take to end once its context ended.
+const partStopTimeout = 5 * time.Second
 
-// start runs a part beside the others until its turn at the end comes.
+// start runs a part in a goroutine of its own, and adds the step that ends it.
 func (s *steps) start(name string, part func(context.Context) error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -43,13 +43,13 @@ func (s *steps) start(name string, part func(context.Context) error) {
 		select {
 		case err := <-ended:
 			return err
-		case <-time.After(moment):
-			return fmt.Errorf("did not end within %v", moment)
+		case <-time.After(partStopTimeout):
+			return fmt.Errorf("did not end within %v", partStopTimeout)
 		}
 	})
 }
 
-// attend runs a part to its end.
+// attend runs a part until it ends.
 func (s *steps) attend(ctx context.Context, part func(context.Context) error, ended chan<- error) {
 	err := part(ctx)
 	if err != nil {
@@ -58,7 +58,7 @@ func (s *steps) attend(ctx context.Context, part func(context.Context) error, en
 	ended <- err
 }
 
-// stop takes all steps in reverse order under the one deadline of ctx, and gives what went wrong.
+// stop takes all steps in reverse order under the deadline of ctx, and returns their errors.
 func (s *steps) stop(ctx context.Context) error {
 	var errs []error
 	for _, step := range slices.Backward(s.list) {

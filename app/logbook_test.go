@@ -12,7 +12,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 )
 
-// logbook is a log that tests wait for instead of polling: all that happens in a tether is logged after it happened.
+// logbook is a log that tests wait for instead of polling: a tether logs each change after it happened.
 type logbook struct {
 	*observer.ObservedLogs
 	log     *zap.Logger
@@ -20,7 +20,7 @@ type logbook struct {
 	access  lines
 }
 
-// lines are what the access log wrote.
+// lines is what the access log wrote.
 type lines struct {
 	mu   sync.Mutex
 	text []byte // guarded by mu
@@ -33,7 +33,7 @@ func (l *lines) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// all gives the lines.
+// all returns the lines.
 func (l *lines) all(t testing.TB) (all []map[string]any) {
 	t.Helper()
 	l.mu.Lock()
@@ -54,7 +54,7 @@ func newLogbook() *logbook {
 	b.log = zap.New(core, zap.Hooks(func(zapcore.Entry) error {
 		select {
 		case b.written <- struct{}{}:
-		default: // the one who waits has not looked yet
+		default: // await has not looked yet
 		}
 		return nil
 	}))
@@ -66,7 +66,7 @@ func (b *logbook) env() Env {
 	return Env{Version: "test", Memory: 4 << 30, Log: b.log, Access: &b.access}
 }
 
-// await waits until a condition holds, which it looks at whenever something was logged. One test waits at a time.
+// await waits until a condition holds, and checks it whenever something was logged. One test waits at a time.
 func (b *logbook) await(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	deadline := time.After(patience)
@@ -74,12 +74,12 @@ func (b *logbook) await(t testing.TB, what string, holds func() bool) {
 		select {
 		case <-b.written:
 		case <-deadline:
-			t.Fatalf("%s did not come; logged: %v", what, b.All())
+			t.Fatalf("no %s; logged: %v", what, b.All())
 		}
 	}
 }
 
-// awaitLine waits for a message.
+// awaitLine waits for a line with the message.
 func (b *logbook) awaitLine(t testing.TB, message string) {
 	t.Helper()
 	b.await(t, message, func() bool { return b.FilterMessage(message).Len() > 0 })

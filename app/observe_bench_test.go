@@ -33,9 +33,9 @@ const (
 	benchAnswer = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
 )
 
-// BenchmarkRecorder prints what metrics and access log cost: the CPU of a proxied request with both, over that with
-// nobody listening. The CPU of client and server, measured by direct calls, is taken off both. It runs 5 alternating
-// rounds and gives the ratios' median, least and largest.
+// BenchmarkRecorder measures the cost of metrics and access log: the CPU time of a proxied request with both, divided by
+// the time without them. The CPU time of client and server, measured by direct calls, is subtracted from both. It runs 5
+// alternating rounds and reports the ratios' median, least and largest.
 func BenchmarkRecorder(b *testing.B) {
 	usage := `"usage":{"prompt_tokens":500,"total_tokens":600,"completion_tokens":100,"prompt_tokens_details":{"cached_tokens":480}}}`
 	answer := benchAnswer + strings.Repeat(" ", 1000-len(usage)) + usage
@@ -52,7 +52,7 @@ func BenchmarkRecorder(b *testing.B) {
 				ratios = ratios[:0]
 				for range 5 {
 					direct := cost(b, backend, request, len(answer))
-					// Forth and back, so that what grows warmer or busier meanwhile is in both.
+					// Forth and back, so that a machine that grows warmer or busier affects both.
 					a1, b1, b2, a2 := cost(b, off, request, 0), cost(b, on, request, 0), cost(b, on, request, 0), cost(b, off, request, 0)
 					ratios = append(ratios, (b1+b2-2*direct)/(a1+a2-2*direct))
 				}
@@ -75,15 +75,15 @@ func answering(b *testing.B, size int, answer string) (addr string) {
 	b.Cleanup(func() { l.Close() })
 	serve := func(c net.Conn) {
 		defer c.Close()
-		room := make([]byte, 64<<10)
+		buf := make([]byte, 64<<10)
 		for n := 0; ; {
-			k, err := c.Read(room[n:])
+			k, err := c.Read(buf[n:])
 			if err != nil {
 				return
 			}
 			n += k
 			// The proxy adds fields; a request is whole when its body's end is there.
-			if n < size || !bytes.HasSuffix(room[:n], []byte(`"}]}`)) {
+			if n < size || !bytes.HasSuffix(buf[:n], []byte(`"}]}`)) {
 				continue
 			}
 			n = 0
@@ -104,7 +104,7 @@ func answering(b *testing.B, size int, answer string) (addr string) {
 	return l.Addr().String()
 }
 
-// benchProxy is a proxy in front of backend, with metrics and an access log of that mode, or nobody where it is empty.
+// benchProxy starts a proxy in front of backend, with metrics and an access log of the mode, or without them if mode is "".
 func benchProxy(b *testing.B, backend, mode string) (addr string) {
 	b.Helper()
 	check := func(err error) {
@@ -151,7 +151,7 @@ func benchProxy(b *testing.B, backend, mode string) (addr string) {
 	return l.Addr().String()
 }
 
-// cost is the process's CPU time for one request, in ns, over many of them on a few connections.
+// cost returns the process's CPU time for one request in ns, averaged over many requests on a few connections.
 func cost(b *testing.B, addr, request string, answer int) float64 {
 	b.Helper()
 	const connections, requests = 4, 5000
@@ -166,20 +166,20 @@ func cost(b *testing.B, addr, request string, answer int) float64 {
 				return
 			}
 			defer c.Close()
-			room := make([]byte, 64<<10)
+			buf := make([]byte, 64<<10)
 			for range requests {
 				if _, err := io.WriteString(c, request); err != nil {
 					b.Error(err)
 					return
 				}
 				for n := 0; ; {
-					k, err := c.Read(room[n:])
+					k, err := c.Read(buf[n:])
 					if err != nil {
 						b.Error(err)
 						return
 					}
 					n += k
-					if n >= answer && bytes.HasSuffix(room[:n], []byte(`480}}}`)) {
+					if n >= answer && bytes.HasSuffix(buf[:n], []byte(`480}}}`)) {
 						break
 					}
 				}

@@ -10,13 +10,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"tether/config"
 	"tether/sim"
 )
 
-// samples are the values of a scrape, added up by one label: a label's value, to the sum.
+// samples returns the sums of a metric's values in a scrape, by the value of one label.
 func samples(text, metric, label string) map[string]float64 {
 	sums := map[string]float64{}
 	for _, m := range regexp.MustCompile(`(?m)^`+metric+`(?:\{(.*)\})? (\S+)$`).FindAllStringSubmatch(text, -1) {
@@ -30,7 +29,7 @@ func samples(text, metric, label string) map[string]float64 {
 	return sums
 }
 
-// tally is what the clients and the simulated servers saw.
+// tally counts what the clients and the simulated servers saw.
 type tally struct {
 	mu       sync.Mutex
 	outcomes map[string]float64 // guarded by mu, as all below
@@ -60,7 +59,7 @@ func (c *tally) ask(t *testing.T, client *http.Client, req *http.Request) {
 	}
 }
 
-// What the metrics say of 200 requests of every outcome is what clients and servers saw.
+// The metrics of 200 requests of every outcome agree with what clients and servers saw.
 func TestMetricsAgree(t *testing.T) {
 	c := &tally{outcomes: map[string]float64{}, seen: map[string]float64{}}
 	var sims []*sim.Server
@@ -136,35 +135,24 @@ func TestMetricsAgree(t *testing.T) {
 	}
 }
 
-// request makes a request to the data listener; headers are names and values, those without a value are left out.
-func (s *running) request(method, path, body string, headers ...string) *http.Request {
-	s.t.Helper()
-	req, err := http.NewRequest(method, "http://"+s.addr+path, strings.NewReader(body))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	for i := 0; i < len(headers); i += 2 {
-		if headers[i+1] != "" {
-			req.Header.Set(headers[i], headers[i+1])
+// A session id is counted as ignored if it is invalid, or if the request has a different one too.
+func TestIgnoredSessionIDsAreCounted(t *testing.T) {
+	_, urls := startSims(t, 1, sim.Config{})
+	s := serve(t, nil, urls...)
+	client := &http.Client{Timeout: patience}
+	defer client.CloseIdleConnections()
+	// The last request uses the connection of the others, and so arrives after they were counted.
+	for _, ids := range [][]string{{"fine"}, {"one", "another"}, {strings.Repeat("x", 300)}, {"fine"}} {
+		req, _ := http.NewRequest("POST", "http://"+s.addr+"/v1/chat/completions", strings.NewReader(hello))
+		req.Header = http.Header{"Content-Type": {"application/json"}, "X-Session-Id": ids}
+		res, err := client.Do(req)
+		if err != nil || res.StatusCode != 200 {
+			t.Fatalf("%v, %v", res, err)
 		}
+		_, _ = io.Copy(io.Discard, res.Body)
+		res.Body.Close()
 	}
-	return req
-}
-
-// awaitRequests waits until that many requests are counted: a client may have its answer a moment before.
-func (s *running) awaitRequests(n float64) (text string) {
-	s.t.Helper()
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
-		text = s.text("/metrics")
-		sum := 0.0
-		for _, v := range samples(text, "tether_requests_total", "outcome") {
-			sum += v
-		}
-		if sum == n {
-			return text
-		}
+	if want := "tether_session_ids_ignored_total 2\n"; !strings.Contains(s.text("/metrics"), want) {
+		t.Errorf("no %s in the metrics", want)
 	}
-	s.t.Fatalf("%v requests were never counted\n%s", n, text)
-	return ""
 }
