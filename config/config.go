@@ -99,7 +99,7 @@ type Log struct {
 // Default returns the configuration for keys that are not set.
 func Default() *Config {
 	return &Config{
-		Listen: ":8080", Admin: admin.Default(), Upstreams: []Upstream{}, Models: identity.DefaultModels(), Health: health.Default(),
+		Listen: ":8080", Admin: admin.Default(), Upstreams: []Upstream{}, Models: identity.Models{Aliases: map[string]string{}}, Health: health.Default(),
 		Session: Session{Identity: identity.Default(), Pins: pins.Default(), Routing: session.Default()},
 		Proxy:   proxy.Default(), Log: Log{Level: "info", Format: "json", Access: "errors"},
 	}

@@ -8,19 +8,16 @@ import (
 	"slices"
 )
 
-// Models is the models part of the configuration.
+// Models is the models section of the configuration.
 type Models struct {
-	// Aliases are further names of models: a request for one is a request for the model behind it. Default: none.
+	// Aliases are other names of models: a request for an alias is a request for its model. Default: none.
 	Aliases map[string]string `yaml:"aliases"`
 }
 
-// DefaultModels is the configuration that is in force where nothing else is said.
-func DefaultModels() Models { return Models{Aliases: map[string]string{}} }
-
-// maxAliases bounds the aliases.
+// maxAliases is the greatest number of aliases.
 const maxAliases = 1_000
 
-// Validate reports every problem: the key below models, and what is wrong with it.
+// Validate reports every problem: its key below models, and its text.
 func (m *Models) Validate(report func(key, problem string)) {
 	if len(m.Aliases) > maxAliases {
 		report("aliases", fmt.Sprintf("%d, want at most %d", len(m.Aliases), maxAliases))
@@ -38,8 +35,8 @@ func (m *Models) Validate(report func(key, problem string)) {
 	}
 }
 
-// ProblemOfModel is what keeps s from being the name of a model, "" for nothing: it is to be 1..512 bytes without control
-// characters.
+// ProblemOfModel says why s cannot be the name of a model: a name is 1..512 bytes without control characters. It returns
+// "" for a valid name.
 func ProblemOfModel(s string) string {
 	control := func(c byte) bool { return c < ' ' || c == 0x7f }
 	if len(s) > 0 && len(s) <= maxName && !slices.ContainsFunc([]byte(s), control) {
@@ -48,10 +45,10 @@ func ProblemOfModel(s string) string {
 	return fmt.Sprintf("%.80q, want a name of 1..%d bytes without control characters", s, maxName)
 }
 
-// Alias is a name and the model behind it.
+// Alias is another name of a model.
 type Alias struct{ Name, Model string }
 
-// Aliases are all that there are, by name.
+// Aliases returns all aliases in the order of their names.
 func (id *Identifier) Aliases() []Alias { return id.sorted }
 
 func sortedAliases(names map[string]string) (all []Alias) {
@@ -61,7 +58,7 @@ func sortedAliases(names map[string]string) (all []Alias) {
 	return all
 }
 
-// Model is the model behind a name: that of an alias, or the name itself.
+// Model returns the model of an alias, or any other name unchanged.
 func (id *Identifier) Model(name string) string {
 	if a, is := id.aliases[name]; is {
 		return a.model
@@ -69,7 +66,7 @@ func (id *Identifier) Model(name string) string {
 	return name
 }
 
-// alias is a model as it stands in requests in an alias's place.
+// alias is the model that replaces an alias.
 type alias struct {
 	model  string
 	quoted []byte // as a JSON string
@@ -83,7 +80,7 @@ func newAliases(names map[string]string) map[string]alias {
 	return aliases
 }
 
-// asJSON is s as a JSON string, without escapes that it can do without.
+// asJSON returns s as a JSON string, without the escapes that JSON does not need.
 func asJSON(s string) []byte {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -92,22 +89,22 @@ func asJSON(s string) []byte {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
 
-// Edit is what of a body is another on the way to the upstream: the bytes From..To become Text.
+// Edit replaces body[From:To] with Text in what is sent upstream.
 type Edit struct {
 	From, To int
 	Text     []byte
 }
 
-// unalias replaces an alias by its model.
-func (s *Search) unalias(from, to int, quoted bool) {
+// replaceAlias replaces an alias by its model, in Model and with Edit.
+func (s *Search) replaceAlias(from, to int, quoted bool) {
 	a, is := s.id.aliases[string(s.Model)]
 	if !is {
 		return
 	}
-	s.model = append(s.model[:0], a.model...)
-	s.Model = s.model
+	s.modelBuf = append(s.modelBuf[:0], a.model...)
+	s.Model = s.modelBuf
 	s.Edit = Edit{From: from, To: to, Text: a.quoted}
 	if !quoted {
-		s.Edit.Text = s.model
+		s.Edit.Text = s.modelBuf
 	}
 }

@@ -16,7 +16,7 @@ func withAliases(t testing.TB, aliases map[string]string) *Identifier {
 	return id
 }
 
-// An alias is its model, in the key, in the opening, and on the way to the server, where nothing else changes.
+// An alias counts as its model in the key and in the opening, and is replaced by it in the body. Nothing else changes.
 func TestAliases(t *testing.T) {
 	id := withAliases(t, map[string]string{"gpt-4o": `my "llama" <3>`, "ü": "u", "long": strings.Repeat("m", 500)})
 	const model = `"my \"llama\" <3>"`
@@ -33,9 +33,9 @@ func TestAliases(t *testing.T) {
 		{`{"model":"long"}`, `{"model":"` + strings.Repeat("m", 500) + `"}`},
 		{`{"model":"gpt-4o"`, `{"model":"gpt-4o"`},
 	} {
-		// The body may be a part of a larger buffer, with room behind it or none.
-		for _, room := range []int{0, 7} {
-			body := append(make([]byte, 3, 3+len(c.body)+room), c.body...)[3:]
+		// The body may be a part of a larger buffer, with or without free capacity after it.
+		for _, spare := range []int{0, 7} {
+			body := append(make([]byte, 3, 3+len(c.body)+spare), c.body...)[3:]
 			body = body[:len(body):cap(body)]
 			s := new(Search)
 			s.Begin(id)
@@ -59,12 +59,12 @@ func TestAliases(t *testing.T) {
 		t.Errorf("%s under the alias, %s under the model %s", a, b, m)
 	}
 	if id.Model("gpt-4o") != m || id.Model("x") != "x" {
-		t.Error("what is behind a name")
+		t.Error("Model does not return the model of an alias")
 	}
 }
 
-// The alias in a form is replaced as it stands, without quotes.
-func TestAliasInAForm(t *testing.T) {
+// The alias in a form is replaced without quotes.
+func TestAliasInForm(t *testing.T) {
 	s := new(Search)
 	s.Begin(withAliases(t, map[string]string{"whisper-1": "my-whisper"}))
 	const head, tail = "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n", "\r\n--b--\r\n"

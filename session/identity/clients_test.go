@@ -3,7 +3,6 @@ package identity
 import (
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,9 +13,9 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 )
 
-// client is what one client sends in the course of a conversation, as testdata/clients has it: a section a turn, and
-// where several agents take part, the agent's name and its turn. {{id}} and {{topic}} are the conversation's, {{turn}}
-// is another one in every request.
+// client is what one client sends in a conversation, as testdata/clients has it. Each section is a turn; with several
+// agents its name is the agent's name and the turn. {{id}} and {{topic}} depend on the conversation, {{turn}} is different in
+// each request.
 type client struct {
 	name, source string
 	turns        []txtar.File
@@ -43,7 +42,7 @@ func clients(t *testing.T) (all []client) {
 	return all
 }
 
-// turn is the request of a turn in the n-th conversation.
+// turn returns the request of a turn in the n-th conversation.
 func (c client) turn(f txtar.File, n int) request {
 	id := uuid.NewSHA1(uuid.Nil, fmt.Append(nil, c.name, n))
 	raw := strings.NewReplacer(
@@ -65,7 +64,7 @@ func shapeOf(requestLine string) Shape {
 	return Opaque
 }
 
-// agentOf is the agent whose turn a section is, "" where there is one alone.
+// agentOf returns the agent whose turn a section is, "" with a single agent.
 func agentOf(f txtar.File) string {
 	agent, _, several := strings.Cut(f.Name, " ")
 	if !several {
@@ -74,7 +73,7 @@ func agentOf(f txtar.File) string {
 	return agent
 }
 
-// The turns of a conversation have one key, whatever the client changes between them, and no other conversation has it.
+// All turns of a conversation have one key, whatever the client changes between them. No other conversation has this key.
 func TestClients(t *testing.T) {
 	id := mustIdentifier(t, nil)
 	for _, c := range clients(t) {
@@ -96,7 +95,7 @@ func TestClients(t *testing.T) {
 	}
 }
 
-// docs/CLIENTS.md names every source that is asked by default.
+// docs/CLIENTS.md names every default source.
 func TestClientsAreDocumented(t *testing.T) {
 	text, err := os.ReadFile("../../docs/CLIENTS.md")
 	if err != nil {
@@ -110,7 +109,7 @@ func TestClientsAreDocumented(t *testing.T) {
 	}
 }
 
-// Without what names it, a conversation is known by its opening all the same, where it has one.
+// Without its session id, a conversation that has an opening is recognized by the opening.
 func TestClientsByTheirOpening(t *testing.T) {
 	id := mustIdentifier(t, func(c *Config) { c.Sources = []string{"opening"} })
 	for _, c := range clients(t) {
@@ -127,101 +126,5 @@ func TestClientsByTheirOpening(t *testing.T) {
 		if got := slices.Sorted(maps.Values(keys)); !slices.Equal(got, []int{1, 2, 4}) {
 			t.Errorf("%s: 3 conversations have %d keys, held by %b", c.name, len(keys), got)
 		}
-	}
-}
-
-// A Search is used for one request after another: nothing of one counts in the next.
-func TestSearchIsReused(t *testing.T) {
-	id := mustIdentifier(t, func(c *Config) { c.Subagents = Own })
-	s := new(Search)
-	var turns []request
-	for _, c := range clients(t) {
-		for _, f := range c.turns {
-			turns = append(turns, c.turn(f, 0))
-		}
-	}
-	turns = append(turns, request{body: hello, shape: Chat}, request{body: `{"input":"Hi"}`, shape: Responses}, request{body: "no JSON"})
-	for _, n := range rand.Perm(len(turns)) {
-		var got Identity
-		turns[n].show(s, id)
-		s.Identify(&got, false)
-		fresh := new(Search)
-		var want Identity
-		turns[n].show(fresh, id)
-		fresh.Identify(&want, false)
-		if got != want || s.IsJSON != fresh.IsJSON || string(s.Model) != string(fresh.Model) {
-			t.Errorf("%v\n%s: %s, not %s", turns[n].headers, turns[n].body, got.ID(), want.ID())
-		}
-	}
-}
-
-// With session.subagents: own a sub-agent is a session of its own, and the first agent is what it is without.
-func TestSubagentsOfTheirOwn(t *testing.T) {
-	family := mustIdentifier(t, nil)
-	own := mustIdentifier(t, func(c *Config) { c.Subagents = Own })
-	for _, c := range clients(t) {
-		t.Run(c.name, func(t *testing.T) {
-			of := map[string]string{} // agent by id
-			for _, f := range c.turns {
-				agent := agentOf(f)
-				shared, _ := c.turn(f, 0).identify(family)
-				got, s := c.turn(f, 0).identify(own)
-				if got.Source != shared.Source || !got.Forwarded() || got.Synthetic() != shared.Synthetic() || s.Ignored != 0 {
-					t.Fatalf("%s: source %s, forward %v, made %v, %d ignored", f.Name, got.Source, got.Forwarded(), got.Synthetic(), s.Ignored)
-				}
-				sub := agent != "" && agent != "main"
-				if same := string(got.ID()) == string(shared.ID()); same == sub {
-					t.Errorf("%s: the family's id: %v", f.Name, same)
-				}
-				if sub && !isUUID(string(got.ID())) {
-					t.Errorf("%s: the id is %q", f.Name, got.ID())
-				}
-				if other, seen := of[string(got.ID())]; seen && other != agent {
-					t.Errorf("%s has the id of %s", f.Name, other)
-				}
-				of[string(got.ID())] = agent
-			}
-			agents := map[string]bool{}
-			for _, a := range of {
-				agents[a] = true
-			}
-			if len(agents) != len(of) {
-				t.Errorf("%d agents have %d ids", len(agents), len(of))
-			}
-		})
-	}
-}
-
-// A sub-agent's id depends on both names, and comes back as any other does.
-func TestSubagentIDs(t *testing.T) {
-	id := mustIdentifier(t, func(c *Config) { c.Subagents = Own })
-	ask := func(headers ...string) string {
-		got, _ := request{headers: headers, body: `{}`}.identify(id)
-		return string(got.ID())
-	}
-	const session, agent = "X-Claude-Code-Session-Id: s", "x-claude-code-agent-id: a"
-	a := ask(session, agent)
-	if a == ask(session, agent+"b") || a == ask(session+"a", agent) || ask(session, agent+"b") == ask(session+"a", "x-claude-code-agent-id: b") {
-		t.Error("two sub-agents share an id")
-	}
-	if a != ask(agent, session) || a != ask("x_claude_code_session_id: s", "X-CLAUDE-CODE-AGENT-ID: a") {
-		t.Error("order or spelling of the headers makes another sub-agent")
-	}
-	if back := ask("X-Session-Id: "+a, session, agent); back != a {
-		t.Errorf("the id that was echoed is %s as X-Session-Id, %s before", back, a)
-	}
-	for _, headers := range [][]string{{"X-Session-Id: s", agent}, {"Session-Id: s", agent}, {session, "thread-id: a"}} {
-		if got := ask(headers...); got != "s" {
-			t.Errorf("%v: %s", headers, got)
-		}
-	}
-	for _, headers := range [][]string{{session, "x-claude-code-agent-id: a b"}, {session, agent, agent + "b"}} {
-		got, s := request{headers: headers, body: `{}`}.identify(id)
-		if string(got.ID()) != "s" || s.Ignored != 1 {
-			t.Errorf("%v: %s, %d ignored", headers, got.ID(), s.Ignored)
-		}
-	}
-	if got := ask(agent, "X-Request-Id: r"); got == a || got == "a" {
-		t.Error("an agent without a session has a session's id")
 	}
 }

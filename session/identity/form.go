@@ -6,8 +6,10 @@ import (
 	"tether/http1"
 )
 
-// Form shows the request's body where it is a form with that boundary (RFC 7578): its field model counts, the last one
-// if there are more. The body is gone over once and stays where it is.
+// Form shows the body of a request that is a form with the boundary (RFC 7578). The last field model counts. Form reads
+// the body once and does not copy it.
+//
+// It does not use mime/multipart, which copies each part and does not say where a part lies in the body.
 func (s *Search) Form(body []byte, boundary string) {
 	from, to := 0, 0
 	parts(body, boundary, func(head []byte, start, end int) {
@@ -16,21 +18,21 @@ func (s *Search) Form(body []byte, boundary string) {
 		}
 	})
 	s.Model = body[from:to]
-	s.keep(from, to, false)
+	s.keepNames(from, to, false)
 }
 
-// parts visits the parts of a multipart body (RFC 2046 5.1) that are complete: each one's head, and where its content
-// stands in the body.
+// parts calls visit with each complete part of a multipart body (RFC 2046 5.1): its head, and the offsets of its content
+// in the body.
 func parts(body []byte, boundary string, visit func(head []byte, start, end int)) {
 	delimiter := []byte("\r\n--" + boundary)
 	rest, first := bytes.CutPrefix(body, delimiter[2:])
 	if !first {
-		_, rest, _ = bytes.Cut(body, delimiter) // behind a preamble
+		_, rest, _ = bytes.Cut(body, delimiter) // after a preamble
 	}
 	for {
 		padding, after, ok := bytes.Cut(rest, []byte("\r\n"))
 		if !ok || len(bytes.Trim(padding, " \t")) > 0 {
-			return // the last delimiter has -- behind it
+			return // the last delimiter is followed by --
 		}
 		end := delimiterIn(after, delimiter)
 		if end < 0 {
@@ -44,7 +46,7 @@ func parts(body []byte, boundary string, visit func(head []byte, start, end int)
 	}
 }
 
-// delimiterIn is where the next delimiter stands, -1 for none: a line that only begins like one goes on otherwise.
+// delimiterIn returns the offset of the next delimiter, -1 for none. A line that only begins like one is content.
 func delimiterIn(text, delimiter []byte) int {
 	for at := 0; ; {
 		n := bytes.Index(text[at:], delimiter)
@@ -52,17 +54,17 @@ func delimiterIn(text, delimiter []byte) int {
 			return -1
 		}
 		at += n
-		if behind := text[at+len(delimiter):]; len(behind) == 0 || bytes.IndexByte([]byte("- \t\r"), behind[0]) >= 0 {
+		if after := text[at+len(delimiter):]; len(after) == 0 || bytes.IndexByte([]byte("- \t\r"), after[0]) >= 0 {
 			return at
 		}
 		at += len(delimiter)
 	}
 }
 
-// maxPartHead bounds the head of a part that is looked at, in bytes.
+// maxPartHead is the length of the longest head of a part that is read, in bytes.
 const maxPartHead = 4 << 10
 
-// fieldName is the name of the field in a part with that head, "" for a file or none.
+// fieldName returns the name of the field whose part has the head, "" for a file or a part without a name.
 func fieldName(head []byte) string {
 	if len(head) > maxPartHead {
 		return ""

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Of a form only the model is read, wherever it stands, and nothing that a file holds is taken for it.
+// Form finds the model wherever the form has it, and takes nothing in a file for the model.
 func TestForm(t *testing.T) {
 	const b = "xYz"
 	part := func(head, content string) string { return "--" + b + "\r\n" + head + "\r\n\r\n" + content + "\r\n" }
@@ -21,20 +21,20 @@ func TestForm(t *testing.T) {
 	const end = "--" + b + "--\r\n"
 	for _, c := range []struct{ name, body, model string }{
 		{"first", named("model", "whisper") + file("RIFF") + end, "whisper"},
-		{"behind the file", file("RIFF\r\n--xY\r\n\r\n") + named("language", "en") + named("model", "whisper") + end, "whisper"},
+		{"after the file", file("RIFF\r\n--xY\r\n\r\n") + named("language", "en") + named("model", "whisper") + end, "whisper"},
 		{"twice", named("model", "a") + named("model", "b") + end, "b"},
 		{"in a file", file("\r\n--x\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nevil\r\n") + end, ""},
 		{"as a file", part(`Content-Disposition: form-data; name="model"; filename="m"`, "evil") + end, ""},
 		{"another name", named("models", "evil") + named("Model", "evil") + end, ""},
 		{"unquoted, other case", part("X: y\r\ncontent-disposition:form-data;name=model", "whisper") + end, "whisper"},
-		{"what is no parameter", part(`Content-Disposition: form-data; x; name="model"; y`, "whisper") + end, "whisper"},
+		{"invalid parameters", part(`Content-Disposition: form-data; x; name="model"; y`, "whisper") + end, "whisper"},
 		{"another disposition", part(`Content-Disposition: attachment; name="model"`, "whisper") + end, "whisper"},
 		{"an extended name", part(`Content-Disposition: form-data; name*=utf-8''model`, "evil") + end, ""},
 		{"no head", "--" + b + "\r\n\r\nevil\r\n" + end, ""},
 		{"a preamble", "model\r\n" + named("model", "whisper") + end, "whisper"},
 		{"padding", "--" + b + " \t\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nwhisper\r\n" + end, "whisper"},
 		{"a line like a delimiter", file("\r\n--xYzz\r\n") + named("model", "whisper") + end, "whisper"},
-		{"behind the end", end + named("model", "evil") + end, ""},
+		{"after the end", end + named("model", "evil") + end, ""},
 		{"cut", strings.TrimSuffix(named("model", "whisper"), "\r\n"), ""},
 		{"lines end with LF", strings.ReplaceAll(named("model", "whisper")+end, "\r\n", "\n"), ""},
 		{"a long head", part("X: "+strings.Repeat("y", maxPartHead)+"\r\nContent-Disposition: form-data; name=\"model\"", "evil") + end, ""},
@@ -51,7 +51,7 @@ func TestForm(t *testing.T) {
 	}
 }
 
-// FuzzForm: where Go's reader takes the whole form, the same model is found in it.
+// FuzzForm compares the model with the one that mime/multipart finds in a complete form.
 func FuzzForm(f *testing.F) {
 	f.Add([]byte("--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nx\r\n--b--\r\n"))
 	f.Add([]byte("--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f\"\r\n\r\n\x00\r\n-\r\n--b \r\n\r\n\r\n--b--"))

@@ -32,11 +32,11 @@ type Identity struct {
 // ID returns the id as it goes back in X-Session-Id, empty without an id. It is valid until Reset.
 func (i *Identity) ID() []byte { return i.text[:i.n] }
 
-// Random reports whether tether drew the id, because no source has one.
-func (i *Identity) Random() bool { return i.n > 0 && i.Source.Kind == 0 }
+// random reports whether tether drew the id, because no source has one.
+func (i *Identity) random() bool { return i.n > 0 && i.Source.Kind == 0 }
 
 // Synthetic reports whether tether made the id up, derived or random: the client may never send it again.
-func (i *Identity) Synthetic() bool { return i.Random() || i.Source.Kind == FromOpening }
+func (i *Identity) Synthetic() bool { return i.random() || i.Source.Kind == FromOpening }
 
 // Forwarded reports whether the upstream receives the id as well.
 func (i *Identity) Forwarded() bool { return i.Source.Kind != 0 }

@@ -10,41 +10,41 @@ import (
 	"tether/jsonscan"
 )
 
-// Shape is the form of a request body, as far as the opening of a conversation is concerned.
+// Shape says where a request body has a conversation.
 type Shape uint8
 
 const (
-	// Opaque bodies have no conversation in them that tether could read.
+	// Opaque bodies have no conversation that tether can read.
 	Opaque Shape = iota
-	// Chat has messages, with the system text among them (OpenAI) or beside them in system (Anthropic).
+	// Chat bodies have messages. The system text is one of them (OpenAI), or in system (Anthropic).
 	Chat
-	// Responses has instructions and input.
+	// Responses bodies have instructions and input.
 	Responses
 )
 
-// opening digests how a conversation opens: what every later turn of it repeats, and what the server's prefix cache
-// begins with. It is used for one conversation at a time, while its body is gone over.
+// opening hashes the opening of a conversation: the part that every later turn repeats, and that the server's prefix cache
+// begins with. It hashes one body at a time, while the body is scanned.
 type opening struct {
-	system  xxh3.Uint128 // of Anthropic's system, or Responses' instructions
-	turns   xxh3.Uint128 // of messages or input, up to the user's first
-	hasUser bool         // the user's first turn was there
+	system  xxh3.Uint128 // Anthropic's system, or Responses' instructions
+	turns   xxh3.Uint128 // messages or input, up to the first turn of the user
+	hasUser bool         // turns has the first turn of the user
 
-	h, one xxh3.Hasher // one is for a string by itself
-	room   [512]byte
-	marked [1]byte
+	h, one  xxh3.Hasher // one is for a single string
+	buf     [512]byte
+	markBuf [1]byte
 }
 
-// Marks between the parts, of bytes that no UTF-8 text has.
+// Marks between the parts: bytes that no UTF-8 text has.
 const (
 	systemMark = 0xf8
 	userMark   = 0xf9
 	partMark   = 0xfb
 )
 
-// forget makes o ready for another conversation.
+// forget prepares o for another conversation.
 func (o *opening) forget() { o.system, o.turns, o.hasUser = xxh3.Uint128{}, xxh3.Uint128{}, false }
 
-// member takes in the top-level member of a body whose value comes next: of equal names the last counts.
+// member hashes the next value, of a top-level member of the body. The last one of several members with one name counts.
 func (o *opening) member(shape Shape, name []byte, j *jsonscan.Scanner) {
 	switch {
 	case shape == Chat && string(name) == "messages", shape == Responses && string(name) == "input":
@@ -54,7 +54,7 @@ func (o *opening) member(shape Shape, name []byte, j *jsonscan.Scanner) {
 	}
 }
 
-// conversation takes in the turns up to the user's first, or the text that stands for it alone.
+// conversation hashes the turns up to the first one of the user, or a string, which is one turn of the user.
 func (o *opening) conversation(j *jsonscan.Scanner) {
 	o.turns, o.hasUser = xxh3.Uint128{}, false
 	if body, ok := j.RawString(); ok {
@@ -69,7 +69,7 @@ func (o *opening) conversation(j *jsonscan.Scanner) {
 	})
 }
 
-// turn takes in a turn, if it belongs to the opening.
+// turn hashes a turn, if it belongs to the opening.
 func (o *opening) turn(j *jsonscan.Scanner) {
 	var mark byte
 	var content xxh3.Uint128
@@ -87,7 +87,7 @@ func (o *opening) turn(j *jsonscan.Scanner) {
 	}
 }
 
-// markOf is the mark of a role, 0 of one whose turns do not belong to the opening.
+// markOf returns the mark of a role, 0 for a role whose turns do not belong to the opening.
 func markOf(role []byte) byte {
 	switch string(role) {
 	case "user":
@@ -100,11 +100,11 @@ func markOf(role []byte) byte {
 
 func (o *opening) add(mark byte, content xxh3.Uint128) {
 	before, this := o.turns.Bytes(), content.Bytes()
-	b := append(append(append(o.room[:0], before[:]...), mark), this[:]...)
+	b := append(append(append(o.buf[:0], before[:]...), mark), this[:]...)
 	o.turns, o.hasUser = xxh3.Hash128(b), mark == userMark
 }
 
-// content digests a message's content: a string, or a list of parts, where text parts count like the string.
+// content hashes the content of a message: a string, or a list of parts. A text part counts like the string.
 func (o *opening) content(j *jsonscan.Scanner) xxh3.Uint128 {
 	o.h.Reset()
 	if body, ok := j.RawString(); ok {
@@ -118,14 +118,15 @@ func (o *opening) content(j *jsonscan.Scanner) xxh3.Uint128 {
 	if d := o.h.Sum128(); d != noText {
 		return d
 	}
-	return xxh3.Uint128{} // an empty one is none
+	return xxh3.Uint128{} // empty content counts as none
 }
 
-// noText is the digest of no text at all.
+// noText is the hash of no text.
 var noText = xxh3.Hash128(nil)
 
-// part hashes a part: its text, or of one that is no text, an image say, the strings in it, in any order, so that
-// neither the order of its members nor white space counts. Cache hints move from turn to turn and do not count either.
+// part hashes a part: its text, or all strings of a part that is no text, such as an image. The order of the strings does
+// not count, so that neither the order of members nor white space does. Cache hints, which move from turn to turn, do not
+// count either.
 func (o *opening) part(j *jsonscan.Scanner) {
 	text, isText := j.RawString()
 	var others uint64
@@ -149,26 +150,26 @@ func (o *opening) part(j *jsonscan.Scanner) {
 		return
 	}
 	o.mark(partMark)
-	o.write(binary.LittleEndian.AppendUint64(o.room[:0], others))
+	o.write(binary.LittleEndian.AppendUint64(o.buf[:0], others))
 }
 
-// billing begins a text block that Claude Code puts at the head of the system prompt, another one for each request.
-// vLLM leaves it out of the prompt.
+// billing begins a text block that Claude Code puts in front of the system prompt, a different one in each request. vLLM
+// leaves it out of the prompt.
 const billing = "x-anthropic-billing-header"
 
-// text hashes what the body of a JSON string spells, without a billing line at its head.
+// text hashes the text of a JSON string without its quotes, and without a billing line in front.
 func (o *opening) text(h *xxh3.Hasher, body []byte) {
 	if bytes.HasPrefix(body, []byte(billing)) {
 		_, body, _ = bytes.Cut(body, []byte(`\n`))
 	}
-	o.spelled(h, body)
+	o.normalized(h, body)
 }
 
-// spelled hashes what the body spells, so that it does not matter how it was escaped: as it is, but for the escapes that
-// others write in another way.
-func (o *opening) spelled(h *xxh3.Hasher, body []byte) {
-	const longest = 4 // bytes of what is written for an escape
-	text := o.room[:0]
+// normalized hashes the text of a JSON string, so that the way in which a client escapes it does not count: as it is, but
+// with those escapes normalized that JSON can write in several ways.
+func (o *opening) normalized(h *xxh3.Hasher, body []byte) {
+	const maxNormalized = 4 // bytes for one escape
+	text := o.buf[:0]
 	for at := 0; ; {
 		n := 0
 		if at == len(body) || body[at] != '\\' {
@@ -182,8 +183,8 @@ func (o *opening) spelled(h *xxh3.Hasher, body []byte) {
 			at += 2
 			continue
 		}
-		if len(text)+at+longest > cap(text) {
-			_, _ = h.Write(text) // a hash does not fail
+		if len(text)+at+maxNormalized > cap(text) {
+			_, _ = h.Write(text) // a hash never fails
 			_, _ = h.Write(body[:at])
 			text = text[:0]
 		} else {
@@ -196,30 +197,29 @@ func (o *opening) spelled(h *xxh3.Hasher, body []byte) {
 	_, _ = h.Write(body)
 }
 
-// id derives the session id: of the conversation's opening, the model and the caller's scope. ok is false where the
-// conversation shows no user's message.
-func (o *opening) id(k *keyer, model, scope []byte) (id uuid.UUID, ok bool) {
+// id derives the session id from the opening, the model and the caller.
+func (o *opening) id(k *keyer, model, caller []byte) uuid.UUID {
 	o.h.Reset()
 	o.write(k.secret[:])
 	o.mark(openingTag)
 	o.sized(model)
-	o.sized(scope)
+	o.sized(caller)
 	for _, part := range [...]xxh3.Uint128{o.system, o.turns} {
 		b := part.Bytes()
 		o.write(b[:])
 	}
-	return derivedFrom(o.h.Sum128()), o.hasUser
+	return derivedFrom(o.h.Sum128())
 }
 
-// sized hashes b so that it cannot run into what follows.
+// sized hashes b with its length, so that b and what follows it cannot be confused.
 func (o *opening) sized(b []byte) {
-	o.write(binary.AppendUvarint(o.room[:0], uint64(len(b))))
+	o.write(binary.AppendUvarint(o.buf[:0], uint64(len(b))))
 	o.write(b)
 }
 
 func (o *opening) mark(b byte) {
-	o.marked[0] = b
-	o.write(o.marked[:])
+	o.markBuf[0] = b
+	o.write(o.markBuf[:])
 }
 
-func (o *opening) write(b []byte) { _, _ = o.h.Write(b) } // a hash does not fail
+func (o *opening) write(b []byte) { _, _ = o.h.Write(b) } // a hash never fails

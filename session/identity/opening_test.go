@@ -20,7 +20,7 @@ func openingOf(t *testing.T, shape Shape, body string) string {
 	return string(got.ID())
 }
 
-// What clients change between the turns of one conversation.
+// The changes that clients make between the turns of one conversation do not change its id.
 func TestOpeningSurvives(t *testing.T) {
 	for name, c := range map[string]struct {
 		shape Shape
@@ -37,7 +37,7 @@ func TestOpeningSurvives(t *testing.T) {
 			`{"model":"m","messages":[{"role":"system","content":"S"},{"role":"user","content":"Hi"},{"role":"system","content":"T"}],"tools":[{"type":"function"},{"type":"function"}]}`,
 			`{"model":"m","messages":[{"role":"user","content":"no"}],"messages":[{"role":"system","content":"S"},{"role":"user","content":"no","content":"Hi"}]}`,
 		}},
-		"what JSON can write in several ways": {Chat, []string{
+		"characters that JSON can write in several ways": {Chat, []string{
 			`{"messages":[{"role":"user","content":"a/b <é> \"😀\"\n\\u\t"}]}`,
 			`{"messages":[{"role":"user","content":"a\/b \u003cé> \u0022\ud83d\ude00\"\u000a\\u\u0009"}]}`,
 			`{"messages":[{"role":"user","content":"\u0061/b <\u00E9\u003E \"\uD83D\uDE00\u0022\n\u005Cu\t"}]}`,
@@ -50,7 +50,7 @@ func TestOpeningSurvives(t *testing.T) {
 			`{"system":"S","messages":[{"role":"user","content":"Hi"}]}`,
 			`{"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":"A"}],"system":[{"type":"text","text":"S","cache_control":{"type":"ephemeral"}}]}`,
 		}},
-		"no system text, however it is said": {Chat, []string{
+		"no system text, in all forms": {Chat, []string{
 			`{"messages":[{"role":"user","content":"Hi"}]}`,
 			`{"system":null,"messages":[{"role":"user","content":"Hi"}]}`,
 			`{"system":"","messages":[{"role":"user","content":"Hi"}]}`,
@@ -58,16 +58,16 @@ func TestOpeningSurvives(t *testing.T) {
 			`{"system":[{"type":"text","text":""}],"messages":[{"role":"user","content":"Hi"}]}`,
 			"\ufeff" + `{"messages":[{"role":"user","content":"Hi"}]}`,
 		}},
-		"no instructions, however it is said": {Responses, []string{
+		"no instructions, in all forms": {Responses, []string{
 			`{"input":"Hi"}`, `{"instructions":null,"input":"Hi"}`, `{"instructions":"","input":"Hi"}`,
 		}},
-		"claude code's billing block, other in every request": {Chat, []string{
+		"Claude Code's billing block, different in every request": {Chat, []string{
 			`{"system":[{"type":"text","text":"x-anthropic-billing-header: cch=1;"},{"type":"text","text":"S"}],"messages":[{"role":"user","content":"Hi"}]}`,
 			`{"system":[{"type":"text","text":"x-anthropic-billing-header: cch=2;"},{"type":"text","text":"S"}],"messages":[{"role":"user","content":"Hi"}]}`,
 			`{"system":"x-anthropic-billing-header: cch=3;\nS","messages":[{"role":"user","content":"Hi"}]}`,
 			`{"system":"S","messages":[{"role":"user","content":"Hi"}]}`,
 		}},
-		"and as a gateway passes it on to OpenAI's API": {Chat, []string{
+		"the billing block as a gateway passes it on to OpenAI's API": {Chat, []string{
 			`{"messages":[{"role":"system","content":"x-anthropic-billing-header: cch=1;"},{"role":"system","content":"S"},{"role":"user","content":"Hi"}]}`,
 			`{"messages":[{"role":"system","content":"x-anthropic-billing-header: cch=2;"},{"role":"system","content":"S"},{"role":"user","content":"Hi"}]}`,
 		}},
@@ -96,7 +96,7 @@ func TestOpeningSurvives(t *testing.T) {
 	}
 }
 
-// What makes another conversation.
+// These changes make another conversation.
 func TestOpeningDiffers(t *testing.T) {
 	bodies := map[Shape][]string{
 		Chat: {

@@ -1,7 +1,6 @@
 package identity
 
 import (
-	"bytes"
 	"fmt"
 	"net/url"
 	"strings"
@@ -21,8 +20,8 @@ func identifyQuery(id *Identifier, query string, headers ...string) (Identity, *
 	return i, s
 }
 
-// A parameter is what the field of its name is in a body: source, id, what the id is for, and the model it is under.
-func TestQueryStandsForBody(t *testing.T) {
+// A parameter counts like the field of its name in a body: source, id, use of the id, and model.
+func TestQueryTakesThePlaceOfABody(t *testing.T) {
 	id := mustIdentifier(t, nil)
 	for _, field := range []string{"session_id", "prompt_cache_key", "conversation", "conversation_id"} {
 		body, ofBody := request{body: fmt.Sprintf(`{"model":"m","%s":"s-1"}`, field)}.identify(id)
@@ -38,7 +37,7 @@ func TestQueryStandsForBody(t *testing.T) {
 		t.Errorf("an id with backslashes: %+v, in a body %+v", q, inBody)
 	}
 	if q, _ := identifyQuery(id, "session_id=q", "X-Session-Id: h"); string(q.ID()) != "h" {
-		t.Errorf("the header counts first: %s", q.ID())
+		t.Errorf("the query wins over the header: %s", q.ID())
 	}
 	if q, _ := identifyQuery(id, "prompt_cache_key=later&session_id=first"); q.Source.Name != "session_id" {
 		t.Errorf("the order of sources is not that of parameters: %v", q.Source)
@@ -67,7 +66,7 @@ func TestQueriesWithoutID(t *testing.T) {
 	}
 }
 
-// An alias in a query counts as its model; in the query nothing is replaced.
+// An alias in a query counts as its model. The query itself stays as it is.
 func TestAliasInQuery(t *testing.T) {
 	id := withAliases(t, map[string]string{"whisper-1": "my-whisper"})
 	_, s := identifyQuery(id, "session_id=s&model=whisper%2D1")
@@ -76,35 +75,35 @@ func TestAliasInQuery(t *testing.T) {
 	}
 }
 
-// After Identify nothing of the query is held, and nothing of one request comes into the next.
+// After Identify a Search holds nothing of the query, and nothing of one request reaches the next.
 func TestQueryIsLetGo(t *testing.T) {
 	id := mustIdentifier(t, nil)
 	query := []byte("model=model-of-a&session_id=%78%79")
 	s := new(Search)
 	s.Begin(id)
 	s.Query(query)
-	decoded := s.query
+	decoded := s.queryBuf
 	s.Identify(new(Identity), true)
 	for i := range query {
 		query[i] = 'B'
 	}
 	for _, c := range decoded[:cap(decoded)] {
 		if c != 0 {
-			t.Fatalf("what the query spelled stays in memory: %q", decoded[:cap(decoded)])
+			t.Fatalf("the decoded query stays in memory: %q", decoded[:cap(decoded)])
 		}
 	}
-	if string(s.Model) != "model-of-a" || s.query != nil {
-		t.Errorf("model %q after the query's memory went to another request", s.Model)
+	if string(s.Model) != "model-of-a" || s.queryBuf != nil {
+		t.Errorf("model %q after another request has overwritten the query", s.Model)
 	}
 	s.Begin(id)
 	s.Body([]byte("no JSON"), Opaque)
 	var i Identity
 	if s.Identify(&i, true); len(i.ID()) > 0 {
-		t.Errorf("an id was made as if there were a query: %s", i.ID())
+		t.Errorf("an id is drawn as if there were a query: %s", i.ID())
 	}
 }
 
-// FuzzQuery: parts of queries are read as servers read them.
+// FuzzQuery compares decoded parts of queries with net/url.
 func FuzzQuery(f *testing.F) {
 	f.Add([]byte("session_id=%61+b&model=x%2"))
 	f.Add([]byte("a=%zz&%=+"))
@@ -115,10 +114,9 @@ func FuzzQuery(f *testing.F) {
 		if err != nil || len(query) == 0 {
 			return
 		}
-		s := Search{query: make([]byte, 0, len(query))}
-		room := &s.query[:1][0]
-		if got := s.decode(bytes.Clone(query)); string(got) != want || &s.query[:1][0] != room {
-			t.Fatalf("%q is %q, want %q, in the room that there was", query, got, want)
+		buf := make([]byte, 0, len(query))
+		if got := appendDecoded(buf, query); string(got) != want || &got[:1][0] != &buf[:1][0] {
+			t.Fatalf("%q decodes to %q, want %q, in the buffer that was given", query, got, want)
 		}
 	})
 }

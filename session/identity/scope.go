@@ -10,7 +10,7 @@ import (
 	"tether/jsonscan"
 )
 
-// scope says what keeps callers apart: the headers whose value names the caller, the first one present counts.
+// scope distinguishes callers by a header. The first header of the list that a request has counts.
 type scope struct {
 	headers []string
 	jwt     bool // the header may hold a JSON web token
@@ -29,30 +29,30 @@ func parseScope(s string) (scope, error) {
 	return scope{}, fmt.Errorf("%q, want authorization, none or header:NAME", s)
 }
 
-// names reports whether a header's value names anybody: an empty one, or Bearer with nothing behind it, does not.
-func (s *scope) names(value []byte) bool {
+// identifies reports whether a header's value identifies a caller. An empty value and Bearer without a token do not.
+func (s *scope) identifies(value []byte) bool {
 	value = http1.Trim(value)
 	return len(value) > 0 && !(s.jwt && http1.EqualFold(value, "bearer"))
 }
 
-// maxToken bounds the JWT that is looked into; a longer one counts as it is.
+// maxToken is the length of the longest JWT that is decoded, in bytes. A longer one counts as it is.
 const maxToken = 16 << 10
 
-// caller is what of a header's value names the caller: all of it, but of a JWT that has a subject only issuer
-// and subject, so that a refreshed token changes nothing. Bearer may be spelled as they like. What is decoded for that is
-// in used, which begins as room does.
-func (s *scope) caller(value, room []byte) (caller, used []byte) {
-	token, bears := http1.CutPrefixFold(value, "bearer ")
-	if !s.jwt || !bears {
-		return value, room[:0]
+// caller returns the part of a header's value that identifies the caller: the whole value, or issuer and subject of a JWT
+// with a subject, so that a refreshed token changes nothing. The scheme Bearer may have any case. caller decodes into buf,
+// and returns it as used, so that it can be erased.
+func (s *scope) caller(value, buf []byte) (caller, used []byte) {
+	token, bearer := http1.CutPrefixFold(value, "bearer ")
+	if !s.jwt || !bearer {
+		return value, buf[:0]
 	}
 	token = http1.Trim(token)
 	_, rest, _ := bytes.Cut(token, []byte{'.'})
 	payload, _, isJWT := bytes.Cut(rest, []byte{'.'})
 	if !isJWT || len(token) > maxToken {
-		return token, room[:0]
+		return token, buf[:0]
 	}
-	claims, err := base64.RawURLEncoding.AppendDecode(room[:0], bytes.TrimRight(payload, "="))
+	claims, err := base64.RawURLEncoding.AppendDecode(buf[:0], bytes.TrimRight(payload, "="))
 	if err != nil {
 		return token, claims
 	}
@@ -64,9 +64,9 @@ func (s *scope) caller(value, room []byte) (caller, used []byte) {
 	return used[len(claims):], used
 }
 
-// identityIn are issuer and subject of a token's claims, nil for a subject that is none.
+// identityIn returns issuer and subject of a token's claims, both nil if the subject is no string or an empty one.
 func identityIn(claims []byte) (issuer, subject []byte) {
-	whole := jsonscan.Members(claims, func(key, value []byte) {
+	complete := jsonscan.Members(claims, func(key, value []byte) {
 		switch string(key) {
 		case "iss":
 			issuer = value
@@ -74,7 +74,7 @@ func identityIn(claims []byte) (issuer, subject []byte) {
 			subject = value
 		}
 	})
-	if body, isText := jsonscan.Unquote(subject); !whole || !isText || len(body) == 0 {
+	if body, isText := jsonscan.Unquote(subject); !complete || !isText || len(body) == 0 {
 		return nil, nil
 	}
 	return issuer, subject

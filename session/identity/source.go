@@ -11,7 +11,7 @@ import (
 // Source is one place to look for a session id.
 type Source struct {
 	Kind SourceKind
-	// Name is the header (lower case, "-" for "_"), the cookie, or the body's field ("a.b" is b inside a).
+	// Name is the name of the header (lower case, "-" for "_"), of the cookie, or of the body's field (a.b is b in a).
 	Name string
 }
 
@@ -25,19 +25,18 @@ const (
 	FromCookie
 	// FromBody is a field of a JSON body.
 	FromBody
-	// FromOpening is the id derived of how the conversation opens.
+	// FromOpening is the id that is derived from the opening of the conversation.
 	FromOpening
 )
 
-// maxSources bounds a list of sources, maxField a body field's depth.
 const (
-	maxSources = 32
-	maxField   = 4
+	maxSources = 32 // in a list
+	maxDepth   = 4  // objects that lead to a body field
 )
 
-// DefaultSources is the list for everyday clients: tether's own header, the headers that agents and gateways send,
-// the body fields that name a conversation, and for all others how the conversation opens. Request and trace ids
-// are not on it: they name a request.
+// DefaultSources returns the sources for common clients: tether's own header, the headers of agents and gateways, the body
+// fields that name a conversation, and last the opening of the conversation. Ids of requests and traces are no sources:
+// they name a request.
 func DefaultSources() []string {
 	return []string{
 		"header:X-Session-Id", "header:X-Session-Affinity", "header:X-Claude-Code-Session-Id", "header:Session-Id",
@@ -48,7 +47,7 @@ func DefaultSources() []string {
 	}
 }
 
-// ParseSource reads header:NAME, cookie:NAME, body:FIELD or opening.
+// ParseSource parses header:NAME, cookie:NAME, body:FIELD or opening.
 func ParseSource(s string) (Source, error) {
 	if s == "opening" {
 		return Source{Kind: FromOpening}, nil
@@ -72,8 +71,8 @@ func ParseSource(s string) (Source, error) {
 		return Source{Kind: FromCookie, Name: name}, nil
 	case "body":
 		parts := strings.Split(name, ".")
-		if len(parts) > maxField {
-			return Source{}, fmt.Errorf("%q leads %d objects deep, want at most %d", s, len(parts), maxField)
+		if len(parts) > maxDepth {
+			return Source{}, fmt.Errorf("%q leads %d objects deep, want at most %d", s, len(parts), maxDepth)
 		}
 		for _, p := range parts {
 			if p == "" {
@@ -89,7 +88,7 @@ func ParseSource(s string) (Source, error) {
 	return Source{}, fmt.Errorf("%q, want header:NAME, cookie:NAME, body:FIELD or opening", s)
 }
 
-// headerName brings a configured name into the form that names of requests are compared in.
+// headerName returns a configured name in the form of http1.FoldName, in which the names in requests are compared.
 func headerName(name string) (string, error) {
 	folded := http1.FoldName(make([]byte, maxHeaderName), []byte(name))
 	if folded == nil {
@@ -101,10 +100,10 @@ func headerName(name string) (string, error) {
 	return string(folded), nil
 }
 
-// maxHeaderName is the length of the longest header name that can be a source.
+// maxHeaderName is the length of the longest header name that can be a source, in bytes.
 const maxHeaderName = 64
 
-// String is the source as it stands in the configuration.
+// String returns the source as the configuration has it, "" for the zero Source.
 func (s Source) String() string {
 	switch s.Kind {
 	case FromHeader:

@@ -1,37 +1,37 @@
 package identity
 
-// Finding is what one source of session ids gave for a request.
+// Finding is the result of one source of session ids for a request.
 type Finding uint8
 
 // Findings.
 const (
-	// NotReached is a source that was not asked, because one before it won.
+	// NotReached means that a source before this one won.
 	NotReached Finding = iota
-	// Absent is one that has no id.
+	// Absent means that the source has no id.
 	Absent
-	// Invalid is one whose value is no session id, see Valid.
+	// Invalid means that the source's value is no session id, see Valid.
 	Invalid
-	// Ambiguous is one that came with two different values.
+	// Ambiguous means that the source has two different values.
 	Ambiguous
-	// Won is the one whose id is the request's.
+	// Won means that the request has the id of this source.
 	Won
 )
 
-// String is the finding for people.
+// String returns the finding in words.
 func (f Finding) String() string {
 	return [...]string{
 		"not reached", "absent", "invalid: not 1..256 bytes of visible ASCII", "ambiguous: two different values", "won",
 	}[f]
 }
 
-// Found is a source and what it gave.
+// Found is a source and its result.
 type Found struct {
 	Source  Source
 	Finding Finding
 }
 
-// Trace makes the next Identify note what it makes of each source. It gives the list that is filled in then, which has
-// all sources in their order.
+// Trace makes the next Identify record the result of each source. It returns the list that Identify fills: all sources in
+// their order.
 func (s *Search) Trace() []Found {
 	s.trace = make([]Found, len(s.id.sources))
 	for n, source := range s.id.sources {

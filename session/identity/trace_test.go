@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Trace notes what Identify made of each source.
+// Trace records the result of each source.
 func TestTrace(t *testing.T) {
 	id := mustIdentifier(t, func(c *Config) {
 		c.Sources = []string{"header:X-A", "header:X-B", "cookie:c", "body:d", "body:e", "opening"}

@@ -2,5 +2,6 @@
 //
 // Package session calls it for every request. It knows nothing of the upstreams but their Refs, and decides nothing.
 //
-// Goroutines: Map.Run, started and awaited by the caller.
+// Goroutines: Map.Run, started and awaited by the caller. The rules of shard.go are tested through the Map; those of
+// Config in package config.
 package pins

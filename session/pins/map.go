@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/bits"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -13,74 +14,91 @@ import (
 	"tether/upstream"
 )
 
-// Map remembers where sessions live: pins from keys to upstreams, for TTL after their last use. It is sharded and
-// bounded: when it is full the pin that was not used for longest goes, never the newcomer. It holds no pointers,
-// so the garbage collector passes it by.
+// Map maps keys to upstreams. An entry, a pin, lives until its TTL has passed since its last use. The map is sharded and
+// bounded: a full map drops the least recently used pin, never the new one. It is safe for concurrent use, and holds no
+// pointers, so that the garbage collector does not scan it.
 //
-// A shard has two lists. Pins of made-up ids begin on probation and reach the protected list with their second
-// use; each list has its own room, so one-shot traffic can push out only one-shot traffic.
+// A shard has two lists. Pins of synthetic ids begin on probation, and reach the protected list with their second use.
+// Each list has its own capacity, so that one-shot traffic can evict one-shot traffic only.
 //
-// Own code, because the general caches cost 2 to 3 times the memory and seconds of garbage collection at 10 million
-// entries; least recently used, because policies that throw out newcomers first would throw out just those
-// conversations that wait for their second turn.
+// The map is no general cache: at 10 million entries those need 2 to 3 times the memory and seconds of garbage collection.
+// The nearest one, elastic/go-freelru, links its entries by index as well, but has no probation and no Retire. The policy
+// is least recently used, because policies that evict new entries first would evict exactly the conversations that wait
+// for their second turn.
 type Map struct {
+	clock
 	shards []shard
 	shift  uint8 // of the hash, to the shard's number
 	hash   hash
-	start  time.Time
-	ttl    time.Duration
+	ttl    atomic.Int64 // a time.Duration
 }
 
-// tick is the unit of the pins' clocks: 32 bits of it last 13 years.
+// tick is the unit of the pins' times: 32 bits of ticks last 13 years.
 const tick = 100 * time.Millisecond
 
-// maxShards and minShard bound how finely the map is cut.
+// clock counts ticks since the map was made.
+type clock struct{ start time.Time }
+
+func (c clock) tick(now time.Time) uint32 { return uint32(now.Sub(c.start) / tick) }
+
 const (
 	maxShards = 64
-	minShard  = 1024
+	minShard  = 1024 // pins, if there are several shards
 )
 
-// NewMap makes a map for max pins, 1000 at least, that live ttl after their last use. All memory is taken here,
-// see Bytes; the system hands it out as it is used.
+// NewMap returns a map for max pins, at least 1000, that live for ttl after their last use. It allocates all its memory at
+// once, about 44 bytes a pin; the system provides the memory as it is used.
 func NewMap(max int, ttl time.Duration) *Map {
 	n := 1
 	for n < maxShards && max/(2*n) >= minShard {
 		n *= 2
 	}
-	room := max
+	capacity := max
 	if n > 1 {
 		// Keys fall on shards unevenly: with four sigma of slack no shard is full before the map is.
 		mean := float64(max) / float64(n)
-		room = int(mean + 4*math.Sqrt(mean))
+		capacity = int(mean + 4*math.Sqrt(mean))
 	}
-	return newMap(n, room, ttl)
+	return newMap(n, capacity, ttl)
 }
 
-// newMap makes a map of n shards, a power of two, with room each.
-func newMap(n, room int, ttl time.Duration) *Map {
+// newMap returns a map of n shards, a power of two, with a capacity each.
+func newMap(n, capacity int, ttl time.Duration) *Map {
 	m := &Map{
+		clock:  clock{start: time.Now()},
 		shards: make([]shard, n), shift: uint8(64 - bits.Len(uint(n-1))), hash: hash{rand.Uint64(), rand.Uint64() | 1},
-		start: time.Now(), ttl: ttl,
 	}
 	for i := range m.shards {
-		m.shards[i].init(m.hash, room, uint32(ttl/tick))
+		m.shards[i].init(m.hash, capacity)
 	}
+	m.SetTTL(ttl)
 	return m
 }
 
-// TTL is how long a pin lives after its last use.
-func (m *Map) TTL() time.Duration { return m.ttl }
+// TTL returns how long a pin lives after its last use.
+func (m *Map) TTL() time.Duration { return time.Duration(m.ttl.Load()) }
 
-// Bytes is the memory that the map takes once it is full.
-func (m *Map) Bytes() int64 {
+// SetTTL changes how long pins live after their last use. It counts for the pins that the map has, too.
+func (m *Map) SetTTL(ttl time.Duration) {
+	m.ttl.Store(int64(ttl))
+	for i := range m.shards {
+		s := &m.shards[i]
+		s.mu.Lock()
+		s.ttl = uint32(ttl / tick)
+		s.mu.Unlock()
+	}
+}
+
+// bytes returns the memory that the full map takes.
+func (m *Map) bytes() int64 {
 	s := &m.shards[0]
 	return int64(len(m.shards)) * (int64(cap(s.entries))*int64(unsafe.Sizeof(entry{})) + int64(len(s.buckets))*4)
 }
 
-// Max is the number of pins that the map has room for.
-func (m *Map) Max() int { return len(m.shards) * m.shards[0].capacity() }
+// Max returns the number of pins that the map can hold.
+func (m *Map) Max() int { return len(m.shards) * m.shards[0].max() }
 
-// Get gives the upstream that the session is pinned to, and counts as a use of the pin.
+// Get returns the upstream that the session is pinned to. It counts as a use of the pin.
 func (m *Map) Get(k identity.Key, now time.Time) (ref upstream.Ref, ok bool) {
 	s, h := m.lock(k)
 	defer s.mu.Unlock()
@@ -90,7 +108,7 @@ func (m *Map) Get(k identity.Key, now time.Time) (ref upstream.Ref, ok bool) {
 	return 0, false
 }
 
-// Peek is Get without being a use.
+// Peek is Get without a use of the pin.
 func (m *Map) Peek(k identity.Key, now time.Time) (ref upstream.Ref, ok bool) {
 	s, h := m.lock(k)
 	defer s.mu.Unlock()
@@ -100,16 +118,16 @@ func (m *Map) Peek(k identity.Key, now time.Time) (ref upstream.Ref, ok bool) {
 	return 0, false
 }
 
-// Bind is Get for a session that may be new: without a pin it is pinned to ref. Then bound is true, and the pin is
-// unconfirmed until Confirm or until another request uses it. made tells that the id was made up.
-func (m *Map) Bind(k identity.Key, ref upstream.Ref, made bool, now time.Time) (pinned upstream.Ref, bound bool) {
+// Bind is Get for a session that may be new. A session without a pin is pinned to ref: bound is true, and the pin is
+// unconfirmed until Confirm, or until another request uses it. The pin of a synthetic id begins on probation.
+func (m *Map) Bind(k identity.Key, ref upstream.Ref, synthetic bool, now time.Time) (pinned upstream.Ref, bound bool) {
 	s, h := m.lock(k)
 	defer s.mu.Unlock()
 	t := m.tick(now)
 	if i := s.use(k, h, t); i != none {
 		return s.entries[i].ref, false
 	}
-	i := s.insert(k, h, ref, made, t)
+	i := s.insert(k, h, ref, synthetic, t)
 	s.entries[i].flags |= unconfirmed
 	return ref, true
 }
@@ -126,7 +144,8 @@ func (m *Map) Set(k identity.Key, ref upstream.Ref, now time.Time) {
 	s.insert(k, h, ref, false, t)
 }
 
-// Move rewrites the session's pin from one upstream to another, unless it was rewritten or dropped meanwhile.
+// Move rewrites the session's pin from one upstream to another. It reports false if the pin was rewritten or dropped
+// meanwhile.
 func (m *Map) Move(k identity.Key, from, to upstream.Ref, now time.Time) bool {
 	s, h := m.lock(k)
 	defer s.mu.Unlock()
@@ -138,15 +157,15 @@ func (m *Map) Move(k identity.Key, from, to upstream.Ref, now time.Time) bool {
 	return true
 }
 
-// Confirm makes the pin to from, which Bind made, a lasting one to the upstream that answered. If it is gone
-// meanwhile it is made again. false: another request has taken it, and it stays where it is.
-func (m *Map) Confirm(k identity.Key, from, to upstream.Ref, made bool, now time.Time) bool {
+// Confirm makes the pin to from, which Bind made, a lasting pin to the upstream that answered. It makes the pin again if
+// the pin is gone. It reports false, and changes nothing, if another request has taken the pin.
+func (m *Map) Confirm(k identity.Key, from, to upstream.Ref, synthetic bool, now time.Time) bool {
 	s, h := m.lock(k)
 	defer s.mu.Unlock()
 	t := m.tick(now)
 	i := s.find(k, h, t)
 	if i == none {
-		s.insert(k, h, to, made, t)
+		s.insert(k, h, to, synthetic, t)
 		return true
 	}
 	e := &s.entries[i]
@@ -169,8 +188,8 @@ func (m *Map) Drop(k identity.Key, ref upstream.Ref, now time.Time) {
 	}
 }
 
-// Touch keeps the session's pin to ref alive for a request that used it before; unlike Get it is no use of its own.
-// A pin that has expired since then is made again; one that went for another reason stays gone.
+// Touch keeps the session's pin to ref alive for a request that used the pin at the time before. Unlike Get, it is not
+// another use. A pin that has expired since then is made again; a pin that went for another reason is not.
 func (m *Map) Touch(k identity.Key, ref upstream.Ref, before, now time.Time) {
 	s, h := m.lock(k)
 	defer s.mu.Unlock()
@@ -182,7 +201,7 @@ func (m *Map) Touch(k identity.Key, ref upstream.Ref, before, now time.Time) {
 	}
 }
 
-// Delete forgets the session and reports whether it was known.
+// Delete drops the session's pin and reports whether there was one.
 func (m *Map) Delete(k identity.Key, now time.Time) bool {
 	s, h := m.lock(k)
 	defer s.mu.Unlock()
@@ -194,7 +213,7 @@ func (m *Map) Delete(k identity.Key, now time.Time) bool {
 	return true
 }
 
-// Retire drops all pins to ref, which is gone for good, at once. Their memory comes back as they are met.
+// Retire drops all pins to ref, which is gone for good. Their entries are freed when they are found.
 func (m *Map) Retire(ref upstream.Ref) {
 	for i := range m.shards {
 		s := &m.shards[i]
@@ -204,9 +223,7 @@ func (m *Map) Retire(ref upstream.Ref) {
 	}
 }
 
-func (m *Map) tick(now time.Time) uint32 { return uint32(now.Sub(m.start) / tick) }
-
-// lock locks the shard of k and gives it with the hash that finds k there.
+// lock locks the shard of k, and returns the shard and the hash of k.
 func (m *Map) lock(k identity.Key) (*shard, uint64) {
 	h := m.hash.of(k)
 	s := &m.shards[h>>m.shift&uint64(len(m.shards)-1)]
@@ -214,8 +231,8 @@ func (m *Map) lock(k identity.Key) (*shard, uint64) {
 	return s, h
 }
 
-// hash spreads keys over shards and buckets. It takes in all bits of a key and a seed of its own: with less,
-// somebody who can compute keys could aim at one bucket.
+// hash is the seed of a hash function that spreads keys over shards and buckets. The function uses all bits of a key and
+// the seed, so that no client that can compute keys can aim at one bucket.
 type hash [2]uint64
 
 func (h hash) of(k identity.Key) uint64 {
@@ -224,13 +241,12 @@ func (h hash) of(k identity.Key) uint64 {
 	return x ^ x>>32
 }
 
-// Sweeping: each list is in order of use, so what has expired is at its end.
 const (
 	sweepEvery = time.Second
-	sweepBatch = 256 // the most that goes under one hold of a lock
+	sweepBatch = 256 // entries removed in one hold of a lock
 )
 
-// Run removes expired pins as they come, until ctx ends.
+// Run removes expired pins until ctx ends.
 func (m *Map) Run(ctx context.Context) error {
 	t := time.NewTicker(sweepEvery)
 	defer t.Stop()
@@ -255,19 +271,19 @@ func (m *Map) sweep(ctx context.Context, now time.Time) {
 	}
 }
 
-// Stats is what the map holds and what it has let go.
+// Stats counts the pins of a map.
 type Stats struct {
-	// Pins is the number of pins, Probation that of those on probation; expired ones count until they are met.
+	// Pins is the number of pins, Probation the number of pins on probation. Expired pins count until they are found.
 	Pins, Probation int
-	// Evicted counts by cause, in the order of Causes.
+	// Evicted is the number of pins that the map has dropped, in the order of Causes.
 	Evicted [len(Causes)]uint64
 }
 
-// Causes name why pins go: pushed out by newer ones, likewise from the probation list, not used for the TTL, their
-// upstream gone, deleted by somebody.
+// Causes names the reasons why pins go: evicted by newer pins from the protected list, or from the probation list; unused
+// for the TTL; the upstream gone; deleted on request.
 var Causes = [...]string{"lru", "probation", "expired", "upstream_removed", "deleted"}
 
-// Stats adds up the shards, one after another.
+// Stats returns the sums over the shards, which it locks one after another.
 func (m *Map) Stats() (t Stats) {
 	for i := range m.shards {
 		s := &m.shards[i]
@@ -282,7 +298,7 @@ func (m *Map) Stats() (t Stats) {
 	return t
 }
 
-// Pins is the number of pins to ref.
+// Pins returns the number of pins to ref.
 func (m *Map) Pins(ref upstream.Ref) (n int) {
 	for i := range m.shards {
 		s := &m.shards[i]
@@ -293,7 +309,7 @@ func (m *Map) Pins(ref upstream.Ref) (n int) {
 	return n
 }
 
-// String says what the map can hold, for the log.
+// String describes the capacity of the map, for the log.
 func (m *Map) String() string {
-	return fmt.Sprintf("%d shards of %d pins, %d MiB when full", len(m.shards), m.shards[0].capacity(), m.Bytes()>>20)
+	return fmt.Sprintf("%d shards of %d pins, %d MiB when full", len(m.shards), m.shards[0].max(), m.bytes()>>20)
 }

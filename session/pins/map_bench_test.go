@@ -21,8 +21,8 @@ func filled(b *testing.B, n int) *Map {
 	return m
 }
 
-// BenchmarkMap is a get and a bind in a map of 1 and 10 million entries, by 1, 2 and 8 goroutines, with bytes an
-// entry and the time of a full garbage collection.
+// BenchmarkMap measures Get and Bind in maps of 1 and 10 million entries, from 1, 2 and 8 goroutines, the bytes of an
+// entry, and the time of a full garbage collection.
 func BenchmarkMap(b *testing.B) {
 	for _, n := range []int{1_000_000, 10_000_000} {
 		m := filled(b, n)
@@ -39,7 +39,7 @@ func BenchmarkMap(b *testing.B) {
 					now := time.Now()
 					span := uint64(n)
 					if op.name == "bind" {
-						span = 2 * uint64(n) // half of them new, which push others out
+						span = 2 * uint64(n) // half of the keys are new, and evict others
 					}
 					var wg sync.WaitGroup
 					for g := range goroutines {
@@ -58,7 +58,7 @@ func BenchmarkMap(b *testing.B) {
 			for b.Loop() {
 				runtime.GC()
 			}
-			b.ReportMetric(float64(m.Bytes())/float64(n), "bytes/entry")
+			b.ReportMetric(float64(m.bytes())/float64(n), "bytes/entry")
 		})
 		runtime.KeepAlive(m)
 	}

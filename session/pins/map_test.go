@@ -16,43 +16,43 @@ import (
 	"tether/upstream"
 )
 
+// testKey returns a key that is well mixed, as real keys are.
 func testKey(n uint64) identity.Key {
-	// Well mixed, as real keys are.
 	return identity.Key{Hi: n*0x9e3779b97f4a7c15 + 1, Lo: (n + 7) * 0xbf58476d1ce4e5b9}
 }
 
-// ref gives the Ref of a generation on a seat, as a registry does.
+// ref returns the Ref of a generation on a seat, as a registry does.
 func ref(seat, generation int) upstream.Ref {
 	return upstream.Ref(generation*upstream.MaxUpstreams + seat)
 }
 
-// oracle is a map written for being right: a plain map and plain lists, the most recently used key first.
-type oracle struct {
-	room  [2]int
-	ttl   uint32
-	pins  map[identity.Key]*oraclePin
-	lists [2][]identity.Key
-	gone  map[int]upstream.Ref
-	stats Stats
+// model is a Map that is obviously right: a plain map and plain lists, the most recently used key first.
+type model struct {
+	capacity [2]int
+	ttl      uint32
+	pins     map[identity.Key]*modelPin
+	lists    [2][]identity.Key
+	gone     map[int]upstream.Ref
+	stats    Stats
 }
 
-type oraclePin struct {
+type modelPin struct {
 	ref         upstream.Ref
 	used        uint32
 	list        int
 	unconfirmed bool
 }
 
-func (o *oracle) dead(r upstream.Ref) bool { return r <= o.gone[r.Seat()] }
+func (o *model) dead(r upstream.Ref) bool { return r <= o.gone[r.Seat()] }
 
-func (o *oracle) remove(k identity.Key, cause int) {
+func (o *model) remove(k identity.Key, cause int) {
 	p := o.pins[k]
 	o.lists[p.list] = slices.DeleteFunc(o.lists[p.list], func(x identity.Key) bool { return x == k })
 	delete(o.pins, k)
 	o.stats.Evicted[cause]++
 }
 
-func (o *oracle) find(k identity.Key, now uint32) *oraclePin {
+func (o *model) find(k identity.Key, now uint32) *modelPin {
 	p := o.pins[k]
 	switch {
 	case p == nil:
@@ -67,8 +67,8 @@ func (o *oracle) find(k identity.Key, now uint32) *oraclePin {
 	return p
 }
 
-func (o *oracle) makeRoom(list int, now uint32) {
-	if len(o.lists[list]) < o.room[list] {
+func (o *model) evictIfFull(list int, now uint32) {
+	if len(o.lists[list]) < o.capacity[list] {
 		return
 	}
 	oldest := o.lists[list][len(o.lists[list])-1]
@@ -81,18 +81,18 @@ func (o *oracle) makeRoom(list int, now uint32) {
 	}
 }
 
-func (o *oracle) front(k identity.Key, list int) {
+func (o *model) front(k identity.Key, list int) {
 	o.lists[list] = append([]identity.Key{k}, slices.DeleteFunc(o.lists[list], func(x identity.Key) bool { return x == k })...)
 }
 
-func (o *oracle) use(k identity.Key, now uint32) *oraclePin {
+func (o *model) use(k identity.Key, now uint32) *modelPin {
 	p := o.find(k, now)
 	if p == nil {
 		return nil
 	}
 	p.unconfirmed = false
 	if p.list == probation {
-		o.makeRoom(protected, now)
+		o.evictIfFull(protected, now)
 		o.lists[probation] = slices.DeleteFunc(o.lists[probation], func(x identity.Key) bool { return x == k })
 		p.list = protected
 	}
@@ -101,19 +101,19 @@ func (o *oracle) use(k identity.Key, now uint32) *oraclePin {
 	return p
 }
 
-func (o *oracle) insert(k identity.Key, r upstream.Ref, made bool, now uint32) *oraclePin {
-	p := &oraclePin{ref: r, used: now, list: protected}
-	if made {
+func (o *model) insert(k identity.Key, r upstream.Ref, synthetic bool, now uint32) *modelPin {
+	p := &modelPin{ref: r, used: now, list: protected}
+	if synthetic {
 		p.list = probation
 	}
-	o.makeRoom(p.list, now)
+	o.evictIfFull(p.list, now)
 	o.pins[k] = p
 	o.front(k, p.list)
 	return p
 }
 
 // live counts the pins by list.
-func (o *oracle) live() (n [2]int) {
+func (o *model) live() (n [2]int) {
 	for _, p := range o.pins {
 		if !o.dead(p.ref) {
 			n[p.list]++
@@ -122,19 +122,18 @@ func (o *oracle) live() (n [2]int) {
 	return n
 }
 
-// TestMapAgainstOracle runs random operations on the map and on the oracle.
-func TestMapAgainstOracle(t *testing.T) {
+// TestMapAgainstModel runs random operations on the map and on the model.
+func TestMapAgainstModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		const room, keys, seats = 24, 60, 3
-		ttl := 10 * tick
-		m := newMap(1, room, ttl)
-		o := &oracle{
-			room: [2]int{room / probationShare, room - room/probationShare}, ttl: 10,
-			pins: map[identity.Key]*oraclePin{}, gone: map[int]upstream.Ref{},
+		const capacity, keys, seats = 24, 60, 3
+		m := newMap(1, capacity, 10*tick)
+		o := &model{
+			capacity: [2]int{capacity / probationShare, capacity - capacity/probationShare}, ttl: 10,
+			pins: map[identity.Key]*modelPin{}, gone: map[int]upstream.Ref{},
 		}
 		generation := [seats]int{1, 1, 1}
 		now := m.start
-		tickNow := func() uint32 { return uint32(now.Sub(m.start) / tick) }
+		tickNow := func() uint32 { return m.tick(now) }
 		drawKey := func(t *rapid.T) identity.Key { return testKey(uint64(rapid.IntRange(1, keys).Draw(t, "key"))) }
 		drawRef := func(t *rapid.T) upstream.Ref {
 			seat := rapid.IntRange(0, seats-1).Draw(t, "seat")
@@ -158,14 +157,14 @@ func TestMapAgainstOracle(t *testing.T) {
 				}
 			},
 			"bind": func(t *rapid.T) {
-				k, r, made := drawKey(t), drawRef(t), rapid.Bool().Draw(t, "made")
-				got, bound := m.Bind(k, r, made, now)
+				k, r, synthetic := drawKey(t), drawRef(t), rapid.Bool().Draw(t, "synthetic")
+				got, bound := m.Bind(k, r, synthetic, now)
 				p := o.use(k, tickNow())
 				if bound != (p == nil) {
 					t.Fatalf("bound %v, want %v", bound, p == nil)
 				}
 				if p == nil {
-					p = o.insert(k, r, made, tickNow())
+					p = o.insert(k, r, synthetic, tickNow())
 					p.unconfirmed = true
 				}
 				if got != p.ref {
@@ -194,12 +193,12 @@ func TestMapAgainstOracle(t *testing.T) {
 				}
 			},
 			"confirm": func(t *rapid.T) {
-				k, from, to, made := drawKey(t), drawRef(t), drawRef(t), rapid.Bool().Draw(t, "made")
-				got := m.Confirm(k, from, to, made, now)
+				k, from, to, synthetic := drawKey(t), drawRef(t), drawRef(t), rapid.Bool().Draw(t, "synthetic")
+				got := m.Confirm(k, from, to, synthetic, now)
 				p := o.find(k, tickNow())
 				switch {
 				case p == nil:
-					p = o.insert(k, to, made, tickNow())
+					p = o.insert(k, to, synthetic, tickNow())
 				case p.ref == from && p.unconfirmed:
 					p.ref, p.unconfirmed, p.used = to, false, tickNow()
 					o.front(k, p.list)
@@ -246,6 +245,13 @@ func TestMapAgainstOracle(t *testing.T) {
 			},
 			"time": func(t *rapid.T) {
 				now = now.Add(time.Duration(rapid.IntRange(1, 400).Draw(t, "ms")) * time.Millisecond)
+			},
+			"ttl": func(t *rapid.T) {
+				o.ttl = uint32(rapid.IntRange(5, 20).Draw(t, "ticks"))
+				m.SetTTL(time.Duration(o.ttl) * tick)
+				if m.TTL() != time.Duration(o.ttl)*tick {
+					t.Fatalf("the TTL is %v", m.TTL())
+				}
 			},
 			"sweep": func(t *rapid.T) {
 				m.sweep(context.Background(), now)
@@ -297,8 +303,7 @@ func checkList(t *rapid.T, s *shard, list int, want []identity.Key) {
 	}
 }
 
-// Millions of operations from many goroutines, with churn, eviction and upstreams that go: at the end all counts
-// must be exact.
+// Many goroutines run millions of operations, with evictions and upstreams that go. In the end all counts are exact.
 func TestMapStress(t *testing.T) {
 	const workers, keys = 8, 40_000
 	perWorker := 400_000
@@ -310,8 +315,8 @@ func TestMapStress(t *testing.T) {
 	for i := range generation {
 		generation[i] = 1
 	}
-	var mu sync.RWMutex // over generation: refs are given out by one owner
-	living := func(r *rand.Rand) upstream.Ref {
+	var mu sync.RWMutex // guards generation: one goroutine at a time makes new Refs
+	current := func(r *rand.Rand) upstream.Ref {
 		mu.RLock()
 		defer mu.RUnlock()
 		seat := r.IntN(len(generation))
@@ -329,15 +334,15 @@ func TestMapStress(t *testing.T) {
 				case 0:
 					m.Delete(k, now)
 				case 1:
-					m.Move(k, living(r), living(r), now)
+					m.Move(k, current(r), current(r), now)
 				case 2:
-					m.Touch(k, living(r), base, now)
+					m.Touch(k, current(r), base, now)
 				case 3:
-					m.Confirm(k, living(r), living(r), r.IntN(2) == 0, now)
+					m.Confirm(k, current(r), current(r), r.IntN(2) == 0, now)
 				case 4:
-					m.Drop(k, living(r), now)
+					m.Drop(k, current(r), now)
 				case 5, 6, 7, 8:
-					m.Bind(k, living(r), r.IntN(2) == 0, now)
+					m.Bind(k, current(r), r.IntN(2) == 0, now)
 				default:
 					m.Get(k, now)
 				}
@@ -371,7 +376,7 @@ func TestMapStress(t *testing.T) {
 	checkCounts(t, m)
 }
 
-// checkCounts counts everything anew and compares.
+// checkCounts compares all counts of the map with counts of its entries.
 func checkCounts(t *testing.T, m *Map) {
 	t.Helper()
 	total := 0
@@ -395,8 +400,8 @@ func checkCounts(t *testing.T, m *Map) {
 					pins[e.ref.Seat()] = n
 				}
 			}
-			if n != s.size[list] || n > s.room[list] {
-				t.Errorf("shard %d, list %d: %d entries, size %d, room %d", i, list, n, s.size[list], s.room[list])
+			if n != s.size[list] || n > s.capacity[list] {
+				t.Errorf("shard %d, list %d: %d entries, size %d, capacity %d", i, list, n, s.size[list], s.capacity[list])
 			}
 			inLists += n
 		}
@@ -439,12 +444,12 @@ func TestMapTTLIsSlidingAndStrict(t *testing.T) {
 		for range 5 {
 			time.Sleep(800 * time.Millisecond)
 			if _, ok := m.Get(k, time.Now()); !ok {
-				t.Fatal("gone within its time")
+				t.Fatal("the pin is gone before its TTL")
 			}
 		}
 		time.Sleep(time.Second)
 		if _, ok := m.Get(k, time.Now()); ok {
-			t.Error("used after its time, unswept")
+			t.Error("an expired pin is used before a sweep")
 		}
 		if s := m.Stats(); s.Pins != 0 || s.Evicted[expired] != 1 {
 			t.Errorf("stats %+v", s)
@@ -474,7 +479,7 @@ func TestMapRunSweeps(t *testing.T) {
 	})
 }
 
-// One-shot traffic pushes out only one-shot traffic.
+// One-shot traffic evicts one-shot traffic only.
 func TestMapProbation(t *testing.T) {
 	m := NewMap(1000, time.Hour)
 	now := time.Now()
@@ -486,7 +491,7 @@ func TestMapProbation(t *testing.T) {
 	}
 	for n := range 800 {
 		if _, ok := m.Get(testKey(uint64(n)), now); !ok {
-			t.Fatalf("session %d was pushed out by one-shot traffic", n)
+			t.Fatalf("one-shot traffic evicted session %d", n)
 		}
 	}
 	s := m.Stats()
@@ -501,7 +506,7 @@ func TestMapProbation(t *testing.T) {
 	}
 }
 
-func TestMapRefusesNobody(t *testing.T) {
+func TestMapTakesEveryNewPin(t *testing.T) {
 	m := NewMap(1000, time.Hour)
 	now := time.Now()
 	for n := range 10_000 {
@@ -510,7 +515,7 @@ func TestMapRefusesNobody(t *testing.T) {
 			t.Fatal("a full map refused a session")
 		}
 		if _, ok := m.Get(k, now); !ok {
-			t.Fatal("the newcomer was pushed out")
+			t.Fatal("a new pin was evicted")
 		}
 	}
 	if s := m.Stats(); s.Pins != 875 || s.Evicted[lru] != 10_000-875 {
@@ -518,7 +523,7 @@ func TestMapRefusesNobody(t *testing.T) {
 	}
 }
 
-// An unconfirmed pin is its maker's to take back until another request used it.
+// Drop removes an unconfirmed pin until another request has used it.
 func TestMapDrop(t *testing.T) {
 	m := NewMap(1000, time.Hour)
 	now := time.Now()
@@ -549,7 +554,7 @@ func TestMapMemory(t *testing.T) {
 	}
 	const n = 10_000_000
 	m := NewMap(n, time.Hour)
-	if got := float64(m.Bytes()) / n; got > 48 {
+	if got := float64(m.bytes()) / n; got > 48 {
 		t.Errorf("%.1f bytes an entry, want at most 48", got)
 	}
 	runtime.KeepAlive(m)
@@ -559,7 +564,7 @@ func TestMapNoAllocations(t *testing.T) {
 	m := NewMap(1000, time.Hour)
 	now := time.Now()
 	n := uint64(0)
-	m.Bind(testKey(0), ref(3, 1), true, now) // the seats' counts are made once
+	m.Bind(testKey(0), ref(3, 1), true, now) // allocates the counts of the seats
 	if got := testing.AllocsPerRun(5000, func() {
 		n++
 		m.Bind(testKey(n), ref(1, 1), n%2 == 0, now)
@@ -570,8 +575,8 @@ func TestMapNoAllocations(t *testing.T) {
 	}
 }
 
-// Pins of an upstream that is gone count nowhere, and what expired was not pushed out.
-func TestMapCountsWhatIs(t *testing.T) {
+// Stats leaves out the pins of an upstream that is gone, and counts an expired pin that gives way to a new one as expired.
+func TestMapStats(t *testing.T) {
 	m := NewMap(1000, time.Second)
 	now := time.Now()
 	for n := range 100 {
@@ -586,6 +591,6 @@ func TestMapCountsWhatIs(t *testing.T) {
 	}
 	m.Bind(testKey(5000), ref(1, 1), false, now.Add(2*time.Second))
 	if s := m.Stats(); s.Evicted[lru] != 0 || s.Evicted[expired] != 1 {
-		t.Errorf("%+v after a pin made room that had expired", s)
+		t.Errorf("%+v after an expired pin gave way to a new one", s)
 	}
 }

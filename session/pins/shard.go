@@ -7,42 +7,42 @@ import (
 	"tether/upstream"
 )
 
-// shard is a hash table with chained buckets over one array of entries, which are at the same time in one of two
-// circular lists, most recently used first. Indexes stand for pointers; the first two entries are the lists' ends.
+// shard is a hash table with chained buckets over one array of entries. Each entry is also in one of two circular lists,
+// most recently used first. Indexes take the place of pointers; the first two entries are the heads of the lists.
 type shard struct {
-	hash hash
-	ttl  uint32 // in ticks
-	room [2]int // by list
+	hash     hash
+	capacity [2]int // entries, by list
 
 	mu      sync.Mutex
 	entries []entry     // all below are guarded by mu
 	buckets []uint32    // first entry of each chain
-	free    uint32      // first of the chain of entries given back
-	size    [2]int      // by list
-	live    [2]int      // by list, pins whose upstream is not gone
+	free    uint32      // first entry of the chain of free entries
+	ttl     uint32      // in ticks
+	size    [2]int      // entries, by list
+	live    [2]int      // pins whose upstream is not gone, by list
 	seats   []seatCount // by the upstreams' seats
 	evicted [len(Causes)]uint64
 
-	_ [64]byte // keep the next shard's lock off this cache line
+	_ [64]byte // keeps the next shard's lock off this cache line
 }
 
 // entry is 40 bytes.
 type entry struct {
 	key        identity.Key
 	prev, next uint32 // in its list
-	chain      uint32 // next of its bucket, or of the free chain
+	chain      uint32 // next entry of its bucket, or next free entry
 	used       uint32 // tick of the last use
 	ref        upstream.Ref
 	flags      uint8
 }
 
-// seatCount counts the pins to the upstream on a seat. Refs on one seat grow, so a Ref up to gone is gone.
+// seatCount counts the pins to the upstream on a seat. The Refs of one seat grow, so every Ref up to gone is gone.
 type seatCount struct {
 	gone upstream.Ref
 	pins [2]int32 // by list
 }
 
-// The lists, which are also the indexes of their ends. none ends chains: an end is in no chain.
+// The lists; each value is also the index of the head of the list. none ends a chain: no head is in a chain.
 const (
 	probation = 0
 	protected = 1
@@ -63,27 +63,28 @@ const (
 	deleted
 )
 
-// probationShare is the part of a shard's room for made-up ids that came once.
+// probationShare is the part of a shard's capacity, 1/8, for synthetic ids that were used once.
 const probationShare = 8
 
-func (s *shard) init(h hash, room int, ttl uint32) {
-	s.hash, s.ttl = h, ttl
-	s.room = [2]int{room / probationShare, room - room/probationShare}
-	s.entries = make([]entry, 2, room+2)
+func (s *shard) init(h hash, capacity int) {
+	s.hash = h
+	s.capacity = [2]int{capacity / probationShare, capacity - capacity/probationShare}
+	s.entries = make([]entry, 2, capacity+2)
 	s.entries[probation].prev, s.entries[probation].next = probation, probation
 	s.entries[protected].prev, s.entries[protected].next = protected, protected
 	n := 1
-	for n < room*3/4 {
+	for n < capacity*3/4 {
 		n *= 2
 	}
 	s.buckets = make([]uint32, n)
 }
 
-func (s *shard) capacity() int { return s.room[probation] + s.room[protected] }
+// max is the number of entries that the shard can hold.
+func (s *shard) max() int { return s.capacity[probation] + s.capacity[protected] }
 
 func (e *entry) list() int { return int(e.flags & inProtected) }
 
-// find gives the entry of k, or none. One that expired or whose upstream is gone is removed, never given.
+// find returns the entry of k, or none. It removes an entry that has expired or whose upstream is gone, and returns none.
 func (s *shard) find(k identity.Key, h uint64, now uint32) uint32 {
 	i := *s.bucket(h)
 	for i != none && s.entries[i].key != k {
@@ -92,15 +93,15 @@ func (s *shard) find(k identity.Key, h uint64, now uint32) uint32 {
 	if i == none {
 		return none
 	}
-	if cause, void := s.void(i, now); void {
+	if cause, stale := s.stale(i, now); stale {
 		s.remove(i, cause)
 		return none
 	}
 	return i
 }
 
-// void reports whether an entry counts no more, and why.
-func (s *shard) void(i, now uint32) (cause int, void bool) {
+// stale reports whether an entry has expired or lost its upstream, and which of the two.
+func (s *shard) stale(i, now uint32) (cause int, stale bool) {
 	switch e := &s.entries[i]; {
 	case s.retired(e.ref):
 		return upstreamRemoved, true
@@ -110,7 +111,7 @@ func (s *shard) void(i, now uint32) (cause int, void bool) {
 	return 0, false
 }
 
-// age is 0 also for an entry that was used after now: callers take their time before they take the lock.
+// age is the time since the last use, 0 for a use after now: callers read the time before they take the lock.
 func (e *entry) age(now uint32) uint32 {
 	if now < e.used {
 		return 0
@@ -118,8 +119,8 @@ func (e *entry) age(now uint32) uint32 {
 	return now - e.used
 }
 
-// use is find for a use by another request than the one that made the pin: the entry is young again, protected
-// from its second use on, and nobody's to take back.
+// use looks k up for a request that did not make the entry: it refreshes the entry, moves it from probation to the
+// protected list, and clears unconfirmed, so that the request that made the entry can no longer drop it.
 func (s *shard) use(k identity.Key, h uint64, now uint32) uint32 {
 	i := s.find(k, h, now)
 	if i == none {
@@ -128,7 +129,7 @@ func (s *shard) use(k identity.Key, h uint64, now uint32) uint32 {
 	e := &s.entries[i]
 	e.flags &^= unconfirmed
 	if e.list() == probation {
-		s.makeRoom(protected, now)
+		s.evictIfFull(protected, now)
 		s.unlink(i)
 		s.count(e, -1)
 		e.flags |= inProtected
@@ -139,7 +140,7 @@ func (s *shard) use(k identity.Key, h uint64, now uint32) uint32 {
 	return i
 }
 
-// repoint makes the entry a pin to another upstream.
+// repoint changes the upstream of the entry.
 func (s *shard) repoint(i uint32, to upstream.Ref) {
 	e := &s.entries[i]
 	s.count(e, -1)
@@ -147,20 +148,20 @@ func (s *shard) repoint(i uint32, to upstream.Ref) {
 	s.count(e, 1)
 }
 
-// refresh makes the entry the youngest of its list.
+// refresh makes the entry the most recently used of its list.
 func (s *shard) refresh(i, now uint32) {
 	s.entries[i].used = max(s.entries[i].used, now)
 	s.unlink(i)
 	s.link(i)
 }
 
-// insert adds k, which is not there. It never fails: a full list lets its oldest entry go.
-func (s *shard) insert(k identity.Key, h uint64, ref upstream.Ref, made bool, now uint32) uint32 {
+// insert adds k, which must be absent. It never fails: a full list drops its oldest entry.
+func (s *shard) insert(k identity.Key, h uint64, ref upstream.Ref, synthetic bool, now uint32) uint32 {
 	list := protected
-	if made {
+	if synthetic {
 		list = probation
 	}
-	s.makeRoom(list, now)
+	s.evictIfFull(list, now)
 	i := s.free
 	if i != none {
 		s.free = s.entries[i].chain
@@ -176,14 +177,14 @@ func (s *shard) insert(k identity.Key, h uint64, ref upstream.Ref, made bool, no
 	return i
 }
 
-// makeRoom lets the oldest entry of a full list go.
-func (s *shard) makeRoom(list int, now uint32) {
-	if s.size[list] < s.room[list] {
+// evictIfFull removes the oldest entry of a full list.
+func (s *shard) evictIfFull(list int, now uint32) {
+	if s.size[list] < s.capacity[list] {
 		return
 	}
 	oldest := s.entries[list].prev
-	switch cause, void := s.void(oldest, now); {
-	case void:
+	switch cause, stale := s.stale(oldest, now); {
+	case stale:
 		s.remove(oldest, cause)
 	case list == probation:
 		s.remove(oldest, fromProbation)
@@ -192,7 +193,7 @@ func (s *shard) makeRoom(list int, now uint32) {
 	}
 }
 
-// remove gives the entry back and counts why.
+// remove frees the entry and counts the cause.
 func (s *shard) remove(i uint32, cause int) {
 	e := &s.entries[i]
 	link := s.bucket(s.hash.of(e.key))
@@ -207,17 +208,17 @@ func (s *shard) remove(i uint32, cause int) {
 	s.free = i
 }
 
-// sweep removes up to most entries that expired or whose upstream is gone, from the old ends of the lists, and
-// reports whether there may be more.
-func (s *shard) sweep(now uint32, most int) (more bool) {
+// sweep removes up to limit stale entries from the old ends of the lists, and reports whether there may be more. The lists
+// are in the order of use, so the entries that have expired are at their ends.
+func (s *shard) sweep(now uint32, limit int) (more bool) {
 	for _, list := range []int{probation, protected} {
 		for s.size[list] > 0 {
 			oldest := s.entries[list].prev
-			cause, void := s.void(oldest, now)
-			if !void {
+			cause, stale := s.stale(oldest, now)
+			if !stale {
 				break
 			}
-			if most--; most < 0 {
+			if limit--; limit < 0 {
 				return true
 			}
 			s.remove(oldest, cause)
@@ -228,13 +229,13 @@ func (s *shard) sweep(now uint32, most int) (more bool) {
 
 func (s *shard) bucket(h uint64) *uint32 { return &s.buckets[h&uint64(len(s.buckets)-1)] }
 
-// link puts the entry at the young end of its list.
+// link puts the entry at the head of its list.
 func (s *shard) link(i uint32) {
 	list := s.entries[i].list()
-	end, e := &s.entries[list], &s.entries[i]
-	e.prev, e.next = uint32(list), end.next
-	s.entries[end.next].prev = i
-	end.next = i
+	head, e := &s.entries[list], &s.entries[i]
+	e.prev, e.next = uint32(list), head.next
+	s.entries[head.next].prev = i
+	head.next = i
 	s.size[list]++
 }
 
@@ -245,7 +246,7 @@ func (s *shard) unlink(i uint32) {
 	s.size[e.list()]--
 }
 
-// count keeps the number of pins to an entry's upstream, while that is not gone.
+// count adjusts the number of pins to an entry's upstream, unless the upstream is gone.
 func (s *shard) count(e *entry, change int32) {
 	if s.retired(e.ref) {
 		return

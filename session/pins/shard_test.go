@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// The map's memory has no pointers: the garbage collector passes it by.
+// Entries hold no pointers, so that the garbage collector does not scan them.
 func TestEntriesHoldNoPointers(t *testing.T) {
 	for _, v := range []any{entry{}, seatCount{}} {
 		if at := pointerIn(reflect.TypeOf(v)); at != "" {
