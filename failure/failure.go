@@ -1,6 +1,6 @@
 // Package failure names the ways in which an attempt at an upstream fails. The dialer (wire) and the transport
-// (upstream/transport) return a Kind as their error, health judges a probe by its Kind, proxy decides by the Kind what
-// follows an attempt, and metrics count attempts by the Kind's word. The package decides nothing itself.
+// (upstream/transport) return a Kind as their error, proxy decides by the Kind what follows an attempt, health counts a probe by the
+// Kind's word for probes, and metrics count both by these words. The package decides nothing itself.
 package failure
 
 // Kind is why an attempt failed. It implements error. Its text holds no address and nothing of a request, so that it may be
@@ -36,26 +36,29 @@ const (
 	ClientGone
 )
 
-var kinds = [...]struct{ word, text string }{
-	None:        {"answered", "no failure"},
-	Refused:     {"refused", "connection refused"},
-	Unreachable: {"unreachable", "no connection"},
-	Insecure:    {"insecure", "no TLS connection"},
-	Exhausted:   {"exhausted", "out of descriptors, ports or memory"},
-	Stale:       {"stale", "idle connection closed by the server"},
-	Cut:         {"died", "connection cut before the answer"},
-	BadHead:     {"malformed", "malformed or too large response head"},
-	HeadTimeout: {"timed_out", "no answer in time"},
-	Busy:        {"busy", "answered 503"},
-	Leaving:     {"leaving", "refused because it shuts down"},
-	ClientGone:  {"client_left", "client gone"},
+var kinds = [...]struct{ word, probeWord, text string }{
+	None:        {"answered", "succeeded", "no failure"},
+	Refused:     {"refused", "failed_connection", "connection refused"},
+	Unreachable: {"unreachable", "failed_connection", "no connection"},
+	Insecure:    {"insecure", "insecure", "no TLS connection"},
+	Exhausted:   {"exhausted", "no_evidence", "out of descriptors, ports or memory"},
+	Stale:       {"stale", "failed_connection", "idle connection closed by the server"},
+	Cut:         {"died", "failed_connection", "connection cut before the answer"},
+	BadHead:     {"malformed", "wrong_answer", "malformed or too large response head"},
+	HeadTimeout: {"timed_out", "timed_out", "no answer in time"},
+	Busy:        {"busy", "wrong_answer", "answered 503"},
+	Leaving:     {"leaving", "wrong_answer", "refused because it shuts down"},
+	ClientGone:  {"client_left", "no_evidence", "client gone"},
 }
 
 // Error is the text for people.
 func (k Kind) Error() string { return kinds[k].text }
 
-// Word is the word for metrics. That of None is "answered".
+// Word is the word for metrics of attempts. That of None is "answered".
 func (k Kind) Word() string { return kinds[k].word }
+
+// ProbeWord is the word for metrics of probes, which tell fewer kinds apart. That of None is "succeeded".
+func (k Kind) ProbeWord() string { return kinds[k].probeWord }
 
 // Count is the number of Kinds, None included: they are 0..Count-1.
 const Count = len(kinds)

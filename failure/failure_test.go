@@ -24,12 +24,17 @@ func TestKinds(t *testing.T) {
 // These words are labels of metrics: dashboards know them.
 func TestWords(t *testing.T) {
 	const want = "answered refused unreachable insecure exhausted stale died malformed timed_out busy leaving client_left"
-	var words []string
+	const wantOfProbes = "succeeded failed_connection failed_connection insecure no_evidence failed_connection failed_connection " +
+		"wrong_answer timed_out wrong_answer wrong_answer no_evidence"
+	var words, ofProbes []string
 	for k := range Kind(Count) {
-		words = append(words, k.Word())
+		words, ofProbes = append(words, k.Word()), append(ofProbes, k.ProbeWord())
 	}
 	if got := strings.Join(words, " "); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if got := strings.Join(ofProbes, " "); got != wantOfProbes {
+		t.Errorf("got  %s\nwant %s", got, wantOfProbes)
 	}
 }
 

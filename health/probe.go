@@ -27,7 +27,7 @@ func (p *prober) probe(ctx context.Context, cfg *Config) result {
 	case ctx.Err() != nil:
 		return noEvidence
 	case err != nil:
-		return resultOf[failure.Of(err)]
+		return result(failure.Of(err).ProbeWord())
 	case answer.Status < 200 || answer.Status > 299:
 		return wrongAnswer
 	}

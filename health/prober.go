@@ -88,7 +88,7 @@ func (p *prober) apply(r result, now time.Time, cfg *Config) {
 		r = noEvidence // answers are on their way: a busy engine is slow to answer probes
 	}
 	if p.hooks.Probed != nil {
-		p.hooks.Probed(p.server, words[r])
+		p.hooks.Probed(p.server, string(r))
 	}
 	before := p.tally.health
 	health := p.tally.note(r, cfg.Rise, cfg.Fall)

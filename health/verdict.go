@@ -1,44 +1,32 @@
 package health
 
-import (
-	"tether/failure"
-	"tether/upstream"
-)
+import "tether/upstream"
 
-// result is what one probe showed.
-type result uint8
+// result is what one probe showed, in the word for metrics. failure.Kind.ProbeWord has the words of failed probes.
+type result string
 
 const (
-	succeeded result = iota
+	succeeded result = "succeeded"
 	// failedConnection: there was no connection, or it was cut before the answer.
-	failedConnection
+	failedConnection result = "failed_connection"
 	// insecure: a server was there, but no TLS connection that the configuration allows.
-	insecure
+	insecure result = "insecure"
 	// wrongAnswer: an answer, but not 2xx.
-	wrongAnswer
+	wrongAnswer result = "wrong_answer"
 	// timedOut: a connection, but no answer in time.
-	timedOut
+	timedOut result = "timed_out"
 	// noEvidence says nothing about the upstream: its engine is busy, or tether itself is in trouble.
-	noEvidence
+	noEvidence result = "no_evidence"
 )
 
-// resultOf is what a probe showed that failed.
-var resultOf = [failure.Count]result{
-	failure.Refused: failedConnection, failure.Unreachable: failedConnection, failure.Stale: failedConnection, failure.Cut: failedConnection,
-	failure.Insecure: insecure, failure.BadHead: wrongAnswer, failure.Busy: wrongAnswer, failure.Leaving: wrongAnswer,
-	failure.HeadTimeout: timedOut, failure.Exhausted: noEvidence, failure.ClientGone: noEvidence,
-}
-
 // reasons are the results for people.
-var reasons = [...]string{
-	succeeded: "probe succeeded", failedConnection: "probe could not connect", wrongAnswer: "probe got a wrong status",
-	insecure: "probe got no TLS connection: no TLS there, or a certificate that is not trusted", timedOut: "probe timed out", noEvidence: "probe said nothing",
-}
-
-// words are the results for metrics.
-var words = [...]string{
-	succeeded: "succeeded", failedConnection: "failed_connection", insecure: "insecure", wrongAnswer: "wrong_answer", timedOut: "timed_out",
-	noEvidence: "no_evidence",
+var reasons = map[result]string{
+	succeeded:        "probe succeeded",
+	failedConnection: "probe could not connect",
+	insecure:         "probe got no TLS connection: no TLS there, or a certificate that is not trusted",
+	wrongAnswer:      "probe got a wrong status",
+	timedOut:         "probe timed out",
+	noEvidence:       "probe said nothing",
 }
 
 // weight is how much a failure counts towards fall.

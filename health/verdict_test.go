@@ -74,11 +74,12 @@ func TestTallyGoesOnOverAChange(t *testing.T) {
 	}
 }
 
-// Every kind of failure has a result that is no success.
-func TestResultOf(t *testing.T) {
+// Every kind of failure is a result that health knows, and no success.
+func TestFailuresAreResults(t *testing.T) {
 	for k := range failure.Kind(failure.Count) {
-		if (resultOf[k] == succeeded) != (k == failure.None) {
-			t.Errorf("%v: %s", k, reasons[resultOf[k]])
+		r := result(k.ProbeWord())
+		if (r == succeeded) != (k == failure.None) || reasons[r] == "" {
+			t.Errorf("%v: %s", k, r)
 		}
 	}
 }
