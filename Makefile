@@ -35,8 +35,8 @@ demo-once: build ## show simulated servers with and without affinity, side by si
 # a part of make check.
 #
 # At its end, a process with the race detector waits for reports of its other threads: 1 s, unless GORACE says less. The tests
-# start about a hundred processes.
-TEST_RACE  = GORACE=atexit_sleep_ms=20 CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) -vet=off -timeout 10m
+# start about a hundred processes. Tests that wait are parallel, eight at a time on however few cores.
+TEST_RACE  = GORACE=atexit_sleep_ms=20 CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) -vet=off -parallel 8 -timeout 10m
 # Without -count=1, go test would repeat a result that it kept, although the binary or a file of another module is new.
 TEST_PLAIN = CGO_ENABLED=0 go test -trimpath -vet=off -count=1 -timeout 10m
 

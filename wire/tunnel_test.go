@@ -308,6 +308,7 @@ func TestTunnelUpstreamClosesOnSender(t *testing.T) {
 
 // Both sides must be silent for the idle limit; one side may be silent for longer.
 func TestTunnelIdle(t *testing.T) {
+	t.Parallel()
 	const idle = 3 * time.Second
 	for name, speak := range map[string]func(b *bore) (from, to net.Conn){
 		"the client speaks":   func(b *bore) (net.Conn, net.Conn) { return b.client, b.up },
@@ -347,6 +348,7 @@ func keepSending(c *net.TCPConn, pause time.Duration) {
 
 // A client that takes nothing is cut, whatever it sends.
 func TestTunnelClientTakesNothing(t *testing.T) {
+	t.Parallel()
 	for name, speak := range rhythms {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -383,6 +385,7 @@ func TestTunnelUpstreamTakesNothing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes as long as an upstream may take nothing")
 	}
+	t.Parallel()
 	for name, speak := range rhythms {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
