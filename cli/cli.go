@@ -1,5 +1,9 @@
-// Package cli is tether's command line: it reads flags, files and standard input, calls the package that does the work,
-// and prints the result. Only Main decides on an exit code, and only package main exits.
+// Package cli is tether's command line. Each command reads its flags, calls the package that does the work, and prints
+// the result. Main decides on the exit code; package main exits.
+//
+// The scripts in testdata/script run every command as its users do; they are the tests of the files without one.
+//
+// Goroutines: signals.follow, awaited by the command; serve, which the demonstration awaits.
 package cli
 
 import (
@@ -71,7 +75,7 @@ func usageError(format string, args ...any) error {
 	return app.UsageError{Err: fmt.Errorf(format, args...)}
 }
 
-// noArgs rejects arguments that are not flags.
+// noArgs rejects arguments: the command takes flags alone.
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return usageError("%s takes no arguments, only flags: see %s --help", cmd.CommandPath(), cmd.CommandPath())

@@ -28,19 +28,19 @@ func demoCommand(version string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "show what tether is for: simulated servers, conversations, and the death of a server",
-		Long: "Show what tether is for, in one process: simulated vLLM servers, a tether over them, conversations that grow\n" +
-			"turn by turn, and the death and return of a server. It reads no configuration. --once shows the world with\n" +
-			"affinity and the one without, prints both side by side, and fails if a promise did not hold; it listens where\n" +
-			"there is room unless told where.",
+		Long: "Show what tether is for, in one process: simulated vLLM servers, a tether in front of them, conversations that\n" +
+			"grow turn by turn, and the death and return of a server. It reads no configuration. --once shows a run with\n" +
+			"affinity and one without, prints both side by side, and fails if a promise did not hold. It listens on free\n" +
+			"ports unless the flags name others.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
 	}
 	flags := cmd.Flags()
 	flags.IntVar(&o.upstreams, "upstreams", 4, fmt.Sprintf("number of simulated servers, %d to %d", demo.MinUpstreams, demo.MaxUpstreams))
 	flags.StringVar(&o.affinity, "affinity", "on", "on, or off: round robin, for comparison")
-	flags.BoolVar(&o.once, "once", false, "both worlds for some seconds, side by side")
-	flags.StringVar(&o.listen, "listen", ":8080", "where clients are served")
-	flags.StringVar(&o.admin, "admin-listen", "127.0.0.1:8081", "where operators are served")
+	flags.BoolVar(&o.once, "once", false, "run with and without affinity for some seconds, and compare")
+	flags.StringVar(&o.listen, "listen", ":8080", "address for clients")
+	flags.StringVar(&o.admin, "admin-listen", "127.0.0.1:8081", "address for operators")
 	return cmd
 }
 
@@ -78,7 +78,7 @@ func (o *demoOptions) check(cmd *cobra.Command) error {
 	if cmd.Flags().Changed("affinity") {
 		return usageError("--once shows both worlds: leave --affinity out")
 	}
-	// Nobody has to find it, and a busy port is no reason to show nothing.
+	// No one connects to it, and a busy port is no reason to fail.
 	for name, addr := range map[string]*string{"listen": &o.listen, "admin-listen": &o.admin} {
 		if !cmd.Flags().Changed(name) {
 			*addr = "127.0.0.1:0"
@@ -87,13 +87,13 @@ func (o *demoOptions) check(cmd *cobra.Command) error {
 	return nil
 }
 
-// What is different in a demonstration: its sessions are few, and nobody waits for its end.
+// Settings of the demonstration: it has few sessions, and ends quickly.
 const (
 	demoSessions     = 100_000
 	demoShutdownTime = time.Second
 )
 
-// tether starts one over the simulated servers.
+// tether starts a tether in front of the simulated servers.
 func (o *demoOptions) tether(immediate context.Context, s demo.Setup, memory int64) (*demo.Proxy, error) {
 	cfg, err := config.Load(config.Source{Upstreams: s.URLs, Memory: memory, Flags: []config.Flag{
 		{Name: "--listen", Path: "listen", Value: o.listen},
@@ -136,7 +136,7 @@ func startProxy(immediate context.Context, cfg *config.Config, env app.Env) (*de
 	}
 }
 
-// dialable is a listener's address as a client on this host writes it.
+// dialable returns a listener's address as a client on this host writes it.
 func dialable(addr string) string {
 	host, port, err := net.SplitHostPort(addr)
 	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {

@@ -13,7 +13,7 @@ import (
 	"tether/demo"
 )
 
-// quick is a demonstration of a second or two, whose every part ends when what it waits for has happened.
+// quick is a demonstration of a second or two. Each of its parts ends as soon as what it waits for has happened.
 func quick(o *demoOptions, out *display) demo.Config {
 	return demo.Config{
 		Upstreams: 4, Affinity: o.affinity == "on", Out: out,
@@ -33,12 +33,12 @@ func anywhere() *demoOptions {
 	return &demoOptions{affinity: "on", listen: "127.0.0.1:0", admin: "127.0.0.1:0"}
 }
 
-// display is what a demonstration printed so far.
+// display is what a demonstration has printed so far.
 type display struct {
 	mu    sync.Mutex
 	buf   bytes.Buffer  // guarded by mu
 	until string        // guarded by mu
-	came  chan struct{} // closed when until was printed
+	seen  chan struct{} // closed when until was printed
 }
 
 func (d *display) Write(p []byte) (int, error) {
@@ -47,7 +47,7 @@ func (d *display) Write(p []byte) (int, error) {
 	d.buf.Write(p)
 	if d.until != "" && strings.Contains(d.buf.String(), d.until) {
 		d.until = ""
-		close(d.came)
+		close(d.seen)
 	}
 	return len(p), nil
 }
@@ -58,7 +58,8 @@ func (d *display) text() string {
 	return d.buf.String()
 }
 
-// Both worlds: with affinity prompts are found in the cache, and the death of a server moves nobody else.
+// With affinity prompts are found in the cache, and the death of a server moves no other conversations; without affinity
+// neither holds.
 func TestDemoOnce(t *testing.T) {
 	out := &display{}
 	on, off, err := demo.Once(t.Context(), quick(anywhere(), out))
@@ -86,7 +87,7 @@ func TestDemoOnce(t *testing.T) {
 	}
 }
 
-// The promise is looked at: a world where everybody moves is an error.
+// The promise is checked: a run with affinity in which all conversations move is an error.
 func TestDemoOnceSeesABrokenPromise(t *testing.T) {
 	out := &display{}
 	cfg := quick(anywhere(), out)
@@ -101,17 +102,17 @@ func TestDemoOnceSeesABrokenPromise(t *testing.T) {
 	}
 }
 
-// It tells its story until its user has seen enough, and leaves nothing behind.
+// The demonstration goes on until its user ends it, and leaves nothing running.
 func TestDemoRun(t *testing.T) {
 	for _, affinity := range []string{"on", "off"} {
 		o := anywhere()
 		o.affinity = affinity
-		out := &display{until: "Moved: ", came: make(chan struct{})}
+		out := &display{until: "Moved: ", seen: make(chan struct{})}
 		ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 		ended := make(chan error, 1)
 		go func() { ended <- demo.Run(ctx, quick(o, out)) }()
 		select {
-		case <-out.came:
+		case <-out.seen:
 		case err := <-ended:
 			t.Fatalf("ended: %v\n%s", err, out.text())
 		}
@@ -130,20 +131,20 @@ func TestDemoRun(t *testing.T) {
 	}
 }
 
-// A demonstration that was ended early has nothing to compare.
+// An interrupted demonstration has nothing to compare.
 func TestDemoOnceInterrupted(t *testing.T) {
-	out := &display{until: "is killed", came: make(chan struct{})}
+	out := &display{until: "is killed", seen: make(chan struct{})}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	go func() { <-out.came; cancel() }()
+	go func() { <-out.seen; cancel() }()
 	if _, _, err := demo.Once(ctx, quick(anywhere(), out)); err == nil || !strings.Contains(err.Error(), "interrupted") {
 		t.Errorf("%v\n%s", err, out.text())
 	}
 }
 
-// A tether that ends of itself ends the demonstration, with its error.
+// A tether that ends by itself ends the demonstration, with its error.
 func TestDemoEndsWithItsTether(t *testing.T) {
-	out := &display{until: "curl", came: make(chan struct{})}
+	out := &display{until: "curl", seen: make(chan struct{})}
 	cfg := quick(anywhere(), out)
 	start := cfg.Start
 	cfg.Start = func(s demo.Setup) (*demo.Proxy, error) {
@@ -158,7 +159,7 @@ func TestDemoEndsWithItsTether(t *testing.T) {
 			}
 			return fmt.Errorf("out of order")
 		}
-		go func() { <-out.came; _ = stop() }()
+		go func() { <-out.seen; _ = stop() }()
 		return p, nil
 	}
 	if err := demo.Run(t.Context(), cfg); err == nil || err.Error() != "out of order" {
@@ -176,7 +177,7 @@ func TestDialable(t *testing.T) {
 	}
 }
 
-// A port in use is said before anything else, with the flag that mends it.
+// A port in use is reported before anything else, with the flag that selects another.
 func TestDemoPortInUse(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

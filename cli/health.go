@@ -13,7 +13,7 @@ import (
 	"tether/config"
 )
 
-// healthTime bounds tether health: a process that takes longer to say that it is ready is not.
+// healthTime limits tether health: a process that takes longer to answer is not ready.
 const healthTime = 3 * time.Second
 
 func healthCommand() *cobra.Command {
@@ -21,8 +21,8 @@ func healthCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "health [-c config.yaml]",
 		Short: "exit 0 if the tether on this host is ready, for a container's health check",
-		Long: "Ask the admin listener on this host whether it is ready: exit 0 if it is, else 1 and a line that says why.\n" +
-			"The listener is found as run finds it: in the file, in TETHER_ADMIN_LISTEN, by --admin-listen.",
+		Long: "Ask the admin listener on this host whether tether is ready. The exit code is 0 if it is, else 1, and a line says\n" +
+			"why. The address comes from where run takes it: the file, TETHER_ADMIN_LISTEN, or --admin-listen.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			listen, err := config.AdminListen(o.source(cmd.Flags()))
@@ -39,7 +39,7 @@ func healthCommand() *cobra.Command {
 	return cmd
 }
 
-// askReady asks the admin listener on listen whether tether is ready; nil says that it is.
+// askReady asks the admin listener on listen. It returns nil if tether is ready, or else why it is not.
 func askReady(ctx context.Context, listen string) error {
 	c, err := client.Local(listen)
 	if err != nil {

@@ -9,15 +9,15 @@ import (
 	"go.uber.org/goleak"
 )
 
-// patience bounds every wait of these tests; none is expected to take it.
+// patience limits every wait of these tests. No wait should need it.
 const patience = 30 * time.Second
 
-// TestMain also makes this test binary the command tether, for tests that need a process of its own.
+// TestMain also makes this test binary the command tether, for scripts and for tests that need a process.
 func TestMain(m *testing.M) {
 	testscript.Main(leakTested{m}, map[string]func(){"tether": func() { os.Exit(Main("test", os.Args[1:], os.Stdout, os.Stderr)) }})
 }
 
-// leakTested runs the tests and then looks for goroutines that outlived them.
+// leakTested runs the tests, and then looks for goroutines that outlived them.
 type leakTested struct{ m *testing.M }
 
 func (l leakTested) Run() int {

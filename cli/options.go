@@ -20,9 +20,9 @@ type options struct {
 
 func (o *options) add(flags *pflag.FlagSet) {
 	o.addFile(flags)
-	flags.StringVar(&o.listen, "listen", ":8080", "where clients are served")
+	flags.StringVar(&o.listen, "listen", ":8080", "address for clients")
 	o.addAdmin(flags)
-	flags.StringArrayVar(&o.upstreams, "upstream", nil, "URL of a vLLM server, http://HOST:PORT; once for each")
+	flags.StringArrayVar(&o.upstreams, "upstream", nil, "URL of a vLLM server, http://HOST:PORT; repeat it for each server")
 	flags.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
 	flags.StringVar(&o.affinity, "affinity", "on", "on, or off: round robin, for comparison")
 }
@@ -32,10 +32,10 @@ func (o *options) addFile(flags *pflag.FlagSet) {
 }
 
 func (o *options) addAdmin(flags *pflag.FlagSet) {
-	flags.StringVar(&o.admin, "admin-listen", "127.0.0.1:8081", "where operators are served")
+	flags.StringVar(&o.admin, "admin-listen", "127.0.0.1:8081", "address for operators")
 }
 
-// source returns what the configuration is loaded from: file, environment and those flags that were given.
+// source returns the sources of the configuration: file, environment, and the flags that are set.
 func (o *options) source(flags *pflag.FlagSet) config.Source {
 	src := config.Source{File: o.file, Environ: os.Environ(), Upstreams: o.upstreams, Affinity: o.affinity}
 	for _, f := range []struct{ name, path, value string }{

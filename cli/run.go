@@ -13,8 +13,9 @@ func runCommand(version string, errOut io.Writer) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run [-c config.yaml] [--upstream URL]...",
 		Short: "serve clients",
-		Long: "Serve clients: defaults, then the file, then TETHER_* from the environment, then flags.\n" +
-			"SIGTERM stops in good order, SIGINT likewise but without the delay, a second one at once.",
+		Long: "Serve clients. The file overrides the defaults, TETHER_* in the environment override the file, and flags override\n" +
+			"all of them. SIGTERM stops tether gracefully after proxy.shutdown_delay, SIGINT without the delay. A second signal\n" +
+			"stops it at once.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			memory := app.LimitMemory()
@@ -26,7 +27,7 @@ func runCommand(version string, errOut io.Writer) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer func() { _ = log.Sync() }() // standard error cannot be synced everywhere
+			defer func() { _ = log.Sync() }() // not every standard error can be synced
 			shutdown, stop := untilSignal(func() { log.Info("SIGHUP ignored: a change of the configuration needs a restart") })
 			defer stop()
 			env := app.Env{Version: version, Memory: memory, Log: log, Access: cmd.OutOrStdout()}

@@ -27,7 +27,7 @@ type signals struct {
 	received   chan os.Signal
 	ended      chan struct{}
 	want, need context.CancelFunc
-	delayed    atomic.Bool // the first one was SIGTERM
+	delayed    atomic.Bool // the first signal was SIGTERM
 	onHangUp   func()
 }
 

@@ -16,12 +16,12 @@ import (
 	"tether/sim/fault"
 )
 
-// process is the command tether as a process of its own, which gets real signals.
+// process is the command tether as a process, which gets real signals.
 type process struct {
 	t     testing.TB
 	cmd   *exec.Cmd
 	lines chan string // of standard error, closed at its end
-	said  []string    // the lines that were read
+	said  []string    // the lines read so far
 }
 
 func command(t testing.TB, environ []string, args ...string) *process {
@@ -35,7 +35,7 @@ func command(t testing.TB, environ []string, args ...string) *process {
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = p.cmd.Process.Kill(); _ = p.cmd.Wait() }) // it has ended, unless the test failed
+	t.Cleanup(func() { _ = p.cmd.Process.Kill(); _ = p.cmd.Wait() }) // the process has ended, unless the test failed
 	go func() {
 		defer close(p.lines)
 		for lines := bufio.NewScanner(out); lines.Scan(); {
@@ -45,7 +45,7 @@ func command(t testing.TB, environ []string, args ...string) *process {
 	return p
 }
 
-// await gives the next line with a text in it.
+// await returns the next line that contains text.
 func (p *process) await(text string) string {
 	p.t.Helper()
 	for deadline := time.After(patience); ; {
@@ -71,7 +71,7 @@ func (p *process) signal(s os.Signal) {
 	}
 }
 
-// ends wants the process to end, with that exit code, long before anything that it might wait for.
+// ends checks that the process ends with the exit code, long before anything that it might wait for.
 func (p *process) ends(code int) {
 	p.t.Helper()
 	for deadline := time.After(patience / 2); ; {
@@ -80,18 +80,18 @@ func (p *process) ends(code int) {
 			if p.said = append(p.said, line); more {
 				continue
 			}
-			_ = p.cmd.Wait() // the state tells
+			_ = p.cmd.Wait() // the exit code is in the state
 			if got := p.cmd.ProcessState.ExitCode(); got != code {
 				p.t.Errorf("exit code %d, want %d:\n%s", got, code, strings.Join(p.said, "\n"))
 			}
 			return
 		case <-deadline:
-			p.t.Fatalf("does not end:\n%s", strings.Join(p.said, "\n"))
+			p.t.Fatalf("the process does not end:\n%s", strings.Join(p.said, "\n"))
 		}
 	}
 }
 
-// count tells how many lines so far have a text in them.
+// count counts the occurrences of text in the lines read so far.
 func (p *process) count(text string) (n int) {
 	for _, line := range p.said {
 		n += strings.Count(line, text)
@@ -125,7 +125,7 @@ func post(t testing.TB, addr string) (*http.Response, error) {
 	return res, err
 }
 
-// runTether starts tether in front of a server. Left alone it would take hours to stop.
+// runTether starts tether in front of a server. By itself it would take hours to stop.
 func runTether(t testing.TB, upstream string) (p *process, data, admin string) {
 	t.Helper()
 	p = command(t, []string{"TETHER_PROXY_SHUTDOWN_DELAY=1h", "TETHER_PROXY_SHUTDOWN_TIMEOUT=2h"},
@@ -142,7 +142,7 @@ func runTether(t testing.TB, upstream string) (p *process, data, admin string) {
 	return p, data, admin
 }
 
-// hang sends a request that gets no answer, and gives what became of it.
+// hang sends a request that the server does not answer. The channel gets the request's error when it ends.
 func hang(t testing.TB, s *sim.Server, addr string) <-chan error {
 	t.Helper()
 	if err := s.Inject(fault.Fault{Kind: fault.Hang}); err != nil {
@@ -195,11 +195,11 @@ func TestSecondInterruptCutsRequests(t *testing.T) {
 	p.signal(syscall.SIGINT)
 	p.ends(0)
 	if err := <-failed; err == nil {
-		t.Error("a request was answered that nobody had answered")
+		t.Error("a request was answered without an answer of the server")
 	}
 }
 
-// SIGHUP says one line and changes nothing.
+// SIGHUP logs one line and changes nothing.
 func TestHangUp(t *testing.T) {
 	s := startSim(t)
 	p, data, admin := runTether(t, s.URL())
@@ -223,7 +223,7 @@ func TestHangUp(t *testing.T) {
 	}
 }
 
-// A simulated server that is idle ends at once on SIGINT; SIGTERM makes its port refuse as late as vLLM's.
+// An idle simulated server ends at once on SIGINT. On SIGTERM its port refuses as late as that of vLLM.
 func TestSignalsOfASimulatedServer(t *testing.T) {
 	for _, c := range []struct {
 		first os.Signal
@@ -255,7 +255,7 @@ func TestSecondSignalOfASimulatedServer(t *testing.T) {
 		p.signal(first)
 		p.ends(0)
 		if _, err := io.ReadAll(res.Body); err == nil {
-			t.Error("a stream ended that had no end")
+			t.Error("a stream without an end ended")
 		}
 		res.Body.Close()
 	}

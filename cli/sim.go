@@ -17,9 +17,9 @@ func simCommand(errOut io.Writer) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sim --listen :8000",
 		Short: "run one simulated vLLM server, to try tether without a GPU",
-		Long: "Run one simulated vLLM server: its API, its streams, a prefix cache and the time that prompts take.\n" +
-			"A request header X-Sim-Fault, or POST /sim/fault, makes it misbehave. SIGTERM drains it as it drains vLLM, SIGINT without\n" +
-			"vLLM's wait for latecomers, and a second signal ends it at once.",
+		Long: "Run one simulated vLLM server: its API and streams, a prefix cache, and the time that prompts take.\n" +
+			"The request header X-Sim-Fault, or POST /sim/fault, makes it misbehave. SIGTERM drains it as it drains vLLM, SIGINT\n" +
+			"without vLLM's wait for late requests. A second signal ends it at once.",
 		Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if err := cfg.Validate(); err != nil {
@@ -38,7 +38,7 @@ func simCommand(errOut io.Writer) *cobra.Command {
 	flags := cmd.Flags()
 	d := sim.Default()
 	flags.StringVar(&listen, "listen", ":8000", "HOST:PORT, or unix:/PATH")
-	flags.StringVar(&cfg.Name, "name", "", "name to answer with in X-Sim-Server")
+	flags.StringVar(&cfg.Name, "name", "", "name in the answers' X-Sim-Server")
 	flags.StringSliceVar(&cfg.Models, "model", d.Models, "models to serve, comma-separated")
 	flags.DurationVar(&cfg.PrefillPerToken, "prefill", 50*time.Microsecond, "time for each prompt token that is not cached")
 	flags.DurationVar(&cfg.DecodePerToken, "decode", 10*time.Millisecond, "time for each token of an answer")
@@ -46,6 +46,6 @@ func simCommand(errOut io.Writer) *cobra.Command {
 	flags.IntVar(&cfg.CacheBlocks, "num-gpu-blocks", d.CacheBlocks, "size of the prefix cache in blocks")
 	flags.IntVar(&cfg.BlockSize, "block-size", d.BlockSize, "tokens in a block")
 	flags.IntVar(&cfg.Ranks, "data-parallel-size", d.Ranks, "data-parallel ranks, each with a cache of its own; X-data-parallel-rank names one")
-	flags.StringVar(&cfg.APIKey, "api-key", "", "key that requests must have")
+	flags.StringVar(&cfg.APIKey, "api-key", "", "API key that requests must have")
 	return cmd
 }

@@ -9,7 +9,7 @@ import (
 	"tether/demo"
 )
 
-// columns is the width of the terminal that out is, and 0 where it is none that can be drawn on.
+// columns returns the width of the terminal out, and 0 if out is not a terminal that can be drawn on.
 func columns(out io.Writer) int {
 	file, is := out.(*os.File)
 	if !is || os.Getenv("TERM") == "dumb" {
@@ -19,7 +19,7 @@ func columns(out io.Writer) int {
 	if err != nil {
 		return 0
 	}
-	if size.Col == 0 { // a terminal that does not know
+	if size.Col == 0 { // the terminal does not know its width
 		return demo.Page
 	}
 	return int(size.Col)

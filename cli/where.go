@@ -32,26 +32,26 @@ type whereOptions struct {
 	json      bool
 }
 
-// question is what where is asked: about a request, or else about a session.
+// question is about a request, or else about a session.
 type question struct {
 	id      string
 	model   *string
 	request []byte
 }
 
-const whereLong = `Say where a session's next request goes, and why: its home, its pin, the order in which the upstreams are looked
-at, and what speaks against those that are skipped. With --request, the same of a captured request: a file with
-the request line, the header fields, an empty line and the body; and which source gave the session's id, and why
+const whereLong = `Say where a session's next request goes, and why: its home, its pin, the order in which upstreams are considered,
+and why some are skipped. With --request, say the same of a captured request: a file with the request line, the
+header fields, an empty line and the body. The answer then also says which source gave the session's id, and why
 the others did not.
 
-A running tether is asked through its admin listener; with -c the answer is computed from the configuration alone,
-with every upstream taken as up and no session pinned. Nothing is changed either way. The id is not printed, only
-the prefix of its hash that stands for it in logs.
+The command asks a running tether through its admin listener. With -c, it computes the answer from the
+configuration alone, as if every upstream were up and no session pinned. Neither changes anything. The answer never
+shows the id, only the prefix of its hash that stands for it in logs.
 
   tether where alice                        ask the tether on this host
-  echo alice | tether where - --json        an id that shall not be in the shell's history
-  tether where alice --model tiny -c FILE   where it is at home
-  tether where --request turn.http          a request`
+  echo alice | tether where - --json        keep the id out of the shell's history
+  tether where alice --model tiny -c FILE   compute its home
+  tether where --request turn.http          a captured request`
 
 func whereCommand() *cobra.Command {
 	var o whereOptions
@@ -72,16 +72,16 @@ func whereCommand() *cobra.Command {
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVarP(&o.file, "config", "c", "", "compute it from this configuration file (YAML), instead of asking")
+	flags.StringVarP(&o.file, "config", "c", "", "configuration file (YAML) to compute the answer from")
 	flags.StringVar(&o.admin, "admin", "http://127.0.0.1:8081", "URL of the admin listener to ask")
 	flags.StringVar(&o.tokenFile, "token-file", "", "file with the token of the admin listener")
-	flags.StringVar(&o.model, "model", "", "the session's model; default: all known ones")
-	flags.StringVar(&o.request, "request", "", "file with a request, - for standard input")
+	flags.StringVar(&o.model, "model", "", "the session's model; default: all known models")
+	flags.StringVar(&o.request, "request", "", "file with a captured request, - for standard input")
 	flags.BoolVar(&o.json, "json", false, "print JSON")
 	return cmd
 }
 
-// question reads what is asked from the command line, files and standard input.
+// question reads the question from the command line, files and standard input.
 func (o *whereOptions) question(cmd *cobra.Command, args []string) (q question, err error) {
 	given := cmd.Flags().Changed
 	switch {
@@ -96,7 +96,7 @@ func (o *whereOptions) question(cmd *cobra.Command, args []string) (q question, 
 	case given("config") && (given("admin") || given("token-file")):
 		return q, usageError("-c computes the answer, --admin and --token-file ask for it: want one of them")
 	case given("config") && len(args) == 1 && !given("model"):
-		return q, usageError(`where a session is depends on the model, and -c knows none: add --model M, or --model "" for requests that name none`)
+		return q, usageError(`the place of a session depends on the model, and -c knows no models: add --model M, or --model "" for requests that name none`)
 	}
 	if given("model") {
 		q.model = &o.model
@@ -109,7 +109,7 @@ func (o *whereOptions) question(cmd *cobra.Command, args []string) (q question, 
 	return q, err
 }
 
-// maxLine is more than any session id has.
+// maxLine is more than the longest session id, in bytes.
 const maxLine = 16 << 10
 
 func readID(in io.Reader, arg string) (string, error) {
@@ -200,7 +200,7 @@ func (o *whereOptions) ask(ctx context.Context, q question) (found admin.Where, 
 		return found, refusal(base.Host, status, text)
 	}
 	if err := json.Unmarshal(text, &found); err != nil {
-		return found, fmt.Errorf("%s: this is no answer of tether's: does --admin name its admin listener?", base.Host)
+		return found, fmt.Errorf("%s did not answer as tether does: does --admin name its admin listener?", base.Host)
 	}
 	return found, nil
 }

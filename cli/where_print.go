@@ -13,7 +13,7 @@ import (
 	"tether/admin"
 )
 
-// print writes the answer, for people or as JSON.
+// print writes the answer as text for people, or as JSON.
 func (o *whereOptions) print(out io.Writer, found admin.Where) error {
 	if o.json {
 		e := json.NewEncoder(out)
@@ -72,7 +72,7 @@ func printPlace(line func(...string), p *admin.Place) {
 	case drawn:
 		to = "one of the candidates"
 	case to == "":
-		to = "nobody"
+		to = "no upstream"
 	}
 	line("goes to", fmt.Sprintf("%s (%s): %s", to, p.Outcome, p.Why))
 	line("home", orNone(p.Home))
@@ -84,7 +84,7 @@ func printPlace(line func(...string), p *admin.Place) {
 	printWalk(line, p.Walk, !drawn)
 }
 
-// shownSteps is how many upstreams are listed beyond the one that is taken.
+// shownSteps is how many upstreams are listed behind the one that gets the request.
 const shownSteps = 16
 
 func printWalk(line func(...string), walk []admin.Step, ordered bool) {
@@ -118,7 +118,7 @@ func orNone(s string) string {
 	return s
 }
 
-// printable escapes what could do more than be read: control characters, and what is no text.
+// printable escapes characters that a terminal could act on, and bytes that are not text.
 func printable(s string) string {
 	for _, r := range s {
 		if r == unicode.ReplacementChar || !unicode.IsPrint(r) {

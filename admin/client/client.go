@@ -1,5 +1,5 @@
-// Package client asks the admin listener of a running tether: the command line's only way to speak to one. It knows
-// addresses, the token and bounds, and nothing of what is asked.
+// Package client asks the admin listener of a running tether, for the command line. It knows addresses, the token and
+// limits, and does not know what is asked.
 package client
 
 import (
@@ -26,7 +26,7 @@ type Request struct {
 	Body         io.Reader
 }
 
-// maxAnswer is the most that is read of an answer, in bytes.
+// maxAnswer limits an answer, in bytes.
 const maxAnswer = 64 << 20
 
 // New returns a client of the admin listener at base, an http or https URL. The token may be empty.
@@ -34,7 +34,8 @@ func New(base *url.URL, token string) *Client { return newClient(base, token, ni
 
 type dialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
 
-// newClient returns a client that connects by dial. No proxy of the environment and no redirect gets to see the token.
+// newClient returns a client that connects by dial. It uses no proxy of the environment and follows no redirect: neither
+// may see the token.
 func newClient(base *url.URL, token string, dial dialFunc) *Client {
 	return &Client{base: base, token: token, http: http.Client{
 		Transport:     &http.Transport{DisableKeepAlives: true, DialContext: dial},

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"errors"
@@ -7,16 +7,22 @@ import (
 	"net/http"
 	"os/exec"
 	"strconv"
+	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// patience bounds every wait of these tests; none is expected to take it.
-const patience = 30 * time.Second
+// TestScripts runs the real command as a user does.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script", RequireExplicitExec: true, Setup: freePorts,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"await": await, "exits": exits},
+	})
+}
 
-// await is the script command that asks a URL until it answers with the status, 200 if none is given, and leaves the
-// answer as standard output.
+// await is the script command that asks a URL until it answers with the status, 200 by default, and makes the answer
+// standard output.
 func await(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 1 || len(args) > 2 {
 		ts.Fatalf("usage: await URL [STATUS]")
@@ -40,21 +46,21 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Fatalf("%s never answered %s", args[0], want)
 }
 
-// freePorts gives a script ports that nobody listens on in $PORT_0 to $PORT_3.
+// freePorts gives a script free ports in $PORT_0 to $PORT_3.
 func freePorts(env *testscript.Env) error {
 	for i := range 4 {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			return err
 		}
-		defer l.Close() // when all are taken: they differ
+		defer l.Close() // at the end, so that the ports differ
 		_, port, _ := net.SplitHostPort(l.Addr().String())
 		env.Setenv("PORT_"+strconv.Itoa(i), port)
 	}
 	return nil
 }
 
-// exits is the script command that runs a program which shall end with an exit code.
+// exits is the script command that runs a program and checks its exit code.
 func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: exits CODE PROGRAM ARGS...")
