@@ -5,8 +5,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"tether/http1"
 
+	"tether/http1"
 	"tether/session/identity"
 	"tether/sim"
 	simfault "tether/sim/fault"
