@@ -48,7 +48,7 @@ func TestMembers(t *testing.T) {
 	}
 }
 
-// What encoding/json takes is found as encoding/json finds it.
+// Members finds what encoding/json finds.
 func TestMembersAgainstEncodingJSON(t *testing.T) {
 	value := rapid.Custom(func(t *rapid.T) any { return drawValue(t, 3) })
 	rapid.Check(t, func(t *rapid.T) {
@@ -106,41 +106,41 @@ func drawValue(t *rapid.T, depth int) any {
 	return object
 }
 
-// Depth costs neither memory nor more than linear time: nothing recurses.
+// Deep values cost linear time and no memory, because nothing recurses.
 func TestDeepJSON(t *testing.T) {
 	const depth = 100_000
 	text := `{"a":` + strings.Repeat(`[{"b":`, depth) + "1" + strings.Repeat("}]", depth) + `,"session_id":"x"}`
 	got, ok := memberMap(text)
 	if !ok || got["session_id"] != `"x"` {
-		t.Error("the field behind a deep value was not found")
+		t.Error("the member after a deep value was not found")
 	}
 	if _, ok := memberMap(text[:len(text)/2]); ok {
 		t.Error("half an object passes for one")
 	}
 }
 
-// walk goes over what comes next as way says, a step a byte, and notes what it meets.
+// walk scans a text as steps says, a byte for each step, and records what it finds.
 type walk struct {
 	s      *Scanner
-	way    []byte
-	poison bool
+	steps  []byte
+	poison bool // overwrite what was scanned
 	seen   []string
 }
 
 func (w *walk) step(depth int) {
-	if w.poison { // what lies behind is gone
+	if w.poison {
 		for i := range w.s.at {
 			w.s.text[i] = `"\{[`[i%4]
 		}
 	}
-	if len(w.way) == 0 || depth == 0 {
+	if len(w.steps) == 0 || depth == 0 {
 		return
 	}
-	do := w.way[0]
-	w.way = w.way[1:]
+	do := w.steps[0]
+	w.steps = w.steps[1:]
 	before := w.s.at
 	switch do % 7 {
-	case 0: // leave it
+	case 0: // leave the value
 	case 1:
 		w.note(w.s.RawValue(), true)
 	case 2:
@@ -170,15 +170,15 @@ func (w *walk) note(text []byte, ok bool) {
 	w.seen = append(w.seen, fmt.Sprintf("%d %v %q", w.s.at, ok, text))
 }
 
-// FuzzScan: a scan never goes back. What it has gone over is overwritten at each step, and it finds the same.
+// FuzzScan checks that a scan never goes back: it finds the same if each step overwrites what was scanned before.
 func FuzzScan(f *testing.F) {
 	f.Add([]byte(`{"model":"m","messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"Hello"}]}`), []byte{4, 1, 5, 4, 2, 2, 4, 3, 6})
 	f.Add([]byte(`{"a":[1,{"b":["c\\",{}],"\u0061":"d\""},"e"],"f":{"g":"h"}}`), []byte{4, 5, 0, 4, 6, 1, 3, 4, 2})
 	f.Add([]byte(`[{"a" "b"},[1 2],"c`), []byte{5, 4, 5, 2, 1})
-	f.Fuzz(func(t *testing.T, text, way []byte) {
-		clean := walk{s: &Scanner{text: bytes.Clone(text)}, way: way}
+	f.Fuzz(func(t *testing.T, text, steps []byte) {
+		clean := walk{s: &Scanner{text: bytes.Clone(text)}, steps: steps}
 		clean.step(8)
-		gone := walk{s: &Scanner{text: bytes.Clone(text)}, way: way, poison: true}
+		gone := walk{s: &Scanner{text: bytes.Clone(text)}, steps: steps, poison: true}
 		gone.step(8)
 		if !slices.Equal(clean.seen, gone.seen) {
 			t.Fatalf("%q\n%v\n%v", text, clean.seen, gone.seen)

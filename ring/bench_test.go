@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// BenchmarkHome places one key. Measured on 2 cores: see docs/ARCHITECTURE.md.
+// BenchmarkHome places one key.
 func BenchmarkHome(b *testing.B) {
 	for _, c := range []struct{ usable, of int }{{16, 16}, {1, 16}, {2, 512}} {
 		b.Run(fmt.Sprintf("%d of %d", c.usable, c.of), func(b *testing.B) {

@@ -6,7 +6,7 @@ import (
 	"tether/ring"
 )
 
-// A key goes to its home while that is usable, to the next of its order while it is not, and nobody else moves.
+// A key goes to its home while the home is usable, and to the next slot of its order while it is not. No other key moves.
 func Example() {
 	slots := []ring.Slot{
 		{Name: "vllm-0", Number: 0, Weight: ring.FullWeight},

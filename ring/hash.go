@@ -10,8 +10,8 @@ import (
 )
 
 // jump is the jump consistent hash of Lamping and Veach ("A Fast, Minimal Memory, Consistent Hash Algorithm",
-// arXiv:1406.2294): a bucket of 0..n-1, and n+1 buckets instead of n move 1/(n+1) of the keys, all to the new one.
-// Its only floating-point steps are one division and one product, so every platform agrees to the bit.
+// arXiv:1406.2294). It returns a bucket of 0..n-1. One more bucket moves 1/(n+1) of the keys, all of them to the new bucket.
+// The only floating-point steps are a division and a product, so that all platforms agree to the bit.
 func jump(key uint64, n int) int {
 	b, j := int64(-1), int64(0)
 	for j < int64(n) {
@@ -25,7 +25,7 @@ func jump(key uint64, n int) int {
 const golden = 0x9e3779b97f4a7c15 // 2^64 / golden ratio, the increment of splitmix64
 
 // mix is the output function of splitmix64 (Steele, Lea, Flood: "Fast Splittable Pseudorandom Number
-// Generators", OOPSLA 2014): a bijection that spreads every input bit over all output bits.
+// Generators", OOPSLA 2014), a bijection that spreads every input bit over all output bits.
 func mix(x uint64) uint64 {
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb
@@ -34,11 +34,11 @@ func mix(x uint64) uint64 {
 
 func hashName(name string) uint64 { return xxh3.HashString(name) }
 
-// costBits is the number of binary places that cost keeps.
+// costBits is the number of binary places of a cost.
 const costBits = 20
 
-// cost is -log2(u/2^64) with costBits binary places, by repeated squaring, in integers only: floating-point
-// logarithms differ in the last bit between platforms, and homes must not. It never grows with u.
+// cost returns -log2(u/2^64) with costBits binary places. It squares repeatedly, in integers only: floating-point
+// logarithms differ in the last bit between platforms, and homes must not. A greater u never has a greater cost.
 func cost(u uint64) uint64 {
 	u = max(u, 1)
 	zeros := bits.LeadingZeros64(u)

@@ -1,11 +1,12 @@
-// Package ring places keys on slots: jump hash over the configured slots, deterministic re-draws where a slot
-// cannot take the key, and weighted rendezvous on the names behind that.
+// Package ring places keys on slots: by jump hash over the configured slots, by deterministic re-draws if a slot cannot
+// take the key, and after these by weighted rendezvous on the names.
 //
-// A slot is configuration, never history: the ring knows no clock, no counters and nothing of what was up before.
-// Where a key goes is a pure function of the key, the table of slots and the set that is usable now. So a slot
-// that drops out moves only its own keys, and gets back exactly those when it returns.
+// A slot is configuration, never history: the ring has no clock and no counters, and does not know which slots were usable
+// before. The place of a key is a pure function of the key, the table of slots and the set of usable slots. A slot that
+// drops out therefore moves its own keys only, and gets exactly these back when it returns.
 //
-// Package session is the only caller on the way of a request.
+// Package session calls it for requests. The functions of hash.go and walk.go are tested in ring_test.go, and their results
+// are frozen in vectors_test.go.
 package ring
 
 import (
@@ -14,21 +15,21 @@ import (
 )
 
 const (
-	// Version is part of the digest. It changes when any key of any table would be placed elsewhere.
+	// Version is part of the digest. It changes if any key of any table is placed elsewhere.
 	Version = 1
 
-	// MaxSlots bounds slot numbers (0..MaxSlots-1) and the length of a table.
+	// MaxSlots is the greatest length of a table; slot numbers are 0..MaxSlots-1.
 	MaxSlots = 4096
 
-	// FullWeight is the weight of a full server; weights are per cent of it, never relative to each other.
+	// FullWeight is the weight of a full server. Weights are per cent of it, and not relative to each other.
 	FullWeight = 100
 
-	// Unnumbered is the Number of a slot that takes no part in the draws. A table whose slots are all unnumbered
-	// is placed by rendezvous alone.
+	// Unnumbered is the Number of a slot that takes no part in the draws. A table of unnumbered slots places keys by
+	// rendezvous alone.
 	Unnumbered = -1
 
-	// draws bounds the re-draws before rendezvous decides. With u of n slots usable, (1-u/n)^draws of the keys
-	// get that far: next to none at 15 of 16, nearly all at 2 of 512, where scanning is cheaper than drawing on.
+	// draws is the number of draws before rendezvous decides. With u of n slots usable, (1-u/n)^draws of the keys get
+	// that far: almost none at 15 of 16, nearly all at 2 of 512, where a scan is cheaper than more draws.
 	draws = 32
 )
 
@@ -36,10 +37,10 @@ const (
 type Slot struct {
 	// Name is the identity: unique, not empty.
 	Name string
-	// Number is the bucket of the jump hash, 0..MaxSlots-1, unique; numbers nobody has are gaps. Or Unnumbered,
-	// then for all slots of a table.
+	// Number is the bucket of the jump hash: unique, 0..MaxSlots-1. Numbers that no slot has are gaps. It is Unnumbered
+	// either for all slots of a table or for none.
 	Number int
-	// Weight is 0..FullWeight per cent of a full server. A slot of weight 0 is never given.
+	// Weight is 0..FullWeight per cent of a full server. No key goes to a slot of weight 0.
 	Weight int
 }
 
@@ -47,11 +48,11 @@ type Slot struct {
 type Ring struct {
 	slots   []Slot
 	names   []uint64 // hash of each slot's name, for rendezvous
-	buckets []int16  // slot number -> index in slots, or -1 for a gap; empty for an unnumbered table
+	buckets []int16  // by slot number: the index in slots, -1 for a gap; empty for an unnumbered table
 	digest  uint64
 }
 
-// New builds the ring over slots. It reports every slot that breaks the rules of Slot, joined in one error.
+// New returns the ring over slots. Its error joins a problem for each slot that breaks the rules of Slot.
 func New(slots []Slot) (*Ring, error) {
 	if err := check(slots); err != nil {
 		return nil, err
@@ -74,11 +75,11 @@ func New(slots []Slot) (*Ring, error) {
 	return r, nil
 }
 
-// Len is the number of slots; the indexes that a Walk gives are 0..Len()-1, in the order given to New.
+// Len returns the number of slots. The indexes that a Walk returns are 0..Len()-1, in the order of New.
 func (r *Ring) Len() int { return len(r.slots) }
 
-// Digest names the table: two processes with equal digests place every key alike. It covers Version and each
-// slot's name, number and weight, in any order.
+// Digest identifies the table: two processes with equal digests place every key alike. It covers Version, and the name, the
+// number and the weight of each slot, in any order.
 func (r *Ring) Digest() uint64 { return r.digest }
 
 func check(slots []Slot) error {

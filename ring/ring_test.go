@@ -11,7 +11,7 @@ import (
 
 const keys = 100_000
 
-// key gives the k-th test key: well mixed, as the callers' hashes are.
+// key returns the k-th test key, which is well mixed, as the hashes of callers are.
 func key(k int) uint64 { return mix(uint64(k)*golden + 1) }
 
 func all(int) bool { return true }
@@ -73,7 +73,7 @@ func counts(at []int, n int) []int {
 	return c
 }
 
-// tables are the forms of table that every promise is checked on.
+// tables are the forms of tables that every promise is checked for.
 var tables = map[string]func([]Slot) []Slot{
 	"numbered": func(s []Slot) []Slot { return s },
 	"gaps": func(s []Slot) []Slot {
@@ -99,21 +99,21 @@ func eachTable(t *testing.T, n int, f func(t *testing.T, r *Ring)) {
 	}
 }
 
-func TestPromise1DeathMovesOnlyItsKeys(t *testing.T) {
+func TestPromise1LossMovesOnlyItsKeys(t *testing.T) {
 	const n = 16
 	eachTable(t, n, func(t *testing.T, r *Ring) {
 		before := place(r, all)
 		for dead := 0; dead < n; dead += 3 {
 			after := place(r, without(dead))
-			orphans := make([]int, n)
+			moved := make([]int, n)
 			total := 0
 			for k := range before {
 				switch {
 				case before[k] == dead:
-					orphans[after[k]]++
+					moved[after[k]]++
 					total++
 				case after[k] != before[k]:
-					t.Fatalf("slot %d died: key %d moved from %d to %d", dead, k, before[k], after[k])
+					t.Fatalf("slot %d is unusable: key %d moved from %d to %d", dead, k, before[k], after[k])
 				}
 			}
 			load := counts(after, n)
@@ -125,10 +125,10 @@ func TestPromise1DeathMovesOnlyItsKeys(t *testing.T) {
 					continue
 				}
 				if got := float64(load[i]) / mean; got > 1.05 {
-					t.Errorf("slot %d died: slot %d has %.3f of the mean load, want at most 1.05", dead, i, got)
+					t.Errorf("slot %d is unusable: slot %d has %.3f of the mean load, want at most 1.05", dead, i, got)
 				}
-				if off := math.Abs(float64(orphans[i]) - share); off > 4*sigma {
-					t.Errorf("slot %d died: slot %d got %d orphans, %.1f sigma off", dead, i, orphans[i], off/sigma)
+				if off := math.Abs(float64(moved[i]) - share); off > 4*sigma {
+					t.Errorf("slot %d is unusable: slot %d got %d of its keys, %.1f sigma off", dead, i, moved[i], off/sigma)
 				}
 			}
 		}
@@ -148,7 +148,7 @@ func TestPromise2ReturnRestoresEveryKey(t *testing.T) {
 	})
 }
 
-// Promise 3: the order of failures, the order of the table and the process do not matter.
+// Promise 3: places do not depend on the order of failures, the order of the table, or the process.
 func TestPromise3NoHistory(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(1, 24).Draw(t, "n")
@@ -279,7 +279,7 @@ func TestPromise6NoAllocations(t *testing.T) {
 	}
 }
 
-func TestWalkGivesEachUsableSlotOnce(t *testing.T) {
+func TestWalkReturnsEachUsableSlotOnce(t *testing.T) {
 	eachTable(t, 16, func(t *testing.T, r *Ring) {
 		slots := append([]Slot(nil), r.slots...)
 		slots[4].Weight = 0
@@ -289,19 +289,19 @@ func TestWalkGivesEachUsableSlotOnce(t *testing.T) {
 			w := r.Walk(key(k))
 			for i := w.Next(without(9)); i >= 0; i = w.Next(without(9)) {
 				if seen[i] || i == 4 || i == 9 {
-					t.Fatalf("key %d: slot %d given wrongly, after %v", k, i, seen)
+					t.Fatalf("key %d: slot %d is returned wrongly, after %v", k, i, seen)
 				}
 				seen[i] = true
 			}
 			if len(seen) != 14 {
-				t.Fatalf("key %d: %d slots given, want 14", k, len(seen))
+				t.Fatalf("key %d: %d slots, want 14", k, len(seen))
 			}
 		}
 	})
 }
 
-// The second place of a key is its home once the first is gone: failover and death agree.
-func TestWalkFollowsDeaths(t *testing.T) {
+// The next slot of a walk is the home of the key once the slots before it are unusable.
+func TestWalkAgreesWithHomes(t *testing.T) {
 	eachTable(t, 8, func(t *testing.T, r *Ring) {
 		for k := range 2000 {
 			var dead []int
@@ -316,14 +316,14 @@ func TestWalkFollowsDeaths(t *testing.T) {
 	})
 }
 
-// Slots outside the part that may serve a key never move it, when it is placed by Rendezvous.
+// Slots that may not serve a key never move the key if it is placed by Rendezvous.
 func TestRendezvousIgnoresForeignSlots(t *testing.T) {
 	big := mustNew(t, pods(16))
 	half := mustNew(t, pods(8))
-	mine := func(i int) bool { return i < 8 }
+	ours := func(i int) bool { return i < 8 }
 	for k := range 10_000 {
 		a, b := big.Rendezvous(key(k)), half.Rendezvous(key(k))
-		if i, j := a.Next(mine), b.Next(all); i != j {
+		if i, j := a.Next(ours), b.Next(all); i != j {
 			t.Fatalf("key %d: %d among 16, %d among 8", k, i, j)
 		}
 	}
@@ -365,11 +365,11 @@ func TestNewReportsEveryProblem(t *testing.T) {
 	}
 	r := mustNew(t, nil)
 	if i := r.first(1, all); i != -1 {
-		t.Errorf("an empty ring gives %d", i)
+		t.Errorf("an empty ring returns %d", i)
 	}
 }
 
-// cost must never grow with u, and come close to -log2.
+// A greater u never has a greater cost, and costs are close to -log2.
 func TestCost(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a, b := rapid.Uint64Min(1).Draw(t, "a"), rapid.Uint64Min(1).Draw(t, "b")

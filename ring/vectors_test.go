@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// The frozen vectors are a promise across releases: a release that places these keys elsewhere throws away every
-// cache of every fleet. Whoever must change them raises Version.
+// The frozen vectors are a promise across releases: a release that places these keys elsewhere makes the caches of every
+// fleet useless. A change of the vectors needs a new Version.
 func TestFrozenVectors(t *testing.T) {
 	weighted := pods(8)
 	for i := range weighted {

@@ -1,16 +1,16 @@
 package ring
 
-// Walk is the order in which a key goes over the slots: first its home, then the places it falls back to. It is
-// a plain value, made by Ring.Walk or Ring.Rendezvous, and belongs to one goroutine.
+// Walk is the order of the slots for one key: first the key's home, then the slots that it falls back to. It is a plain
+// value, made by Ring.Walk or Ring.Rendezvous, and belongs to one goroutine.
 type Walk struct {
 	r     *Ring
 	key   uint64
-	state uint64 // of the draws
-	left  int    // draws left
-	given [MaxSlots / 64]uint64
+	state uint64                // of the draws
+	left  int                   // draws left
+	given [MaxSlots / 64]uint64 // a bit for each slot that Next has returned
 }
 
-// Walk starts the order of key. The key must be a good hash already.
+// Walk starts the order of a key, which must be a good hash.
 func (r *Ring) Walk(key uint64) Walk {
 	w := Walk{r: r, key: key, state: key}
 	if len(r.buckets) > 0 {
@@ -19,14 +19,14 @@ func (r *Ring) Walk(key uint64) Walk {
 	return w
 }
 
-// Rendezvous starts the order of key by weighted rendezvous alone, without a draw: the way for keys that only
-// part of the table may serve by configuration, so that slots outside that part never move them.
+// Rendezvous starts the order of a key by weighted rendezvous alone, without draws. It is for keys that only a part of the
+// table may serve by configuration: slots outside this part then never move them.
 func (r *Ring) Rendezvous(key uint64) Walk {
 	return Walk{r: r, key: key, state: key}
 }
 
-// Next gives the index of the next slot that usable accepts, or -1 when there is none left. Each slot is given
-// at most once. usable is asked for indexes below Ring.Len, some more than once; it does not escape.
+// Next returns the index of the next slot that usable accepts, or -1 if none is left. It returns each slot at most once. It
+// calls usable with indexes below Ring.Len, with some of them more than once. usable does not escape.
 func (w *Walk) Next(usable func(i int) bool) int {
 	for w.left > 0 {
 		if i := w.draw(); i >= 0 && w.fresh(i) && usable(i) {
@@ -50,7 +50,7 @@ func (w *Walk) Next(usable func(i int) bool) int {
 	return w.give(best)
 }
 
-// draw gives the slot that the next draw lands on, or -1 for a gap or where the slot's weight turns it down.
+// draw returns the slot of the next draw, or -1 for a gap and if the weight of the slot rejects the draw.
 func (w *Walk) draw() int {
 	w.left--
 	h := w.state
@@ -65,8 +65,8 @@ func (w *Walk) draw() int {
 	return i
 }
 
-// acceptance is the least weight, 0..FullWeight-1, that turns a draw with state h down. It depends on the draw
-// alone, so raising a weight only ever adds keys to that slot.
+// acceptance returns the greatest weight, 0..FullWeight-1, that rejects a draw with state h. It depends on the draw alone, so
+// that a greater weight only adds keys to a slot.
 func acceptance(h uint64) int {
 	return int(mix(h^golden) >> 32 * FullWeight >> 32)
 }
@@ -78,8 +78,8 @@ func (w *Walk) give(i int) int {
 	return i
 }
 
-// rank is a slot's place in the rendezvous of one key: the least -log(u)/weight comes first, which meets the
-// weights exactly (Schindelhauer and Schomaker, "Weighted Distributed Hash Tables", SPAA 2005).
+// rank is the place of a slot in the rendezvous of one key. The least -log(u)/weight comes first, which meets the weights
+// exactly (Schindelhauer and Schomaker, "Weighted Distributed Hash Tables", SPAA 2005).
 type rank struct {
 	u, weight uint64
 }

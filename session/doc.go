@@ -4,4 +4,6 @@
 //
 // Package proxy calls it for every request, package admin looks sessions up. It opens no connections: it reads what its
 // callers hand it and the states of the upstreams.
+//
+// The rules of Config are tested in package config, those of view.go through the Router.
 package session

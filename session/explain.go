@@ -46,7 +46,7 @@ const (
 
 const (
 	notConfigured = "it is not configured any more"
-	noneEligible  = "nobody may take it"
+	noneEligible  = "no upstream is eligible"
 )
 
 // explained is a route that is explained instead of taken.
@@ -121,9 +121,9 @@ func (x *explained) whyChosen() string {
 	case x.p == servePinned:
 		return "it is pinned there"
 	case x.p == newPlaceDoubtful:
-		return "the first of its order that is up: suspect and leaving ones count where all are"
+		return "the first of its order that is up: all of them are suspect or leaving"
 	case x.p == newPlaceFailOpen:
-		return "the first of its order: all are down by probe timeouts alone, so requests are tried all the same"
+		return "the first of its order: probe timeouts alone keep all of them down, so they are tried all the same"
 	}
 	return "the first of its order that may take it"
 }

@@ -12,7 +12,7 @@ import (
 	"tether/upstream"
 )
 
-// drawFleet is a fleet in any state, where sessions are pinned anywhere.
+// drawFleet returns a fleet in any state.
 func drawFleet(t *rapid.T, tb testing.TB) *fleet {
 	f := newFleet(tb, rapid.IntRange(1, 6).Draw(t, "upstreams"), func(c *testConfig) {
 		c.Return = rapid.SampledFrom([]Return{Stay, Home}).Draw(t, "return")
@@ -50,7 +50,7 @@ func drawState(t *rapid.T, u *upstream.Upstream) {
 	if some("leaving") {
 		u.SaidLeaving()
 	}
-	if some("leaving for certain") {
+	if some("leaving confirmed") {
 		u.ProbeFailed()
 	}
 	if some("draining") {
@@ -61,16 +61,16 @@ func drawState(t *rapid.T, u *upstream.Upstream) {
 	}
 }
 
-func drawAsk(t *rapid.T, f *fleet) Request {
-	req := Request{Synthetic: rapid.Bool().Draw(t, "made"), Shared: rapid.Bool().Draw(t, "shared")}
-	req.Model = []byte(rapid.SampledFrom([]string{"", "a", "b", "c"}).Draw(t, "asked model"))
+func drawRequest(t *rapid.T, f *fleet) Request {
+	req := Request{Synthetic: rapid.Bool().Draw(t, "synthetic"), Shared: rapid.Bool().Draw(t, "shared")}
+	req.Model = []byte(rapid.SampledFrom([]string{"", "a", "b", "c"}).Draw(t, "requested model"))
 	if rapid.IntRange(0, 5).Draw(t, "session") > 0 {
 		req.Key = testKey(rapid.Uint64().Draw(t, "key"))
 	}
 	if rapid.IntRange(0, 4).Draw(t, "response") == 0 {
 		req.Response = testKey(rapid.Uint64().Draw(t, "which"))
 		if rapid.Bool().Draw(t, "known") {
-			ref := rapid.SampledFrom(f.registry.Table().Members).Draw(t, "maker").Ref()
+			ref := rapid.SampledFrom(f.registry.Table().Members).Draw(t, "stored at").Ref()
 			f.router.responses.Set(req.Response, ref, f.now)
 		}
 	}
@@ -85,13 +85,13 @@ func drawAsk(t *rapid.T, f *fleet) Request {
 	return req
 }
 
-// What is explained is what a request then meets: the upstream, the outcome, and a reason for everyone that was
-// passed over.
+// An explanation agrees with the request that follows it: on the upstream and the outcome. It has a reason for every
+// skipped upstream.
 func TestExplainAgreesWithRoute(t *testing.T) {
 	seen := map[string]int{}
 	rapid.Check(t, func(rt *rapid.T) {
 		f := drawFleet(rt, t)
-		req := drawAsk(rt, f)
+		req := drawRequest(rt, f)
 		e := f.router.Explain(req, f.now)
 		r := f.start(req)
 		defer r.End(f.now)
@@ -107,7 +107,7 @@ func TestExplainAgreesWithRoute(t *testing.T) {
 				rt.Fatalf("step %d: %s because of %q", i, s.Verdict, s.Why)
 			}
 			if s.Upstream == u && s.Verdict != Taken && s.Verdict != Candidate {
-				rt.Fatalf("%s got it, said to be %s: %s", name(u), s.Verdict, s.Why)
+				rt.Fatalf("%s was taken, explained as %s: %s", name(u), s.Verdict, s.Why)
 			}
 		}
 		if len(e.Steps) != len(f.specs) {
@@ -120,13 +120,13 @@ func TestExplainAgreesWithRoute(t *testing.T) {
 			rt.Fatalf("explained %s (%s), was %s", e.Outcome, e.Why, r.Outcome())
 		}
 		if (u != nil) != (verdicts[Taken]+verdicts[Candidate] > 0) || verdicts[Taken] > 1 {
-			rt.Fatalf("%s got it, of %v", name(u), verdicts)
+			rt.Fatalf("%s was taken, of %v", name(u), verdicts)
 		}
 	})
 	t.Log(seen)
 }
 
-// home is the ring's place with everyone up.
+// Home is the upstream that the ring gives while all are up.
 func TestExplainedHome(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		f := drawFleet(rt, t)
@@ -142,19 +142,19 @@ func TestExplainedHome(t *testing.T) {
 		}
 		f.apply()
 		if u, _ := f.turn(k); u != e.Home {
-			rt.Fatalf("home is %s, said to be %s", name(u), name(e.Home))
+			rt.Fatalf("home is %s, explained as %s", name(u), name(e.Home))
 		}
 	})
 }
 
-// An explanation leaves everything as it was.
+// An explanation changes nothing.
 func TestExplainChangesNothing(t *testing.T) {
 	f := newFleet(t, 4, func(c *testConfig) { c.OpeningMaxInFlight = 1 })
-	made, crowd := testKey(1), testKey(2)
-	home, _ := f.answer(Request{Key: made, Synthetic: true}, 200)
+	synthetic, crowd := testKey(1), testKey(2)
+	home, _ := f.answer(Request{Key: synthetic, Synthetic: true}, 200)
 	f.router.crowds.enter(crowd, 1)
 	before, turn := f.router.pins.Stats(), f.router.turn.Load()
-	for _, req := range []Request{{Key: made, Synthetic: true}, {Key: testKey(3)}, {Key: crowd, Shared: true}, {Key: testKey(4), Shared: true}, {}, {Response: testKey(7)}} {
+	for _, req := range []Request{{Key: synthetic, Synthetic: true}, {Key: testKey(3)}, {Key: crowd, Shared: true}, {Key: testKey(4), Shared: true}, {}, {Response: testKey(7)}} {
 		for _, affinity := range []bool{true, false} {
 			f.configure(func(c *Config) { c.Affinity = affinity })
 			f.router.Explain(req, f.now)
@@ -170,7 +170,7 @@ func TestExplainChangesNothing(t *testing.T) {
 		t.Error("crowds changed")
 	}
 	f.configure(func(c *Config) { c.Affinity = true })
-	if u, o := f.answer(Request{Key: made, Synthetic: true}, 200); u != home || o != Pinned {
+	if u, o := f.answer(Request{Key: synthetic, Synthetic: true}, 200); u != home || o != Pinned {
 		t.Errorf("%s at %s", o, name(u))
 	}
 }
@@ -207,7 +207,7 @@ func TestExplainWords(t *testing.T) {
 	}
 }
 
-// Explanations and requests at once: for the race detector.
+// Explanations run beside requests: for the race detector.
 func TestExplainBesideRequests(t *testing.T) {
 	f := newFleet(t, 4, nil)
 	var all sync.WaitGroup

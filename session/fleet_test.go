@@ -9,6 +9,7 @@ import (
 	"tether/session/identity"
 	"tether/session/pins"
 	"tether/upstream"
+	modellist "tether/upstream/models"
 	"tether/upstream/transport"
 )
 
@@ -27,13 +28,13 @@ func newIdentifier(t testing.TB) *identity.Identifier {
 	return id
 }
 
-// testConfig is what a fleet is made with.
+// testConfig is the configuration of a fleet.
 type testConfig struct {
 	Config
 	Pins pins.Config
 }
 
-// fleet is a router over upstreams that nobody talks to: their states are what the test says.
+// fleet is a router over upstreams without servers: the test sets their states.
 type fleet struct {
 	t        testing.TB
 	registry *upstream.Registry
@@ -87,7 +88,7 @@ func (f *fleet) start(req Request) *Route {
 	return r
 }
 
-// turn is one request that is answered well at its first attempt.
+// turn is one request whose first attempt is answered with 200.
 func (f *fleet) turn(k identity.Key) (*upstream.Upstream, Outcome) {
 	f.t.Helper()
 	return f.answer(Request{Key: k}, 200)
@@ -114,7 +115,15 @@ func (f *fleet) want(gotU *upstream.Upstream, got Outcome, wantU *upstream.Upstr
 
 func name(u *upstream.Upstream) string {
 	if u == nil {
-		return "nobody"
+		return "no upstream"
 	}
 	return u.Name()
+}
+
+func models(ids ...string) *modellist.List {
+	var list []modellist.Model
+	for _, id := range ids {
+		list = append(list, modellist.Model{ID: id})
+	}
+	return modellist.New(list)
 }

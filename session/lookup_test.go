@@ -35,10 +35,10 @@ func TestLookup(t *testing.T) {
 		}
 	}
 	if n := f.router.pins.Pins(to.Ref()); n != 2 || f.router.pins.Stats().Pins != 2 {
-		t.Errorf("%d pins there, %d in all", n, f.router.pins.Stats().Pins)
+		t.Errorf("%d pins to it, %d in all", n, f.router.pins.Stats().Pins)
 	}
 	if !f.router.Forget(hits[0].Key, f.now) || f.router.Forget(hits[0].Key, f.now) || f.router.Repin(hits[0].Key, to, f.now) {
-		t.Error("a session that was forgotten is still known")
+		t.Error("a forgotten session still has a pin")
 	}
 	if n := f.router.pins.Pins(to.Ref()); n != 1 {
 		t.Errorf("%d pins left", n)

@@ -1,35 +1,34 @@
 package session
 
 import (
-	"fmt"
 	"testing"
 	"time"
 
-	"tether/session/identity"
 	"tether/upstream"
 )
 
-// A first pin that another request took and was answered well under is confirmed: its maker's blip does not move it.
-func TestPinThatWasTakenStays(t *testing.T) {
+// A new pin is confirmed once another request has used it and was answered: a failed attempt of the request that made the
+// pin does not move it.
+func TestPinOfAnotherRequestStays(t *testing.T) {
 	for _, status := range []int{200, 500} {
 		f := newFleet(t, 4, nil)
 		k := testKey(1)
-		maker := f.start(Request{Key: k})
-		home := maker.Next(f.now)
+		first := f.start(Request{Key: k})
+		home := first.Next(f.now)
 		u, o := f.turn(k)
 		f.want(u, o, home, Pinned)
-		maker.Next(f.now) // its connection to home was cut
-		maker.Answered(status, f.now)
-		if got := maker.Outcome(); status == 200 && got != Spilled {
-			t.Errorf("the maker is %s, want spilled", got)
+		first.Next(f.now) // its connection to home was cut
+		first.Answered(status, f.now)
+		if got := first.Outcome(); status == 200 && got != Spilled {
+			t.Errorf("the first request is %s, want spilled", got)
 		}
-		maker.End(f.now)
+		first.End(f.now)
 		u, o = f.turn(k)
 		f.want(u, o, home, Pinned)
 	}
 }
 
-// A first pin follows its request to the upstream that answers it well, and to no other.
+// A new pin follows its request to the upstream that answers it well, and to no other one.
 func TestFirstPinFollowsItsRequest(t *testing.T) {
 	for status, stays := range map[int]bool{200: true, 399: true, 400: false, 500: false} {
 		f := newFleet(t, 4, nil)
@@ -48,7 +47,7 @@ func TestFirstPinFollowsItsRequest(t *testing.T) {
 	}
 }
 
-// The time to live counts from the last use: an answer is a use to its end.
+// The TTL counts from the last use, and an answer is a use until its end.
 func TestPinLivesFromTheEndOfTheAnswer(t *testing.T) {
 	for _, turn := range []string{"first", "later"} {
 		t.Run(turn, func(t *testing.T) {
@@ -85,13 +84,13 @@ func TestPinLivesWhileBytesArrive(t *testing.T) {
 		f.now = f.now.Add(2 * time.Second)
 		r.Touch(f.now)
 		if _, ok := f.router.pins.Peek(k, f.now); !ok {
-			t.Fatal("the pin of an answer on its way expired")
+			t.Fatal("the pin expired during its answer")
 		}
 	}
 	r.End(f.now)
 }
 
-// A pin that is in use outlives its request, however long that takes.
+// A pin that a request uses outlives the request, however long the request takes.
 func TestPinOutlivesALongRequest(t *testing.T) {
 	for _, where := range []string{"stays", "moves"} {
 		t.Run(where, func(t *testing.T) {
@@ -118,7 +117,7 @@ func TestPinOutlivesALongRequest(t *testing.T) {
 	}
 }
 
-// A pin that somebody deleted does not come back with the end of a request.
+// A deleted pin does not come back at the end of a request.
 func TestDeletedPinStaysDeleted(t *testing.T) {
 	f := newFleet(t, 4, func(c *testConfig) { c.Pins.TTL = time.Minute })
 	k := testKey(1)
@@ -134,26 +133,26 @@ func TestDeletedPinStaysDeleted(t *testing.T) {
 	}
 }
 
-// A made-up id is on probation also where its pin went while its first request was on its way.
+// The pin of a synthetic id is on probation, also if it was deleted during the first request and is made again.
 func TestPinMadeAgainIsOnProbation(t *testing.T) {
-	for _, made := range []bool{true, false} {
+	for _, synthetic := range []bool{true, false} {
 		f := newFleet(t, 4, nil)
 		k := testKey(1)
-		r := f.start(Request{Key: k, Synthetic: made})
+		r := f.start(Request{Key: k, Synthetic: synthetic})
 		u := r.Next(f.now)
 		before := f.router.pins.Stats().Probation
 		f.router.pins.Delete(k, f.now)
 		r.Answered(200, f.now)
 		r.End(f.now)
-		if s := f.router.pins.Stats(); s.Pins != 1 || s.Probation != before || (before == 1) != made {
-			t.Errorf("made up: %v, %d on probation at first, then %+v", made, before, s)
+		if s := f.router.pins.Stats(); s.Pins != 1 || s.Probation != before || (before == 1) != synthetic {
+			t.Errorf("synthetic: %v, %d on probation at first, then %+v", synthetic, before, s)
 		}
 		again, o := f.turn(k)
 		f.want(again, o, u, Pinned)
 	}
 }
 
-// Of requests that find their server gone, the first to be answered moves the session; the others help themselves.
+// If several requests find their server gone, the first one that is answered moves the session. The others spill.
 func TestPinThatWasRewrittenStays(t *testing.T) {
 	f := newFleet(t, 4, nil)
 	k := testKey(1)
@@ -165,177 +164,52 @@ func TestPinThatWasRewrittenStays(t *testing.T) {
 	f.want(second, o, second, Moved)
 	slow.Next(f.now)
 	if third := slow.Next(f.now); third == second {
-		t.Fatal("this shows nothing")
+		t.Fatal("the third attempt goes to the second upstream: this test shows nothing")
 	}
 	slow.Answered(200, f.now)
 	if o := slow.Outcome(); o != Spilled {
-		t.Errorf("the slow one is %s, want spilled", o)
+		t.Errorf("the slow request is %s, want spilled", o)
 	}
 	slow.End(f.now)
 	u, o := f.turn(k)
 	f.want(u, o, second, Pinned)
 }
 
-// A pin to a server that serves the model no longer is of no use to its session, however well that server is.
-func TestPinFollowsItsModel(t *testing.T) {
-	for mode, want := range map[Return]Outcome{Stay: Moved, Home: Spilled} {
-		f := newFleet(t, 4, func(c *testConfig) { c.Return = mode })
-		for _, m := range f.registry.Table().Members {
-			m.SetModels(models("a"))
-		}
-		req := Request{Key: testKey(1), Model: []byte("a")}
-		home, o := f.answer(req, 200)
-		f.want(home, o, home, New)
-		home.SetModels(models("b"))
-		second, o := f.answer(req, 200)
-		f.want(second, o, second, want)
-		home.SetModels(models("a"))
-		u, o := f.answer(req, 200)
-		if mode == Stay {
-			f.want(u, o, second, Pinned)
-		} else {
-			f.want(u, o, home, Pinned)
-		}
-	}
-}
-
-// A request that names no model finds the session where its other requests go, if it has a pin.
-func TestAnyKey(t *testing.T) {
-	id := newIdentifier(t)
+// The first pin of a session follows its request, and stays only if the request is answered well.
+func TestFirstPinIsUnconfirmed(t *testing.T) {
 	f := newFleet(t, 4, nil)
-	for n, m := range f.registry.Table().Members {
-		m.SetModels(models("base", fmt.Sprintf("adapter-%d", n%2)))
+	k := testKey(1)
+	home, o := f.answer(Request{Key: k}, 400)
+	f.want(home, o, home, New)
+	if _, ok := f.router.pins.Peek(k, f.now); ok {
+		t.Error("a pin outlived an answer of 400")
 	}
-	for n := range 100 {
-		sid := fmt.Appendf(nil, "session-%d", n)
-		adapter := []byte(fmt.Sprintf("adapter-%d", n%2))
-		if n%3 == 0 {
-			home, _ := f.answer(Request{Key: id.Key(adapter, sid), Model: adapter}, 200)
-			u, o := f.guess(id, sid)
-			f.want(u, o, home, Pinned)
-			continue
-		}
-		home, _ := f.answer(Request{Key: id.Key([]byte("base"), sid), Model: []byte("base")}, 200)
-		u, o := f.guess(id, sid)
-		f.want(u, o, home, Pinned)
+	r := f.start(Request{Key: k})
+	r.Next(f.now)
+	r.End(f.now)
+	if _, ok := f.router.pins.Peek(k, f.now); ok {
+		t.Error("a pin outlived a request without an answer")
 	}
-	f = newFleet(t, 4, nil)
-	if k, model := f.router.AnyKey(id, []byte("s"), f.now); !k.IsZero() || model != "" {
-		t.Errorf("key %v, model %s where no model is known", k, model)
-	}
+	r = f.start(Request{Key: k})
+	r.Next(f.now)
+	second := r.Next(f.now)
+	r.Answered(200, f.now)
+	r.End(f.now)
+	f.want(second, r.Outcome(), second, New)
+	u, o := f.turn(k)
+	f.want(u, o, second, Pinned)
 }
 
-// weightless gives an upstream no share of new sessions.
-func (f *fleet) weightless(u *upstream.Upstream) {
-	for i := range f.specs {
-		if f.specs[i].Name == u.Name() {
-			f.specs[i].Weight = 0
-		}
-	}
-	f.apply()
-}
-
-// guess is a call about a response: it names no model.
-func (f *fleet) guess(id *identity.Identifier, sid []byte) (*upstream.Upstream, Outcome) {
-	f.t.Helper()
-	k, model := f.router.AnyKey(id, sid, f.now)
-	return f.answer(Request{Key: k, Model: []byte(model), ModelGuessed: true, Response: testKey(99)}, 200)
-}
-
-// The pin of a session that a request found without naming a model follows no response, which may belong to another model.
-func TestGuessedPinsFollowNoResponse(t *testing.T) {
-	id := newIdentifier(t)
+// The request that made a pin cannot drop it after another request has used it.
+func TestTakenPinStays(t *testing.T) {
 	f := newFleet(t, 4, nil)
-	f.assign("a", "a", "b", "b")
-	for n := range 100 {
-		sid := fmt.Appendf(nil, "session-%d", n)
-		a := id.Key([]byte("a"), sid)
-		home, _ := f.answer(Request{Key: a, Model: []byte("a")}, 200)
-		u, o := f.guess(id, sid)
-		f.want(u, o, home, Pinned)
-		other := f.up("vllm-3")
-		f.router.responses.Set(testKey(99), other.Ref(), f.now)
-		u, o = f.guess(id, sid)
-		f.want(u, o, other, Pinned)
-		u, o = f.answer(Request{Key: a, Model: []byte("a")}, 200)
-		f.want(u, o, home, Pinned)
-		f.router.responses.Delete(testKey(99), f.now)
-	}
-}
-
-// Where a session has no pin, and there are several models, nothing is guessed: the ring of the response decides, as for a
-// request without a session, and no server is left out.
-func TestNoModelIsGuessed(t *testing.T) {
-	id := newIdentifier(t)
-	f := newFleet(t, 4, nil)
-	f.assign("a", "a", "b", "b")
-	for _, down := range []string{"", "vllm-0", "vllm-1"} { // in the end no server of the first model is left
-		if down != "" {
-			f.up(down).SetHealth(upstream.Down, "gone")
-		}
-		want, _ := f.answer(Request{Response: testKey(99)}, 404)
-		for n := range 100 {
-			if u, _ := f.guess(id, fmt.Appendf(nil, "session-%d", n)); u == nil || u != want {
-				t.Fatalf("went to %s, want %s", name(u), name(want))
-			}
-		}
-	}
-}
-
-// No session gets its place where none may settle because a response led there, and no pin follows one there.
-func TestResponsesSettleNobody(t *testing.T) {
-	for how, leave := range map[string]func(f *fleet, u *upstream.Upstream){
-		"drained":      func(_ *fleet, u *upstream.Upstream) { u.Drain(false) },
-		"drained hard": func(_ *fleet, u *upstream.Upstream) { u.Drain(true) },
-		"leaving":      func(_ *fleet, u *upstream.Upstream) { u.SaidLeaving() },
-		"weightless":   func(f *fleet, u *upstream.Upstream) { f.weightless(u) },
-	} {
-		f := newFleet(t, 4, nil)
-		maker, home := f.up("vllm-2"), f.up("vllm-0")
-		leave(f, maker)
-		f.router.responses.Set(testKey(99), maker.Ref(), f.now)
-		f.router.pins.Set(testKey(2), home.Ref(), f.now)
-		for range 2 {
-			u, o := f.answer(Request{Key: testKey(1), Response: testKey(99)}, 200)
-			f.want(u, o, maker, Spilled)
-			if _, pinned := f.router.pins.Peek(testKey(1), f.now); pinned {
-				t.Errorf("%s: it got a session", how)
-			}
-			u, o = f.answer(Request{Key: testKey(2), Response: testKey(99)}, 200)
-			f.want(u, o, maker, Spilled)
-			u, o = f.turn(testKey(2))
-			f.want(u, o, home, Pinned)
-		}
-	}
-}
-
-// Fail-open is a matter of those that serve the model.
-func TestFailOpenByModel(t *testing.T) {
-	f := newFleet(t, 3, nil)
-	f.assign("a", "a", "b")
-	f.up("vllm-2").SetHealth(upstream.TimedOut, "slow")
-	if u, _ := f.answer(Request{Key: testKey(1), Model: []byte("b")}, 200); u != f.up("vllm-2") {
-		t.Errorf("went to %s", name(u))
-	}
-	f.up("vllm-1").SetHealth(upstream.TimedOut, "slow")
-	if u, _ := f.answer(Request{Key: testKey(1), Model: []byte("a")}, 200); u != f.up("vllm-0") {
-		t.Errorf("went to %s while another one is up", name(u))
-	}
-}
-
-// To look whether there is a place changes nothing.
-func TestLookingDoesNotTurnTheWheel(t *testing.T) {
-	f := newFleet(t, 2, nil)
-	f.configure(func(c *Config) { c.Affinity = false })
-	seen := map[string]int{}
-	for range 40 {
-		f.router.Ready()
-		r := f.start(Request{})
-		seen[r.Next(f.now).Name()]++
-		r.More()
-		r.End(f.now)
-	}
-	if seen["vllm-0"] != 20 || seen["vllm-1"] != 20 {
-		t.Errorf("round robin went to %v", seen)
-	}
+	k := testKey(1)
+	first := f.start(Request{Key: k})
+	home := first.Next(f.now)
+	u, o := f.turn(k)
+	f.want(u, o, home, Pinned)
+	first.Answered(500, f.now)
+	first.End(f.now)
+	u, o = f.turn(k)
+	f.want(u, o, home, Pinned)
 }

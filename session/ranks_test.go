@@ -7,7 +7,7 @@ import (
 	"tether/upstream"
 )
 
-// ranked is a fleet whose servers have ranks.
+// ranked returns a fleet whose servers have ranks.
 func ranked(t *testing.T, servers, ranks int) *fleet {
 	t.Helper()
 	f := newFleet(t, servers, nil)
@@ -21,7 +21,7 @@ func ranked(t *testing.T, servers, ranks int) *fleet {
 	return f
 }
 
-// Conversations belong to ranks, and all ranks have some.
+// Sessions are pinned to ranks, and every rank gets some.
 func TestSessionsArePinnedToRanks(t *testing.T) {
 	f := ranked(t, 2, 4)
 	of := map[string]int{}
@@ -39,7 +39,7 @@ func TestSessionsArePinnedToRanks(t *testing.T) {
 	}
 }
 
-// The ranks of a server are one process: whom a request tried at one rank it does not try at another.
+// The ranks of a server are one process: a request tries one rank of a server only.
 func TestRanksAreTriedOnce(t *testing.T) {
 	f := ranked(t, 3, 4)
 	for n := range 100 {
@@ -61,7 +61,7 @@ func TestRanksAreTriedOnce(t *testing.T) {
 	}
 }
 
-// A server that dies moves the sessions of its ranks to those of others, and no other session.
+// When a server goes down, the sessions of its ranks move to ranks of other servers. No other session moves.
 func TestRanksDieTogether(t *testing.T) {
 	f := ranked(t, 2, 4)
 	homes := map[identity.Key]*upstream.Upstream{}
@@ -84,11 +84,11 @@ func TestRanksDieTogether(t *testing.T) {
 		got[u.Name()]++
 	}
 	if len(got) != 4 {
-		t.Errorf("the orphans went to %v", got)
+		t.Errorf("the moved sessions went to %v", got)
 	}
 }
 
-// One rank that is drained hard gives its sessions to any other, of its own server too.
+// The sessions of a rank that is drained hard move to any other rank, also of the same server.
 func TestRanksAreDrainedApart(t *testing.T) {
 	f := ranked(t, 2, 4)
 	u := f.up("vllm-1@2")

@@ -2,20 +2,20 @@ package session
 
 import "tether/session/identity"
 
-// Reading is what was read in a request, as far as its way depends on it.
+// Reading is what tether reads in a request, as far as its route depends on it.
 type Reading struct {
-	// Method and Path are those of the list of calls that are let through; Path is "" for one that is not on it.
+	// Method and Path are those of an endpoint that tether serves; Path is "" for any other request.
 	Method, Path string
-	// Status is what the request is answered before any upstream sees it, 0 if it gets through; Refused says why.
+	// Status is the status of a request that is answered before any upstream sees it, 0 for all others. Refused says why.
 	Status  int
 	Refused string
-	// Local tells that tether answers it by itself.
+	// Local is true if tether answers the request itself.
 	Local bool
 	// Note says what else decides, "" for nothing.
 	Note string
-	// Found are the sources of session ids, in their order; none of a malformed request.
+	// Found has the sources of session ids in their order, none for a malformed request.
 	Found []identity.Found
-	// Source is the one whose id counts; its Kind is 0 for a random id and for none.
+	// Source is the source of the id. Its Kind is 0 for a random id and without an id.
 	Source  identity.Source
 	Request Request
 }

@@ -2,20 +2,20 @@ package main
 
 import "github.com/zeebo/xxh3"
 
-// A prefix cache as vLLM's: full blocks of 16 tokens, each known by all that stands before it. A token is four bytes. It
-// forgets nothing: what it says that a server could have kept is the most that one could.
+// The prefix cache is like vLLM's: it has full blocks of 16 tokens, each identified by the block and all text before it. A
+// token is four bytes. The cache forgets nothing, so that it tells the most that a server could have cached.
 const (
 	blockTokens = 16
 	tokenBytes  = 4
 )
 
-// blocks are those that a server has seen.
+// blocks are the blocks that a server has seen.
 type blocks map[uint64]bool
 
-// count is the number of tokens of a prompt.
+// count returns the number of tokens of a prompt.
 func count(prompt string) int { return (len(prompt) + tokenBytes - 1) / tokenBytes }
 
-// chainOf gives a hash for each full block of a prompt, over the block and all before it.
+// chainOf returns a hash for each full block of a prompt, over the block and all text before it.
 func chainOf(prompt string) (chain []uint64) {
 	const size = blockTokens * tokenBytes
 	var h uint64
@@ -26,7 +26,7 @@ func chainOf(prompt string) (chain []uint64) {
 	return chain
 }
 
-// match is the number of leading blocks of the chain that were seen.
+// match returns the number of leading blocks of the chain that the server has seen.
 func (b blocks) match(chain []uint64) int {
 	for n, h := range chain {
 		if !b[h] {

@@ -10,12 +10,13 @@ import (
 	"tether/session/identity"
 )
 
-// class is a kind of traffic, its goals, and what it came to.
+// class is a kind of traffic, with its goals and its results.
 type class struct {
 	name string
-	// same wants every turn on the server of the turn before.
+	// same is the goal that every turn reaches the server of the turn before.
 	same bool
-	// even wants the load on the busiest server within evenLoad of the mean over all the time, and crowd at each time too.
+	// even is the goal that the busiest server has at most evenLoad times the mean load over the whole time; crowd is the
+	// same goal for each time.
 	even, crowd bool
 	configure   func(*config)
 	start       func(w *world, c *class)
@@ -26,10 +27,10 @@ type class struct {
 	overall, atOnce     float64 // load
 }
 
-// evenLoad is the most that the busiest server of a crowd may have, of the mean.
+// evenLoad is the limit for the busiest server, relative to the mean load.
 const evenLoad = 1.25
 
-// count counts a turn in.
+// count adds a turn to the results.
 func (c *class) count(t *talk, a answered) {
 	if t.before == nil {
 		return
@@ -41,7 +42,7 @@ func (c *class) count(t *talk, a answered) {
 	c.tokens, c.found, c.kept = c.tokens+a.tokens, c.found+a.found, c.kept+a.kept
 }
 
-// classes are all kinds of traffic.
+// classes returns all kinds of traffic.
 func classes() []*class {
 	own := func(cfg *config) { cfg.identity.Subagents = identity.Own }
 	return []*class{
@@ -59,7 +60,7 @@ func classes() []*class {
 	}
 }
 
-// run lets the class have its way in a world of its own.
+// run simulates the traffic of the class in a world of its own.
 func (c *class) run(seed uint64, scale int) error {
 	cfg := config{identity: identity.Default(), routing: session.Default()}
 	if c.configure != nil {
@@ -77,7 +78,7 @@ func (c *class) run(seed uint64, scale int) error {
 	return nil
 }
 
-// people lets n of them come within a pause, and each have a conversation.
+// people starts the conversations of n people within a pause.
 func people(w *world, c *class, n int, one func(n int) *talk) {
 	for i := range n {
 		t := one(i)
@@ -86,7 +87,7 @@ func people(w *world, c *class, n int, one func(n int) *talk) {
 	}
 }
 
-// caller is the head of a client with an API key.
+// caller returns the head of a client with an API key.
 func caller(key string) func(int) []string {
 	return func(int) []string { return []string{"Authorization: Bearer sk-" + key} }
 }
@@ -94,7 +95,7 @@ func caller(key string) func(int) []string {
 func oneKey(int) func(int) []string   { return caller("app") }
 func ownKey(n int) func(int) []string { return caller(fmt.Sprint("user-", n)) }
 
-// chats are conversations over the three APIs, of one app with one key.
+// chats starts conversations of one app with one key, over the three APIs.
 func chats(w *world, c *class) {
 	paths := []string{"/v1/chat/completions", "/v1/messages", "/v1/responses"}
 	system := w.prose(200, 300)
@@ -103,7 +104,7 @@ func chats(w *world, c *class) {
 	})
 }
 
-// agents are Claude Code's: one that starts sub-agents after its first turn, all under its session's id.
+// agents starts agents of Claude Code. Each one starts sub-agents after its first turn, all with its session id.
 func agents(w *world, c *class) {
 	system := w.prose(800, 1000)
 	people(w, c, 40, func(n int) *talk {
@@ -119,7 +120,7 @@ func agents(w *world, c *class) {
 	})
 }
 
-// spawn starts the sub-agents of the agent with the session's id.
+// spawn starts the sub-agents of an agent, with its session id.
 func (t *talk) spawn(w *world, id string) {
 	for k := range 20 {
 		sub := &talk{class: t.class, turns: w.turns(4), system: t.system, path: t.path, before: t.before}
@@ -128,7 +129,7 @@ func (t *talk) spawn(w *world, id string) {
 	}
 }
 
-// tokens are chats of callers who have a new token at every turn.
+// tokens starts chats of callers that have a new token at every turn.
 func tokens(w *world, c *class) {
 	system := w.prose(200, 300)
 	part := base64.RawURLEncoding.EncodeToString
@@ -140,7 +141,7 @@ func tokens(w *world, c *class) {
 	})
 }
 
-// greetings are people who all say the same first.
+// greetings starts chats with the same first message.
 func greetings(keys func(n int) func(int) []string) func(*world, *class) {
 	return func(w *world, c *class) {
 		system := w.prose(200, 300)
@@ -150,7 +151,7 @@ func greetings(keys func(n int) func(int) []string) func(*world, *class) {
 	}
 }
 
-// fewShots are conversations of an app that puts examples before what people say.
+// fewShots starts chats of an app that puts the same examples in front of each conversation.
 func fewShots(w *world, c *class) {
 	system := w.prose(100, 150)
 	var examples []message
@@ -162,7 +163,7 @@ func fewShots(w *world, c *class) {
 	})
 }
 
-// groups are rollouts of reinforcement learning: 64 answers to one prompt at once, four prompts at a time.
+// groups starts rollouts of reinforcement learning: 64 concurrent requests for one prompt, four prompts at a time.
 func groups(w *world, c *class) {
 	left := w.turns(100)
 	for range 4 {
@@ -170,7 +171,7 @@ func groups(w *world, c *class) {
 	}
 }
 
-// rollout asks for a group of answers, and when it has all of them, for the next one.
+// rollout requests a group of answers, and after the last one the next group.
 func (w *world) rollout(c *class, left *int) error {
 	if *left == 0 {
 		return nil
@@ -192,7 +193,7 @@ func (w *world) rollout(c *class, left *int) error {
 	return nil
 }
 
-// clocks are chats whose client writes the time at the end of the system prompt.
+// clocks starts chats whose client writes the time at the end of the system prompt.
 func clocks(w *world, c *class) {
 	text := w.prose(200, 300)
 	people(w, c, 200, func(n int) *talk {
@@ -202,7 +203,7 @@ func clocks(w *world, c *class) {
 	})
 }
 
-// edits are chats whose users go back to their first message, change its end, and go on from there.
+// edits starts chats whose users change the end of their first message half-way, and go on from there.
 func edits(w *world, c *class) {
 	system := w.prose(200, 300)
 	people(w, c, 200, func(n int) *talk {
@@ -217,7 +218,7 @@ func edits(w *world, c *class) {
 	})
 }
 
-// windows are chats whose client sends the last five messages alone.
+// windows starts chats whose client sends the last five messages only.
 func windows(w *world, c *class) {
 	system := w.prose(200, 300)
 	people(w, c, 200, func(n int) *talk {

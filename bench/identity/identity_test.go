@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write the scorecard in docs/CLIENTS.md anew")
+var update = flag.Bool("update", false, "update the scorecard in docs/CLIENTS.md")
 
-// The goals hold when everything goes on for a shorter time, too, whatever the traffic is generated from.
+// The goals are also met in a shorter simulation, with any seed.
 func TestGoals(t *testing.T) {
 	for seed := range uint64(3) {
 		var out, missed bytes.Buffer
@@ -35,7 +35,7 @@ func TestSeeds(t *testing.T) {
 	}
 }
 
-// A world in which the rules are not in force misses the goals.
+// Without its rule, a kind of traffic misses its goals.
 func TestGoalsCanBeMissed(t *testing.T) {
 	for _, c := range []struct {
 		rule   string
@@ -86,7 +86,7 @@ func TestBlocks(t *testing.T) {
 	}
 }
 
-// docs/CLIENTS.md has the scorecard of the default flags; go test ./bench/identity -run Documentation -update writes it.
+// docs/CLIENTS.md has the scorecard of the default flags. go test ./bench/identity -run Documentation -update writes it.
 func TestDocumentation(t *testing.T) {
 	const file = "../../docs/CLIENTS.md"
 	var card, missed bytes.Buffer
@@ -111,6 +111,6 @@ func TestDocumentation(t *testing.T) {
 		return
 	}
 	if string(text) != want {
-		t.Errorf("%s does not have the scorecard: write it anew with -update\n%s", file, &card)
+		t.Errorf("%s does not have the scorecard: update it with -update\n%s", file, &card)
 	}
 }

@@ -2,14 +2,14 @@ package main
 
 import "time"
 
-// load is what the servers had to do: requests in flight, summed up over time, in seconds.
+// load is the load of the servers: requests in flight, integrated over time, in request-seconds.
 type load struct {
 	all  float64 // on all servers
-	most float64 // on the one that had most at each time
-	time float64 // while there were any
+	most float64 // on the server that was busiest at each time
+	time float64 // with any request in flight, in seconds
 }
 
-// pass notes that the servers had what they have for d.
+// pass adds the present load of the servers for the time d.
 func (l *load) pass(servers []*server, d time.Duration) {
 	var all, most float64
 	for _, s := range servers {
@@ -23,15 +23,15 @@ func (l *load) pass(servers []*server, d time.Duration) {
 	l.all, l.most, l.time = l.all+all*d.Seconds(), l.most+most*d.Seconds(), l.time+d.Seconds()
 }
 
-// inFlight is how many requests there were at a time, in the mean.
+// inFlight returns the mean number of requests in flight.
 func (l *load) inFlight() float64 { return l.all / l.time }
 
-// atOnce is how much more than the mean the busiest server had at each time, in the mean.
+// atOnce returns the load of the server that was busiest at each time, relative to the mean load.
 func (l *load) atOnce(servers int) float64 {
 	return l.most * float64(servers) / l.all
 }
 
-// overall is how much more than the mean the busiest server had over all the time.
+// overall returns the load of the server that was busiest over the whole time, relative to the mean load.
 func (l *load) overall(servers []*server) float64 {
 	var most float64
 	for _, s := range servers {

@@ -1,6 +1,7 @@
-// Command identity is the scorecard of session identity. Traffic of several kinds, generated from a seed, goes as bytes
-// through the parser, the identify step and the router of the data plane, onto eight servers in simulated time. For each kind
-// it says how many turns reached the server of the turn before, and how even the load was. It fails where a goal is missed.
+// Command identity prints the scorecard of session identity. It generates several kinds of traffic from a seed, and sends
+// them as bytes through the parser, the identify step and the router of the data plane, to eight servers in simulated time.
+// For each kind the scorecard has the share of turns that reached the server of the turn before, and the distribution of the
+// load. The command fails if a goal is missed. All of it is tested in identity_test.go.
 package main
 
 import (
@@ -11,13 +12,13 @@ import (
 )
 
 func main() {
-	seed := flag.Uint64("seed", 1, "what the traffic is generated from")
-	scale := flag.Int("scale", 10, "how long everything goes on, in tenths")
+	seed := flag.Uint64("seed", 1, "seed of the traffic")
+	scale := flag.Int("scale", 10, "length of the simulation, in tenths")
 	flag.Parse()
 	os.Exit(run(*seed, *scale, os.Stdout, os.Stderr))
 }
 
-// run prints the scorecard, and what of the goals was missed.
+// run prints the scorecard and the goals that were missed.
 func run(seed uint64, scale int, out, errors io.Writer) (code int) {
 	all := classes()
 	for _, c := range all {

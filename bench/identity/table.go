@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// table is the scorecard in Markdown.
+// table returns the scorecard in Markdown.
 func table(all []*class) string {
 	var b strings.Builder
 	b.WriteString("| traffic | in flight | turns that stayed | load | load at a time | prompt cached | could be |\n|---|---|---|---|---|---|---|\n")
@@ -23,7 +23,7 @@ func percent(part, whole int) string {
 	return fmt.Sprintf("%.1f %%", 100*float64(part)/float64(whole))
 }
 
-// missed are the goals of the class that were not met.
+// missed returns the goals that the class missed.
 func (c *class) missed() (missed []string) {
 	if c.same && c.stayed != c.later {
 		missed = append(missed, fmt.Sprintf("%s: %d of %d turns stayed on their server, want all", c.name, c.stayed, c.later))

@@ -13,28 +13,28 @@ type message struct {
 	Content string `json:"content"`
 }
 
-// talk is a conversation: a client that keeps the history and sends it with every turn.
+// talk is a conversation. Its client keeps the history and sends it with every turn.
 type talk struct {
 	class   *class
 	turns   int
 	system  string
 	history []message // without the system text
-	path    string    // chat completions, if empty
-	first   string    // what the user says first; something, if empty
+	path    string    // "" is chat completions
+	first   string    // the first message of the user, random if empty
 
-	// headers are the client's own fields at a turn, from 0.
+	// headers returns the client's own fields at a turn, from 0.
 	headers func(turn int) []string
-	// sends is what the client makes of system text and history at a turn; nil changes nothing.
+	// sends returns the system text and the history that the client sends at a turn; nil changes nothing.
 	sends func(turn int, system string, history []message) (string, []message)
 
 	turn   int
 	before *server // of the turn before
 }
 
-// pause is how long people read and write between two turns, in the mean.
+// pause is the mean time between two turns, in which people read and write.
 const pause = 10 * time.Second
 
-// talk says the next thing, and goes on until the conversation is over; then it calls done, if that is not nil.
+// talk sends the next turn, and goes on until the conversation is over. Then it calls done, if done is not nil.
 func (w *world) talk(t *talk, done func() error) error {
 	said := w.prose(10, 60)
 	if t.turn == 0 && t.first != "" {
@@ -60,12 +60,12 @@ func (w *world) talk(t *talk, done func() error) error {
 	})
 }
 
-// spread is a time of that mean, as it lies between events that know nothing of each other.
+// spread returns a random time with the mean, as between independent events.
 func (w *world) spread(mean time.Duration) time.Duration {
 	return time.Duration(w.random.ExpFloat64() * float64(mean))
 }
 
-// prompt is what a server makes of a conversation.
+// prompt returns the prompt that a server makes of a conversation.
 func prompt(system string, history []message) string {
 	var b strings.Builder
 	for _, m := range append([]message{{"system", system}}, history...) {
@@ -75,7 +75,7 @@ func prompt(system string, history []message) string {
 	return b.String()
 }
 
-// request writes a turn as it comes over a connection. What clients change between turns changes here as well.
+// request returns a turn as it is received from a connection. What clients change between turns changes here as well.
 func (t *talk) request(w *world, system string, history []message) []byte {
 	body := map[string]any{
 		"model": "m", "max_tokens": 256, "temperature": float64(w.random.IntN(10)) / 10, "stream": w.random.IntN(2) == 0,
@@ -100,7 +100,7 @@ func (t *talk) request(w *world, system string, history []message) []byte {
 var words = strings.Fields("a of the and over under which there water river house light paper stone garden winter summer " +
 	"morning evening letter story window bridge harbour quiet bright narrow open early late carries follows remembers keeps")
 
-// prose is text of least to most words that means nothing.
+// prose returns a random text of least to most words.
 func (w *world) prose(least, most int) string {
 	n := least + w.random.IntN(most-least+1)
 	text := make([]string, n)

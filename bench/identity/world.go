@@ -15,14 +15,14 @@ import (
 	"tether/upstream"
 )
 
-// upstreams is how many servers there are.
+// upstreams is the number of servers.
 const upstreams = 8
 
-// world is a fleet in simulated time: the real parser, identify step and router, in front of servers that are no more than
-// their load and what they have seen. One goroutine runs it, event by event, so that equal seeds give equal figures.
+// world is a fleet in simulated time: the real parser, identify step and router, in front of servers that consist of their
+// load and their cache. One goroutine runs it, event by event, so that equal seeds give equal figures.
 type world struct {
 	random  *rand.Rand
-	scale   int // how long everything goes on, in tenths
+	scale   int // length of the simulation, in tenths
 	begun   time.Time
 	now     time.Duration
 	events  events
@@ -68,7 +68,7 @@ func splitMix(state uint64) func(n int) int {
 	}
 }
 
-// populate makes the servers.
+// populate adds the servers.
 func (w *world) populate(registry *upstream.Registry) error {
 	var specs []upstream.Spec
 	for n := range upstreams {
@@ -84,27 +84,27 @@ func (w *world) populate(registry *upstream.Registry) error {
 	return w.router.Use(registry.Table(), nil)
 }
 
-// What an answer takes: reading what of the prompt is not in the cache, and writing.
+// The time of an answer: for each token of the prompt that is not in the cache, and for each token of the answer.
 const (
 	readPerToken  = time.Second / 10_000
 	writePerToken = time.Second / 40
 )
 
-// server is a server as far as it counts here.
+// server is a simulated server.
 type server struct {
 	*upstream.Upstream
 	seen blocks
-	busy float64 // requests in flight, summed up over time, in seconds
+	busy float64 // requests in flight, integrated over time, in request-seconds
 }
 
-// answered is what became of a request.
+// answered is the result of a request.
 type answered struct {
 	by                  *server
-	tokens, found, kept int // of the prompt: all, those in the server's cache, and in that of the server before
+	tokens, found, kept int // of the prompt: all, those in the server's cache, those in the cache of the server before
 }
 
-// ask sends a request, of which prompt is what the server reads, and calls then when the server has written the answer.
-// before is the server of the turn before, nil for none.
+// ask sends a request, and calls then when the server has written the answer. prompt is what the server reads, before the
+// server of the turn before, nil for the first turn.
 func (w *world) ask(raw []byte, prompt, answer string, before *server, then func(answered) error) error {
 	r := w.proxy.Read(raw)
 	if r.Status != 0 {
@@ -114,7 +114,7 @@ func (w *world) ask(raw []byte, prompt, answer string, before *server, then func
 	w.router.Start(route, r.Request, w.time())
 	u := route.Next(w.time())
 	if u == nil {
-		return fmt.Errorf("nobody takes the request")
+		return fmt.Errorf("no upstream takes the request")
 	}
 	a := answered{by: w.serverOf(u), tokens: count(prompt)}
 	chain := chainOf(prompt)
@@ -141,21 +141,21 @@ func (w *world) serverOf(u *upstream.Upstream) *server {
 			return s
 		}
 	}
-	panic("BUG: nobody's server")
+	panic("BUG: an upstream without a server")
 }
 
 func (w *world) time() time.Time { return w.begun.Add(w.now) }
 
-// turns is a number of turns or rounds, by the scale.
+// turns scales a number of turns or rounds.
 func (w *world) turns(n int) int { return max(2, n*w.scale/10) }
 
-// after lets something happen later.
+// after schedules an event.
 func (w *world) after(d time.Duration, do func() error) {
 	heap.Push(&w.events, event{at: w.now + d, n: w.events.pushed, do: do})
 	w.events.pushed++
 }
 
-// run goes on until nothing happens any more.
+// run handles all events.
 func (w *world) run() error {
 	for w.events.Len() > 0 {
 		e := heap.Pop(&w.events).(event)
@@ -168,7 +168,7 @@ func (w *world) run() error {
 	return nil
 }
 
-// event is something that happens at a time; of two at one time, the one that was planned first comes first.
+// event happens at a time. Of two events at one time, the one that was scheduled first comes first.
 type event struct {
 	at time.Duration
 	n  int
