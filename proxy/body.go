@@ -8,9 +8,9 @@ import (
 	"tether/wire"
 )
 
-// body is a request's body: all of it, in memory that the budget was charged for.
+// body is the whole body of a request, in memory that the budget is charged for.
 type body struct {
-	bytes   []byte    // while the body is read, what lies in buf
+	bytes   []byte    // while the body is read, the bytes in buf
 	buf     *[]byte   // that bytes lies in, from bodyBuffers; nil where the body is part of the client's rest
 	parts   []*[]byte // the full buffers before buf, of maxPooled each; none once the body is whole
 	budget  *budget

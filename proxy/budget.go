@@ -5,9 +5,9 @@ import (
 	"sync"
 )
 
-// budget bounds the memory of all request bodies that are buffered at a time, so that no client can keep the others out. While
-// more than half of it is in use, an address that holds more than its share is refused first. The last part of it is for
-// addresses that hold little: an address that holds more gets none of that part, unless it is the only one that holds anything.
+// budget counts the memory of all request bodies that are buffered at a time, by address, and bounds it, so that no client can keep the
+// others out. While more than half of it is in use, an address that holds more than its share is refused first. The last part is
+// for small holders: an address that holds more gets nothing of that part, unless no other address holds anything.
 type budget struct {
 	mu       sync.Mutex
 	used     int64                   // guarded by mu

@@ -46,7 +46,7 @@ func (p *Proxy) Read(raw []byte) (r session.Reading) {
 	return r
 }
 
-// note says what of the request, other than its session, decides where it goes.
+// note says what decides where the request goes, besides its session.
 func note(q *request, c *caller, local bool) string {
 	switch {
 	case local:
@@ -63,7 +63,7 @@ func note(q *request, c *caller, local bool) string {
 	return ""
 }
 
-// errNoHead tells that a capture ends within the head.
+// errNoHead says that a capture ends within the head.
 var errNoHead = errors.New("no whole request head")
 
 // readCapture makes the head of raw that of the request, and gives the bytes that follow it.

@@ -18,8 +18,8 @@ type Config struct {
 	ConnectTimeout time.Duration `yaml:"connect_timeout"`
 	// HeadTimeout bounds the wait for a response head, queueing and prefill included, 1s..24h.
 	HeadTimeout time.Duration `yaml:"head_timeout"`
-	// IdleTimeout bounds the silence within an answer, or of both sides of a WebSocket, 1s..24h. There is no limit on the
-	// whole of it.
+	// IdleTimeout bounds the silence within an answer, or of both sides of a WebSocket, 1s..24h. Nothing bounds their total
+	// time.
 	IdleTimeout time.Duration `yaml:"idle_timeout"`
 	// ClientIdleTimeout is how long a client's connection may be idle between requests, 1s..24h.
 	ClientIdleTimeout time.Duration `yaml:"client_idle_timeout"`
@@ -37,22 +37,22 @@ type Config struct {
 	MaxInFlight int `yaml:"max_in_flight"`
 	// MaxConnections bounds the clients' connections, 1..1000000.
 	MaxConnections int `yaml:"max_connections"`
-	// MaxConnectionsPerAddress bounds those of one address, of IPv6 one network of 64 bits, 0..1000000; 0 does not. Trusted
-	// proxies may have more.
+	// MaxConnectionsPerAddress bounds the connections of one address, of IPv6 one network of 64 bits, 0..1000000; 0 is no bound.
+	// Trusted proxies may have more.
 	MaxConnectionsPerAddress int `yaml:"max_connections_per_address"`
-	// ShutdownDelay is how long tether goes on serving after SIGTERM while it says that it is not ready, 0s..1h.
+	// ShutdownDelay is how long tether goes on serving after SIGTERM, while /readyz says that it is not ready, 0s..1h.
 	ShutdownDelay time.Duration `yaml:"shutdown_delay"`
 	// ShutdownTimeout is how long requests in flight may take to finish after that, 0s..24h.
 	ShutdownTimeout time.Duration `yaml:"shutdown_timeout"`
 	// TrustedProxies are the addresses whose X-Forwarded-* are believed: CIDRs or single addresses.
 	TrustedProxies []string `yaml:"trusted_proxies"`
-	// Expose are further paths to forward, "GET /version", or prefixes, "POST /custom/*"; without affinity.
+	// Expose has further paths to forward, "GET /version", or prefixes, "POST /custom/*"; without affinity.
 	Expose []string `yaml:"expose"`
 	// ExposeUpstream names the upstream of each answer in X-Tether-Upstream.
 	ExposeUpstream bool `yaml:"expose_upstream"`
 }
 
-// Default is the configuration that is in force where nothing else is said.
+// Default is the configuration where nothing else is set.
 func Default() Config {
 	return Config{
 		MaxAttempts: 3, ConnectTimeout: 2 * time.Second, HeadTimeout: 30 * time.Minute, IdleTimeout: 10 * time.Minute,

@@ -21,7 +21,7 @@ type endpoint struct {
 type api uint8
 
 const (
-	// statelessAPI: the calls belong to no session: embeddings, scores, audio, and what the configuration exposes.
+	// statelessAPI: the calls belong to no session: embeddings, scores, audio, and paths that the configuration exposes.
 	statelessAPI api = iota
 	chatAPI
 	completionsAPI
@@ -106,9 +106,9 @@ var methodsOf = func() map[string][]string {
 	return m
 }()
 
-// find finds the endpoint of a request by its method and its path without the query, as sent; e are the paths that are exposed
-// beside endpoints. Where there is none it gives the methods that the path has, nil for an unknown path. responseID is the id in the
-// path of a stored response.
+// find gives the endpoint of a method and a path, without the query, as sent; e are the paths that are exposed beside endpoints. If
+// there is no endpoint, find gives the methods that the path has, nil for an unknown path. responseID is the id in the path of a
+// stored response.
 func (e exposed) find(method, path []byte) (found *endpoint, responseID []byte, methods []string) {
 	if nonCanonical(path) {
 		return nil, nil, nil
@@ -157,7 +157,7 @@ func findStored(path []byte) (found *endpoint, id []byte) {
 	return retrieveEndpoint, id
 }
 
-// isName reports whether c is one of the bytes that names in paths, and ids, are made of. Some servers end a name at any other byte.
+// isName reports whether c may be in a name in a path, or in an id. Some servers end a name at any other byte.
 func isName(c byte) bool {
 	return c == '_' || c == '-' || c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z'
 }

@@ -18,13 +18,13 @@ import (
 //
 //	req      what is asked: head, endpoint, body
 //	caller   who asks, in which conversation
-//	route    which upstreams come next, and what becomes of the pin
-//	tries    what the attempts came to
+//	route    which upstreams are next, and the session's pin
+//	tries    how the attempts so far ended
 //	attempt  the present one: connection and answer of an upstream
 //	relay    the answer on its way to the client
-//	rec      what there is to say of it all
+//	rec      how it ended, for metrics and log
 //
-// These wait for somebody else: request.readBody, Proxy.awaitVerdicts, attempt.ask, attempt.outcome, respond, tunnel, and
+// These wait for the client, the upstream or health: request.readBody, Proxy.awaitVerdicts, attempt.ask, attempt.outcome, respond, tunnel, and
 // whatever sends to the client. No other step does.
 //
 // An exchange is used for one request after another: begin and end frame each.
@@ -84,7 +84,7 @@ func (x *exchange) run() *fault {
 		return f
 	}
 	x.rec.BytesIn = int64(len(x.req.body.bytes))
-	if x.req.body.buf != nil { // else it came with the head
+	if x.req.body.buf != nil { // otherwise the body arrived with the head
 		x.now = time.Now()
 	}
 	if f := x.enter(); f != nil {
@@ -230,7 +230,7 @@ func (x *exchange) fields() answerFields {
 	return f
 }
 
-// outcomeOf is what affinity came to: nothing without an attempt.
+// outcomeOf is the outcome of affinity: none without an attempt.
 func outcomeOf(t *attempts, r *session.Route) session.Outcome {
 	if t.count == 0 {
 		return session.None

@@ -1,6 +1,6 @@
 package proxy
 
-// guard decides whether the request may come in at all. The client's guard has refused malformed heads before.
+// guard decides whether the request is served at all. The client's guard has refused malformed heads before.
 func (x *exchange) guard() *fault {
 	r, s := &x.req, x.settings
 	r.in.read(r.head.fields, &x.caller.search, s.keys != nil, x.client.trusted)

@@ -12,7 +12,7 @@ type caller struct {
 	identifier *identity.Identifier // that search works with
 	search     identity.Search
 	session    identity.Identity
-	key        identity.Key    // of the session's pin, zero for none
+	key        identity.Key    // of the session's pin, zero without one
 	stored     identity.Caller // for stored responses: only their own callers find them
 	name       string          // of the API key, "" without one
 	identified bool            // session is known
@@ -83,7 +83,7 @@ func (c *caller) readBody(r *request, shape identity.Shape) {
 	}
 }
 
-// namedResponse is the id of the stored response that the request is about or follows, nil for none. It lives on one server.
+// namedResponse is the id of the stored response that the request is about or follows, nil without one. One server has it.
 func (c *caller) namedResponse(r *request) []byte {
 	switch r.endpoint.api {
 	case storedAPI:

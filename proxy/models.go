@@ -11,8 +11,8 @@ import (
 	"tether/upstream"
 )
 
-// knowsModels reports whether tether can list the models by itself: no upstream that is up wants the client's API key for
-// its list, and some list is known where any upstream is up. Else the client's request goes to one of them.
+// knowsModels reports whether tether can list the models by itself: no upstream that is up asks for the client's API key for
+// its list, and if any is up, some list is known. Otherwise an upstream gets the client's request.
 func knowsModels(r *upstream.Registry) bool {
 	up, known := false, false
 	for _, m := range r.Table().Members {
@@ -27,8 +27,8 @@ func knowsModels(r *upstream.Registry) bool {
 	return known || !up
 }
 
-// listModels answers with the models of all upstreams that are up, each once, as the first of them describes it, and
-// with their aliases.
+// listModels answers with the models of all upstreams that are up, and with their aliases. A model is described once, as by the first
+// upstream that has it.
 func (x *exchange) listModels() *fault {
 	list := modelList{seen: map[string]json.RawMessage{}}
 	up := false
@@ -69,7 +69,7 @@ func (l *modelList) add(id string, entry json.RawMessage) {
 	}
 }
 
-// addAliases adds those whose model is on the list, described like it but for the id.
+// addAliases adds the aliases of models that are on the list. An alias is described as its model, with its own id.
 func (l *modelList) addAliases(all []identity.Alias) {
 	for _, a := range all {
 		if entry, is := l.seen[a.Model]; is {
@@ -78,10 +78,10 @@ func (l *modelList) addAliases(all []identity.Alias) {
 	}
 }
 
-// renamed is an entry of a list of models with another id.
+// renamed is an entry with another id.
 func renamed(entry json.RawMessage, id string) json.RawMessage {
 	d := json.NewDecoder(bytes.NewReader(entry))
-	if _, err := d.Token(); err != nil { // the brace
+	if _, err := d.Token(); err != nil { // the opening brace
 		return entry
 	}
 	for d.More() {

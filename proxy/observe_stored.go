@@ -1,22 +1,20 @@
 package proxy
 
-// A stored response lives in the memory of the server that made it. Its id is in the answer that brings it, and in the
-// requests that go on with it: what is learned from the one leads the other.
-
-// storedScan finds the id of a response in the answer that brings it: in the member id of a JSON answer, or of the
-// member response in the data of a stream's first event. It is shown the body part by part, keeps one name or id of
-// it, and looks no further once it knows.
+// storedScan finds the id of a stored response in the answer that brings the response: in the member id of a JSON answer, or of the
+// member response in the data of a stream's first event. The response lives in the memory of the server that made it, and the
+// requests that go on with it have the id. The scan is shown the body part by part, keeps one name or id of
+// it, and ends once it has the id.
 type storedScan struct {
 	step   scanStep
-	line   int // how much of dataField the line has begun with
+	line   int // length of the part of dataField that the line began with
 	depth  int // of objects and lists
 	level  int // depth of the object whose members matter
-	wanted int // level of the id
+	idAt   int // level of the id
 	name   bool
 	member scanMember
 
-	text [maxResponseID]byte // the string that is being read, or its beginning
-	n    int                 // its length, more than maxResponseID for one that cannot be an id
+	text [maxResponseID]byte // the present string, or its beginning
+	n    int                 // length of that string, more than maxResponseID if it cannot be an id
 }
 
 type scanStep uint8
@@ -24,13 +22,13 @@ type scanStep uint8
 const (
 	scanOver scanStep = iota
 	atLine            // in what may become dataField
-	inLine            // in a line that is no data
+	inLine            // in a line without data
 	inJSON            // between strings
 	inText            // in a string
-	inEscape          // behind its backslash
+	inEscape          // behind a backslash in a string
 )
 
-// scanMember is the member whose value comes next.
+// scanMember is the member whose value follows.
 type scanMember uint8
 
 const (
@@ -44,13 +42,13 @@ const dataField = "data:"
 
 func (s *storedScan) begin(stream bool) {
 	if stream {
-		s.step, s.wanted = atLine, 2
+		s.step, s.idAt = atLine, 2
 		return
 	}
-	s.step, s.wanted = inJSON, 1
+	s.step, s.idAt = inJSON, 1
 }
 
-// see gives the id once it is complete in what was shown, valid until the next call; nil until then and after.
+// see gives the id when p completes it, valid until the next call; nil before and after that.
 func (s *storedScan) see(p []byte) (id []byte) {
 	for i := 0; i < len(p) && s.step != scanOver; i++ {
 		if s.take(p[i]) {
@@ -61,7 +59,7 @@ func (s *storedScan) see(p []byte) (id []byte) {
 	return nil
 }
 
-// take takes one byte, and reports whether it was the id's last.
+// take reads one byte, and reports whether it was the last one of the id.
 func (s *storedScan) take(c byte) (found bool) {
 	switch s.step {
 	case atLine:
@@ -80,7 +78,7 @@ func (s *storedScan) take(c byte) (found bool) {
 	return false
 }
 
-// field takes a byte from the start of a line of a stream.
+// field reads a byte at the start of a line of a stream.
 func (s *storedScan) field(c byte) {
 	switch {
 	case c == '\n':
@@ -94,12 +92,12 @@ func (s *storedScan) field(c byte) {
 	}
 }
 
-// sign takes a byte of JSON between strings. What is no object, and the end of the event's first line of data, ends
-// the scan.
+// sign reads a byte of JSON between strings. The scan ends at a value that is no object, and at the end of the event's first line of
+// data.
 func (s *storedScan) sign(c byte) {
 	switch c {
 	case '{':
-		if s.depth == s.level && (s.depth == 0 || s.member == responseMember && s.level < s.wanted) {
+		if s.depth == s.level && (s.depth == 0 || s.member == responseMember && s.level < s.idAt) {
 			s.level++
 		}
 		s.depth++
@@ -116,7 +114,7 @@ func (s *storedScan) sign(c byte) {
 	case '"':
 		s.step, s.n = inText, 0
 	case '\n':
-		if s.wanted > 1 {
+		if s.idAt > 1 {
 			s.endLine()
 		}
 	}
@@ -125,21 +123,21 @@ func (s *storedScan) sign(c byte) {
 	}
 }
 
-// endLine ends a line of data: one without anything in it was a sign of life.
+// endLine ends a line of data. An empty one was a sign of life, and the next line counts.
 func (s *storedScan) endLine() {
 	if s.step = scanOver; s.depth == 0 {
 		s.step, s.line = atLine, 0
 	}
 }
 
-// character takes a byte of a string, and reports whether it ended the id.
+// character reads a byte of a string, and reports whether it ended the id.
 func (s *storedScan) character(c byte) (found bool) {
 	switch {
 	case c == '"':
 		s.step = inJSON
 		return s.ended()
 	case c == '\\':
-		s.step, s.n = inEscape, len(s.text)+1 // no id has one
+		s.step, s.n = inEscape, len(s.text)+1 // no id has an escape
 	case s.n < len(s.text):
 		s.text[s.n] = c
 		s.n++
@@ -149,12 +147,12 @@ func (s *storedScan) character(c byte) (found bool) {
 	return false
 }
 
-// ended takes in a string that is complete.
+// ended reads a complete string, and reports whether it is the id.
 func (s *storedScan) ended() (found bool) {
 	switch {
 	case s.depth != s.level:
 	case !s.name:
-		return s.member == idMember && s.level == s.wanted && s.n > 0 && s.n <= len(s.text)
+		return s.member == idMember && s.level == s.idAt && s.n > 0 && s.n <= len(s.text)
 	case s.n > len(s.text):
 		s.member = otherMember
 	default:

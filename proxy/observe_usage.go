@@ -2,8 +2,8 @@ package proxy
 
 import "bytes"
 
-// usage reads the token counts off an answer as it passes. They stand near the end of it: in the last object named
-// usage, of a JSON body or of the last events of a stream. It keeps that end and nothing else, and holds nothing up.
+// usage reads the token counts of an answer as the answer passes. They are near its end: in the last object named
+// usage, of a JSON body or of the last events of a stream. So usage keeps that end alone.
 type usage struct {
 	tail [2 * usageTail]byte
 	n    int
@@ -21,8 +21,8 @@ func (u *usage) see(p []byte) {
 	u.n += copy(u.tail[u.n:], p)
 }
 
-// tokens gives the tokens of the prompt, and how many of them the server had in its prefix cache. Where the answer does
-// not say it gives -1.
+// tokens gives the tokens of the prompt, and how many of them the server had in its prefix cache; -1 where the answer
+// does not say.
 func (u *usage) tokens() (prompt, cached int) {
 	object := lastUsage(u.tail[:u.n])
 	prompt, cached = number(object, `"prompt_tokens"`), number(object, `"cached_tokens"`)
@@ -31,13 +31,13 @@ func (u *usage) tokens() (prompt, cached int) {
 	}
 	prompt = number(object, `"input_tokens"`)
 	if read := number(object, `"cache_read_input_tokens"`); prompt >= 0 && read >= 0 {
-		// Anthropic's input_tokens leave out what the cache held or took in.
+		// Anthropic's input_tokens leave out tokens that the cache held or took in.
 		return prompt + read + max(0, number(object, `"cache_creation_input_tokens"`)), read
 	}
 	return prompt, cached
 }
 
-// lastUsage is what follows the last "usage": {. Text that a model wrote is no such thing: in it the quotes are escaped.
+// lastUsage is the text from the brace of the last "usage": { on. Text that a model wrote cannot be taken for it: its quotes are escaped.
 func lastUsage(p []byte) []byte {
 	const key = `"usage"`
 	for {
@@ -54,7 +54,7 @@ func lastUsage(p []byte) []byte {
 	}
 }
 
-// number is the value of a key that is a number, -1 for none.
+// number is the value of a key, -1 if there is none that is a number.
 func number(object []byte, key string) int {
 	_, rest, ok := bytes.Cut(object, []byte(key))
 	if !ok {

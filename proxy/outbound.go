@@ -7,7 +7,7 @@ import (
 	"tether/upstream/transport"
 )
 
-// outbound is what the request to an upstream is made of.
+// outbound has the parts of the request to an upstream.
 type outbound struct {
 	request *request
 	client  *client
@@ -72,11 +72,10 @@ func (h *inbound) appendLines(dst []byte, options *transport.RequestOptions) []b
 	return options.Key.AppendAuthorization(dst)
 }
 
-// webSocket are the fields with which the two sides of a hop agree on a WebSocket. They speak of one hop only, so each hop
-// has its own.
+// webSocket are the fields with which the two sides of a hop agree on a WebSocket. Each hop has its own.
 const webSocket = "Connection: Upgrade\r\nUpgrade: websocket\r\n"
 
-// list is the list so far, of a trusted peer; others have none.
+// list is a trusted peer's list, otherwise empty.
 func (h *inbound) list(theirs []byte) []byte {
 	if h.trusted {
 		return theirs

@@ -9,7 +9,7 @@ import (
 )
 
 // Record describes a request that is over. The slices and the Record itself are valid until
-// the function that it is given to returns.
+// OnDone returns.
 type Record struct {
 	// Method and Path are as they were sent, the path without the query.
 	Method, Path []byte
@@ -24,18 +24,18 @@ type Record struct {
 	// Reason names what went wrong, "" for an answer that was passed on whole, or a WebSocket that the upstream ended.
 	Reason  string
 	Outcome session.Outcome
-	// Source is where the session id came from, Ignored how many sources had an invalid one.
+	// Source is the place of the session id, Ignored the number of sources with an invalid one.
 	Source  identity.Source
 	Ignored int
-	// Key is the session's, zero for none.
+	// Key is that of the session, zero without one.
 	Key identity.Key
-	// Upstream is the last one tried, nil for none.
+	// Upstream is the last one tried, nil if none was.
 	Upstream *upstream.Upstream
 	// Attempts counts the attempts at upstreams, Replays those of them on a fresh connection to the same upstream. Tries has all of
 	// them, and those that did not count.
 	Attempts, Replays int
 	Tries             []Try
-	// Surplus tells that the request was one too many of a crowd under one made-up id.
+	// Surplus is true if too many requests had the same synthetic id at the time.
 	Surplus bool
 	// PromptTokens are the tokens of the prompt, CachedTokens those of them that the server had in its prefix cache,
 	// -1 where the answer does not say.
@@ -50,8 +50,8 @@ type Record struct {
 	RequestID, TraceID []byte
 }
 
-// IDSource is where the session id came from, in a word: a source as it stands in the configuration, "random" for an id
-// that tether drew, "none" without one.
+// IDSource is the place of the session id in a word: a source as in the configuration, "random" for an id that tether
+// drew, "none" without an id.
 func (r *Record) IDSource() string {
 	switch {
 	case r.Source.Kind != 0:

@@ -28,8 +28,8 @@ type relay struct {
 
 	// received is called when bytes have arrived.
 	received func(now time.Time)
-	// finished is called once, when the answer is complete and before its last bytes are passed on. clean says that no byte came
-	// behind the answer.
+	// finished is called once, when the answer is complete and before its last bytes are passed on. clean says that no byte
+	// followed the answer.
 	finished func(now time.Time, clean bool)
 
 	panicked error // what Take has recovered from
@@ -58,7 +58,7 @@ func (r *relay) chunked() bool { return r.framing.Chunked() && !r.decode }
 // endsByClosing reports whether the client sees the end of the answer by the end of the connection.
 func (r *relay) endsByClosing() bool { return r.decode || r.framing.UntilClose() }
 
-// Take follows the framing over p, which came from the upstream at now, and gives what of it goes to the client.
+// Take follows the framing over p, received from the upstream at now, and gives the bytes for the client.
 func (r *relay) Take(now time.Time, p []byte) (out []byte, more bool) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -97,7 +97,7 @@ func (r *relay) take(now time.Time, p []byte) (out []byte, more bool) {
 const sendSlack = 5 * time.Millisecond
 
 // respond passes the answer to the client as it arrives: the head at once, with the part of the body that
-// came with it, then every read as one write. Nothing is retried from here on. It waits for both sides.
+// arrived with it, then every read as one write. Nothing is retried from here on. It waits for both sides.
 func (x *exchange) respond() {
 	a, r, http10 := &x.attempt.answer, &x.relay, x.req.framing.HTTP10()
 	x.route.Answered(a.Status, x.now)
@@ -164,7 +164,7 @@ func (x *exchange) finished(now time.Time, clean bool) {
 	a.leave()
 }
 
-// settle ends the relay by how it went: the client of an answer that is not whole sees that.
+// settle ends the relay. The client of an answer that is not whole sees that.
 func (x *exchange) settle(end wire.End, err error) {
 	r := &x.relay
 	left := x.attempt.drop(x.client)

@@ -20,7 +20,7 @@ type request struct {
 	head       head         // its target is path and query, without scheme and authority
 	framing    *http1.Guard // what the guard found out about the head
 	in         inbound
-	endpoint   *endpoint // nil where there is none
+	endpoint   *endpoint // nil without a match
 	responseID []byte    // in the path of a stored response
 	allowed    string    // the methods of the path, where the request's is not among them
 	socketKey  []byte    // of a WebSocket's handshake
@@ -59,7 +59,7 @@ func (r *request) query() []byte {
 	return query
 }
 
-// is reports whether r is a call of an API. A request without an endpoint is none.
+// is reports whether r is a call of the API a.
 func (r *request) is(a api) bool { return r.endpoint != nil && r.endpoint.api == a }
 
 func (r *request) isHEAD() bool { return string(r.head.method) == "HEAD" }

@@ -75,7 +75,7 @@ func (c *consequence) apply(u *upstream.Upstream, r *session.Route) {
 	}
 }
 
-// attempts is what the attempts of one request have come to so far.
+// attempts remembers how the attempts of one request ended.
 type attempts struct {
 	tries   []Try // all of them, those that did not count included
 	count   int   // of those that count
@@ -122,14 +122,14 @@ func (t *attempts) note(u *upstream.Upstream, k failure.Kind) { t.tries = append
 // moved notes that the next attempt is at another upstream.
 func (t *attempts) moved() { t.replayed = false }
 
-// fault is what the client gets when nothing more is tried. A death counts more than what came after it: the client must
+// fault is what the client gets when nothing more is tried. A death outweighs later failures: the client must
 // not try again by itself.
 func (t *attempts) fault() *fault {
 	switch {
 	case t.died && t.last != faultClientGone:
 		return faultDied
 	case t.busy && t.last == faultNoAnswer:
-		return faultNoUpstream // one was there, and asked for patience
+		return faultNoUpstream // one upstream was there, and asked for patience
 	}
 	return t.last
 }

@@ -13,7 +13,7 @@ type Settings struct {
 	Config Config
 	// Identifier finds the sessions of requests.
 	Identifier *identity.Identifier
-	// Keys are the API keys, of which a client needs one. nil asks for none.
+	// Keys are the API keys, of which a client needs one. With nil clients need none.
 	Keys *auth.Keys
 }
 

@@ -8,10 +8,10 @@ import (
 )
 
 // tunnel passes the 101 of the attempt to the client, and then the bytes of both sides, as they arrive, until one of them ends. Bytes that
-// came with either head go first. It waits for both sides.
+// arrived with either head go first. It waits for both sides.
 //
 // Frames are not parsed. A WebSocket whose connection ends without a closing handshake has ended abnormally for both sides
-// (1006, RFC 6455 7.1.5), so the end of the upstream's connection is passed on as an end, however it came: a reset could
+// (1006, RFC 6455 7.1.5), so even a reset by the upstream is passed on as an ordinary end: a reset could
 // overtake bytes that are on their way to the client, a closing frame among them.
 func (x *exchange) tunnel() {
 	a := &x.attempt
