@@ -24,15 +24,15 @@ import (
 	"tether/wire"
 )
 
-// The limits after which a vanished host's connections are cut, and by how much that may come late. Linux takes
-// keep-alive's probes, but counts them by the user timeout where there is one: it is 30 s everywhere by default.
+// The limits after which connections to a vanished host are cut, and how late the cut may be. Linux sends
+// keep-alive's probes, but counts them by the user timeout if there is one: 30 s everywhere by default.
 const (
-	unheard  = (10 + 3*5) * time.Second // keep-alive's, where nothing is under way
-	unacked  = 30 * time.Second         // towards upstreams, where something is
+	unheard  = (10 + 3*5) * time.Second // by keep-alive, while the connection is idle
+	unacked  = 30 * time.Second         // towards upstreams, while bytes are sent
 	lateness = 10 * time.Second
 )
 
-// vanishings are the moments at which a host vanishes, each of them a host of its own.
+// vanishings are the moments at which a host vanishes. Each has its own host.
 var vanishings = []struct {
 	name string
 	play func(*host)
@@ -46,10 +46,10 @@ var vanishings = []struct {
 	{"client mid-stream", vanishReading},
 }
 
-// apart is set for the process in which the test makes its hosts; noHosts is what that says where it cannot.
+// apart is set for the process in which the test makes its hosts; noHosts is what that process prints if it cannot.
 const apart, noHosts = "TETHER_TEST_APART", "no hosts in a namespace here:"
 
-// A host vanishes without a word: no FIN, no RST, and nothing answers any more.
+// A host vanishes without a FIN or RST, and nothing answers any more.
 func TestVanishedHost(t *testing.T) {
 	switch {
 	case testing.Short():
@@ -61,11 +61,11 @@ func TestVanishedHost(t *testing.T) {
 	}
 }
 
-// runApart runs this test in a user and a network namespace of its own, and says so. It begins before the package's other
-// tests, by the name of this file, and ends beside the parallel ones: all that it takes is time.
+// runApart runs this test in a user and a network namespace of its own, and logs that. The name of this file makes the test begin before
+// the package's other tests, and it ends beside the parallel ones: it needs time only.
 func runApart(t *testing.T) {
 	const without = "a vanished host is shown by the socket options alone, which TestVanishedHostOptions of package wire reads back"
-	out, err := os.Create(filepath.Join(t.TempDir(), "out")) // no pipe: this process may not read it all the while
+	out, err := os.Create(filepath.Join(t.TempDir(), "out")) // no pipe: this process does not read it in time
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func runApart(t *testing.T) {
 		UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}},
 		Pdeathsig:   syscall.SIGKILL,
 	}
-	runtime.LockOSThread() // Pdeathsig comes when the thread ends that started the process
+	runtime.LockOSThread() // Pdeathsig is sent when the thread ends that started the process
 	defer runtime.UnlockOSThread()
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
@@ -86,7 +86,7 @@ func runApart(t *testing.T) {
 	t.Parallel()
 	err = cmd.Wait()
 	text, readErr := os.ReadFile(out.Name())
-	said := strings.ReplaceAll("\n"+strings.TrimSpace(string(text)), "\n", "\n| ") // it is no result of this process's
+	said := strings.ReplaceAll("\n"+strings.TrimSpace(string(text)), "\n", "\n| ") // so that it is not taken for a result of this process
 	switch {
 	case err != nil || readErr != nil:
 		t.Fatalf("%v, %v%s", err, readErr, said)
@@ -96,7 +96,7 @@ func runApart(t *testing.T) {
 	t.Logf("in a network namespace of its own:%s", said)
 }
 
-// vanish plays all vanishings at a time.
+// vanish plays all vanishings at once.
 func vanish(t *testing.T) {
 	before, _ := resources(t)
 	hosts, err := newHosts(t, len(vanishings))
@@ -156,7 +156,7 @@ func vanishMidBody(h *host) {
 	up, err := l.Accept()
 	h.must(err)
 	defer up.Close()
-	h.must(up.(*net.TCPConn).SetReadBuffer(1 << 20)) // of what follows, the most that still arrives
+	h.must(up.(*net.TCPConn).SetReadBuffer(1 << 20)) // bounds the bytes that still arrive
 	_, err = up.Read(make([]byte, 1<<20))
 	h.must(err)
 	r.wantDied(h.vanishUnder(c, unacked))
@@ -193,7 +193,7 @@ func vanishReading(h *host) {
 	h.vanishFrom(r, limit)
 }
 
-// patient sends a request over a connection that waits for longer than vanished hosts go unnoticed.
+// patient sends a request over a connection that waits for longer than it takes to notice a vanished host.
 func (r *rig) patient(request string) *rawConn {
 	c := r.dial()
 	_ = c.SetDeadline(time.Now().Add(2 * unacked))
@@ -209,7 +209,7 @@ func (r *rig) wantDied(a *answer) {
 	}
 }
 
-// host is another machine: a network namespace, which one thread lives in, and a cable to it.
+// host is another machine: a network namespace, in which one thread runs, and a cable to it.
 type host struct {
 	t         *testing.T
 	near, far net.IP // of the cable's ends
@@ -238,7 +238,7 @@ func newHosts(t *testing.T, n int) (hosts []*host, err error) {
 	return hosts, err
 }
 
-// live is the host's goroutine. Its thread stays locked and so ends with it: it is of no use elsewhere.
+// live is the host's goroutine. Its thread stays locked and so ends with it: no other goroutine could use it.
 func (h *host) live() {
 	runtime.LockOSThread()
 	for f := range h.work {
@@ -263,7 +263,7 @@ func (h *host) arrive(here *os.File) error {
 	return err
 }
 
-// do runs f on the host, whose the sockets are that it makes.
+// do runs f on the host. Sockets that f makes belong to the host.
 func (h *host) do(f func() error) error {
 	done := make(chan error)
 	h.work <- func() { done <- f() }
@@ -277,7 +277,7 @@ func (h *host) must(err error) {
 	}
 }
 
-// fleet is a rig in front of a simulated server on the host, which has the session of sid, and of some here.
+// fleet is a rig in front of a simulated server on the host, which has the session of sid, and of some servers here.
 func (h *host) fleet(others int) *rig {
 	h.t.Helper()
 	far := sim.New(sim.Config{StopTimeout: -1})
@@ -311,14 +311,14 @@ func (h *host) dial(r *rig) *rawConn {
 	return &rawConn{t: h.t, TCPConn: c.(*net.TCPConn), r: bufio.NewReader(c)}
 }
 
-// vanish unplugs the cable at the far end, which nothing at this one takes notice of.
+// vanish unplugs the cable at the far end. Nothing at this end notices that.
 func (h *host) vanish() {
 	h.t.Helper()
 	h.must(h.do(func() error { return netlink(unix.RTM_NEWLINK, 0, link(h.cable, 0)) }))
 	h.gone = time.Now()
 }
 
-// vanishUnder vanishes while c waits for the answer that it then gets.
+// vanishUnder vanishes while c waits, and gives the answer that c gets then.
 func (h *host) vanishUnder(c *rawConn, limit time.Duration) *answer {
 	h.t.Helper()
 	h.vanish()
@@ -327,7 +327,7 @@ func (h *host) vanishUnder(c *rawConn, limit time.Duration) *answer {
 	return a
 }
 
-// vanishFrom vanishes while its only request is served, until nobody works for that any more.
+// vanishFrom vanishes while its only request is served, and waits until no server works on that request.
 func (h *host) vanishFrom(r *rig, limit time.Duration) {
 	h.t.Helper()
 	h.vanish()
@@ -342,7 +342,7 @@ func (h *host) vanishFrom(r *rig, limit time.Duration) {
 	}
 }
 
-// cutAfter checks that it took about limit since the host vanished. Much less would mean that something told of it.
+// cutAfter checks that about limit has passed since the host vanished. Much less would mean that the connection was reset.
 func (h *host) cutAfter(limit time.Duration) {
 	h.t.Helper()
 	took := time.Since(h.gone).Round(10 * time.Millisecond)

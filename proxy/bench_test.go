@@ -23,15 +23,15 @@ func fixed(b *testing.B, head int, answer []byte) net.Listener {
 	}
 	serve := func(c net.Conn) {
 		defer c.Close()
-		room := make([]byte, 64<<10)
+		buf := make([]byte, 64<<10)
 		n := 0
 		for {
-			k, err := c.Read(room[n:])
+			k, err := c.Read(buf[n:])
 			if err != nil {
 				return
 			}
 			n += k
-			end := bytes.Index(room[:n], []byte("\r\n\r\n"))
+			end := bytes.Index(buf[:n], []byte("\r\n\r\n"))
 			if end < 0 || n < end+4+head {
 				continue
 			}
@@ -80,18 +80,18 @@ func BenchmarkRequest(b *testing.B) {
 				b.Fatal(err)
 			}
 			defer c.Close()
-			room := make([]byte, 64<<10)
+			buf := make([]byte, 64<<10)
 			turn := func() {
 				if _, err := c.Write(request); err != nil {
 					b.Fatal(err)
 				}
 				for n := 0; ; {
-					k, err := c.Read(room[n:])
+					k, err := c.Read(buf[n:])
 					if err != nil && err != io.EOF {
 						b.Fatal(err)
 					}
 					n += k
-					if end := bytes.Index(room[:n], []byte("\r\n\r\n")); end > 0 && n >= end+4+1000 {
+					if end := bytes.Index(buf[:n], []byte("\r\n\r\n")); end > 0 && n >= end+4+1000 {
 						return
 					}
 				}
@@ -107,7 +107,7 @@ func BenchmarkRequest(b *testing.B) {
 	}
 }
 
-// BenchmarkUpload is a body of 64 MiB on its way through the proxy, to a server that answers once it has it all.
+// BenchmarkUpload is a body of 64 MiB on its way through the proxy, to a server that answers once it has the whole body.
 func BenchmarkUpload(b *testing.B) {
 	const size = 64 << 20
 	body := bytes.Repeat([]byte("The quick brown fox. "), size/21+1)[:size]

@@ -18,8 +18,8 @@ import (
 	"tether/units"
 )
 
-// echo is a server that answers with the body that it got, in the framing that the query asks for, and tells its
-// headers in X-Echo-*.
+// echo is a server that answers with the body that it received, in the framing that the query asks for. heads gives the headers that
+// it received, and what it knows of the request as Echo-*.
 func echo(t testing.TB) (url string, heads func() []http.Header) {
 	t.Helper()
 	var mu sync.Mutex
@@ -65,7 +65,7 @@ func echo(t testing.TB) (url string, heads func() []http.Header) {
 	}
 }
 
-// The body that the upstream gets, and the one that the client gets, are those that were sent, to the byte.
+// Bodies reach the upstream and the client byte for byte.
 func TestBodiesAreByteExact(t *testing.T) {
 	url, heads := echo(t)
 	r := newRig(t, []string{url})
@@ -105,7 +105,7 @@ func TestBodiesAreByteExact(t *testing.T) {
 	http.DefaultClient.CloseIdleConnections()
 }
 
-// Bodies that dribble in, split anywhere, with and without chunks, and pipelined behind each other.
+// Bodies that arrive in small pieces, split anywhere, with and without chunks, and pipelined.
 func TestBodiesInPieces(t *testing.T) {
 	url, _ := echo(t)
 	r := newRig(t, []string{url})
@@ -146,7 +146,7 @@ func TestExpectContinue(t *testing.T) {
 	if a := c.receive(); a.StatusCode != 200 || a.body != "hello" {
 		t.Errorf("%d %q", a.StatusCode, a.body)
 	}
-	// A body that will not be taken is not asked for.
+	// A request that will be refused gets no 100 Continue.
 	c.send("POST /v1/embeddings HTTP/1.1\r\nHost: a\r\nContent-Length: 5000000\r\nExpect: 100-continue\r\n\r\n")
 	if a := c.receive(); a.StatusCode != 413 {
 		t.Errorf("%d", a.StatusCode)
@@ -188,8 +188,8 @@ func (r *rig) chunked(path, body string) *answer {
 	return &answer{Response: res, body: string(text), err: err}
 }
 
-// A promised length costs nothing until bytes arrive, neither memory, whose sum is bounded by what is there, nor a place among
-// the requests in flight.
+// A promised length costs nothing until bytes arrive: neither memory, which is bounded by the bytes that have arrived, nor a place
+// among the requests in flight.
 func TestPromisedBodiesCostNothing(t *testing.T) {
 	r := fleet(t, 1, sim.Config{}, func(r *rig) {
 		r.cfg.MaxBody, r.cfg.MaxBodyTotal = 4*units.MiB, units.Share{Bytes: 8 * units.MiB}
@@ -205,7 +205,7 @@ func TestPromisedBodiesCostNothing(t *testing.T) {
 	r.want(r.chat("hello"), 200, "new")
 }
 
-// discarding is a server that reads bodies and makes nothing of them.
+// discarding is a server that reads bodies and drops them.
 func discarding(t testing.TB) (url string) {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
@@ -213,9 +213,9 @@ func discarding(t testing.TB) (url string) {
 	return s.URL
 }
 
-// Above the pooled rooms a body takes no more memory than it was said to have, nor than bodies may have; and no more than 1 MiB beyond
-// what came. So there is room for one that is all that may be there.
-func TestBodiesTakeWhatTheyHave(t *testing.T) {
+// A body that is larger than the pooled buffers takes no more memory than its length, and than all bodies may take; and no more than
+// 1 MiB beyond the bytes that have arrived. So a body as large as the whole budget can be read.
+func TestBodiesTakeLittleBeyondTheirLength(t *testing.T) {
 	const most = 20 << 20
 	r := newRig(t, []string{discarding(t)}, func(r *rig) { r.cfg.MaxBody, r.cfg.MaxBodyTotal = most, units.Share{Bytes: most} })
 	const head = "POST " + chatPath + " HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
@@ -229,26 +229,26 @@ func TestBodiesTakeWhatTheyHave(t *testing.T) {
 	for _, size := range []int{100<<10 + 1, 1 << 20, 1<<20 + 1, 4<<20 + 1, 16<<20 + 1, most} {
 		text := chat(strings.Repeat("x", size-len(chat(""))))
 		part, last := text[:size-1], text[size-1:]
-		room := 256 << 10 // of those that are pooled
-		if size > room {
-			room = 1 << 20
+		buffer := 256 << 10 // a pooled size
+		if size > buffer {
+			buffer = 1 << 20
 		}
 
 		c := r.dial()
 		c.send(fmt.Sprintf("%sContent-Length: %d\r\n\r\n%s", head, size, part))
-		r.wantBodies(size-1, max(size, room))
+		r.wantBodies(size-1, max(size, buffer))
 		c.send(last)
 		served(c)
 
 		c = r.dial()
 		c.send(fmt.Sprintf("%sTransfer-Encoding: chunked\r\n\r\n%x\r\n%s", head, size, part))
-		r.wantBodies(size-1, max(min(size+1<<20, most), room))
+		r.wantBodies(size-1, max(min(size+1<<20, most), buffer))
 		c.send(last + "\r\n0\r\n\r\n")
 		served(c)
 	}
 }
 
-// wantBodies waits until bodies take least bytes, and wants them to have taken no more than most ever since.
+// wantBodies waits until bodies take least bytes, and checks that they never took more than most meanwhile.
 func (r *rig) wantBodies(least, most int) {
 	r.t.Helper()
 	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
@@ -264,7 +264,7 @@ func (r *rig) wantBodies(least, most int) {
 	}
 }
 
-// The time for a body has no end where it may be as large as bodies may be at all.
+// The time for a body of the largest allowed size does not overflow.
 func TestTimeForBodies(t *testing.T) {
 	for come, want := range map[int]time.Duration{
 		0: bodyTime, 1: bodyTime, bodyRate: bodyTime + time.Second, 100 * bodyRate: bodyTime + 100*time.Second,
@@ -276,7 +276,7 @@ func TestTimeForBodies(t *testing.T) {
 	}
 }
 
-// Requests whose body came with their head take nothing, so they are never refused for bodies.
+// Requests whose body arrived with the head take nothing of the budget, so they are never refused for it.
 func TestSmallBodiesAreNotRefused(t *testing.T) {
 	const size = 1 << 20
 	r := fleet(t, 1, sim.Config{}, func(r *rig) {
@@ -298,8 +298,8 @@ func TestSmallBodiesAreNotRefused(t *testing.T) {
 	}
 }
 
-// Clients that send a part of the large bodies that they promise keep no other address from sending a small one.
-func TestPartsOfBodiesKeepNobodyOut(t *testing.T) {
+// Clients that send only a part of large bodies keep no other address from sending a small one.
+func TestUnfinishedBodiesKeepNoAddressOut(t *testing.T) {
 	const total, part = 64 << 20, 16<<20 + 1
 	for _, addresses := range []int{1, 4, 16} {
 		t.Run(fmt.Sprint(addresses), func(t *testing.T) {
@@ -334,13 +334,13 @@ func TestPartsOfBodiesKeepNobodyOut(t *testing.T) {
 	}
 }
 
-// awaitBodies waits until bodies take that many bytes.
+// awaitBodies waits until bodies take n bytes.
 func (r *rig) awaitBodies(want int64) {
 	r.t.Helper()
 	r.await(int(want), "bytes of bodies", func() int { return int(r.proxy.BodyBytes()) })
 }
 
-// All bodies together have their bound, and an address its part of it while that is scarce: the address that a trusted
+// All bodies together are bounded, and while memory is scarce an address has its share. The address is the one that a trusted
 // proxy names.
 func TestBodiesTogetherAreBounded(t *testing.T) {
 	const size = 1 << 20
@@ -365,7 +365,7 @@ func TestBodiesTogetherAreBounded(t *testing.T) {
 		c.Close()
 	}
 	var bodies []*rawConn
-	for i, from := range []string{"10.0.0.1", "10.0.0.1", "10.0.0.2", "10.0.0.3"} { // a half, and a quarter each
+	for i, from := range []string{"10.0.0.1", "10.0.0.1", "10.0.0.2", "10.0.0.3"} { // a half from the first address, a quarter from each of the others
 		bodies = append(bodies, send(from))
 		r.awaitBodies(int64(i+1) * size)
 		if i == 2 {
@@ -373,7 +373,7 @@ func TestBodiesTogetherAreBounded(t *testing.T) {
 		}
 	}
 	refused("10.0.0.4", faultBodiesFull)
-	// One ends, and its room is another's.
+	// When one ends, another can have its memory.
 	bodies[0].send("}")
 	r.want(bodies[0].receive(), 200, "new")
 	r.awaitBodies(3 * size)

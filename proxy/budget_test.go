@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// While memory is scarce, who holds most of it is refused first.
+// While memory is scarce, the address that holds most of it is refused first.
 func TestBudget(t *testing.T) {
 	b, limits := newBudget(), newBodyLimits(800, 50)
 	greedy, modest := b.account(netip.MustParseAddr("10.0.0.1")), b.account(netip.MustParseAddr("10.0.0.2"))
@@ -41,8 +41,8 @@ func TestBudget(t *testing.T) {
 func TestReserve(t *testing.T) {
 	const limit = 64 << 20
 	for name, c := range map[string]struct {
-		takes []int64 // of an address each
-		want  *fault  // for the last one
+		takes []int64 // each of another address
+		want  *fault  // of the last one
 	}{
 		"alone":                   {[]int64{limit}, nil},
 		"alone, too much":         {[]int64{limit + 1}, faultBodiesFull},
@@ -67,8 +67,8 @@ func TestReserve(t *testing.T) {
 	}
 }
 
-// Who asks for too much keeps nobody out, not even while it is told so.
-func TestRefusedTakesNothing(t *testing.T) {
+// An address that asks for too much keeps no other out, not even while it is being refused.
+func TestRefusedBodiesTakeNothing(t *testing.T) {
 	b, limits := newBudget(), newBodyLimits(64<<20, 64<<20)
 	greedy, modest := b.account(netip.MustParseAddr("10.0.0.1")), b.account(netip.MustParseAddr("10.0.0.2"))
 	if b.take(modest, 1, &limits) != nil {
@@ -107,7 +107,7 @@ func TestRefusedTakesNothing(t *testing.T) {
 	all.Wait()
 }
 
-// Of IPv6 a customer has a network, and as many addresses as it likes.
+// A customer has an IPv6 network of 64 bits, with as many addresses as it likes.
 func TestAccounts(t *testing.T) {
 	for a, want := range map[string]string{
 		"10.0.0.1": "10.0.0.1", "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::", "2001:db8:1:2::": "2001:db8:1:2::", "2001:db8:1:3::1": "2001:db8:1:3::", "::1": "::",
@@ -121,7 +121,7 @@ func TestAccounts(t *testing.T) {
 	}
 }
 
-// BenchmarkBudget is what a body pays for being counted, with all processors at it.
+// BenchmarkBudget is the cost of counting a body, on all processors at once.
 func BenchmarkBudget(b *testing.B) {
 	budget, limits := newBudget(), newBodyLimits(1<<30, 1<<20)
 	b.RunParallel(func(pb *testing.PB) {

@@ -36,7 +36,7 @@ func reader(t testing.TB) (*Proxy, *identity.Identifier) {
 	return p, ids
 }
 
-// A captured request is read alike however its lines end, and however its body is framed.
+// A captured request is read in the same way however its lines end, and however its body is framed.
 func TestReadFramings(t *testing.T) {
 	p, ids := reader(t)
 	body := `{"model":"m","session_id":"s",` + "\n" + `"messages":[]}`
@@ -98,7 +98,7 @@ func TestReadRefusals(t *testing.T) {
 	}
 }
 
-// What else than a session decides where a request goes is said.
+// The note says what decides where a request goes, besides its session.
 func TestReadNotes(t *testing.T) {
 	p, ids := reader(t)
 	for _, c := range []struct {
@@ -132,7 +132,7 @@ func TestReadNotes(t *testing.T) {
 	}
 }
 
-// A WebSocket's handshake is read with its query, and what was captured behind it does not count.
+// A WebSocket's handshake is read with its query. Bytes that were captured behind it do not count.
 func TestReadHandshake(t *testing.T) {
 	p, ids := reader(t)
 	for raw, want := range map[string]session.Request{
@@ -155,7 +155,7 @@ func TestReadHandshake(t *testing.T) {
 	}
 }
 
-// FuzzRead: no capture may panic, none may yield an invalid state, and one framed by the book is read as what it is.
+// FuzzRead: no capture panics or yields an invalid state, and the session of a correctly framed one is found.
 func FuzzRead(f *testing.F) {
 	f.Add([]byte("POST /v1/chat/completions HTTP/1.1\nHost: h\n\n{}"), []byte(`{"session_id":"s"}`))
 	f.Add([]byte("POST /v1/responses HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"), []byte("{}"))

@@ -2,144 +2,160 @@ package proxy
 
 import (
 	"fmt"
-	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
-	"github.com/google/uuid"
-	"github.com/rogpeppe/go-internal/txtar"
-
-	"tether/session/identity"
 	"tether/sim"
+	simfault "tether/sim/fault"
+	"tether/wire"
 )
 
-// replay sends a request of session's testdata/clients, the turn of the n-th conversation, and waits for its end.
-func (r *rig) replay(f txtar.File, n int, more ...string) *answer {
-	r.t.Helper()
-	id := uuid.NewSHA1(uuid.Nil, fmt.Append(nil, n))
-	raw := strings.NewReplacer(
-		"{{id}}", id.String(), "{{topic}}", fmt.Sprint("topic ", n), "{{turn}}", fmt.Sprintf("%x%x", f.Name, n),
-	).Replace(string(f.Data))
-	head, body, _ := strings.Cut(raw, "\n\n")
-	lines := append(strings.Split(head, "\n"), more...)
-	lines = append(lines, fmt.Sprint("Content-Length: ", len(body)), "", body)
-	r.mu.Lock()
-	r.asked++
-	r.mu.Unlock()
+// Requests in flight keep their connections. A further client is told that there are too many, whatever it sends.
+func TestMaxConnections(t *testing.T) {
+	refused := make(chan string, 1)
+	r := fleet(t, 1, sim.Config{}, func(r *rig) {
+		r.cfg.MaxConnections = 2
+		r.onRefuse = func(status int, reason string) { refused <- fmt.Sprint(status, " ", reason) }
+	})
+	r.must(r.sims[0].Inject(simfault.Fault{Kind: simfault.Hang}))
+	var working []*rawConn
+	for range 2 {
+		c := r.dial()
+		c.send(post(chatPath, chat("x"), sid))
+		working = append(working, c)
+	}
+	r.awaitLoad(0, func(l sim.Load) bool { return l.Held == 2 })
 	c := r.dial()
-	defer c.Close()
-	c.send(strings.Join(lines, "\r\n"))
-	a := c.receive()
-	r.last()
-	return a
-}
-
-func eachClient(t *testing.T, test func(t *testing.T, turns []txtar.File)) {
-	t.Helper()
-	files, err := filepath.Glob("../session/identity/testdata/clients/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatal("no clients", err)
+	c.send(post(chatPath, chat(strings.Repeat("x", 100_000)), sid))
+	text, err := c.rest()
+	if !strings.HasPrefix(text, "HTTP/1.1 503 ") || !strings.Contains(text, "Retry-After: 1") || err != nil {
+		t.Fatalf("%q, %v", text, err)
 	}
-	for _, path := range files {
-		a, err := txtar.ParseFile(path)
-		if err != nil {
-			t.Fatal(err)
+	select { // OnRefused is called before the answer
+	case got := <-refused:
+		if got != "503 connections" {
+			t.Errorf("OnRefused was told %s", got)
 		}
-		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) { test(t, a.Files) })
+	default:
+		t.Error("OnRefused was not called")
+	}
+	r.sims[0].ClearFaults()
+	for _, c := range working {
+		if a := c.receive(); a.StatusCode != 200 {
+			t.Error("a connection within the limit was closed")
+		}
 	}
 }
 
-// agentOf is the agent whose turn a section is, "" where there is one alone.
-func agentOf(f txtar.File) string {
-	agent, _, several := strings.Cut(f.Name, " ")
-	if !several {
-		return ""
-	}
-	return agent
-}
-
-const conversations = 6
-
-// What clients really send lands, turn after turn, on one server and in its cache, which gets the id that the client gets.
-func TestClients(t *testing.T) {
-	eachClient(t, func(t *testing.T, turns []txtar.File) {
-		r := fleet(t, 4, sim.Config{})
-		servers := map[string]bool{}
-		for n := range conversations {
-			first := r.replay(turns[0], n)
-			r.want(first, 200, "new")
-			r.wantForwarded(first)
-			opened := r.last().PromptTokens
-			for _, f := range turns[1:] {
-				a := r.replay(f, n)
-				r.want(a, 200, "pinned")
-				r.wantForwarded(a)
-				if a.server() != first.server() || a.Header.Get("X-Session-Id") != first.Header.Get("X-Session-Id") {
-					t.Errorf("turn %s of %d: %s on %s, the first %s on %s", f.Name, n,
-						a.Header.Get("X-Session-Id"), a.server(), first.Header.Get("X-Session-Id"), first.server())
-				}
-				if rec := r.last(); rec.CachedTokens == 0 && rec.PromptTokens > opened && opened >= 16 {
-					t.Errorf("turn %s of %d: none of %d tokens was in the cache", f.Name, n, rec.PromptTokens)
+// Connections without a whole request are closed in favour of others: first those of the address that has the most, then those
+// that have waited longest. So no address keeps others out by silent connections.
+func TestConnectionsMakeRoom(t *testing.T) {
+	for name, some := range map[string]string{
+		"silent":     "",
+		"in a head":  "POST ",
+		"in a body":  "POST " + chatPath + " HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{",
+		"in a chunk": "POST " + chatPath + " HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{",
+		"kept":       post(chatPath, chat("x"), sid),
+	} {
+		t.Run(name, func(t *testing.T) {
+			const most = 5
+			r := fleet(t, 1, sim.Config{}, func(r *rig) { r.cfg.MaxConnections, r.cfg.MaxInFlight = most, 2 })
+			served := func(c *rawConn) {
+				t.Helper()
+				c.send(post(chatPath, chat("x"), sid))
+				if a := c.receive(); a.StatusCode != 200 {
+					t.Errorf("%d from %v", a.StatusCode, c.LocalAddr())
 				}
 			}
-			servers[first.server()] = true
-		}
-		if len(servers) == 1 {
-			t.Errorf("%d conversations are all on one server", conversations)
-		}
-	})
+			modest := r.dialFrom("127.0.0.2")
+			served(modest)
+			var greedy []*rawConn
+			for n := range most - 1 {
+				c := r.dialFrom("127.0.0.3")
+				c.send(some)
+				if name == "kept" {
+					c.receive()
+				}
+				greedy = append(greedy, c)
+				r.await(n+2, "connections without a request", r.waiting)
+			}
+			for n := range 2 {
+				c := r.dialFrom(fmt.Sprint("127.0.0.", 4+n))
+				served(c)
+				if text, err := greedy[n].rest(); text != "" || wire.IsTimeout(err) {
+					t.Errorf("it went with %q, %v", text, err)
+				}
+				if got := r.proxy.Displaced(); got != int64(n+1) {
+					t.Errorf("%d are counted as displaced", got)
+				}
+			}
+			served(modest)
+			if name == "kept" {
+				served(greedy[2])
+			}
+		})
+	}
 }
 
-// wantForwarded checks that the server got the id that the client got.
-func (r *rig) wantForwarded(a *answer) {
+// waiting is the number of connections without a whole request.
+func (r *rig) waiting() (n int) {
+	r.proxy.clients.each(func(c *client) {
+		if c.waitingSince.Load() != 0 {
+			n++
+		}
+	})
+	return n
+}
+
+// await waits until now gives n.
+func (r *rig) await(n int, what string, now func() int) {
 	r.t.Helper()
-	for _, s := range r.sims {
-		seen := s.Requests()
-		if len(seen) == 0 || seen[len(seen)-1].Header.Get("X-Request-Id") != a.Header.Get("X-Request-Id") {
-			continue
+	for deadline := time.Now().Add(patience); now() != n; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			r.t.Fatalf("%d %s, want %d", now(), what, n)
 		}
-		if got, want := seen[len(seen)-1].Session, a.Header.Get("X-Session-Id"); got != want {
-			r.t.Errorf("the server got the id %q, the client %q", got, want)
-		}
-		return
 	}
-	r.t.Error("no server has the request")
 }
 
-// With session.subagents: own each sub-agent has a server of its own, under an id that comes back as any other does.
-func TestSubagentsOfTheirOwn(t *testing.T) {
-	eachClient(t, func(t *testing.T, turns []txtar.File) {
-		r := fleet(t, 4, sim.Config{}, func(r *rig) { r.identity.Subagents = identity.Own })
-		apart := false
-		for n := range conversations {
-			home := map[string]*answer{} // by agent
-			for _, f := range turns {
-				a, agent := r.replay(f, n), agentOf(f)
-				r.wantForwarded(a)
-				if home[agent] == nil {
-					r.want(a, 200, "new")
-					home[agent] = a
-					continue
-				}
-				r.want(a, 200, "pinned")
-				back := r.replay(f, n, echoed(f, a)...)
-				r.want(back, 200, "pinned")
-				if at := home[agent].server(); a.server() != at || back.server() != at {
-					t.Errorf("%s of %d: on %s, by the id that was echoed on %s, before on %s", f.Name, n, a.server(), back.server(), at)
-				}
-				apart = apart || agent != "" && home["main"].server() != a.server()
-			}
-		}
-		if several := agentOf(turns[0]) != ""; several != apart {
-			t.Errorf("several agents: %v; apart from the first: %v", several, apart)
-		}
+// An address has its limit of connections, and other addresses have theirs. Trusted proxies carry many clients and
+// may have more.
+func TestMaxConnectionsPerAddress(t *testing.T) {
+	refused := make(chan string, 1)
+	r := fleet(t, 1, sim.Config{}, func(r *rig) {
+		r.cfg.MaxConnectionsPerAddress = 2
+		r.cfg.TrustedProxies = []string{"127.0.0.4"}
+		r.onRefuse = func(status int, reason string) { refused <- fmt.Sprint(status, " ", reason) }
 	})
-}
-
-// echoed is the header of a client that sends back the id it got, where it has none of that name.
-func echoed(f txtar.File, a *answer) []string {
-	if strings.Contains(strings.ToLower(string(f.Data)), "\nx-session-id:") {
-		return nil
+	served := func(c *rawConn) {
+		t.Helper()
+		c.send(post(chatPath, chat("x"), sid))
+		if a := c.receive(); a.StatusCode != 200 {
+			t.Errorf("%d from %v", a.StatusCode, c.LocalAddr())
+		}
 	}
-	return []string{"X-Session-Id: " + a.Header.Get("X-Session-Id")}
+	var kept []*rawConn
+	for range 2 {
+		c := r.dialFrom("127.0.0.2")
+		served(c)
+		kept = append(kept, c)
+	}
+	for range 3 {
+		c := r.dialFrom("127.0.0.2")
+		text, _ := c.rest()
+		if !strings.HasPrefix(text, "HTTP/1.1 429 ") || !strings.Contains(text, "Retry-After: 1") || !strings.Contains(text, `"type":"rate_limit_error"`) {
+			t.Errorf("%q", text)
+		}
+		if got := <-refused; got != "429 address_connections" {
+			t.Errorf("OnRefused was told %s", got)
+		}
+	}
+	served(r.dialFrom("127.0.0.3"))
+	for range 5 {
+		served(r.dialFrom("127.0.0.4"))
+	}
+	served(kept[0])
+	kept[1].Close()
+	r.await(7, "connections", r.proxy.Connections) // its goroutine has ended
+	served(r.dialFrom("127.0.0.2"))
 }

@@ -16,7 +16,7 @@ import (
 	"tether/upstream/transport"
 )
 
-// keyed makes the rig want API keys: those of alice, of bob, and one with which alice's is being replaced.
+// keyed makes the rig require API keys: alice's, bob's, and a new one that replaces alice's.
 func keyed(r *rig) {
 	r.t.Helper()
 	file := filepath.Join(r.t.TempDir(), "keys")
@@ -37,7 +37,7 @@ const (
 	asBob   = "X-Api-Key: " + bobKey
 )
 
-func TestKeysAreWanted(t *testing.T) {
+func TestKeysAreRequired(t *testing.T) {
 	r := fleet(t, 1, sim.Config{}, keyed)
 	for _, c := range []struct {
 		sent   []string
@@ -90,7 +90,7 @@ func TestKeysAreWanted(t *testing.T) {
 	}
 }
 
-// wantUnauthorized checks an answer to a stranger.
+// wantUnauthorized checks the answer to a request without a valid key.
 func (r *rig) wantUnauthorized(a *answer, anthropic bool) {
 	r.t.Helper()
 	begin, end := `{"error":{"message":"`, `","type":"authentication_error","param":null,"code":401}}`
@@ -108,7 +108,7 @@ func (r *rig) wantUnauthorized(a *answer, anthropic bool) {
 	}
 }
 
-// A stranger learns nothing of which paths, methods and models there are. With a key all of that is as it was.
+// A caller without a key does not learn which paths, methods and models there are. With a key all answers are as without keys.
 func TestStrangersLearnNothing(t *testing.T) {
 	r := fleet(t, 1, sim.Config{}, keyed, func(r *rig) { r.cfg.Expose = []string{"GET /version", "OPTIONS /custom"} })
 	for line, want := range map[string]int{
@@ -128,7 +128,7 @@ func TestStrangersLearnNothing(t *testing.T) {
 	}
 }
 
-// Browsers ask without credentials whether they may ask with them. What has a body is no such question.
+// Browsers send preflights without credentials. A request with a body is no preflight.
 func TestPreflightNeedsNoKey(t *testing.T) {
 	r := fleet(t, 1, sim.Config{}, keyed)
 	before := count(r.sims)
@@ -143,11 +143,11 @@ func TestPreflightNeedsNoKey(t *testing.T) {
 	}
 }
 
-// No server gets what came as a credential, whatever it gets in its place.
+// No server gets a client's credential, whatever key it gets instead.
 func TestKeysReachNoServer(t *testing.T) {
 	for _, m := range []transport.RequestOptions{{}, {Key: "our-key"}, {Key: "our-key", OverrideKey: true}} {
 		url, heads := echo(t)
-		r := newRig(t, []string{url}, keyed, mannered(m))
+		r := newRig(t, []string{url}, keyed, withOptions(m))
 		var want []string
 		if m.Key != "" {
 			want = []string{"Bearer our-key"}
@@ -175,8 +175,8 @@ func TestKeysReachNoServer(t *testing.T) {
 	}
 }
 
-// A stranger's body is not waited for, not asked for and not held; the connection ends, for the body may follow. Without
-// one it goes on, and the next request may have a key.
+// Without a key the body is not waited for, not asked for and not held, and the connection ends, for the body may follow. If there is no
+// body the connection goes on, and the next request may have a key.
 func TestStrangersHoldNothing(t *testing.T) {
 	r := fleet(t, 1, sim.Config{}, keyed)
 	for _, fields := range []string{
@@ -203,7 +203,7 @@ func TestStrangersHoldNothing(t *testing.T) {
 	}
 }
 
-// Strangers do not count among the requests in flight, so they keep nobody out.
+// Requests without a key do not count as in flight, so they keep no other request out.
 func TestStrangersAreNotInFlight(t *testing.T) {
 	r := fleet(t, 1, sim.Config{}, keyed, func(r *rig) { r.cfg.MaxInFlight = 1 })
 	r.must(r.sims[0].Inject(simfault.Fault{Kind: simfault.Hang}))
@@ -218,7 +218,7 @@ func TestStrangersAreNotInFlight(t *testing.T) {
 	}
 }
 
-// The name of the key tells callers apart, in derived ids and for stored responses: a new key under the same name
+// The name of the key distinguishes callers, in derived ids and for stored responses: a new key under the same name
 // changes nothing for its conversations.
 func TestNameOfTheKeyIsTheScope(t *testing.T) {
 	r := fleet(t, 4, sim.Config{}, keyed)
@@ -247,8 +247,8 @@ func TestNameOfTheKeyIsTheScope(t *testing.T) {
 	}
 }
 
-// What a captured request is told agrees with what it would get.
-func TestReadWantsAKey(t *testing.T) {
+// A captured request gets the same verdict as one that is sent.
+func TestReadRequiresAKey(t *testing.T) {
 	r := fleet(t, 1, sim.Config{}, keyed, func(r *rig) { r.cfg.MaxBody = units.KiB })
 	head := "POST " + chatPath + " HTTP/1.1\nHost: h\n"
 	for fields, want := range map[string]int{"": 401, "Authorization: Bearer x\n": 401, asAlice + "\n": 0} {
@@ -266,8 +266,8 @@ func TestReadWantsAKey(t *testing.T) {
 	}
 }
 
-// Without keys everything passes as it came.
-func TestWithoutKeysNobodyIsAsked(t *testing.T) {
+// Without configured keys credentials pass unchanged.
+func TestWithoutKeysCredentialsPass(t *testing.T) {
 	url, heads := echo(t)
 	r := newRig(t, []string{url})
 	r.want(r.do("POST", "/v1/completions", "{}", "Authorization: Bearer a", "X-Api-Key: b"), 200, "new")

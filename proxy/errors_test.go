@@ -6,7 +6,7 @@ import (
 )
 
 // A fault's kind in the words of Anthropic's API.
-func TestFaultsInAnthropicsWords(t *testing.T) {
+func TestFaultsInAnthropicsForm(t *testing.T) {
 	for f, want := range map[*fault]string{
 		faultMalformedChunks: "invalid_request_error",
 		faultSlowBody:        "invalid_request_error",

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"fmt"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -10,25 +9,7 @@ import (
 	"tether/sim"
 )
 
-// Answers to HEAD have no body, tether's own as little as those of upstreams.
-func TestHEAD(t *testing.T) {
-	s := newScript(t)
-	r := newRig(t, []string{s.url()}, func(r *rig) { r.cfg.Expose = []string{"HEAD /version"} })
-	c := r.dial()
-	c.send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\nHEAD /version HTTP/1.1\r\nHost: a\r\n\r\nHEAD /nothing HTTP/1.1\r\nHost: a\r\n\r\n")
-	up := s.next()
-	up.request()
-	up.send("HTTP/1.1 500 Error\r\nContent-Length: 20\r\n\r\n")
-	for _, want := range []struct{ status, length int }{{404, -1}, {500, 20}, {404, -1}} {
-		res, err := http.ReadResponse(c.r, &http.Request{Method: "HEAD"})
-		r.must(err)
-		if res.StatusCode != want.status || want.length >= 0 && res.ContentLength != int64(want.length) || res.ContentLength <= 0 {
-			t.Errorf("%d, length %d, want %+v", res.StatusCode, res.ContentLength, want)
-		}
-	}
-}
-
-// HTTP/1.0 clients are told when the connection stays, by whoever answers.
+// Every answer tells an HTTP/1.0 client that the connection stays open.
 func TestHTTP10IsToldOfKeepAlive(t *testing.T) {
 	r := fleet(t, 1, sim.Config{})
 	c := r.dial()
@@ -40,8 +21,8 @@ func TestHTTP10IsToldOfKeepAlive(t *testing.T) {
 	}
 }
 
-// Time for a body is bought by what has come, not by what was promised.
-func TestPromisesBuyNoTime(t *testing.T) {
+// The time for a body grows with the bytes that have arrived, not with those that were promised.
+func TestPromisedBytesBuyNoTime(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits for a limit")
 	}
@@ -77,7 +58,7 @@ func TestPromisesBuyNoTime(t *testing.T) {
 	for n := range r.cfg.MaxInFlight {
 		rec, want := r.recorded(n+1), bodyTime
 		if n == r.cfg.MaxInFlight-1 {
-			want += 2 * time.Second // for as much had come of that one
+			want += 2 * time.Second // it has sent two seconds' worth
 		}
 		if rec.Duration < want || rec.Duration > want+3*time.Second || rec.Reason != "slow_body" {
 			t.Errorf("%s after %v, want %v", rec.Reason, rec.Duration, want)
@@ -86,23 +67,7 @@ func TestPromisesBuyNoTime(t *testing.T) {
 	r.want(r.chat("x"), 200, "new")
 }
 
-// Thousands of names in Connection would be compared with thousands of fields.
-func TestConnectionListsAreBounded(t *testing.T) {
-	r := fleet(t, 1, sim.Config{}, func(r *rig) { r.cfg.MaxHeaders = 10_000 })
-	fields := strings.Repeat("y:\r\n", 1000)
-	for status, connection := range map[int]string{
-		200: "Connection: " + strings.Repeat("x,", 120) + "\r\n",
-		400: strings.Repeat("Connection: "+strings.Repeat("x,", 60)+"\r\n", 3),
-	} {
-		c := r.dial()
-		c.send("GET /v1/models HTTP/1.1\r\nHost: a\r\n" + connection + fields + "\r\n")
-		if a := c.receive(); a.StatusCode != status {
-			t.Errorf("%d, want %d", a.StatusCode, status)
-		}
-	}
-}
-
-// Calls about responses are themselves behind a wildcard too: with their server, and never given to a second.
+// A wildcard does not hide the calls about responses: they keep their route, and no second server gets them.
 func TestWildcardsLeaveResponsesAlone(t *testing.T) {
 	r := fleet(t, 3, sim.Config{}, func(r *rig) { r.cfg.Expose = []string{"GET /v1/*", "POST /v1/*"} })
 	r.do("POST", "/v1/responses/resp_1/cancel", "", "X-Sim-Fault: reset")
@@ -111,8 +76,8 @@ func TestWildcardsLeaveResponsesAlone(t *testing.T) {
 	}
 }
 
-// A retrieved response that is cut says so in the words of its API.
-func TestRetrievedStreamIsCutInItsWords(t *testing.T) {
+// A retrieved response that is cut ends with the error event of its API.
+func TestCutOfARetrievedStream(t *testing.T) {
 	s := newScript(t)
 	r := newRig(t, []string{s.url()})
 	done := r.turn("GET /v1/responses/resp_1?stream=true HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -126,37 +91,26 @@ func TestRetrievedStreamIsCutInItsWords(t *testing.T) {
 	}
 }
 
-// Bodies in all framings, one behind the other on one connection.
-func TestOddFramings(t *testing.T) {
-	url, _ := echo(t)
-	r := newRig(t, []string{url}, func(r *rig) { r.cfg.Expose = []string{"GET /g", "DELETE /g"} })
-	c := r.dial()
-	continued := func() {
-		t.Helper()
-		for _, want := range []string{"HTTP/1.1 100 Continue\r\n", "\r\n"} {
-			if line, err := c.r.ReadString('\n'); err != nil || line != want {
-				t.Fatalf("%q, %v", line, err)
-			}
-		}
+// Requests that arrive before the first verdicts wait for them.
+func TestRequestsAwaitTheFirstVerdicts(t *testing.T) {
+	verdicts := make(chan struct{})
+	r := fleet(t, 1, sim.Config{}, func(r *rig) { r.verdicts = verdicts })
+	early := r.dial()
+	early.send(post(chatPath, chat("x"), sid))
+	gone := r.dial()
+	gone.send(post(chatPath, chat("x"), sid))
+	for r.proxy.InFlight() != 2 {
+		time.Sleep(time.Millisecond)
 	}
-	want := func(body string) {
-		t.Helper()
-		if a := c.receive(); a.body != body {
-			t.Errorf("got %.20q, want %.20q", a.body, body)
-		}
+	gone.Close()
+	if rec := r.recorded(1); rec.Status != 499 {
+		t.Errorf("who left while waiting got %d", rec.Status)
 	}
-	const get, chunked = "GET /g?framing=length HTTP/1.1\r\nHost: a\r\n", "Transfer-Encoding: chunked\r\n"
-	c.send("POST /v1/embeddings?framing=length HTTP/1.1\r\nHost: a\r\n" + chunked + "Expect: 100-continue\r\n\r\n")
-	continued()
-	c.send("5\r\nhello\r\n0\r\n\r\n")
-	want("hello")
-	c.send(get + "Content-Length: 3\r\n\r\nabc" + get + chunked + "\r\n3\r\nxyz\r\n0\r\n\r\n")
-	want("abc")
-	want("xyz")
-	large := strings.Repeat("d", 20000)
-	c.send("DELETE /g?framing=length HTTP/1.1\r\nHost: a\r\nContent-Length: 20000\r\n\r\n" + large + "\r\n" +
-		get + chunked + "Expect: 100-continue\r\n\r\n1\r\nz\r\n0\r\n\r\n")
-	want(large)
-	continued()
-	want("z")
+	if count(r.sims) != 0 {
+		t.Error("forwarded before the verdicts")
+	}
+	close(verdicts)
+	if a := early.receive(); a.StatusCode != 200 {
+		t.Error(a.StatusCode)
+	}
 }

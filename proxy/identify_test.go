@@ -9,7 +9,7 @@ import (
 	"tether/sim"
 )
 
-// A request that follows a response nobody knows of goes by its session, and by the response where it names none.
+// A request that follows an unknown response goes by its session, and without one by the response.
 func TestUnknownResponsesGoBySession(t *testing.T) {
 	r := fleet(t, 4, sim.Config{})
 	const follow = `{"model":"tiny","input":"x","previous_response_id":"resp_1"}`
@@ -29,7 +29,7 @@ func TestUnknownResponsesGoBySession(t *testing.T) {
 	}
 }
 
-// Bodies that nobody should send are the server's to judge: they reach it byte for byte, with an id where one is found.
+// Malformed bodies are for the server to judge: they reach it byte for byte, with an id if they have one.
 func TestBadBodiesAreForwarded(t *testing.T) {
 	r := fleet(t, 2, sim.Config{})
 	huge := strings.Repeat("x", 1<<20)

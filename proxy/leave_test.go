@@ -17,7 +17,7 @@ import (
 type moment struct {
 	name string
 	sim  sim.Config
-	// body and fault make a request that waits at that point; there tells that it is reached.
+	// body and fault make a request that waits at that point; there returns when the point is reached.
 	body  string
 	fault string
 	after string // sent behind the request
@@ -61,7 +61,7 @@ func faultyChat(body, fault, after string) string {
 	return post(chatPath, body, "X-Sim-Fault: "+fault) + after
 }
 
-// The client leaves, at five moments, in three ways, and the engine hears of it.
+// The client leaves, at five moments, in three ways, and the engine stops working for it.
 func TestClientLeaves(t *testing.T) {
 	for _, m := range moments {
 		for how, leave := range leaving {
@@ -70,7 +70,7 @@ func TestClientLeaves(t *testing.T) {
 	}
 }
 
-// The same where both sides speak TLS, with and without a goodbye in it.
+// The same when both sides speak TLS, with and without close_notify.
 func TestClientLeavesUnderTLS(t *testing.T) {
 	ways := maps.Clone(leaving)
 	ways["goodbye and close"] = func(c *rawConn) { c.secure.Close() }
@@ -83,7 +83,7 @@ func TestClientLeavesUnderTLS(t *testing.T) {
 
 func leaves(t *testing.T, r *rig, m moment, leave func(*rawConn)) {
 	t.Helper()
-	if m.sim.MaxSeqs == 1 { // somebody runs, so that the next one waits
+	if m.sim.MaxSeqs == 1 { // another request runs, so that the next one waits
 		first := r.dial()
 		first.send(post(chatPath, chat("first")))
 		r.awaitLoad(0, func(l sim.Load) bool { return l.Running == 1 })
@@ -137,7 +137,7 @@ func TestThousandExitsLeaveNothing(t *testing.T) {
 	r.nothingLeft(descriptors, goroutines)
 }
 
-// allGone waits until each of the workers is done, and until no server works for anybody.
+// allGone waits until each of the workers is done, and until no server has a request.
 func (r *rig) allGone(workers int, done <-chan error) {
 	r.t.Helper()
 	for range workers {
@@ -148,7 +148,7 @@ func (r *rig) allGone(workers int, done <-chan error) {
 	}
 }
 
-// nothingLeft waits until there is no more than before, of anything.
+// nothingLeft waits until there are no more goroutines, descriptors and requests than before.
 func (r *rig) nothingLeft(descriptors, goroutines int) {
 	r.t.Helper()
 	r.cold()
@@ -175,7 +175,7 @@ func resources(t testing.TB) (descriptors, goroutines int) {
 	return len(list), runtime.NumGoroutine()
 }
 
-// A client that leaves right after the last byte costs nobody a connection, and harms nobody.
+// A client that leaves right after the last byte costs no upstream connection, and harms no other request.
 func TestClientLeavesWithTheLastByte(t *testing.T) {
 	r := fleet(t, 1, sim.Config{})
 	for i := range 300 {

@@ -48,7 +48,7 @@ func TestModelsAreTheUnion(t *testing.T) {
 	}
 }
 
-// Where the servers want a key before they list their models, the client's own key decides.
+// If the servers ask for a key before they list their models, the client's own key decides.
 func TestModelsBehindKeys(t *testing.T) {
 	r := fleet(t, 2, sim.Config{APIKey: "secret", Models: []string{"llama"}})
 	r.up(0).SetNeedsKey(true)
@@ -64,7 +64,7 @@ func TestModelsBehindKeys(t *testing.T) {
 // aliased is an option: gpt-4o and whisper-1 are other names of tiny.
 func aliased(r *rig) { r.models.Aliases = map[string]string{"gpt-4o": "tiny", "whisper-1": "tiny"} }
 
-// received is the body that the only simulated server got last.
+// received is the body that the only simulated server received last.
 func (r *rig) received() string {
 	r.t.Helper()
 	all := r.sims[0].Requests()
@@ -74,7 +74,7 @@ func (r *rig) received() string {
 	return string(all[len(all)-1].Body)
 }
 
-// The server gets the model behind an alias, and of the rest every byte as it was, whatever the way of the body.
+// The server gets the model in place of the alias, and every other byte of the body unchanged, however the body arrived.
 func TestAliasesAreReplaced(t *testing.T) {
 	r := fleet(t, 1, sim.Config{}, aliased)
 	for _, fill := range []int{0, 10, 4 << 10, 20 << 10, 100 << 10, 1 << 20} {
@@ -106,7 +106,7 @@ func TestAliasesAreReplaced(t *testing.T) {
 	}
 }
 
-// A session under an alias is the session under the model.
+// A session is the same under an alias and under its model.
 func TestAliasesShareSessions(t *testing.T) {
 	r := fleet(t, 4, sim.Config{}, aliased)
 	for n := range 20 {
@@ -119,7 +119,7 @@ func TestAliasesShareSessions(t *testing.T) {
 	}
 }
 
-// A request that is sent again is sent the same.
+// A second attempt sends the same bytes.
 func TestAliasesInASecondAttempt(t *testing.T) {
 	r := fleet(t, 2, sim.Config{}, aliased)
 	for _, s := range r.sims {
@@ -141,7 +141,7 @@ func TestAliasesInASecondAttempt(t *testing.T) {
 	}
 }
 
-// Uploads pass byte by byte but for the alias, and only to servers that have their model.
+// Uploads pass byte by byte, except the alias, and only to servers that have their model.
 func TestUploads(t *testing.T) {
 	r := fleet(t, 3, sim.Config{}, aliased)
 	for i := range 2 {
@@ -181,10 +181,10 @@ func TestUploads(t *testing.T) {
 	}
 }
 
-// Aliases are listed beside their models, as these are described.
+// Aliases are listed beside their models, with the same description.
 func TestAliasesAreListed(t *testing.T) {
 	r := fleet(t, 2, sim.Config{}, func(r *rig) {
-		r.models.Aliases = map[string]string{"z": "a", "b": "a", "gone": "nobody's", "c": "a"}
+		r.models.Aliases = map[string]string{"z": "a", "b": "a", "gone": "unserved", "c": "a"}
 	})
 	r.up(0).SetModels(list(`{"object":"model", "id" : "a" ,"root":"id","permission":[{"id":"p"}]}`, `{"id":"c"}`))
 	r.up(1).SetModels(list(`{"id":"a"}`))
@@ -196,8 +196,8 @@ func TestAliasesAreListed(t *testing.T) {
 	}
 }
 
-// Where the configuration says of every server what it serves, tether knows that a model is nobody's, and says what
-// there is; and that the servers of one are down.
+// If the configuration names the models of every server, tether tells a model that no server has, and lists the models that there
+// are, from a model whose servers are down.
 func TestConfiguredModels(t *testing.T) {
 	r := fleet(t, 3, sim.Config{}, aliased, func(r *rig) {
 		r.spec = func(s *upstream.Spec) {
@@ -217,7 +217,7 @@ func TestConfiguredModels(t *testing.T) {
 	r.last()
 	before := count(r.sims)
 	const message = "The model is not served here. Models: `tiny`, `big \\\"7B\\\"`, `gpt-4o`, `whisper-1`."
-	a := ask(chatPath, "nobody's")
+	a := ask(chatPath, "unserved")
 	r.want(a, 404, "none")
 	if reason := r.last().Reason; reason != "model_not_found" {
 		t.Errorf("reason %s", reason)
@@ -225,7 +225,7 @@ func TestConfiguredModels(t *testing.T) {
 	if want := `{"error":{"message":"` + message + `","type":"not_found_error","param":"model","code":404}}`; a.body != want {
 		t.Errorf("got  %s\nwant %s", a.body, want)
 	}
-	if a := ask("/v1/messages", "nobody's"); a.StatusCode != 404 || a.body != `{"type":"error","error":{"type":"not_found_error","message":"`+message+`"}}` {
+	if a := ask("/v1/messages", "unserved"); a.StatusCode != 404 || a.body != `{"type":"error","error":{"type":"not_found_error","message":"`+message+`"}}` {
 		t.Errorf("%d %s", a.StatusCode, a.body)
 	}
 	r.up(2).SetHealth(upstream.Down, "test")
@@ -240,9 +240,9 @@ func TestConfiguredModels(t *testing.T) {
 	}
 }
 
-// A server that is down and wanted a key keeps nobody from the list; nor do probes that all time out. Where no list is
-// known a server is asked.
-func TestModelsWithoutAnyoneElse(t *testing.T) {
+// A server that is down and asked for a key keeps no client from the list; nor do probes that all time out. If no list is
+// known, a server gets the request.
+func TestModelsOfDownServers(t *testing.T) {
 	r := fleet(t, 2, sim.Config{}, aliased)
 	if a := r.do("GET", "/v1/models", ""); a.StatusCode != 200 || a.server() == "" {
 		t.Errorf("%d, %s where no list is known", a.StatusCode, a.body)

@@ -12,12 +12,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What TestVanishedHost asks of the kernel's network.
+// The requests of TestVanishedHost to the kernel's network.
 
 // mac is the address below an interface's.
 func mac(ip net.IP) []byte { return append([]byte{2, 0}, ip...) }
 
-// settle raises an end. The other's MAC is told, as asking for it would find out that nobody is there.
+// settle raises an end of the cable. The other end's MAC is set, since asking for it would show that the host is gone.
 func settle(cable int32, here, there net.IP) error {
 	return errors.Join(
 		netlink(unix.RTM_NEWLINK, 0, link(cable, unix.IFF_UP)),
@@ -64,8 +64,8 @@ func attribute(kind uint16, parts ...[]byte) []byte {
 	return slices.Concat(raw(unix.RtAttr{Len: uint16(length), Type: kind}), payload, padding)
 }
 
-// raw is a structure of the kernel's as it stands in memory.
+// raw is a structure of the kernel as it is in memory.
 func raw(v any) []byte {
-	b, _ := binary.Append(nil, binary.NativeEndian, v) // fails only on what has no fixed size
+	b, _ := binary.Append(nil, binary.NativeEndian, v) // fails only on values without a fixed size
 	return b
 }

@@ -14,7 +14,7 @@ import (
 	"tether/upstream"
 )
 
-// The id of a response is found wherever the answer has it, however the answer is cut, and nothing else is taken for
+// The id of a response is found wherever the answer has it, however the answer is split, and nothing else is taken for
 // it.
 func TestResponseScan(t *testing.T) {
 	long := strings.Repeat("x", maxResponseID)
@@ -74,7 +74,7 @@ func TestResponseScan(t *testing.T) {
 	}
 }
 
-// FuzzResponseScan: what is found does not depend on how the answer is cut, and it is what a parser finds there.
+// FuzzResponseScan: the id that is found does not depend on how the answer is split, and a parser finds the same.
 func FuzzResponseScan(f *testing.F) {
 	f.Add([]byte(`{"id":"resp_1"}`), false, uint(1))
 	f.Add([]byte(`data: {"response":{"id":"resp_1"}}`), true, uint(3))
@@ -104,8 +104,8 @@ func FuzzResponseScan(f *testing.F) {
 	})
 }
 
-// parsedID is the id of a response as a JSON parser finds it, "" for none. Whether it is clear what that is depends on names
-// that stand twice or are spelt with escapes, which parsers read in different ways.
+// parsedID is the id of a response as a JSON parser finds it, "" without one. It is not clear if a name
+// occurs twice or is spelt with escapes: parsers differ there.
 func parsedID(body []byte, stream bool) (id string, clear bool) {
 	text := string(body)
 	if stream {
@@ -202,7 +202,7 @@ func TestCancelFindsTheResponse(t *testing.T) {
 	}
 }
 
-// Responses that nobody can follow take nobody's room in the map of those that somebody can.
+// Responses that are not stored take no place in the map of stored ones.
 func TestUnstoredResponsesAreNotLearned(t *testing.T) {
 	r := fleet(t, 1, sim.Config{})
 	entries := func() int { return r.stored.Stats().Pins }
@@ -215,7 +215,7 @@ func TestUnstoredResponsesAreNotLearned(t *testing.T) {
 	}
 }
 
-// What was learned of a caller's responses leads nobody else's requests.
+// The place of a caller's responses leads no request of another caller.
 func TestChainsAreTheCallersOwn(t *testing.T) {
 	r := fleet(t, 4, sim.Config{})
 	mine, strange := 0, 0
@@ -233,7 +233,7 @@ func TestChainsAreTheCallersOwn(t *testing.T) {
 	}
 }
 
-// A session's pin follows its chain: to the server that made the response, and to the next one when that dies.
+// A session's pin follows its chain: to the server that made the response, and to the next one when that server dies.
 func TestPinFollowsItsChain(t *testing.T) {
 	r := fleet(t, 4, sim.Config{})
 	_, id := r.respond(false, "")
@@ -262,7 +262,7 @@ func TestPinFollowsItsChain(t *testing.T) {
 	}
 }
 
-// An answer that says that the response is not there moves no pin, and a crowd's pin follows nobody's chain.
+// An answer that says that the response is not there moves no pin, and the pin of a shared id follows no chain.
 func TestPinsThatFollowNoChain(t *testing.T) {
 	r := fleet(t, 4, sim.Config{})
 	_, id := r.respond(false, "")
@@ -283,8 +283,7 @@ func TestPinsThatFollowNoChain(t *testing.T) {
 	}
 }
 
-// A server that has a response says so by answering for it: after a restart of tether that is how chains are found
-// again.
+// A server that answers for a response has it: after a restart of tether chains are found again by that.
 func TestResponsesAreLearnedFromUse(t *testing.T) {
 	r := fleet(t, 1, sim.Config{})
 	_, id := r.respond(false, "")

@@ -44,7 +44,7 @@ func TestUsageOfAnswers(t *testing.T) {
 	}
 }
 
-// FuzzUsage: the counts do not depend on how the answer is cut, and nothing that a model writes passes for them.
+// FuzzUsage: the counts do not depend on how the answer is split, and text that a model writes is not taken for them.
 func FuzzUsage(f *testing.F) {
 	f.Add(`"usage":{"prompt_tokens":1,"cached_tokens":2}`, uint32(42), uint32(32), false, 1)
 	f.Add("\"}}\n\ndata: {\"usage\": {\"input_tokens\":1}}\n\n", uint32(7), uint32(0), true, 100)
@@ -69,7 +69,7 @@ func FuzzUsage(f *testing.F) {
 	})
 }
 
-// The counts in the record are those that the server gave, for every API, streamed or not.
+// The record has the counts that the server gave, for every API, streamed or not.
 func TestUsageOfRequests(t *testing.T) {
 	r := fleet(t, 1, sim.Config{})
 	prompt := strings.Repeat("All work and no play makes Jack a dull boy. ", 20)

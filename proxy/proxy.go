@@ -5,9 +5,9 @@
 // It is the only importer of fasthttp, in one file, which parses request heads and runs the loop over the requests of a connection.
 // All that leaves tether, and every body, goes past fasthttp.
 //
-// Tests of a rule that spans files are named after what a client or an operator sees: fail_test.go for the table of failures,
-// leave_test.go for clients that leave, memory_test.go and apart_linux_test.go for what stays behind. accept.go, client.go, clients.go and
-// guard.go are tested in guard_test.go; headers.go, outbound.go and answer.go in headers_test.go; attempt.go in forward_test.go.
+// Each file's rules are tested in the test file of its name, with these exceptions. fail_test.go is the table of failures, leave_test.go has
+// clients that leave, memory_test.go and apart_linux_test.go what stays behind, ranks_test.go, realclients_test.go and tls_test.go the
+// whole proxy with ranks, recorded clients, and TLS. accept.go is tested in clients_test.go and tls_test.go.
 //
 // Goroutines: Serve's, and one a client connection, or one that is turned away, all ended when Shutdown has returned. Send of package
 // transport adds one for a large body, Tunnel of package wire one for a WebSocket.

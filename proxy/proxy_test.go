@@ -14,7 +14,7 @@ import (
 	simfault "tether/sim/fault"
 )
 
-// Bytes leave as they arrive: the head at once, and every event as it comes.
+// Bytes leave as they arrive: the head at once, and every event when it arrives.
 func TestBytesLeaveAsTheyArrive(t *testing.T) {
 	s := newScript(t)
 	r := newRig(t, []string{s.url()})
@@ -74,7 +74,7 @@ func TestMalformedChunksAreCut(t *testing.T) {
 	}
 }
 
-// Requests one after another, at once and pipelined, on one connection.
+// Requests on one connection, one after another and pipelined.
 func TestKeepAlive(t *testing.T) {
 	r := fleet(t, 2, sim.Config{})
 	c := r.dial()
@@ -98,7 +98,7 @@ func TestKeepAlive(t *testing.T) {
 	}
 }
 
-// A client that takes nothing holds a fixed buffer, and is cut in time, which the engine hears of.
+// A client that takes nothing holds a fixed buffer and is cut in time, and the engine stops working for it.
 func TestClientThatDoesNotRead(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes as long as such a client may")
@@ -137,7 +137,7 @@ func TestClientThatDoesNotRead(t *testing.T) {
 	}
 }
 
-// Before the end every answer ends its connection, whoever gives it, while all are still served.
+// Before a shutdown every answer ends its connection, tether's own as well, while all requests are still served.
 func TestLastAnswers(t *testing.T) {
 	r := fleet(t, 1, sim.Config{})
 	r.proxy.LastAnswers()
@@ -239,7 +239,7 @@ func TestStaleKeepAlive(t *testing.T) {
 					t.Errorf("%d, %v", res.StatusCode, err)
 					return
 				}
-				// Gaps from well below to just above the limit; that they are gaps is what is tested.
+				// gaps from well below to just above the limit: the test is about idle time
 				time.Sleep(limit*time.Duration(i%12)/10 - limit/20)
 			}
 		})

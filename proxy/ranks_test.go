@@ -24,7 +24,7 @@ func (r *rig) at(u *upstream.Upstream) *sim.Server {
 	return r.sims[slices.Index(r.registry.Table().Servers, u.Server)]
 }
 
-// Every request names the rank of its conversation, whatever the client says of ranks, and finds the cache there.
+// Every request names the rank of its conversation, whatever rank the client asks for, and finds the cache there.
 func TestRequestsNameTheirRank(t *testing.T) {
 	r := rankedFleet(t, 2, 4)
 	used := map[string]bool{}
@@ -55,7 +55,7 @@ func TestRequestsNameTheirRank(t *testing.T) {
 	}
 }
 
-// A whole server is asked without a rank.
+// A server without ranks gets no rank.
 func TestWholeServersHaveNoRank(t *testing.T) {
 	r := fleet(t, 1, sim.Config{})
 	r.chat("x", "X-Data-Parallel-Rank: 0")
@@ -64,7 +64,7 @@ func TestWholeServersHaveNoRank(t *testing.T) {
 	}
 }
 
-// A server that refuses, dies over a request, or is busy does so for all its ranks: another server is next, at once.
+// A server that refuses, dies over a request, or is busy does so for all its ranks: another server is next.
 func TestAnotherServerIsNextNotAnotherRank(t *testing.T) {
 	for fault, fail := range map[string]func(*sim.Server) error{
 		"refused": func(s *sim.Server) error { s.Kill(); return nil },
@@ -96,7 +96,7 @@ func TestAnotherServerIsNextNotAnotherRank(t *testing.T) {
 	}
 }
 
-// Where there is no other server, its further ranks are not asked in vain.
+// Without another server the further ranks of the same one are not tried.
 func TestTheOnlyServerIsAskedOnce(t *testing.T) {
 	r := rankedFleet(t, 1, 4)
 	r.sims[0].Kill()

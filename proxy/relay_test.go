@@ -22,7 +22,7 @@ func (c *rawConn) event(n int) string {
 
 const streamHead = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 
-// streaming begins a stream of the session of sid, and gives both its ends: the server's, and what the client reads.
+// streaming begins a stream of the session of sid, and gives both its ends: the server's connection, and what the client reads.
 func (r *rig) streaming(s *script) (up *rawConn, stream io.Reader) {
 	r.t.Helper()
 	c := r.dial()
@@ -46,7 +46,7 @@ func (r *rig) relayed(up *rawConn, stream io.Reader, n int) {
 	}
 }
 
-// An answer may take as long as it likes while bytes come, and its conversation's pin lives with it.
+// An answer may take any time while bytes arrive, and its conversation's pin lives as long.
 func TestPinLivesThroughALongStream(t *testing.T) {
 	t.Parallel()
 	const ttl = 4 * time.Second
@@ -66,8 +66,8 @@ func TestPinLivesThroughALongStream(t *testing.T) {
 	up.send("0\r\n\r\n")
 }
 
-// Every byte of an answer shows that its engine is at work, which excuses it from answering probes in time.
-func TestEveryByteIsHeardOf(t *testing.T) {
+// Every byte of an answer shows that its engine is at work, so that slow probes do not count.
+func TestEveryByteIsNoted(t *testing.T) {
 	s := newScript(t)
 	r := newRig(t, []string{s.url()})
 	up, stream := r.streaming(s)
@@ -75,13 +75,13 @@ func TestEveryByteIsHeardOf(t *testing.T) {
 		before := time.Now()
 		r.relayed(up, stream, n)
 		if at := r.up(0).LastDelivered(); at.Before(before) {
-			t.Errorf("event %d: last heard of %v before it was sent", n, before.Sub(at))
+			t.Errorf("event %d: last delivery %v before it was sent", n, before.Sub(at))
 		}
 	}
 	up.send("0\r\n\r\n")
 }
 
-// An encoded stream ends where it was cut: words of ours would be no part of its coding.
+// A cut stream with a Content-Encoding gets no error event: the event would be no part of the coding.
 func TestEncodedStreamIsCutWithoutWords(t *testing.T) {
 	s := newScript(t)
 	r := newRig(t, []string{s.url()})
@@ -96,7 +96,7 @@ func TestEncodedStreamIsCutWithoutWords(t *testing.T) {
 	}
 }
 
-// The first byte of an answer is that of its body: the head of a stream comes before anything was computed.
+// The first byte of an answer is that of its body: the head of a stream is sent before anything was computed.
 func TestFirstByteIsOfTheBody(t *testing.T) {
 	s := newScript(t)
 	r := newRig(t, []string{s.url()})
@@ -116,7 +116,7 @@ func TestFirstByteIsOfTheBody(t *testing.T) {
 	}
 }
 
-// A body that is still being sent when its answer begins is released as soon as it is not.
+// A body that is still being sent when its answer begins is released once it is sent.
 func TestBodyIsReleasedOnceItIsSent(t *testing.T) {
 	s := newScript(t)
 	r := newRig(t, []string{s.url()})

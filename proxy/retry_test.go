@@ -8,7 +8,7 @@ import (
 	"tether/upstream"
 )
 
-// A replay counts as an attempt: where one is all there may be, there is none.
+// A replay counts as an attempt: with max_attempts 1 there is none.
 func TestReplayCountsAsAnAttempt(t *testing.T) {
 	for attempts, want := range map[int]int{1: 502, 2: 200} {
 		s := newScript(t)
@@ -29,13 +29,13 @@ func TestReplayCountsAsAnAttempt(t *testing.T) {
 	}
 }
 
-// A replay is on a fresh connection: where one kept connection is dead, another may be.
+// A replay is on a fresh connection: if one idle connection is dead, others may be.
 func TestReplayIsOnAFreshConnection(t *testing.T) {
 	s := newScript(t)
 	r := newRig(t, []string{s.url()})
 	var kept []*rawConn
 	var done []<-chan *answer
-	for range 2 { // at a time, so that both are kept
+	for range 2 { // at the same time, so that there are two idle connections
 		done = append(done, r.turn(post(chatPath, chat("x"), sid)))
 		up := s.next()
 		up.request()
@@ -57,7 +57,7 @@ func TestReplayIsOnAFreshConnection(t *testing.T) {
 	}
 }
 
-// A server that refuses because it shuts down has not begun to work: who dies after it is the first to die.
+// A server that refuses because it shuts down has not begun to work: a death after that is the first one.
 func TestShutdownAnswersAreNotDeaths(t *testing.T) {
 	r, home := settled(t, 3, returnHome)
 	home.SetHealth(upstream.Down, "test")
@@ -65,7 +65,7 @@ func TestShutdownAnswersAreNotDeaths(t *testing.T) {
 	second := r.last().Upstream
 	r.must(r.simOf(home).Inject(simfault.Fault{Kind: simfault.ShutdownText}))
 	for _, kind := range []simfault.Kind{simfault.Reset, "503"} {
-		r.cold() // which also ends that home is leaving
+		r.cold() // home is no longer leaving after that
 		r.must(r.simOf(second).Inject(simfault.Fault{Kind: kind, Times: 1}))
 		r.want(r.chat("hello", sid), 200, "spilled")
 		if rec := r.last(); rec.Attempts != 3 || rec.Upstream == second {
@@ -74,8 +74,8 @@ func TestShutdownAnswersAreNotDeaths(t *testing.T) {
 	}
 }
 
-// A death is what the client hears of, though others were only away: it must not try again by itself.
-func TestDeathThenNobody(t *testing.T) {
+// If one server died and the others are unreachable, the client is told of the death: it must not try again by itself.
+func TestDeathThenUnreachable(t *testing.T) {
 	a, b, c := newScript(t), newScript(t), newScript(t)
 	r := newRig(t, []string{a.url(), b.url(), c.url()})
 	b.l.Close()

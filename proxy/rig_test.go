@@ -33,14 +33,14 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	_ = flag.Set("test.parallel", "8") // tests that run in parallel wait for limits, more than they need processors
+	_ = flag.Set("test.parallel", "8") // parallel tests wait for limits most of the time
 	goleak.VerifyTestMain(m)
 }
 
 // patience bounds every wait of these tests; none is expected to take it.
 const patience = 20 * time.Second
 
-// rig is a proxy on a real listener in front of simulated servers, whose health is what the test says.
+// rig is a proxy on a real listener in front of simulated servers. The test sets their health.
 type rig struct {
 	t        testing.TB
 	cfg      Config
@@ -213,7 +213,7 @@ func (r *rig) recorded(n int) Record {
 	return r.records[n-1]
 }
 
-// last is the record of the last request that do or try sent, which all others have preceded.
+// last is the record of the last request that do or try sent. All other requests have ended before.
 func (r *rig) last() Record {
 	r.t.Helper()
 	r.mu.Lock()
@@ -239,7 +239,7 @@ func (r *rig) pin(id string, u *upstream.Upstream) {
 	r.pins.Confirm(key, u.Ref(), u.Ref(), false, time.Now())
 }
 
-// pinned is the upstream that such a session is pinned to, nil for none.
+// pinned is the upstream that such a session is pinned to, nil without a pin.
 func (r *rig) pinned(id string) *upstream.Upstream {
 	ref, _ := r.pins.Peek(r.ids.Key([]byte("tiny"), []byte(id)), time.Now())
 	table := r.registry.Table()
@@ -260,7 +260,7 @@ func (r *rig) simOf(u *upstream.Upstream) *sim.Server {
 	return nil
 }
 
-// answer is what a client got.
+// answer is the answer that a client got.
 type answer struct {
 	*http.Response
 	body string
@@ -329,7 +329,7 @@ func streamed(prompt string) string {
 	return fmt.Sprintf(`{"model":"tiny","max_tokens":4,"stream":true,"messages":[{"role":"user","content":%q}]}`, prompt)
 }
 
-// tryChat is a chat of session s-1, nil where it failed; it may be asked for from any goroutine.
+// tryChat is a chat of session s-1, nil if it failed. Any goroutine may call it.
 func (r *rig) tryChat() *answer {
 	a, _ := r.try("POST", chatPath, chat("hello"), sid)
 	return a
@@ -350,7 +350,7 @@ type rawConn struct {
 
 func (r *rig) dial() *rawConn { return r.dialFrom("127.0.0.1") }
 
-// dialFrom connects from an address of the loopback, all of which are this host's on Linux.
+// dialFrom connects from an address of the loopback. On Linux all of them belong to this host.
 func (r *rig) dialFrom(address string) *rawConn {
 	r.t.Helper()
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}
@@ -370,7 +370,7 @@ func (r *rig) dialFrom(address string) *rawConn {
 	return raw
 }
 
-// Write writes through TLS, if there is any.
+// Write writes through TLS if the connection has it.
 func (c *rawConn) Write(b []byte) (int, error) {
 	if c.secure != nil {
 		return c.secure.Write(b)
@@ -395,7 +395,7 @@ func (c *rawConn) receive() *answer {
 	return a
 }
 
-// answered is receive for other goroutines than the test's. Of no answer it gives an empty one.
+// answered is receive for other goroutines than the test's. Without an answer it gives an empty one.
 func (c *rawConn) answered() (*answer, error) {
 	res, err := http.ReadResponse(c.r, nil)
 	if err != nil {
@@ -417,7 +417,7 @@ func post(path, body string, headers ...string) string {
 		path, len(body), strings.Join(append(headers, ""), "\r\n"), body)
 }
 
-// script is a server that plays what the test says, a connection at a time.
+// script is a server that the test plays, a connection at a time.
 type script struct {
 	t        testing.TB
 	l        net.Listener
@@ -468,7 +468,7 @@ func (s *script) next() *rawConn {
 		s.t.Cleanup(func() { c.Close() })
 		return c
 	case <-time.After(patience):
-		s.t.Fatal("nobody connected")
+		s.t.Fatal("no connection")
 		return nil
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"tether/units"
 )
 
-// use replaces the settings by those of the rig, which change changes.
+// use replaces the settings by those of the rig, as changed by change.
 func (r *rig) use(change func(*Settings)) {
 	r.t.Helper()
 	s := Settings{Config: r.cfg, Identifier: r.ids, Keys: r.keys}

@@ -68,7 +68,7 @@ func secureFleet(t testing.TB, n int, cfg sim.Config, options ...option) *rig {
 	return r
 }
 
-// front ends TLS before a server, as a sidecar does, and gives the URL.
+// front terminates TLS in front of a server, as a sidecar does, and gives the URL.
 func front(t testing.TB, server string, cfg *tls.Config) string {
 	t.Helper()
 	return "https://" + serveEach(t, func(c net.Conn) { join(tls.Server(c, cfg), server) })
@@ -160,7 +160,7 @@ func TestCutUnderTLS(t *testing.T) {
 			t.Errorf("%s: %d, %v", fault, a.StatusCode, a.err)
 		}
 	}
-	// Where the end of the connection is the end of the answer, TLS has a word for it, and a cut one goes without.
+	// If the end of the connection is the end of the answer, close_notify marks a good end, and a cut answer has none.
 	a := r.do("POST", chatPath, chat("hello"), "X-Sim-Fault: no-length")
 	if a.StatusCode != 200 || a.err != nil || !strings.HasSuffix(a.body, "}") {
 		t.Errorf("%d, %v: %s", a.StatusCode, a.err, a.body)
@@ -184,14 +184,14 @@ func secureScript(t *testing.T, version uint16, options ...option) (r *rig, next
 	}
 }
 
-// The ways in which a server's sending half may end under TLS: with a word, and without.
+// The ways in which a server's sending half may end under TLS: with close_notify, and without.
 var endings = map[string]func(*rawConn) error{
 	"close_notify": func(c *rawConn) error { return c.secure.CloseWrite() },
 	"FIN":          func(c *rawConn) error { return c.TCPConn.CloseWrite() },
 }
 
-// Where the end of the connection is the end of the answer, only TLS can say that it is: anybody on the way can send a FIN, and a
-// server that dies does.
+// If the end of the connection is the end of the answer, only close_notify marks a whole answer: any host on the way can send a FIN,
+// and a server that dies does.
 func TestEndOfAnswerUnderTLS(t *testing.T) {
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		for name, end := range endings {
@@ -218,8 +218,8 @@ func TestEndOfAnswerUnderTLS(t *testing.T) {
 	}
 }
 
-// However a server ends a connection that is kept, the next request is served on another one: whether it finds the end there, or
-// the end comes after it was sent.
+// However a server ends an idle connection, the next request is served on another one: whether the connection has ended before the
+// request is sent, or ends after that.
 func TestKeptConnectionsEndUnderTLS(t *testing.T) {
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		for name, end := range endings {
@@ -255,7 +255,7 @@ func TestKeptConnectionsEndUnderTLS(t *testing.T) {
 	}
 }
 
-// A WebSocket whose server says no word at the end of TLS was cut.
+// A WebSocket whose server sends no close_notify was cut.
 func TestEndOfTunnelUnderTLS(t *testing.T) {
 	for name, end := range endings {
 		t.Run(name, func(t *testing.T) {
@@ -281,7 +281,7 @@ func TestEndOfTunnelUnderTLS(t *testing.T) {
 	}
 }
 
-// A server whose certificate cannot be trusted gets no request, and no session is lost to it.
+// A server whose certificate is not trusted gets no request, and no session is pinned to it.
 func TestUntrustedUpstreams(t *testing.T) {
 	authority, other := tlstest.NewAuthority(t), tlstest.NewAuthority(t)
 	s := sim.New(sim.Config{Record: 10})
@@ -336,7 +336,7 @@ func TestUntrustedUpstreams(t *testing.T) {
 	})
 }
 
-// corked is a connection that holds back what is written while it is corked, so that it arrives at once.
+// corked is a connection that holds back all writes while it is corked, so that they arrive at once.
 type corked struct {
 	net.Conn
 	cork bool
@@ -358,8 +358,8 @@ func (c *corked) uncork() error {
 	return err
 }
 
-// Bytes behind an answer must not begin the next one, though TLS has them in its own buffers, where no peek at the socket
-// finds them: a second record that came with the first.
+// Bytes behind an answer must not begin the next one, even if TLS has them in its own buffers, where no peek at the socket
+// finds them: a second record that arrived with the first.
 func TestBytesBehindAnAnswerUnderTLS(t *testing.T) {
 	authority := tlstest.NewAuthority(t)
 	server := &tls.Config{Certificates: []tls.Certificate{authority.Issue(time.Hour, "127.0.0.1").Load(t)}}
@@ -394,7 +394,7 @@ func answersTwice(socket net.Conn, cfg *tls.Config) {
 	}
 }
 
-// Who speaks no TLS, an old one, or none in time is let go, and nobody waits for it.
+// A client that speaks no TLS, an old version, or none in time is dropped, and no other client waits for it.
 func TestTLSHandshakes(t *testing.T) {
 	t.Parallel()
 	refused := make(chan string, 100)

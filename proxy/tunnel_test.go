@@ -33,7 +33,7 @@ const (
 	rfcAccept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 )
 
-// handshake is the head of a WebSocket's request, by hand.
+// handshake is the head of a WebSocket's request.
 func handshake(target string, fields ...string) string {
 	return "GET " + target + " HTTP/1.1\r\nHost: tether\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + rfcKey + "\r\n" + strings.Join(append(fields, ""), "\r\n") + "\r\n"
@@ -112,7 +112,7 @@ func (r *rig) trySocket(query string, headers ...string) (*socket, error) {
 	return &socket{Conn: ws, t: r.t, head: res}, nil
 }
 
-// hear reads one event, which begins as wanted.
+// hear reads one event and checks its beginning.
 func (w *socket) hear(want string) string {
 	w.t.Helper()
 	event, err := w.next()
@@ -149,7 +149,7 @@ func audio(n int) string {
 	return `{"type":"input_audio_buffer.append","audio":"` + base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("sound"), n/5+1)) + `"}`
 }
 
-// A whole transcription by a client library, compressed, with large messages, and what the server and the record have of it.
+// A whole transcription by a client library, compressed, with large messages. The server and the record have all of it.
 func TestRealtime(t *testing.T) {
 	r := fleet(t, 3, sim.Config{AnswerTokens: 3})
 	w := r.socket("?model=tiny&x=%20y", sid, "Sec-WebSocket-Protocol: realtime, other", "X-Own: kept")
@@ -206,7 +206,7 @@ func TestRealtime(t *testing.T) {
 	}
 }
 
-// A server that ends a WebSocket in order is heard to the last word, and it is no failure.
+// If a server ends a WebSocket in order, the client gets the last message, and that is no failure.
 func TestRealtimeServerCloses(t *testing.T) {
 	r := fleet(t, 1, sim.Config{StopTimeout: patience})
 	w := r.socket("", sid)
@@ -222,7 +222,7 @@ func TestRealtimeServerCloses(t *testing.T) {
 	}
 }
 
-// What is no WebSocket's handshake is answered, and goes nowhere.
+// A request that is no WebSocket handshake is answered, and reaches no server.
 func TestHandshakeRefusals(t *testing.T) {
 	r := fleet(t, 1, sim.Config{})
 	swap := func(old, with string) string {
@@ -256,14 +256,14 @@ func TestHandshakeRefusals(t *testing.T) {
 		{"chunks", swap(key, key+"Transfer-Encoding: chunked\r\n") + "4\r\nbody\r\n0\r\n\r\n", 400},
 		{"another method", swap("GET", "POST"), 405},
 		{"another path", swap(realtimePath, realtimePath+"/"), 404},
-		{"a crooked path", swap(realtimePath, "/v1//realtime"), 404},
+		{"a path that is not canonical", swap(realtimePath, "/v1//realtime"), 404},
 	}
 	for i, c := range refusals {
 		conn := r.dial()
-		conn.send(c.request + handshake(realtimePath)) // what comes behind is no request
+		conn.send(c.request + handshake(realtimePath)) // the bytes behind the first are no request
 		_, _ = conn.r.Peek(1)
 		peeked, _ := conn.r.Peek(conn.r.Buffered())
-		head, _, _ := strings.Cut(string(peeked), "\r\n\r\n") // copied: what reads the answer spells its names anew
+		head, _, _ := strings.Cut(string(peeked), "\r\n\r\n") // copied: reading the answer changes the spelling of names
 		a := conn.receive()
 		if a.StatusCode != c.status || !strings.Contains(a.body, fmt.Sprintf(`"code":%d`, c.status)) || a.Header.Get("X-Session-Id") != "s-1" {
 			t.Errorf("%s: %d %v %s, want %d", c.name, a.StatusCode, a.Header, a.body, c.status)
@@ -283,14 +283,14 @@ func TestHandshakeRefusals(t *testing.T) {
 		}
 		conn.Close()
 	}
-	for _, seen := range r.sims[0].Requests() { // that behind the 404 and 405
+	for _, seen := range r.sims[0].Requests() { // the handshakes behind the 404 and 405
 		if seen.Header.Get("X-Session-Id") == "s-1" {
 			t.Errorf("the server saw %+v", seen)
 		}
 	}
 }
 
-// On all other paths Upgrade speaks of one hop, and nobody gets a tunnel.
+// On all other paths Upgrade is not forwarded, and there is no tunnel.
 func TestUpgradeElsewhere(t *testing.T) {
 	s := newScript(t)
 	r := newRig(t, []string{s.url()}, func(r *rig) { r.cfg.Expose = []string{"GET /v1/*"} })
@@ -318,7 +318,7 @@ func TestUpgradeElsewhere(t *testing.T) {
 	}
 }
 
-// A 101 that no WebSocket server gives to this handshake is a malformed answer, which nobody else is asked for.
+// A 101 that does not fit the handshake is a malformed answer, and no other server gets the request.
 func TestMalformedSwitch(t *testing.T) {
 	for name, head := range map[string]string{
 		"no Upgrade":       strings.Replace(switching, "Upgrade: websocket\r\n", "", 1),
@@ -341,7 +341,7 @@ func TestMalformedSwitch(t *testing.T) {
 			c.send(handshake(realtimePath+"?model=tiny", sid))
 			up := s.next()
 			up.request()
-			up.send(head + "bytes of nobody knows what")
+			up.send(head + "unexpected bytes")
 			if a := c.receive(); a.StatusCode != 502 || !strings.Contains(a.body, faultBadHead.message) || !a.Close {
 				t.Errorf("%d, %s", a.StatusCode, a.body)
 			}
@@ -353,8 +353,8 @@ func TestMalformedSwitch(t *testing.T) {
 	}
 }
 
-// Any other answer is passed on as it is, and the connection ends with it: what the client sent behind its handshake was meant
-// for a WebSocket, and is nobody's request.
+// Any other answer is passed on as it is, and the connection ends with it: bytes that the client sent behind its handshake were meant
+// for a WebSocket, and are no request.
 func TestHandshakeIsRefusedByServer(t *testing.T) {
 	s := newScript(t)
 	r := newRig(t, []string{s.url()})
@@ -386,7 +386,7 @@ func TestHandshakeIsRefusedByServer(t *testing.T) {
 	}
 }
 
-// passAs answers one request, behind which nothing comes.
+// passAs answers one request, and checks that nothing follows the request.
 func (c *rawConn) passAs(answer string) {
 	c.t.Helper()
 	c.request()
@@ -406,7 +406,7 @@ func TestHandshakeFailsOver(t *testing.T) {
 		{"reset", 101, "spilled", "", 2},
 		{"close", 101, "spilled", "", 2},
 		{"503", 101, "spilled", "", 2},
-		{"shutdown-text", 101, "pinned", "", 1}, // vLLM says so when its engine is asked
+		{"shutdown-text", 101, "pinned", "", 1}, // vLLM refuses later, when its engine is used
 		{"500", 500, "pinned", "", 1},
 		{"bad-head", 502, "pinned", "bad_answer", 1},
 	} {
@@ -455,7 +455,7 @@ func TestTunnelSplitAnywhere(t *testing.T) {
 		c := r.dial()
 		_ = c.SetNoDelay(true)
 		c.send(request[:split])
-		time.Sleep(2 * time.Millisecond) // so that it comes in parts; nothing waits for it
+		time.Sleep(2 * time.Millisecond) // so that it arrives in parts; nothing waits for it
 		c.send(request[split:])
 		up := s.next()
 		up.request()
@@ -480,7 +480,7 @@ func TestTunnelSplitAnywhere(t *testing.T) {
 	}
 }
 
-// Much, both ways at once, is what it was.
+// Large transfers, both ways at once, arrive unchanged.
 func TestTunnelIsTransparent(t *testing.T) {
 	r, c, up := scripted(t)
 	const size = 16 << 20
@@ -505,7 +505,7 @@ func TestTunnelIsTransparent(t *testing.T) {
 	}
 }
 
-// The client leaves, in three ways, and the server hears of it within 100 ms.
+// The client leaves, in three ways, and the server's connection ends within 100 ms.
 func TestTunnelClientLeaves(t *testing.T) {
 	for how, leave := range leaving {
 		for at, prepare := range map[string]func(c, up *rawConn){
@@ -520,7 +520,7 @@ func TestTunnelClientLeaves(t *testing.T) {
 				leave(c)
 				_, _ = io.Copy(io.Discard, up.r)
 				if took := time.Since(started); took > 100*time.Millisecond {
-					t.Logf("the server heard of it after %v", took) // a figure, on a machine that may be busy
+					t.Logf("the server saw it after %v", took) // a figure, on a machine that may be busy
 					if took > patience/2 {
 						t.Error("much too late")
 					}
@@ -534,12 +534,12 @@ func TestTunnelClientLeaves(t *testing.T) {
 	}
 }
 
-// endless is read without an end.
+// endless is a reader without an end.
 type endless struct{}
 
 func (endless) Read(b []byte) (int, error) { return len(b), nil }
 
-// A server that dies is no clean end for a client: there is no closing frame. It is a failure where that can be told.
+// If a server dies, the client gets no closing frame. The record says that it failed, if tether can know.
 func TestTunnelServerDies(t *testing.T) {
 	for fault, reason := range map[string]string{"cut-rst": "upstream_cut", "cut-between": ""} {
 		t.Run(fault, func(t *testing.T) {
@@ -572,7 +572,7 @@ func TestTunnelServerDies(t *testing.T) {
 	})
 }
 
-// Under TLS, on both sides, a WebSocket is what it is without.
+// A WebSocket works under TLS on both sides as it does without.
 func TestTunnelUnderTLS(t *testing.T) {
 	r := secureFleet(t, 2, sim.Config{AnswerTokens: 2, Record: 10})
 	w := r.socket("?model=tiny", sid)
@@ -619,7 +619,7 @@ func TestTunnelIdle(t *testing.T) {
 	t.Parallel()
 	const idle = 3 * time.Second
 	r, c, up := scripted(t, func(r *rig) { r.cfg.IdleTimeout = idle })
-	for range 6 { // a side may be silent for longer
+	for range 6 { // one side alone may be silent for longer than the limit
 		time.Sleep(idle / 5)
 		c.send("x")
 		up.expect("x")
@@ -633,7 +633,7 @@ func TestTunnelIdle(t *testing.T) {
 	}
 }
 
-// A client that takes nothing is cut by its limit, and holds up its own server only.
+// A client that takes nothing is cut after its limit, and delays its own server only.
 func TestTunnelClientTakesNothing(t *testing.T) {
 	t.Parallel()
 	r, c, up := scripted(t, func(r *rig) { r.cfg.ClientWriteTimeout = time.Second })
@@ -693,13 +693,13 @@ func TestTunnelDrain(t *testing.T) {
 		t.Error("a pinned session stayed at a server that drains hard")
 	}
 	alive()
-	r.recorded(12) // all but that one
+	r.recorded(12) // all except that one
 	if home.InFlight() != 1 {
 		t.Errorf("%d in flight", home.InFlight())
 	}
 }
 
-// At the end of tether WebSockets may finish; what does not is cut, and sees that.
+// During a shutdown WebSockets may finish. Those that do not are cut, and see that.
 func TestTunnelShutdown(t *testing.T) {
 	r := fleet(t, 1, sim.Config{})
 	finishes, stays := r.socket(""), r.dial()
@@ -776,7 +776,7 @@ func TestRealtimeSession(t *testing.T) {
 			for _, other := range c.same {
 				again(other, fill(other))
 			}
-			if c.name == "query" { // in a body, and the other way round
+			if c.name == "query" { // the same id in a body
 				a := r.do("POST", chatPath, strings.Replace(chat("x"), `{`, fill(`{"session_id":"q-%d",`), 1))
 				if a.server() != server || a.outcome() != "pinned" || a.Header.Get("X-Session-Id") != id {
 					t.Errorf("in a body: %s %s, want %s", a.server(), a.outcome(), server)
@@ -806,7 +806,7 @@ func TestRealtimeSession(t *testing.T) {
 	}
 }
 
-// A long WebSocket keeps its session's pin, whichever side speaks.
+// A long WebSocket keeps its session's pin, whichever side sends.
 func TestTunnelKeepsPin(t *testing.T) {
 	t.Parallel()
 	const ttl = time.Second
@@ -825,7 +825,7 @@ func TestTunnelKeepsPin(t *testing.T) {
 	c.ended()
 }
 
-// After a thousand WebSockets that ended in all ways nothing is left of them.
+// After a thousand WebSockets that ended in different ways nothing is left of them.
 func TestThousandTunnelsLeaveNothing(t *testing.T) {
 	r := fleet(t, 2, sim.Config{Record: 1})
 	descriptors, goroutines := resources(t)
@@ -856,7 +856,7 @@ func TestThousandTunnelsLeaveNothing(t *testing.T) {
 				if err == nil {
 					err = ways[way](w)
 				}
-				if err != nil && way != 0 { // the closing handshake may meet the end of the other side
+				if err != nil && way != 0 { // the closing handshake may cross with the end of the other side
 					done <- err
 					return
 				}

@@ -14,7 +14,7 @@ import (
 	"tether/sim"
 )
 
-// turn sends a request on a connection of its own; the answer comes on the channel.
+// turn sends a request on a connection of its own. The channel gives the answer.
 func (r *rig) turn(text string) <-chan *answer {
 	r.t.Helper()
 	c := r.dial()
@@ -30,7 +30,7 @@ func (r *rig) turn(text string) <-chan *answer {
 	return done
 }
 
-// warm leaves a kept connection to the script's server in the pool, from a request of session id.
+// warm leaves an idle connection to the script's server in the pool, by a request of session id.
 func (r *rig) warm(s *script, id string) *rawConn {
 	r.t.Helper()
 	r.mu.Lock()
@@ -47,7 +47,7 @@ func (r *rig) warm(s *script, id string) *rawConn {
 	return up
 }
 
-// What only one server has, and what goes on working there, is given to no second one, with affinity or without.
+// No second server gets a request about a stored response, or for background work, with affinity or without.
 func TestAffinityOffKeepsTheRules(t *testing.T) {
 	for _, body := range []string{`{"model":"tiny","input":"x","background":true}`, `{"model":"tiny","input":"x","previous_response_id":"resp_1"}`} {
 		r := fleet(t, 3, sim.Config{})
@@ -58,7 +58,7 @@ func TestAffinityOffKeepsTheRules(t *testing.T) {
 	}
 }
 
-// Calls without affinity go where their model is.
+// Calls without affinity go to servers that have their model.
 func TestModelsOfCallsWithoutAffinity(t *testing.T) {
 	r := fleet(t, 2, sim.Config{})
 	r.up(0).SetModels(list(`{"id":"chat"}`))
@@ -73,7 +73,7 @@ func TestModelsOfCallsWithoutAffinity(t *testing.T) {
 	}
 }
 
-// A head that takes its time does not make a stale connection look like a death.
+// A slow request head does not make a stale connection look like a death.
 func TestStaleAfterASlowHead(t *testing.T) {
 	t.Parallel()
 	s := newScript(t)
@@ -97,7 +97,7 @@ func TestStaleAfterASlowHead(t *testing.T) {
 // staleAge is longer than a used connection may take to die and count as stale.
 const staleAge = 1100 * time.Millisecond
 
-// Each upstream's kept connection may turn out stale.
+// The idle connections of two upstreams may both turn out stale.
 func TestStaleAtTwoUpstreams(t *testing.T) {
 	a, b := newScript(t), newScript(t)
 	r := newRig(t, []string{a.url(), b.url()})
@@ -143,7 +143,7 @@ func TestStaleAtTwoUpstreamsIsReplayed(t *testing.T) {
 	}
 }
 
-// Who does not speak HTTP is found out by the first bytes, and nobody else gets the request.
+// The first bytes show that a server does not speak HTTP, and no other server gets the request.
 func TestServersThatDoNotSpeakHTTP(t *testing.T) {
 	for _, greeting := range []string{"220 smtp.example.com ESMTP\r\n", "SSH-2.0-OpenSSH_9.2\r\n", "\x15\x03\x01\x00\x02\x02\x0a", "HTTP/1.1 200 OK\nContent-Length: 2\n\nok"} {
 		a, b := newScript(t), newScript(t)
@@ -163,26 +163,8 @@ func TestServersThatDoNotSpeakHTTP(t *testing.T) {
 	}
 }
 
-// vLLM's refusal is found in the chunked coding as well.
-func TestShutdownAnswerInChunks(t *testing.T) {
-	a, b := newScript(t), newScript(t)
-	r := newRig(t, []string{a.url(), b.url()})
-	r.pin("s-1", r.up(0))
-	done := r.turn(post(chatPath, chat("x"), sid))
-	up := a.next()
-	up.request()
-	body := `{"error":{"message":"` + shutdownText + `"}}`
-	up.send(fmt.Sprintf("HTTP/1.1 500 E\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(body), body))
-	other := b.next()
-	other.request()
-	other.send(ok("two"))
-	if got := <-done; got.StatusCode != 200 || got.body != "two" {
-		t.Errorf("%d %s", got.StatusCode, got.body)
-	}
-}
-
-// The look for the refusal takes nothing out of an answer that is none, however it comes.
-func TestLookingAtAnErrorLosesNothing(t *testing.T) {
+// An answer that was read as a possible refusal reaches the client whole, however it arrives.
+func TestReadingAnErrorLosesNothing(t *testing.T) {
 	const digits = "0123456789"
 	for name, c := range map[string]struct {
 		head, body, want string
@@ -211,8 +193,8 @@ func TestLookingAtAnErrorLosesNothing(t *testing.T) {
 	}
 }
 
-// The look for the refusal holds an answer back for a moment, and a long one not at all.
-func TestLookingAtAnErrorIsBounded(t *testing.T) {
+// A possible refusal is held back for a bounded time, and a long answer not at all.
+func TestReadingAnErrorIsBounded(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits for a limit")
 	}
@@ -240,8 +222,8 @@ func TestLookingAtAnErrorIsBounded(t *testing.T) {
 	}
 }
 
-// A server that was there and busy is what the client hears of, not those that are away.
-func TestBusyThenNobody(t *testing.T) {
+// If one server was busy and the others are unreachable, the client is told of the busy one.
+func TestBusyThenUnreachable(t *testing.T) {
 	a, b := newScript(t), newScript(t)
 	r := newRig(t, []string{a.url(), b.url()})
 	b.l.Close()
@@ -281,7 +263,7 @@ func TestUnixSockets(t *testing.T) {
 	r.want(r.chat("x", sid), 502, "pinned")
 }
 
-// A client that left reads nothing: this reads what is there and how it ends.
+// An answer that ends the connection arrives whole, whatever the client has sent behind its request.
 func TestWholeAnswersArriveWhole(t *testing.T) {
 	t.Parallel()
 	body := strings.Repeat("x", 100<<10)
@@ -297,7 +279,7 @@ func TestWholeAnswersArriveWhole(t *testing.T) {
 			r.proxy.LastAnswers() // this answer ends the connection
 			c.send(behind)
 			go up.send(ok(body))
-			r.recorded(1) // the proxy has written it all; most of it is still on its way
+			r.recorded(1) // the proxy has written the whole answer; most of it is still on its way
 			res, err := http.ReadResponse(bufio.NewReader(c), nil)
 			r.must(err)
 			if n, err := io.Copy(io.Discard, res.Body); err != nil || n != int64(len(body)) {

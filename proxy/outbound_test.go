@@ -14,12 +14,12 @@ import (
 	"tether/upstream/transport"
 )
 
-// mannered makes all upstreams want to be asked so.
-func mannered(m transport.RequestOptions) option {
+// withOptions gives all upstreams these request options.
+func withOptions(m transport.RequestOptions) option {
 	return func(r *rig) { r.spec = func(s *upstream.Spec) { s.RequestOptions = m } }
 }
 
-// What tracing puts into a head reaches the server byte for byte, whatever tether reads of it: spelling, white space,
+// Trace headers reach the server byte for byte, whatever tether reads of them: spelling, white space,
 // order, and a list in several fields.
 func TestTraceContextIsUntouched(t *testing.T) {
 	s := newScript(t)
@@ -53,7 +53,7 @@ func TestTraceContextIsUntouched(t *testing.T) {
 func TestHostHeader(t *testing.T) {
 	url, heads := echo(t)
 	for keep, want := range map[bool]string{false: strings.TrimPrefix(url, "http://"), true: "api.example:8443"} {
-		r := newRig(t, []string{url}, mannered(transport.RequestOptions{PreserveHost: keep}))
+		r := newRig(t, []string{url}, withOptions(transport.RequestOptions{PreserveHost: keep}))
 		c := r.dial()
 		c.send("POST /v1/completions HTTP/1.1\r\nHost: api.example:8443\r\nContent-Length: 2\r\n\r\n{}")
 		c.receive()
@@ -69,11 +69,11 @@ func TestAPIKeys(t *testing.T) {
 	const ours = "Bearer our-key"
 	for _, m := range []transport.RequestOptions{{}, {Key: "our-key"}, {Key: "our-key", OverrideKey: true}} {
 		url, heads := echo(t)
-		r := newRig(t, []string{url}, mannered(m))
+		r := newRig(t, []string{url}, withOptions(m))
 		for _, c := range []struct {
 			name   string
 			sent   []string
-			bearer []string // what the server gets as Authorization, without a key of ours
+			bearer []string // what the server gets as Authorization, without a key of its own
 			xKey   []string // and as X-Api-Key
 		}{
 			{"nothing", nil, nil, nil},
@@ -111,7 +111,7 @@ func TestAPIKeys(t *testing.T) {
 	}
 }
 
-// Each server gets its own key and no other's: those that were tried before it have left none.
+// Each server gets its own key, and not the key of a server that was tried before.
 func TestAPIKeysAreOfOneServer(t *testing.T) {
 	r := fleet(t, 3, sim.Config{}, func(r *rig) {
 		r.spec = func(s *upstream.Spec) {
@@ -149,9 +149,9 @@ func TestAPIKeysAreOfOneServer(t *testing.T) {
 	}
 }
 
-// Callers are told apart by what they sent, not by the key that is sent for them all.
+// Callers are distinguished by what they sent, not by the key that is sent for all of them.
 func TestAPIKeysAreNoScope(t *testing.T) {
-	r := fleet(t, 1, sim.Config{APIKey: "our-key"}, mannered(transport.RequestOptions{Key: "our-key", OverrideKey: true}))
+	r := fleet(t, 1, sim.Config{APIKey: "our-key"}, withOptions(transport.RequestOptions{Key: "our-key", OverrideKey: true}))
 	alice, bob := r.chat("hello", "Authorization: Bearer alice"), r.chat("hello", "Authorization: Bearer bob")
 	r.want(alice, 200, "new")
 	r.want(bob, 200, "new")
@@ -161,7 +161,7 @@ func TestAPIKeysAreNoScope(t *testing.T) {
 	}
 }
 
-// The head for a server that wants all of this is written without an allocation.
+// The head for a server with all request options is written without an allocation.
 func TestHeadsAllocateNothing(t *testing.T) {
 	registry := upstream.NewRegistry(nil)
 	_, err := registry.Apply([]upstream.Spec{{Name: "a", Ranks: 12, RequestOptions: transport.RequestOptions{PreserveHost: true, Key: "our-key", OverrideKey: true}}})
