@@ -408,7 +408,8 @@ func TestSettingsChange(t *testing.T) {
 	if got := <-paths; got != "/health" {
 		t.Fatalf("probed %s", got)
 	}
-	<-paths // of the models
+	<-paths     // of the models
+	<-w.changes // from unknown to up
 	w.cfg.Interval, w.cfg.Path, w.cfg.Fall = 100*time.Millisecond, "/ping", 1
 	w.monitor.Use(w.registry.Table(), w.cfg)
 	select {
