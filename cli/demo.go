@@ -52,13 +52,13 @@ func (o *demoOptions) run(cmd *cobra.Command) error {
 	defer stop()
 	out := cmd.OutOrStdout()
 	cfg := demo.Config{
-		Upstreams: o.upstreams, Affinity: o.affinity == "on", Pace: demo.Leisurely(), Out: out,
+		Upstreams: o.upstreams, Affinity: o.affinity == "on", Pace: demo.SlowPace(), Out: out,
 		Columns: func() int { return columns(out) },
 	}
 	memory := app.LimitMemory()
 	cfg.Start = func(s demo.Setup) (*demo.Proxy, error) { return o.tether(shutdown.Immediate, s, memory) }
 	if o.once {
-		cfg.Pace = demo.Brisk()
+		cfg.Pace = demo.FastPace()
 		_, _, err := demo.Once(shutdown.Graceful, cfg)
 		return err
 	}
@@ -76,7 +76,7 @@ func (o *demoOptions) check(cmd *cobra.Command) error {
 		return nil
 	}
 	if cmd.Flags().Changed("affinity") {
-		return usageError("--once shows both worlds: leave --affinity out")
+		return usageError("--once runs with and without affinity: leave --affinity out")
 	}
 	// No one connects to it, and a busy port is no reason to fail.
 	for name, addr := range map[string]*string{"listen": &o.listen, "admin-listen": &o.admin} {

@@ -13,18 +13,18 @@ import (
 	"time"
 )
 
-// reply is a streamed answer as its client saw it.
+// reply is a streamed answer as its client received it.
 type reply struct {
-	server         string // who answered
+	server         string // that answered
 	text           string
-	first          time.Duration // from the request's start to its first token
+	ttft           time.Duration // from the request's start to its first token
 	prompt, cached int           // tokens
 }
 
-// errBroken says that an answer began and did not end as one does.
+// errBroken means that an answer began and did not end as it should.
 var errBroken = errors.New("the answer broke off")
 
-// ask sends one turn, and reads its answer to the end. errBroken: it began; any other error: there was none.
+// ask sends one turn, and reads its answer to the end. errBroken means that the answer began, any other error that it did not.
 func ask(ctx context.Context, client *http.Client, url string, body []byte) (reply, error) {
 	began := time.Now()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
@@ -44,7 +44,7 @@ func ask(ctx context.Context, client *http.Client, url string, body []byte) (rep
 	return r, r.read(res.Body, began)
 }
 
-// event is what we read of an event of a stream.
+// event is an event of a stream, as far as the demo reads it.
 type event struct {
 	Choices []struct {
 		Delta struct {
@@ -60,42 +60,38 @@ type event struct {
 	Error json.RawMessage `json:"error"`
 }
 
-// read follows the stream until it says that it is done.
+// read reads the stream to its end. An answer is whole once [DONE] was received.
 func (r *reply) read(stream io.Reader, began time.Time) error {
 	lines := bufio.NewScanner(stream)
+	done := false
 	for lines.Scan() {
-		data, is := strings.CutPrefix(lines.Text(), "data: ")
-		if !is {
+		data, ok := strings.CutPrefix(lines.Text(), "data: ")
+		if !ok || done {
 			continue
 		}
-		if data == "[DONE]" {
-			return finish(stream)
+		if done = data == "[DONE]"; done {
+			continue // to the very end: the connection cannot be used again otherwise
 		}
 		var e event
 		if json.Unmarshal([]byte(data), &e) != nil || e.Error != nil {
 			return errBroken
 		}
-		r.take(&e, began)
+		r.add(&e, began)
 	}
-	return errBroken
+	if !done || lines.Err() != nil {
+		return errBroken
+	}
+	return nil
 }
 
-func (r *reply) take(e *event, began time.Time) {
+func (r *reply) add(e *event, began time.Time) {
 	for _, c := range e.Choices {
 		if r.text == "" && c.Delta.Content != "" {
-			r.first = time.Since(began)
+			r.ttft = time.Since(began)
 		}
 		r.text += c.Delta.Content
 	}
 	if e.Usage != nil {
 		r.prompt, r.cached = e.Usage.PromptTokens, e.Usage.Details.CachedTokens
 	}
-}
-
-// finish reads to the very end, without which the connection cannot be used again.
-func finish(stream io.Reader) error {
-	if _, err := io.Copy(io.Discard, stream); err != nil {
-		return errBroken
-	}
-	return nil
 }

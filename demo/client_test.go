@@ -13,10 +13,10 @@ import (
 	"tether/sim/fault"
 )
 
-// patient bounds every wait of these tests; none is expected to take it.
+// patient is the limit of every wait of these tests. No wait is expected to reach it.
 const patient = 30 * time.Second
 
-// direct gives a server, and a client of its own.
+// direct returns a server, and the function that asks it for the next turn.
 func direct(t *testing.T, cfg sim.Config) (*sim.Server, func(c *conversation) (reply, error)) {
 	t.Helper()
 	s := sim.New(cfg)
@@ -28,7 +28,7 @@ func direct(t *testing.T, cfg sim.Config) (*sim.Server, func(c *conversation) (r
 	return s, func(c *conversation) (reply, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), patient)
 		defer cancel()
-		return ask(ctx, client, s.URL()+"/v1/chat/completions", c.asks())
+		return ask(ctx, client, s.URL()+"/v1/chat/completions", c.request())
 	}
 }
 
@@ -36,51 +36,7 @@ func small() *Pace {
 	return &Pace{Opening: 100, Question: 10, Answer: 5, Turns: 4, Conversations: 10}
 }
 
-// Each turn repeats the one before, and finds it in the cache.
-func TestConversationGrows(t *testing.T) {
-	p := small()
-	_, ask := direct(t, sim.Config{Name: "vllm-7", PrefillPerToken: 10 * time.Microsecond})
-	c := newConversation(1, p, rand.New(rand.NewPCG(1, 1)))
-	if strings.Contains(string(c.asks()), "session") || c.later() {
-		t.Errorf("%s", c.asks())
-	}
-	before := 0
-	for n := range p.Turns {
-		r, err := ask(c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		// What the turn before left in full blocks is cached, answer included.
-		if r.server != "vllm-7" || r.text == "" || r.prompt <= before || r.first <= 0 || r.cached < before/16*16 || (n == 0) != (r.cached == 0) {
-			t.Errorf("turn %d: %+v after %d tokens", n, r, before)
-		}
-		before = r.prompt
-		c.goesOn(r.text)
-		if !c.later() {
-			t.Error("a later turn takes itself for the first")
-		}
-	}
-	if longest := p.longest(); longest < before || longest > 2*before {
-		t.Errorf("%d tokens after %d turns, and the longest shall have %d", before, p.Turns, longest)
-	}
-}
-
-func TestEqualSeedsGiveEqualConversations(t *testing.T) {
-	p := small()
-	one := newConversation(1, p, rand.New(rand.NewPCG(3, 4)))
-	two := newConversation(1, p, rand.New(rand.NewPCG(3, 4)))
-	other := newConversation(1, p, rand.New(rand.NewPCG(3, 5)))
-	if string(one.asks()) != string(two.asks()) || string(one.asks()) == string(other.asks()) {
-		t.Error("the seed does not decide")
-	}
-	for range 100 {
-		if n := one.turns(); n < p.Turns || n > p.Turns+p.Turns/2 {
-			t.Errorf("%d turns", n)
-		}
-	}
-}
-
-func TestAskTellsBrokenFromFailed(t *testing.T) {
+func TestBrokenAndFailedRequests(t *testing.T) {
 	for _, c := range []struct {
 		fault  fault.Kind
 		broken bool
@@ -102,12 +58,12 @@ func TestAskTellsBrokenFromFailed(t *testing.T) {
 	}
 }
 
-// An error event ends a stream, as tether's does when a server dies; so do an event that is no JSON and a missing end.
+// A stream is broken by an error event, which tether sends when a server dies, by an event that is no JSON, and by a missing end.
 func TestReadStream(t *testing.T) {
 	const token = `data: {"choices":[{"delta":{"content":"a"}}]}` + "\n\n"
 	for stream, want := range map[string]error{
-		token + "data: [DONE]\n\n":                  nil,
-		token + ": a remark\n\n" + "data: [DONE]\n": nil,
+		token + "data: [DONE]\n\n":                   nil,
+		token + ": a comment\n\n" + "data: [DONE]\n": nil,
 		token: errBroken,
 		token + `data: {"error":{"message":"gone"}}` + "\n\ndata: [DONE]\n\n": errBroken,
 		token + "data: {\n\n": errBroken,

@@ -2,11 +2,13 @@ package demo
 
 import (
 	"encoding/json"
-	"fmt"
 	"math/rand/v2"
 	"strconv"
 	"strings"
 )
+
+// model is the name of the model that the simulated servers serve.
+const model = "tiny"
 
 // message is one message of a chat.
 type message struct {
@@ -14,41 +16,39 @@ type message struct {
 	Content string `json:"content"`
 }
 
-// chat is the body of a request. It carries no session id: how the conversation opens names it.
+// chat is the body of a request. It has no session id: tether recognizes the conversation by its opening.
 type chat struct {
-	Model         string    `json:"model"`
-	Messages      []message `json:"messages"`
-	MaxTokens     int       `json:"max_tokens"`
-	Stream        bool      `json:"stream"`
-	StreamOptions options   `json:"stream_options"`
+	Model         string        `json:"model"`
+	Messages      []message     `json:"messages"`
+	MaxTokens     int           `json:"max_tokens"`
+	Stream        bool          `json:"stream"`
+	StreamOptions streamOptions `json:"stream_options"`
 }
 
-type options struct {
+type streamOptions struct {
 	IncludeUsage bool `json:"include_usage"`
 }
 
 // conversation is a chat that grows: each turn sends all of it again.
 type conversation struct {
-	number   int
 	pace     *Pace
 	random   *rand.Rand
 	messages []message
 }
 
-// opens begins the first message of each of our conversations; its number follows.
-const opens = "Conversation "
+// opening begins the first message of each of our conversations. The conversation's number follows.
+const opening = "Conversation "
 
-// newConversation makes the conversation of a number, with its opening and no question yet. Equal seeds of random give
-// equal conversations.
+// newConversation makes a conversation whose only message is its opening. Equal seeds of random give equal conversations.
 func newConversation(number int, p *Pace, random *rand.Rand) *conversation {
-	opening := opens + strconv.Itoa(number) + ": " + prose(random, p.Opening)
-	return &conversation{number: number, pace: p, random: random, messages: []message{{"user", opening}}}
+	first := opening + strconv.Itoa(number) + ": " + prose(random, p.Opening)
+	return &conversation{pace: p, random: random, messages: []message{{"user", first}}}
 }
 
-// asks gives the request of the next turn: of the first it is the opening.
-func (c *conversation) asks() []byte {
+// request returns the body of the next turn's request.
+func (c *conversation) request() []byte {
 	body, err := json.Marshal(chat{
-		Model: model, Messages: c.messages, MaxTokens: c.pace.Answer, Stream: true, StreamOptions: options{IncludeUsage: true},
+		Model: model, Messages: c.messages, MaxTokens: c.pace.Answer, Stream: true, StreamOptions: streamOptions{IncludeUsage: true},
 	})
 	if err != nil {
 		panic("BUG: a chat of strings and numbers has no JSON: " + err.Error())
@@ -56,25 +56,25 @@ func (c *conversation) asks() []byte {
 	return body
 }
 
-// goesOn takes an answer, and asks the next question.
-func (c *conversation) goesOn(answer string) {
+// answered adds an answer and the next question.
+func (c *conversation) answered(answer string) {
 	c.messages = append(c.messages, message{"assistant", answer}, message{"user", prose(c.random, c.pace.Question)})
 }
 
-// later reports whether the next turn is not the first: its prompt can be in a cache.
-func (c *conversation) later() bool { return len(c.messages) > 1 }
+// isLater reports whether the next turn is not the first: its prompt can be in a cache.
+func (c *conversation) isLater() bool { return len(c.messages) > 1 }
 
-// turns is how long this conversation shall be.
-func (c *conversation) turns() int { return c.pace.Turns + c.random.IntN(c.pace.Turns/2+1) }
+// length draws the number of turns of the conversation.
+func (c *conversation) length() int { return c.pace.Turns + c.random.IntN(c.pace.Turns/2+1) }
 
-// numberOf gives the number of the conversation that a request is of. ok is false for those of others, such as a curl of
-// who watches.
+// numberOf returns the number of the conversation that a request belongs to. It is not ok for any other request, such as a curl
+// of the user.
 func numberOf(body []byte) (n int, ok bool) {
 	var q chat
 	if json.Unmarshal(body, &q) != nil || len(q.Messages) == 0 {
 		return 0, false
 	}
-	rest, ours := strings.CutPrefix(q.Messages[0].Content, opens)
+	rest, ours := strings.CutPrefix(q.Messages[0].Content, opening)
 	digits, _, ended := strings.Cut(rest, ":")
 	if !ours || !ended {
 		return 0, false
@@ -83,30 +83,14 @@ func numberOf(body []byte) (n int, ok bool) {
 	return n, err == nil
 }
 
-var words = strings.Fields("a of the and over under which there water river house light paper stone garden winter summer " +
+var vocabulary = strings.Fields("a of the and over under which there water river house light paper stone garden winter summer " +
 	"morning evening letter story window bridge harbour quiet bright narrow open early late carries follows remembers keeps")
 
-// prose is text of n words that means nothing.
+// prose returns n random words.
 func prose(random *rand.Rand, n int) string {
-	var b strings.Builder
-	for i := range n {
-		if i > 0 {
-			b.WriteByte(' ')
-		}
-		b.WriteString(words[random.IntN(len(words))])
+	words := make([]string, n)
+	for i := range words {
+		words[i] = vocabulary[random.IntN(len(vocabulary))]
 	}
-	return b.String()
+	return strings.Join(words, " ")
 }
-
-// examples are requests to try by hand.
-func examples(clients, operators string) []string {
-	at := fmt.Sprintf(`%s/v1/chat/completions -H 'Content-Type: application/json' -d`, clients)
-	return []string{
-		`curl -i ` + at + ` '{"model":"` + model + `","messages":[{"role":"user","content":"Hello"}]}'`,
-		`curl -N -H 'X-Session-Id: alice' ` + at + ` '{"model":"` + model + `","stream":true,"messages":[{"role":"user","content":"Hello"}]}'`,
-		`curl ` + operators + `/api/upstreams`,
-	}
-}
-
-// model is what the simulated servers serve.
-const model = "tiny"

@@ -1,11 +1,12 @@
-// Package demo shows what tether is for in one process: simulated vLLM servers, a tether over them, conversations that
+// Package demo shows what tether is for in one process: simulated vLLM servers, a tether in front of them, conversations that
 // grow turn by turn, and the death and return of a server.
 //
-// It owns the simulated servers, the conversations, the figures and what is printed. It does not own the tether: it is
-// handed a function that starts one (Config.Start), and is a plain HTTP client of its two listeners. What moved is told
-// from what the simulated servers saw, not from what tether says of itself.
+// It owns the simulated servers, the conversations, the figures and the printed text. It does not own the tether: the caller's
+// function starts one (Config.Start), and the demo is a plain HTTP client of its two listeners. The moves of conversations are
+// counted by what the simulated servers received, not by what tether says of itself.
 //
-// It is called by the command "tether demo": Run until its user has seen enough, Once for both worlds side by side.
+// The command "tether demo" calls it: Run until its user has seen enough, Once for a comparison with round robin. Both are tested
+// there, over a real tether; the clusters, outages and clients that they run are tested with them.
 package demo
 
 import (
@@ -13,39 +14,39 @@ import (
 	"time"
 )
 
-// Config says what is demonstrated, how, and where it is printed. All fields but Columns are needed.
+// Config says what is shown, and where it is printed. All fields but Columns are needed.
 type Config struct {
 	// Upstreams is the number of simulated servers, MinUpstreams..MaxUpstreams.
 	Upstreams int
-	// Affinity tells Run which world to show; Once shows both.
+	// Affinity tells Run whether tether routes with affinity or round robin; Once shows both.
 	Affinity bool
-	// Pace is the load and the time that the story takes: Leisurely or Brisk.
+	// Pace is the load and the timing: SlowPace or FastPace.
 	Pace Pace
-	// Start starts a tether. The caller of it stops it by Proxy.Stop.
+	// Start starts a tether. Its caller stops it by Proxy.Stop.
 	Start func(Setup) (*Proxy, error)
 	// Out is where all is printed, from one goroutine at a time.
 	Out io.Writer
-	// Columns is the width of the terminal that Out is now, and 0 where it is none: there the table is printed now and
-	// then, and not drawn over the one before.
+	// Columns returns the current width of the terminal that Out is, or 0 where Out is no terminal. On a terminal the table is
+	// redrawn in place; elsewhere it is printed now and then. Nil means no terminal.
 	Columns func() int
 }
 
-// The numbers of servers that can be shown: one has no others that a death could spare, and the table of more than 16
-// is longer than a terminal of 24 lines.
+// The numbers of servers that can be shown: with one server the death leaves no other, and the table of more than 16 is longer
+// than a terminal of 24 lines.
 const (
 	MinUpstreams = 2
 	MaxUpstreams = 16
 )
 
-// Setup is the tether that the demonstration wants.
+// Setup is what the demo wants of a tether.
 type Setup struct {
-	// Names and URLs are the upstreams.
+	// Names and URLs are those of the upstreams.
 	Names, URLs []string
 	// Affinity off is round robin.
 	Affinity bool
 	// Interval is the time between two probes of an upstream.
 	Interval time.Duration
-	// Warnings takes what the tether has to say, whole lines at a time, from any goroutine.
+	// Warnings receives tether's log, whole lines at a time, from any goroutine.
 	Warnings io.Writer
 }
 
@@ -53,37 +54,37 @@ type Setup struct {
 type Proxy struct {
 	// Clients and Operators are the addresses of its listeners, HOST:PORT.
 	Clients, Operators string
-	// Ended is closed when it ended, of itself or stopped.
+	// Ended is closed when the tether has ended, by itself or stopped.
 	Ended <-chan struct{}
-	// Stop ends it, waits for that, and gives the error that it ended with.
+	// Stop stops the tether, waits for its end, and returns the error that it ended with.
 	Stop func() error
 }
 
-// Pace is the load, and the time that each part of the story takes at least.
+// Pace is the load and the timing of the demo.
 type Pace struct {
-	// Conversations is how many are held at a time. When one ends, another begins.
+	// Conversations is the number of conversations at a time. When one ends, another begins.
 	Conversations int
 	// Opening and Question are the words of a conversation's first message and of each later one; a word is about 1.9
 	// tokens. Answer is the tokens of an answer.
 	Opening, Question, Answer int
 	// Turns is the length of the shortest conversation; the longest has half as many more.
 	Turns int
-	// Think is the longest pause of a client between an answer and its next question, a third of it the shortest.
+	// Think is the longest pause of a client between an answer and its next question; the shortest is a third of it.
 	Think time.Duration
-	// Prefill and Decode are the simulated servers' time for an uncached token of a prompt, and for one of an answer.
+	// Prefill and Decode are the simulated servers' time for an uncached token of a prompt, and for a token of an answer.
 	Prefill, Decode time.Duration
 	// Interval is the time between two probes of a server.
 	Interval time.Duration
-	// Before is the time until a server is killed, Outage until it comes back, After until it is said what moved, and
-	// Rest until the next one is killed, which Once does not wait for.
+	// These are the shortest times until a server is killed (Before), until it is restarted (Outage), until the moves are
+	// reported (After), and until the next one is killed (Rest), for which Once does not wait.
 	Before, Outage, After, Rest time.Duration
-	// Redraw is the time from table to table on a terminal, and from look to look at how the story goes. Reprint is the
-	// time from table to table elsewhere; 0 is never.
+	// Redraw is the time between two tables on a terminal, and between two checks for the next step. Reprint is the time
+	// between two tables elsewhere; 0 is never.
 	Redraw, Reprint time.Duration
 }
 
-// Leisurely is the pace for somebody who watches: about 45 requests a second, and a death a minute.
-func Leisurely() Pace {
+// SlowPace is the pace for a user who watches: about 45 requests a second, and a death a minute.
+func SlowPace() Pace {
 	return Pace{
 		Conversations: 60, Opening: 1300, Question: 60, Answer: 24, Turns: 10, Think: 1500 * time.Millisecond,
 		Prefill: 100 * time.Microsecond, Decode: 10 * time.Millisecond, Interval: 500 * time.Millisecond,
@@ -92,22 +93,22 @@ func Leisurely() Pace {
 	}
 }
 
-// Brisk is the pace for somebody who waits: the same load, and a story of 11 seconds.
-func Brisk() Pace {
-	p := Leisurely()
+// FastPace is the pace for a user who waits for the result: the same load, and 11 seconds until the report.
+func FastPace() Pace {
+	p := SlowPace()
 	p.Before, p.Outage, p.After, p.Reprint = 5*time.Second, 3500*time.Millisecond, 2500*time.Millisecond, 0
 	return p
 }
 
-// tokensPerWord is what a word of ours is for the simulated servers.
+// tokensPerWord is the number of tokens that the simulated servers make of a word of ours.
 const tokensPerWord = 1.9
 
-// longest is the tokens of a conversation at its end.
+// longest returns the tokens of the longest conversation at its end.
 func (p *Pace) longest() int {
 	turns := p.Turns + p.Turns/2
 	return int(tokensPerWord*float64(p.Opening+turns*p.Question)) + turns*p.Answer
 }
 
-// cached is the tokens that the prefix cache of each of n servers holds: one and a half times its share of all
-// conversations at their end, which is room for its own and for those that it inherits, and not for everybody's.
-func (p *Pace) cached(n int) int { return p.longest() * p.Conversations * 3 / (2 * n) }
+// cacheTokens returns the size of the prefix cache of each of n servers: one and a half times its share of all conversations
+// at their end. That is enough for its own conversations and those of a dead server, and not for all.
+func (p *Pace) cacheTokens(n int) int { return p.longest() * p.Conversations * 3 / (2 * n) }

@@ -5,124 +5,114 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strconv"
 	"time"
 )
 
-// Result is what a world came to.
+// Result is what was measured with one kind of routing.
 type Result struct {
-	// HitRate is the share of the prompts' tokens that a server had cached, 0..1, and P50 and P99 are times to the first
-	// token, Calm99 is P99 of the time before the death: all of second and later turns.
-	HitRate          float64
-	P50, P99, Calm99 time.Duration
-	// Orphans are the conversations on the server that was killed, and Others those on the other servers.
+	// HitRate is the share of the prompts' tokens that a server had cached, 0..1. P50 and P99 are times to the first token,
+	// CalmP99 is the P99 until a server was killed. All are those of second and later turns.
+	HitRate           float64
+	P50, P99, CalmP99 time.Duration
+	// Orphans are the conversations on the server that was killed, Others those on the other servers.
 	Orphans, Others Moved
-	// Turns were answered, Broken answers began and did not end, Failed requests got none, or an error.
+	// Turns is the number of answered turns, Broken that of answers that began and did not end, and Failed that of requests
+	// without an answer, or with an error.
 	Turns, Broken, Failed int
 }
 
-// Moved is how conversations fared when a server died: how many went on, and how many of these had a request come to
-// another server than before.
-type Moved struct{ Of, Moved int }
-
-// Once shows the world with affinity and then the one without, and prints both side by side. Its error says, too, that a
-// promise did not hold.
+// Once shows a cluster with affinity and then one without, and prints their results side by side. A promise that did not hold is
+// an error too.
 func Once(ctx context.Context, cfg Config) (on, off Result, err error) {
 	s := newScreen(&cfg)
-	s.say(wrap("", cfg.cast()+": first with affinity, then without it. "+cfg.stage())...)
-	if on, err = one(ctx, cfg, true, s); err != nil {
+	s.printLines(wrap("", cfg.subject()+" First with affinity, then without it. "+cfg.conditions())...)
+	if on, err = measure(ctx, cfg, true, s); err != nil {
 		return on, off, err
 	}
-	if off, err = one(ctx, cfg, false, s); err != nil {
+	if off, err = measure(ctx, cfg, false, s); err != nil {
 		return on, off, err
 	}
-	s.say(compare(&on, &off)...)
-	if err = broken(&on, &off); err == nil {
-		s.say("", fmt.Sprintf("Held: a server died, and of the conversations on the others %v moved.", on.Others))
+	s.printLines(compare(&on, &off)...)
+	if err = checkPromises(&on, &off); err == nil {
+		s.printLines("", fmt.Sprintf("Held: a server died, and %v conversations on the other servers moved.", on.Others))
 	}
 	return on, off, err
 }
 
-// errInterrupted says that there is nothing to compare.
-var errInterrupted = errors.New("interrupted before both worlds were seen")
+// errInterrupted means that there is nothing to compare.
+var errInterrupted = errors.New("interrupted before both kinds of routing were measured")
 
-// one shows one world.
-func one(ctx context.Context, cfg Config, affinity bool, s *screen) (Result, error) {
+// measure shows one cluster through one outage.
+func measure(ctx context.Context, cfg Config, affinity bool, s *screen) (Result, error) {
 	cfg.Affinity = affinity
 	heading := "With affinity:"
 	if !affinity {
 		heading = "Without affinity, round robin:"
 	}
-	s.say("", heading)
-	w, err := open(cfg, s)
+	s.printLines("", heading)
+	c, err := newCluster(cfg, s)
 	if err != nil {
 		return Result{}, err
 	}
-	st, told := w.tellStory(ctx)
-	err = w.close()
-	s.clear()
+	o, outageErr := c.runOutage(ctx)
+	err = c.close()
+	s.setTable(nil)
 	switch {
 	case err != nil:
 		return Result{}, err
 	case ctx.Err() != nil:
 		return Result{}, errInterrupted
-	case told != nil:
-		return Result{}, told
+	case outageErr != nil:
+		return Result{}, outageErr
 	}
-	return st.result(), nil
+	return o.result(), nil
 }
 
-func (s *story) result() (r Result) {
-	turns := s.w.figures.since(time.Time{})
-	all, calm := summarise(turns, ""), summarise(before(turns, s.died), "")
-	orphans, others := s.w.seen.moves()
+func (o *outage) result() (r Result) {
+	turns := o.turns.since(time.Time{})
+	all, calm := summarize(turns, ""), summarize(turns[:firstAt(turns, o.at)], "")
 	r = Result{
-		HitRate: all.hitRate(), P50: all.first(0.5), P99: all.first(0.99), Calm99: calm.first(0.99), Turns: all.answers,
-		Orphans: Moved{orphans.of, orphans.moved}, Others: Moved{others.of, others.moved},
+		HitRate: all.hitRate(), P50: all.percentile(0.5), P99: all.percentile(0.99), CalmP99: calm.percentile(0.99),
+		Turns: all.answers, Broken: int(o.turns.broken.Load()), Failed: int(o.turns.failed.Load()),
 	}
-	r.Broken, r.Failed = s.w.figures.trouble()
+	r.Orphans, r.Others = o.tracker.moves()
 	return r
 }
 
-// compare prints two worlds side by side.
+// compare returns the lines that show two results side by side.
 func compare(on, off *Result) []string {
-	rows := [][]string{{"", "affinity on", "affinity off"}}
+	rows := []string{"\taffinity on\taffinity off"}
 	for _, line := range []struct {
-		words  string
-		figure func(*Result) string
+		label   string
+		on, off any
 	}{
-		{"hit rate: prompt tokens cached, of all *", func(r *Result) string { return percent(r.HitRate) }},
-		{"time to first token, p50 *", func(r *Result) string { return latency(r.P50) }},
-		{"time to first token, p99 until a server died *", func(r *Result) string { return latency(r.Calm99) }},
-		{"time to first token, p99 in all *", func(r *Result) string { return latency(r.P99) }},
-		{"moved, of the conversations on the dead server", func(r *Result) string { return r.Orphans.String() }},
-		{"moved, of the conversations on the others", func(r *Result) string { return r.Others.String() }},
-		{"turns answered", func(r *Result) string { return strconv.Itoa(r.Turns) }},
-		{"answers that broke off, and were asked for again", func(r *Result) string { return strconv.Itoa(r.Broken) }},
-		{"requests that failed", func(r *Result) string { return strconv.Itoa(r.Failed) }},
+		{"hit rate: prompt tokens cached, of all *", percent(on.HitRate), percent(off.HitRate)},
+		{"time to first token, p50 *", latency(on.P50), latency(off.P50)},
+		{"time to first token, p99 until a server died *", latency(on.CalmP99), latency(off.CalmP99)},
+		{"time to first token, p99 in all *", latency(on.P99), latency(off.P99)},
+		{"moved, of the conversations on the dead server", on.Orphans, off.Orphans},
+		{"moved, of the conversations on the others", on.Others, off.Others},
+		{"turns answered", on.Turns, off.Turns},
+		{"answers that broke off, and were asked for again", on.Broken, off.Broken},
+		{"requests that failed", on.Failed, off.Failed},
 	} {
-		rows = append(rows, []string{line.words, line.figure(on), line.figure(off)})
+		rows = append(rows, fmt.Sprintf("%s\t%v\t%v", line.label, line.on, line.off))
 	}
-	lines := append([]string{""}, align(rows, 1)...)
-	return append(lines, "* of second and later turns: the prompt of a first one is cached nowhere")
+	return append(append([]string{""}, columns(rows)...), "* second and later turns alone: the prompt of a first turn is in no cache")
 }
 
-// String is "0 of 44".
-func (m Moved) String() string { return fmt.Sprintf("%d of %d", m.Moved, m.Of) }
-
-// broken gives the promises that did not hold.
-func broken(on, off *Result) (err error) {
-	if on.Others.Moved > 0 {
-		err = errors.Join(err, fmt.Errorf("a server died, and %v conversations on other servers moved, want none", on.Others))
+// checkPromises returns an error that names the promises that did not hold.
+func checkPromises(on, off *Result) error {
+	var errs []error
+	promise := func(held bool, format string, args ...any) {
+		if !held {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
 	}
-	if on.Orphans.Moved < on.Orphans.Of {
-		err = errors.Join(err, fmt.Errorf("a server died, and only %v of its conversations moved", on.Orphans))
-	}
-	if on.Failed > 0 {
-		err = errors.Join(err, fmt.Errorf("%s failed with a server alive", count(on.Failed, "request")))
-	}
-	if math.IsNaN(on.HitRate) || on.HitRate <= off.HitRate {
-		err = errors.Join(err, fmt.Errorf("the hit rate is %s with affinity and %s without", percent(on.HitRate), percent(off.HitRate)))
-	}
-	return err
+	promise(on.Others.Moved == 0, "a server died, and %v conversations on other servers moved, want none", on.Others)
+	promise(on.Orphans.Moved == on.Orphans.Of, "a server died, and only %v of its conversations moved", on.Orphans)
+	promise(on.Failed == 0, "%s failed with a server alive", count(on.Failed, "request"))
+	promise(!math.IsNaN(on.HitRate) && on.HitRate > off.HitRate,
+		"the hit rate is %s with affinity and %s without", percent(on.HitRate), percent(off.HitRate))
+	return errors.Join(errs...)
 }

@@ -9,17 +9,17 @@ import (
 	"time"
 )
 
-// screen prints lines that stay, and beneath them a table that is drawn over the one before where out is a terminal. It
-// uses no colours. Its methods may be called from any goroutine.
+// screen prints lines, and below them the table. On a terminal the table is redrawn in place. Its methods may be called from any
+// goroutine.
 type screen struct {
 	out     io.Writer
 	columns func() int
-	reprint time.Duration // the time from table to table where out is no terminal; 0 is never
+	reprint time.Duration // the time between two tables where out is no terminal; 0 is never
 
 	mu      sync.Mutex
-	table   []string  // guarded by mu; what stands beneath
-	drawn   int       // guarded by mu; its lines on the terminal
-	printed time.Time // guarded by mu; when it was printed last elsewhere
+	table   []string  // guarded by mu
+	drawn   int       // guarded by mu; lines of the table that stand on the terminal
+	printed time.Time // guarded by mu; when the table was printed last where out is no terminal
 }
 
 func newScreen(cfg *Config) *screen {
@@ -30,84 +30,59 @@ func newScreen(cfg *Config) *screen {
 	return &screen{out: cfg.Out, columns: columns, reprint: cfg.Pace.Reprint, printed: time.Now()}
 }
 
-// say prints lines above the table.
-func (s *screen) say(lines ...string) {
+// printLines prints lines above the table.
+func (s *screen) printLines(lines ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var b bytes.Buffer
-	s.eraseLocked(&b)
-	for _, line := range lines {
-		b.WriteString(line + "\n")
-	}
-	s.drawLocked(&b)
-	_, _ = s.out.Write(b.Bytes()) // who does not look need not be told
+	s.redrawLocked(lines)
 }
 
-// Write says what tether has to say: it is where a logger writes.
+// Write prints what tether logs.
 func (s *screen) Write(p []byte) (int, error) {
-	s.say(strings.TrimSuffix(string(p), "\n"))
+	s.printLines(strings.TrimSuffix(string(p), "\n"))
 	return len(p), nil
 }
 
-// show makes lines the table.
-func (s *screen) show(lines []string) {
+// setTable replaces the table. No lines remove it.
+func (s *screen) setTable(lines []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var b bytes.Buffer
 	s.table = lines
-	if s.columns() > 0 {
-		s.eraseLocked(&b)
-		s.drawLocked(&b)
-	} else if s.reprint > 0 && time.Since(s.printed) >= s.reprint {
+	switch {
+	case s.columns() > 0:
+		s.redrawLocked(nil)
+	case len(lines) > 0 && s.reprint > 0 && time.Since(s.printed) >= s.reprint:
 		s.printed = time.Now()
-		b.WriteString(strings.Join(lines, "\n") + "\n")
+		s.redrawLocked(lines)
 	}
-	_, _ = s.out.Write(b.Bytes())
 }
 
-// clear takes the table away.
-func (s *screen) clear() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.table = nil
-	var b bytes.Buffer
-	s.eraseLocked(&b)
-	_, _ = s.out.Write(b.Bytes())
-}
-
-// leave lets the table stand as it is: what is said next comes below it.
-func (s *screen) leave() {
+// keepTable leaves the table on the terminal as it is. Whatever is printed next stands below it.
+func (s *screen) keepTable() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.drawn > 0 {
-		_, _ = io.WriteString(s.out, "\r\x1b[J") // over the ^C that a terminal shows
+		_, _ = io.WriteString(s.out, "\r\x1b[J") // erases the ^C of the terminal
 	}
 	s.table, s.drawn = nil, 0
 }
 
-// eraseLocked goes up to the table's first line, and clears the terminal from there.
-func (s *screen) eraseLocked(b *bytes.Buffer) {
+// redrawLocked erases the table, prints lines, and draws the table below them. A line of the table that the terminal would wrap
+// is cut, because it would count as two lines when the table is erased.
+func (s *screen) redrawLocked(lines []string) {
+	var b bytes.Buffer
 	if s.drawn > 0 {
-		fmt.Fprintf(b, "\x1b[%dA\r\x1b[J", s.drawn)
+		fmt.Fprintf(&b, "\x1b[%dA\r\x1b[J", s.drawn)
+	}
+	for _, line := range lines {
+		b.WriteString(line + "\n")
 	}
 	s.drawn = 0
-}
-
-// drawLocked draws the table. A line that the terminal would wrap is cut: it would be two lines to go up.
-func (s *screen) drawLocked(b *bytes.Buffer) {
-	width := s.columns()
-	if width <= 0 {
-		return
+	if width := s.columns(); width > 0 {
+		for _, line := range s.table {
+			fmt.Fprintf(&b, "%.*s\n", width-1, line)
+		}
+		s.drawn = len(s.table)
 	}
-	for _, line := range s.table {
-		b.WriteString(cut(line, width-1) + "\n")
-	}
-	s.drawn = len(s.table)
-}
-
-func cut(line string, width int) string {
-	if r := []rune(line); len(r) > width {
-		return string(r[:max(width, 0)])
-	}
-	return line
+	_, _ = s.out.Write(b.Bytes()) // the demo goes on without a reader
 }

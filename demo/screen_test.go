@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// terminal understands what the screen sends: lines, cursor up, and clear from the beginning of the line.
+// terminal emulates a terminal for what the screen sends: lines, cursor up, and clear from the start of the line.
 type terminal struct {
 	lines []string
-	line  string // unended, where the cursor is
+	line  string // the line of the cursor, not ended yet
 }
 
 var clearFrom = regexp.MustCompile(`(?:\x1b\[(\d+)A)?\r\x1b\[J`)
@@ -53,43 +53,43 @@ func (m *terminal) shows(t *testing.T, want ...string) {
 func TestScreenRedraws(t *testing.T) {
 	m := &terminal{}
 	s := newScreen(&Config{Out: m, Columns: func() int { return 12 }})
-	s.say("hello")
-	s.show([]string{"table", "1"})
+	s.printLines("hello")
+	s.setTable([]string{"table", "1"})
 	m.shows(t, "hello", "table", "1")
-	s.show([]string{"table", "longer than the terminal", "2"})
+	s.setTable([]string{"table", "longer than the terminal", "2"})
 	m.shows(t, "hello", "table", "longer than", "2")
-	s.say("an event")
+	s.printLines("an event")
 	m.shows(t, "hello", "an event", "table", "longer than", "2")
 	if _, err := s.Write([]byte("a warning\n")); err != nil {
 		t.Error(err)
 	}
-	s.show([]string{"table", "3"})
+	s.setTable([]string{"table", "3"})
 	m.shows(t, "hello", "an event", "a warning", "table", "3")
-	s.clear()
+	s.setTable(nil)
 	m.shows(t, "hello", "an event", "a warning")
-	s.show([]string{"table", "4"})
-	m.print("^C") // by the terminal
-	s.leave()
-	s.say("stopped")
+	s.setTable([]string{"table", "4"})
+	m.print("^C") // the terminal prints it
+	s.keepTable()
+	s.printLines("stopped")
 	m.shows(t, "hello", "an event", "a warning", "table", "4", "stopped")
 }
 
-// Elsewhere than on a terminal there are plain lines, and the table now and then.
+// Without a terminal the output is plain lines, and the table now and then.
 func TestScreenPlain(t *testing.T) {
 	var out strings.Builder
 	s := newScreen(&Config{Out: &out})
-	s.say("hello")
-	s.show([]string{"table"})
-	s.clear()
+	s.printLines("hello")
+	s.setTable([]string{"table"})
+	s.setTable(nil)
 	if out.String() != "hello\n" {
 		t.Errorf("%q", out.String())
 	}
 	s.reprint = time.Hour
-	s.show([]string{"too early"})
+	s.setTable([]string{"too early"})
 	s.printed = s.printed.Add(-2 * time.Hour)
-	s.show([]string{"table"})
-	s.show([]string{"too early"})
-	s.say("bye")
+	s.setTable([]string{"table"})
+	s.setTable([]string{"too early"})
+	s.printLines("bye")
 	if want := "hello\ntable\nbye\n"; out.String() != want {
 		t.Errorf("%q, want %q", out.String(), want)
 	}

@@ -9,79 +9,73 @@ import (
 	"time"
 )
 
-// traffic is the conversations' clients.
+// traffic is the clients of the conversations.
 type traffic struct {
 	pace    *Pace
 	url     string
 	client  *http.Client
-	figures *figures
-	seen    *sightings
+	turns   *turnLog
+	tracker *tracker
 }
 
-func newTraffic(w *world) *traffic {
-	n := w.cfg.Pace.Conversations
+func newTraffic(c *cluster) *traffic {
+	n := c.cfg.Pace.Conversations
 	return &traffic{
-		pace: &w.cfg.Pace, url: "http://" + w.proxy.Clients + "/v1/chat/completions", figures: w.figures, seen: w.seen,
+		pace: &c.cfg.Pace, url: "http://" + c.proxy.Clients + "/v1/chat/completions", turns: c.turns, tracker: c.tracker,
 		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: n, MaxIdleConns: n}},
 	}
 }
 
-// run talks until ctx ends, and returns when all have fallen silent.
+// run holds conversations until ctx ends. It returns when all clients have stopped.
 func (t *traffic) run(ctx context.Context) {
-	var talking sync.WaitGroup
+	var clients sync.WaitGroup
 	for i := range t.pace.Conversations {
-		talking.Go(func() { t.talk(ctx, i) })
+		clients.Go(func() { t.runClient(ctx, i) })
 	}
-	talking.Wait()
+	clients.Wait()
 	t.client.CloseIdleConnections()
 }
 
-// talk holds one conversation after the other. Their order among the others is random, as round robin over clients that
-// take turns would send each of them to a server of its own, by chance.
-func (t *traffic) talk(ctx context.Context, first int) {
+// runClient holds one conversation after the other. The pauses are random: if the clients took turns, round robin would happen
+// to send each of them to the same server every time.
+func (t *traffic) runClient(ctx context.Context, first int) {
 	random := rand.New(rand.NewPCG(2, uint64(first)))
 	if pause(ctx, time.Duration(random.Int64N(int64(t.pace.Think)))) != nil {
 		return
 	}
 	for n := first; ctx.Err() == nil; n += t.pace.Conversations {
 		t.hold(ctx, newConversation(n, t.pace, random))
-		t.seen.ended(n)
+		t.tracker.ended(n)
 	}
 }
 
-// hold takes a conversation to its end. A turn that was not answered is asked again.
+// hold takes a conversation to its end. A turn without an answer is sent again.
 func (t *traffic) hold(ctx context.Context, c *conversation) {
-	for left := c.turns(); left > 0; {
-		r, err := ask(ctx, t.client, t.url, c.asks())
+	for left := c.length(); left > 0; {
+		r, err := ask(ctx, t.client, t.url, c.request())
 		switch {
 		case ctx.Err() != nil:
 			return
 		case err == nil:
-			t.figures.answered(r, c.later())
-			c.goesOn(r.text)
+			t.turns.add(r, c.isLater())
+			c.answered(r.text)
 			left--
 		case errors.Is(err, errBroken):
-			t.figures.broke()
+			t.turns.broken.Add(1)
 		default:
-			t.figures.failed()
+			t.turns.failed.Add(1)
 		}
-		if pause(ctx, t.thinks(c.random)) != nil {
+		shortest := t.pace.Think / 3
+		if pause(ctx, shortest+time.Duration(c.random.Int64N(int64(t.pace.Think-shortest)))) != nil {
 			return
 		}
 	}
 }
 
-func (t *traffic) thinks(random *rand.Rand) time.Duration {
-	shortest := t.pace.Think / 3
-	return shortest + time.Duration(random.Int64N(int64(t.pace.Think-shortest)))
-}
-
-// pause waits for d, or gives ctx's error.
+// pause waits for d, or returns ctx's error.
 func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
 	select {
-	case <-timer.C:
+	case <-time.After(d):
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()

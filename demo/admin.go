@@ -7,13 +7,12 @@ import (
 	"time"
 )
 
-// adminTime is how long the admin API may take for an answer.
-const adminTime = time.Second
+// adminTimeout is the time for an answer of the admin API.
+const adminTimeout = time.Second
 
-// states asks the admin API for the upstreams: each one's state in its words, by name. It is empty when there is no
-// answer.
+// states asks the admin API for the states of the upstreams, in tether's words, by name. It is empty when there is no answer.
 func states(ctx context.Context, client *http.Client, operators string) map[string]string {
-	ctx, cancel := context.WithTimeout(ctx, adminTime)
+	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+operators+"/api/upstreams", nil)
 	if err != nil {

@@ -1,31 +1,33 @@
 package demo
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"strings"
+	"text/tabwriter"
 	"time"
 	"unicode/utf8"
 )
 
-// Page is the width in columns that is written for.
+// Page is the width of the printed text, in columns.
 const Page = 80
 
-// nothing stands where there is no figure.
-const nothing = "-"
+// noFigure stands where there is no figure.
+const noFigure = "-"
 
 func percent(share float64) string {
 	if math.IsNaN(share) {
-		return nothing
+		return noFigure
 	}
 	return fmt.Sprintf("%.1f %%", 100*share)
 }
 
-// latency is a time as people compare it: 16 ms, 1.2 s.
+// latency is a time in the unit that people compare: 16 ms, 1.2 s.
 func latency(d time.Duration) string {
 	switch {
 	case d < 0:
-		return nothing
+		return noFigure
 	case d < time.Second:
 		return fmt.Sprintf("%d ms", d.Round(time.Millisecond).Milliseconds())
 	}
@@ -46,7 +48,7 @@ func count(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// wrap breaks text into lines of Page, the first of them behind head, the others below it.
+// wrap breaks text into lines of Page columns. The first line follows head, the others are indented by its width.
 func wrap(head, text string) (lines []string) {
 	indent := strings.Repeat(" ", utf8.RuneCountInString(head))
 	line := head
@@ -63,28 +65,11 @@ func wrap(head, text string) (lines []string) {
 	return append(lines, line)
 }
 
-// align pads cells so that they stand in columns: the first left of them flush left, the others flush right.
-func align(rows [][]string, left int) []string {
-	var widths []int
-	for _, row := range rows {
-		for i, cell := range row {
-			if i == len(widths) {
-				widths = append(widths, 0)
-			}
-			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
-		}
-	}
-	lines := make([]string, len(rows))
-	for i, row := range rows {
-		for j, cell := range row {
-			padding := strings.Repeat(" ", widths[j]-utf8.RuneCountInString(cell))
-			if j < left {
-				row[j] = cell + padding
-			} else {
-				row[j] = padding + cell
-			}
-		}
-		lines[i] = strings.TrimRight(strings.Join(row, "  "), " ")
-	}
-	return lines
+// columns aligns rows whose cells are separated by tabs.
+func columns(rows []string) []string {
+	var b bytes.Buffer
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(w, strings.Join(rows, "\n")) // a buffer takes all
+	_ = w.Flush()
+	return strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
 }
