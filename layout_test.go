@@ -18,7 +18,7 @@ import (
 // module is the path of this module.
 const module = "tether"
 
-// layer says which of our packages a package may import, and why no others.
+// layer names the packages of this module that a package may import, and why it may import no others.
 type layer struct {
 	imports []string
 	why     string
@@ -28,12 +28,12 @@ type layer struct {
 var layers = map[string]layer{
 	"ring":         {nil, "placement is a pure function: it can be tested and compared across processes alone"},
 	"failure":      {nil, "a kind of failure is a name: what follows it is decided by the packages that import it"},
-	"wire":         {[]string{"failure"}, "sockets know no rules"},
+	"wire":         {[]string{"failure"}, "a socket knows no rules of HTTP or of routing"},
 	"http1":        {nil, "the rules of HTTP/1 know no sockets: they are tested and fuzzed over bytes"},
-	"files":        {nil, "files know nothing of what is in them"},
-	"tlsfiles":     {[]string{"files"}, "certificates know nothing of who shows them"},
-	"units":        {nil, "quantities know nothing of what they measure"},
-	"auth":         {[]string{"files"}, "whose key it is is known without knowing what it opens"},
+	"files":        {nil, "how a file is read and followed does not depend on its contents"},
+	"tlsfiles":     {[]string{"files"}, "a certificate does not know who shows it"},
+	"units":        {nil, "a quantity does not know what it measures"},
+	"auth":         {[]string{"files"}, "a key has an owner, whatever the key opens"},
 	"sim":          {[]string{"sim/engine", "sim/fault"}, "the simulator must not share the code that it tests"},
 	"sim/engine":   {nil, "an engine turns tokens into tokens, and knows nothing of HTTP"},
 	"sim/fault":    {nil, "a fault is chosen without knowing what it breaks"},
@@ -43,15 +43,15 @@ var layers = map[string]layer{
 	"discovery":    {[]string{"ring", "upstream"}, "a source names servers and does not know who uses them"},
 	"health":       {[]string{"failure", "upstream", "upstream/models", "upstream/transport"}, "health changes the upstream's state and nothing else"},
 	"proxy":        {[]string{"auth", "failure", "http1", "session", "session/identity", "units", "upstream", "upstream/transport", "wire"}, "the data plane does not know what watches or drives it"},
-	"accesslog":    {[]string{"proxy", "session"}, "logging looks on"},
-	"metrics":      {[]string{"proxy", "session", "session/identity", "session/pins", "upstream"}, "counting looks on"},
+	"accesslog":    {[]string{"proxy", "session"}, "logging observes and changes nothing"},
+	"metrics":      {[]string{"proxy", "session", "session/identity", "session/pins", "upstream"}, "counting observes and changes nothing"},
 	"admin":        {[]string{"session", "session/identity", "session/pins", "upstream"}, "operators drive upstreams and pins, never requests"},
 	"config":       {[]string{"accesslog", "admin", "auth", "discovery", "files", "health", "proxy", "ring", "session", "session/identity", "session/pins", "tlsfiles", "upstream", "upstream/transport"}, "config composes what the parts define; only app and cli import it"},
 	"app":          {[]string{"accesslog", "admin", "auth", "config", "files", "health", "metrics", "proxy", "session", "session/identity", "session/pins", "tlsfiles", "upstream", "wire"}, "app wires the parts together and knows no command line"},
 	"admin/client": {nil, "a client knows the admin listener from outside, as every other program does"},
 	"cli":          {[]string{"admin", "admin/client", "app", "config", "demo", "session", "session/identity", "sim"}, "commands read flags and print; app and the parts do the work"},
 	".":            {[]string{"cli"}, "main.go is a table of contents"},
-	"demo":         {[]string{"sim"}, "the demo uses tether as its users do: over HTTP, with nothing to look behind it"},
+	"demo":         {[]string{"sim"}, "the demo uses tether as its users do, over HTTP, and cannot look inside"},
 	"e2e":          {[]string{"e2e/binary", "sim", "tlsfiles/tlstest"}, "these tests know tether as users do, by its binary"},
 	"e2e/image":    {[]string{"sim"}, "these tests know tether as users do, by its image"},
 
@@ -61,7 +61,7 @@ var layers = map[string]layer{
 	"session/pins":       {[]string{"session/identity", "upstream"}, "the map remembers where sessions are and decides nothing"},
 	"bench/identity":     {[]string{"proxy", "session", "session/identity", "session/pins", "units", "upstream"}, "a benchmark drives the parts as app does"},
 	"tlsfiles/tlstest":   {nil, "certificates for tests"},
-	"e2e/binary":         {nil, "what tests share that know tether by its binary"},
+	"e2e/binary":         {nil, "helpers of the tests that know tether by its binary"},
 	"e2e/clients/vllm":   {[]string{"e2e/binary"}, "these tests know tether as users do, by its binary"},
 	"e2e/clients":        {[]string{"e2e/binary", "sim"}, "these tests know tether as users do, by its binary"},
 	"e2e/endurance":      {[]string{"e2e/binary", "sim", "tlsfiles/tlstest"}, "these tests know tether as users do, by its binary"},
@@ -78,13 +78,13 @@ var homes = map[string][]string{
 	"go.uber.org/zap":                     {"app", "proxy", "accesslog"},
 }
 
-// source is a Go file that is no test, of this module or of e2e/clients.
+// source is a Go file of this module or of e2e/clients, other than a test.
 type source struct {
 	pkg, path string
 	file      *ast.File
 }
 
-// sources parses the files here and now: a test that asked the go tool would be cached past a change.
+// sources parses the files itself: the result of a test that runs the go tool would be cached and miss changes.
 func sources(t *testing.T) (all []source) {
 	t.Helper()
 	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
@@ -147,7 +147,7 @@ func TestImports(t *testing.T) {
 	}
 }
 
-// Every package says what it is for.
+// Every package has one package comment.
 func TestPackageComments(t *testing.T) {
 	said := map[string]int{}
 	for _, s := range sources(t) {
@@ -163,7 +163,7 @@ func TestPackageComments(t *testing.T) {
 	}
 }
 
-// Every goroutine has a name, and stands in the architecture's table with its owner and its end.
+// Every goroutine runs a named function, which the table in docs/ARCHITECTURE.md lists with its owner and its end.
 func TestGoroutinesAreListed(t *testing.T) {
 	table := architecture(t)
 	for _, s := range sources(t) {
@@ -176,7 +176,7 @@ func TestGoroutinesAreListed(t *testing.T) {
 			if name == "" {
 				t.Errorf("%s starts a goroutine without a name", s.path)
 			} else if name = s.file.Name.Name + "." + name; !strings.Contains(table, "`"+name+"`") {
-				t.Errorf("%s starts %s, which the goroutines of docs/ARCHITECTURE.md do not have", s.path, name)
+				t.Errorf("%s starts %s, which is missing in the goroutine table of docs/ARCHITECTURE.md", s.path, name)
 			}
 			return true
 		})
@@ -193,7 +193,7 @@ func calledName(f ast.Expr) string {
 	return ""
 }
 
-// Every package and every library stands in the architecture with its reason.
+// docs/ARCHITECTURE.md lists every package, and every library with its reason.
 func TestArchitectureIsWhole(t *testing.T) {
 	text := architecture(t)
 	for pkg := range layers {
@@ -207,7 +207,7 @@ func TestArchitectureIsWhole(t *testing.T) {
 	}
 	for line := range strings.Lines(string(mod)) {
 		fields := strings.Fields(line)
-		if len(fields) != 2 || !strings.HasPrefix(line, "\t") { // the others are indirect, or no requirement
+		if len(fields) != 2 || !strings.HasPrefix(line, "\t") { // other lines are indirect requirements, or none
 			continue
 		}
 		if name := strings.TrimPrefix(fields[0], "github.com/"); !strings.Contains(text, name) {
@@ -216,7 +216,7 @@ func TestArchitectureIsWhole(t *testing.T) {
 	}
 }
 
-// No script has a variable of its own that tether would take for a mistyped key, and refuse to start.
+// Scripts use no TETHER_ variable that tether does not know: it would refuse to start.
 func TestVariablesOfScripts(t *testing.T) {
 	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || filepath.Ext(path) != ".sh" && d.Name() != "Makefile" {

@@ -25,7 +25,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience bounds every wait of these tests; none is expected to take it.
+// patience limits every wait of these tests. No wait should need it.
 const patience = 20 * time.Second
 
 // operated is a running admin listener and an operator who uses it.

@@ -16,7 +16,7 @@ import (
 	"tether/sim"
 )
 
-// patience bounds every wait of these tests; none is expected to take it.
+// patience limits every wait of these tests. No wait should need it.
 const patience = 30 * time.Second
 
 // running is a whole tether in this process.

@@ -24,12 +24,12 @@ type Authority struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
 
-	// File holds the authority's certificate, Pool the same for Go.
+	// File is a PEM file with the authority's certificate. Pool has the same certificate.
 	File string
 	Pool *x509.CertPool
 }
 
-// NewAuthority makes an authority whose files last as long as the test.
+// NewAuthority makes an authority. Its files are removed when the test ends.
 func NewAuthority(t testing.TB) *Authority {
 	t.Helper()
 	a := &Authority{t: t, dir: t.TempDir(), Pool: x509.NewCertPool()}
@@ -43,7 +43,7 @@ func NewAuthority(t testing.TB) *Authority {
 	return a
 }
 
-// issue signs a certificate, by itself where there is no authority yet.
+// issue signs a certificate. The authority's own certificate signs itself.
 func (a *Authority) issue(template *x509.Certificate) (*x509.Certificate, *ecdsa.PrivateKey) {
 	a.t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -72,8 +72,8 @@ func (a *Authority) must(err error) {
 // Pair is a certificate with its key, in two PEM files.
 type Pair struct{ Cert, Key string }
 
-// Issue makes a certificate for names, host names and addresses, that is valid for another while, which may be negative.
-// It is good for servers and clients.
+// Issue makes a certificate of servers and clients for names, which are host names and addresses. It expires after valid,
+// which may be negative.
 func (a *Authority) Issue(valid time.Duration, names ...string) Pair {
 	a.t.Helper()
 	template := &x509.Certificate{
@@ -97,7 +97,7 @@ func (a *Authority) Issue(valid time.Duration, names ...string) Pair {
 	return p
 }
 
-// Load is the pair for Go.
+// Load returns the pair as Go uses it.
 func (p Pair) Load(t testing.TB) tls.Certificate {
 	t.Helper()
 	c, err := tls.LoadX509KeyPair(p.Cert, p.Key)
