@@ -15,7 +15,7 @@ func (a *app) announce() {
 	s := a.settings.Load()
 	a.log.Info("listening for clients", zap.Stringer("address", a.listener.Addr()), zap.String("tls", s.clientsSpeak()),
 		zap.String("open_to", s.openTo(a.listener.Addr())))
-	a.log.Info("listening for operators", zap.Stringer("address", a.adminListener.Addr()), zap.String("open_to", a.adminOpenTo(s)))
+	a.log.Info("listening for operators", zap.Stringer("address", a.adminListener.Addr()), zap.String("open_to", s.adminOpenTo(a.admin.Open())))
 	if n := s.keyed(); n > 0 && s.keys == nil {
 		a.log.Info("API keys of upstreams are sent for clients without keys: every client that can connect here uses them", zap.Int("upstreams", n))
 	}
@@ -26,16 +26,10 @@ func (a *app) announce() {
 	a.log.Info("map of stored responses", zap.Int("responses", s.Session.Pins.Max), zap.Stringer("room", a.stored), zap.Duration("ttl", session.ResponsesTTL))
 }
 
-// announceRing logs the ring in force. Replicas with the same digest place sessions alike.
-func (a *app) announceRing() {
-	a.log.Info("ring", zap.Int("upstreams", len(a.registry.Table().Members)), zap.String("digest", fmt.Sprintf("%016x", a.router.Digest())),
-		zap.Bool("affinity", a.settings.Load().Session.Routing.Affinity))
-}
-
-// adminOpenTo says who may use the admin listener.
-func (a *app) adminOpenTo(s *settings) string {
+// adminOpenTo says who may use the admin listener; open tells whether it needs no token.
+func (s *settings) adminOpenTo(open bool) string {
 	switch {
-	case a.admin.Open():
+	case open:
 		return "loopback, without a token: admin.token_file closes it"
 	case s.Admin.TokenFile == "":
 		return "everyone for health and metrics, no one for the rest: admin.token_file opens it"

@@ -11,7 +11,7 @@ import (
 
 func TestFirstLinesAndChanges(t *testing.T) {
 	sims, urls := startSims(t, 2, sim.Config{})
-	s := serve(t, func(c *config.Config) { c.Upstreams[1].APIKey = "sk" }, urls...)
+	s := startTether(t, func(c *config.Config) { c.Upstreams[1].APIKey = "sk" }, urls...)
 	s.await(0, "up")
 	s.await(1, "up")
 	sims[1].Kill()

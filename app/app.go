@@ -1,8 +1,7 @@
 // Package app is a whole tether: it builds the parts from a configuration, starts them, and stops them in reverse
 // order. The command line and tests run it; the parts do not know it.
 //
-// e2e/tls_test.go tests certificates.go, app_test.go the errors of settings.go. memory.go asks the system, and has no
-// test.
+// e2e/tls_test.go tests the certificates of follow.go and settings.go. memory.go asks the system, and has no test.
 package app
 
 import (
@@ -123,8 +122,9 @@ func (a *app) start() error {
 	a.steps.start("session map", a.pins.Run)
 	a.steps.start("map of stored responses", a.stored.Run)
 	a.steps.start("health", a.monitor.Run)
-	a.followCertificates()
-	a.followKeys()
+	s := a.settings.Load()
+	a.followCertificates(s.certificates)
+	a.followKeys(s.keys)
 	if err := a.serveOperators(); err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func (a *app) start() error {
 		return err
 	}
 	a.announce()
-	if err := a.apply(a.settings.Load()); err != nil {
+	if err := a.apply(s); err != nil {
 		return errors.Join(err, a.listener.Close())
 	}
 	a.serveClients()
@@ -145,8 +145,10 @@ func (a *app) apply(s *settings) error {
 	if err := a.graph.apply(s); err != nil {
 		return err
 	}
-	a.announceRing()
-	a.monitor.Use(a.registry.Table(), s.Health) // it reports changes: first the log says what the upstreams are
+	table := a.registry.Table()
+	a.log.Info("ring", zap.Int("upstreams", len(table.Members)), zap.String("digest", fmt.Sprintf("%016x", a.router.Digest())),
+		zap.Bool("affinity", s.Session.Routing.Affinity))
+	a.monitor.Use(table, s.Health) // it reports changes, which the log has behind the ring
 	return nil
 }
 

@@ -139,7 +139,7 @@ func TestConversationsStay(t *testing.T) {
 			}
 			// Long enough streams that some are under way when the server dies.
 			sims, urls := startSims(t, 4, sim.Config{DecodePerToken: time.Millisecond})
-			s := serve(t, func(c *config.Config) { c.Session.Routing.Return = mode }, urls...)
+			s := startTether(t, func(c *config.Config) { c.Session.Routing.Return = mode }, urls...)
 			home := make([]string, sessions)
 			each(sessions, 64, func(i int, client *http.Client) {
 				id := fmt.Sprint("s-", i)

@@ -168,7 +168,7 @@ func TestWhereAgrees(t *testing.T) {
 		t.Run(string(mode), func(t *testing.T) {
 			sims, urls := startSims(t, 4, sim.Config{})
 			g := &guided{servers: map[string]string{}, seen: total}
-			g.running = serve(t, func(c *config.Config) {
+			g.running = startTether(t, func(c *config.Config) {
 				c.Session.Routing.Return, c.Session.Routing.OpeningMaxInFlight = mode, 1
 				c.Session.Identity.Sources = slices.Insert(c.Session.Identity.Sources, 3, "cookie:sid")
 				g.cfg = c

@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"tether/admin"
+	"tether/proxy"
 	"tether/wire"
 )
 
@@ -42,22 +43,24 @@ func (a *app) listen(watch *wire.Watch) (err error) {
 func (a *app) serveClients() {
 	a.steps.atEnd("access log", func(context.Context) error { return a.access.Close() })
 	a.steps.atEnd("requests", a.finish)
-	a.steps.start("listener", a.accept)
+	a.steps.start("listener", serve(a.proxy, a.listener))
 	a.steps.atEnd("readiness", a.leave)
 }
 
-// accept serves clients until ctx ends.
-func (a *app) accept(ctx context.Context) error {
-	closed := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() { // closing the listener ends Serve
-		_ = a.listener.Close()
-		close(closed)
-	})
-	a.proxy.Serve(a.listener)
-	if !stop() {
-		<-closed // until then the kernel may accept a connection
+// serve returns the part that serves the clients of l.
+func serve(p *proxy.Proxy, l *wire.Listener) func(ctx context.Context) error {
+	return func(ctx context.Context) error {
+		closed := make(chan struct{})
+		stop := context.AfterFunc(ctx, func() { // closing the listener ends Serve
+			_ = l.Close()
+			close(closed)
+		})
+		p.Serve(l)
+		if !stop() {
+			<-closed // until then the kernel may accept a connection
+		}
+		return nil
 	}
-	return nil
 }
 
 // ListenError explains why listening on addr failed. flag is the flag that sets addr, without its dashes.

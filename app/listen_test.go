@@ -14,7 +14,7 @@ import (
 
 func TestAdmin(t *testing.T) {
 	_, urls := startSims(t, 2, sim.Config{Models: []string{"llama", "lora"}})
-	s := serve(t, nil, urls...)
+	s := startTether(t, nil, urls...)
 	s.await(0, "up")
 	s.await(1, "up")
 	if got := s.get("/healthz", nil); got != 200 {
@@ -73,7 +73,7 @@ func TestAdminToken(t *testing.T) {
 	if err := os.WriteFile(token, []byte("secret\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := serve(t, func(c *config.Config) { c.Admin.TokenFile = token }, urls...)
+	s := startTether(t, func(c *config.Config) { c.Admin.TokenFile = token }, urls...)
 	ask := func(path, authorization string) int {
 		t.Helper()
 		req, _ := http.NewRequest("GET", "http://"+s.admin+path, nil)
@@ -107,7 +107,7 @@ func TestAdminToken(t *testing.T) {
 // On an address other than loopback and without a token, the guarded part is closed to every caller.
 func TestAdminBeyondLoopback(t *testing.T) {
 	_, urls := startSims(t, 1, sim.Config{})
-	s := serve(t, func(c *config.Config) { c.Admin.Listen = "0.0.0.0:0" }, urls...)
+	s := startTether(t, func(c *config.Config) { c.Admin.Listen = "0.0.0.0:0" }, urls...)
 	_, port, _ := net.SplitHostPort(s.admin)
 	s.admin = "127.0.0.1:" + port
 	if got := s.get("/healthz", nil); got != 200 {

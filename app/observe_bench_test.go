@@ -141,7 +141,7 @@ func benchProxy(b *testing.B, backend, mode string) (addr string) {
 	check(err)
 	parts := newSteps()
 	parts.start("watch", watch.Run)
-	parts.start("listener", (&app{graph: &graph{proxy: p}, listener: l}).accept)
+	parts.start("listener", serve(p, l))
 	b.Cleanup(func() {
 		check(l.Close())
 		p.Shutdown(context.Background())

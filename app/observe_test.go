@@ -79,7 +79,7 @@ func TestMetricsAgree(t *testing.T) {
 		t.Cleanup(server.Stop)
 		sims, urls = append(sims, server), append(urls, server.URL())
 	}
-	s := serve(t, func(cfg *config.Config) {
+	s := startTether(t, func(cfg *config.Config) {
 		cfg.Log.Access = "all"
 		for i := range cfg.Upstreams {
 			cfg.Upstreams[i].Name = fmt.Sprint("vllm-", i)
@@ -138,7 +138,7 @@ func TestMetricsAgree(t *testing.T) {
 // A session id is counted as ignored if it is invalid, or if the request has a different one too.
 func TestIgnoredSessionIDsAreCounted(t *testing.T) {
 	_, urls := startSims(t, 1, sim.Config{})
-	s := serve(t, nil, urls...)
+	s := startTether(t, nil, urls...)
 	client := &http.Client{Timeout: patience}
 	defer client.CloseIdleConnections()
 	// The last request uses the connection of the others, and so arrives after they were counted.

@@ -37,7 +37,7 @@ func TestNothingOfClientsIsTold(t *testing.T) {
 func nothingIsTold(t *testing.T, withKeys bool) {
 	const key = "upstream-" + canary
 	sims, urls := startSims(t, 2, sim.Config{Record: 1000, APIKey: key})
-	s := serve(t, func(c *config.Config) {
+	s := startTether(t, func(c *config.Config) {
 		c.Log.Level, c.Log.Access = "debug", "all"
 		c.Session.Identity.Sources = append([]string{"cookie:chat"}, c.Session.Identity.Sources...)
 		c.Proxy.MaxBody, c.Proxy.ExposeUpstream = 64<<10, true
@@ -133,7 +133,7 @@ func TestNothingOfClientsIsToldByAPanic(t *testing.T) {
 	}
 	parts := newSteps()
 	parts.start("watch", watch.Run)
-	parts.start("listener", (&app{graph: &graph{proxy: p}, listener: l}).accept)
+	parts.start("listener", serve(p, l))
 	s := &running{t: t, addr: l.Addr().String()}
 	client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
 	if res := s.canaries(client, "header", "tiny", ""); res.StatusCode != 500 {

@@ -32,7 +32,7 @@ func placed(sims []*sim.Server) map[string]string {
 func serveRanks(t *testing.T) (*running, []*sim.Server) {
 	t.Helper()
 	sims, urls := startSims(t, 2, sim.Config{Ranks: 4, Record: 10_000})
-	s := serve(t, func(c *config.Config) {
+	s := startTether(t, func(c *config.Config) {
 		for i := range c.Upstreams {
 			c.Upstreams[i].Name, c.Upstreams[i].DataParallelRanks = fmt.Sprintf("gpu-%d", i), 4
 		}

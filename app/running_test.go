@@ -32,7 +32,8 @@ type running struct {
 	answers strings.Builder // answers of tether's own, see answered
 }
 
-func serve(t testing.TB, change func(*config.Config), urls ...string) *running {
+// startTether starts a tether in front of servers, with a configuration that change may adjust.
+func startTether(t testing.TB, change func(*config.Config), urls ...string) *running {
 	t.Helper()
 	cfg, err := config.Load(config.Source{
 		Upstreams: urls, Memory: 4 << 30,

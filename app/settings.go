@@ -1,6 +1,8 @@
 package app
 
 import (
+	"net"
+
 	"tether/auth"
 	"tether/config"
 	"tether/proxy"
@@ -23,11 +25,6 @@ type settings struct {
 	certificates []certificate       // clientTLS and those of specs
 }
 
-// proxy returns the settings of the proxy.
-func (s *settings) proxy() proxy.Settings {
-	return proxy.Settings{Config: s.Proxy, Identifier: s.identifier, Keys: s.keys}
-}
-
 // open reads the files that cfg names. It changes nothing of a tether that runs.
 func open(cfg *config.Config) (*settings, error) {
 	s := &settings{Config: cfg, specs: cfg.Specs()}
@@ -41,9 +38,40 @@ func open(cfg *config.Config) (*settings, error) {
 	if err = s.openCertificates(); err != nil {
 		return nil, err
 	}
-	if s.keys, err = openKeys(cfg); err != nil {
-		return nil, err
+	if cfg.Auth.KeysFile != "" {
+		if s.keys, err = auth.Open(cfg.Auth.KeysFile); err != nil {
+			return nil, usageError("auth.keys_file: %w", err)
+		}
 	}
 	s.identifier, err = identity.NewIdentifier(&cfg.Session.Identity, &cfg.Models, s.secret)
 	return s, err
+}
+
+// openCertificates opens the TLS of the listener, and gives each https upstream its TLS.
+func (s *settings) openCertificates() (err error) {
+	if s.TLS.On() {
+		if s.clientTLS, err = tlsfiles.ForListener(&s.TLS); err != nil {
+			return usageError("tls: %w", err)
+		}
+		s.certificates = append(s.certificates, certificate{"listener", s.clientTLS})
+	}
+	for i := range s.specs {
+		spec := &s.specs[i]
+		if !spec.Address.Secure {
+			continue
+		}
+		host, _, _ := net.SplitHostPort(spec.Address.Dial) // a valid address has both
+		tls, err := tlsfiles.ForUpstream(&s.Upstreams[i].TLS, host)
+		if err != nil {
+			return usageError("upstreams[%d].tls: %w", i, err)
+		}
+		spec.TLS = tls
+		s.certificates = append(s.certificates, certificate{"upstream " + spec.Name, tls})
+	}
+	return nil
+}
+
+// proxy returns the settings of the proxy.
+func (s *settings) proxy() proxy.Settings {
+	return proxy.Settings{Config: s.Proxy, Identifier: s.identifier, Keys: s.keys}
 }

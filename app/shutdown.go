@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"tether/proxy"
 )
 
 // Shutdown says when a running tether is to end.
@@ -21,15 +23,16 @@ type Shutdown struct {
 // ready and serves on for the delay, accepts no more connections, lets requests finish, and cuts the rest. The parts
 // that requests need end after them.
 func (a *app) stop() error {
-	deadline, cancel := context.WithTimeout(a.shutdown.Immediate, a.delay()+a.settings.Load().Proxy.ShutdownTimeout)
+	cfg := &a.settings.Load().Proxy
+	deadline, cancel := context.WithTimeout(a.shutdown.Immediate, a.shutdown.delay(cfg)+cfg.ShutdownTimeout)
 	defer cancel()
 	return a.steps.stop(deadline)
 }
 
 // delay returns how long tether serves on while it is not ready.
-func (a *app) delay() time.Duration {
-	if a.shutdown.Delayed() {
-		return a.settings.Load().Proxy.ShutdownDelay
+func (s *Shutdown) delay(cfg *proxy.Config) time.Duration {
+	if s.Delayed() {
+		return cfg.ShutdownDelay
 	}
 	return 0
 }
@@ -38,7 +41,7 @@ func (a *app) delay() time.Duration {
 func (a *app) leave(deadline context.Context) error {
 	a.leaving.Store(true)
 	a.proxy.LastAnswers()
-	delay := a.delay()
+	delay := a.shutdown.delay(&a.settings.Load().Proxy)
 	if delay == 0 {
 		return nil
 	}

@@ -23,7 +23,7 @@ func (s *running) ready(want bool) {
 // requests in flight finish. Then it ends.
 func TestShutdownInGoodOrder(t *testing.T) {
 	sims, urls := startSims(t, 1, sim.Config{})
-	s := serve(t, func(c *config.Config) { c.Proxy.ShutdownDelay = 400 * time.Millisecond }, urls...)
+	s := startTether(t, func(c *config.Config) { c.Proxy.ShutdownDelay = 400 * time.Millisecond }, urls...)
 	if res, _, err := post(t, s.addr, hello); err != nil || res.StatusCode != 200 || res.Close {
 		t.Fatalf("%v, %v", res, err)
 	}
@@ -73,7 +73,7 @@ func TestShutdownInGoodOrder(t *testing.T) {
 
 func TestSecondSignalStopsAtOnce(t *testing.T) {
 	sims, urls := startSims(t, 1, sim.Config{})
-	s := serve(t, nil, urls...)
+	s := startTether(t, nil, urls...)
 	if err := sims[0].Inject(fault.Fault{Kind: fault.Hang}); err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +97,7 @@ func TestSecondSignalStopsAtOnce(t *testing.T) {
 
 func TestShutdownTimeout(t *testing.T) {
 	sims, urls := startSims(t, 1, sim.Config{})
-	s := serve(t, func(c *config.Config) { c.Proxy.ShutdownTimeout = 50 * time.Millisecond }, urls...)
+	s := startTether(t, func(c *config.Config) { c.Proxy.ShutdownTimeout = 50 * time.Millisecond }, urls...)
 	if err := sims[0].Inject(fault.Fault{Kind: fault.Hang}); err != nil {
 		t.Fatal(err)
 	}

@@ -39,7 +39,7 @@ func writeKeys(t testing.TB, file string, namesAndKeys ...string) {
 func TestKeysAreReloaded(t *testing.T) {
 	_, urls := startSims(t, 1, sim.Config{})
 	file := keysFile(t, "alice", "key-1", "bob", "key-2")
-	s := serve(t, func(c *config.Config) { c.Auth.KeysFile, c.Log.Access = file, "all" }, urls...)
+	s := startTether(t, func(c *config.Config) { c.Auth.KeysFile, c.Log.Access = file, "all" }, urls...)
 	s.await(0, "up")
 	client := &http.Client{Timeout: patience}
 	defer client.CloseIdleConnections()
