@@ -86,8 +86,8 @@ func (x *explained) walk() (e Explanation) {
 	if x.i >= 0 {
 		e.Outcome = x.foreseen()
 	}
-	order := x.wholeOrder()
-	e.Home = order.home(v)
+	order, home := x.wholeOrder()
+	e.Home = v.upstream(home)
 	e.Steps = x.steps(order)
 	return e
 }
@@ -139,75 +139,57 @@ func (x *explained) foreseen() Outcome {
 	return x.outcomeAt(x.i)
 }
 
-// wholeOrder is the order of the ring for a request while every upstream is up, by index.
-type wholeOrder struct {
-	assignable, others []int // others may not serve the model, by the configuration
-}
-
-func (o *wholeOrder) home(v *view) *upstream.Upstream {
-	if len(o.assignable) == 0 {
-		return nil
-	}
-	return v.upstream(o.assignable[0])
-}
-
-func (x *explained) wholeOrder() (o wholeOrder) {
+// wholeOrder returns all upstreams in the order of the ring for a request while every upstream is up. Those that may not
+// serve the model by the configuration come after all others, and those of weight 0, which the ring leaves out, last. home is
+// the first one, -1 if no upstream can be the home.
+func (x *explained) wholeOrder() (order []int, home int) {
+	home = -1
 	walk := x.candidates.walk(x.ringKey())
 	for i := walk.Next(x.candidates.assignable); i >= 0; i = walk.Next(x.candidates.assignable) {
-		o.assignable = append(o.assignable, i)
+		order = append(order, i)
+		home = order[0]
 	}
 	all := func(int) bool { return true }
 	for i := walk.Next(all); i >= 0; i = walk.Next(all) {
-		o.others = append(o.others, i)
+		order = append(order, i)
 	}
-	return o
+	for i, m := range x.candidates.table.Members {
+		if m.Weight == 0 {
+			order = append(order, i)
+		}
+	}
+	return order, home
 }
 
-// steps has the upstreams of the order, then those that the order leaves out. A response or a pin may lead to the latter
-// all the same, and past all others.
-func (x *explained) steps(order wholeOrder) []Step {
-	members := x.candidates.table.Members
-	steps := make([]Step, 0, len(members))
+// steps has a step for each upstream of the order. A response or a pin leads past all of them.
+func (x *explained) steps(order []int) []Step {
 	p, reached := x.p, false
 	if p == serveStored || p == servePinned {
-		reached = true
+		p, reached = newPlace, true
 	}
-	for _, i := range order.assignable {
-		s := Step{Upstream: members[i].Upstream, Verdict: NotReached}
+	steps := make([]Step, len(order))
+	for n, i := range order {
+		m := &x.candidates.table.Members[i]
+		s := Step{Upstream: m.Upstream, Verdict: NotReached}
 		switch {
 		case i == x.i:
 			s.Verdict, reached = Taken, true
-		case !reached:
+		case m.Weight > 0 && !x.candidates.assignable(i):
+			s.Verdict, s.Why = Skipped, notServing.words(m.Upstream)
+		case m.Weight == 0 || !reached:
 			s.Verdict, s.Why = Skipped, x.why(i, p)
 		}
-		steps = append(steps, s)
-	}
-	for _, i := range order.others {
-		steps = append(steps, x.outside(i, notServing))
-	}
-	for i := range members {
-		if members[i].Weight == 0 {
-			steps = append(steps, x.outside(i, weightless))
-		}
+		steps[n] = s
 	}
 	return steps
-}
-
-// outside is the step of an upstream that the order leaves out.
-func (x *explained) outside(i int, o obstacle) Step {
-	u := x.candidates.upstream(i)
-	if i == x.i {
-		return Step{Upstream: u, Verdict: Taken}
-	}
-	return Step{Upstream: u, Verdict: Skipped, Why: o.words(u)}
 }
 
 // draw explains a request that goes by load or turn.
 func (x *explained) draw() (e Explanation) {
 	v := x.candidates.view
 	if x.surplus {
-		order := x.wholeOrder()
-		e.Pin, e.Home = v.upstream(v.table.Index(x.pin.to)), order.home(v)
+		_, home := x.wholeOrder()
+		e.Pin, e.Home = v.upstream(v.table.Index(x.pin.to)), v.upstream(home)
 	}
 	if x.pin.to != 0 {
 		e.PinSkipped = "too many requests are in flight under its id"

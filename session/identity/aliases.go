@@ -46,38 +46,28 @@ func ProblemOfModel(s string) string {
 }
 
 // Alias is another name of a model.
-type Alias struct{ Name, Model string }
+type Alias struct {
+	Name, Model string
+	quoted      []byte // Model as a JSON string
+}
 
-// Aliases returns all aliases in the order of their names.
-func (id *Identifier) Aliases() []Alias { return id.sorted }
-
-func sortedAliases(names map[string]string) (all []Alias) {
-	for _, name := range slices.Sorted(maps.Keys(names)) {
-		all = append(all, Alias{name, names[name]})
+// newAliases returns the aliases in the order of their names.
+func newAliases(models map[string]string) (all []Alias) {
+	for _, name := range slices.Sorted(maps.Keys(models)) {
+		all = append(all, Alias{Name: name, Model: models[name], quoted: asJSON(models[name])})
 	}
 	return all
 }
 
+// Aliases returns all aliases in the order of their names.
+func (id *Identifier) Aliases() []Alias { return id.aliases }
+
 // Model returns the model of an alias, or any other name unchanged.
 func (id *Identifier) Model(name string) string {
-	if a, is := id.aliases[name]; is {
-		return a.model
+	if a, is := id.byName[name]; is {
+		return a.Model
 	}
 	return name
-}
-
-// alias is the model that replaces an alias.
-type alias struct {
-	model  string
-	quoted []byte // as a JSON string
-}
-
-func newAliases(names map[string]string) map[string]alias {
-	aliases := make(map[string]alias, len(names))
-	for name, model := range names {
-		aliases[name] = alias{model: model, quoted: asJSON(model)}
-	}
-	return aliases
 }
 
 // asJSON returns s as a JSON string, without the escapes that JSON does not need.
@@ -97,11 +87,11 @@ type Edit struct {
 
 // replaceAlias replaces an alias by its model, in Model and with Edit.
 func (s *Search) replaceAlias(from, to int, quoted bool) {
-	a, is := s.id.aliases[string(s.Model)]
+	a, is := s.id.byName[string(s.Model)]
 	if !is {
 		return
 	}
-	s.modelBuf = append(s.modelBuf[:0], a.model...)
+	s.modelBuf = append(s.modelBuf[:0], a.Model...)
 	s.Model = s.modelBuf
 	s.Edit = Edit{From: from, To: to, Text: a.quoted}
 	if !quoted {

@@ -6,8 +6,8 @@ type Identifier struct {
 	keyer
 	sources []Source
 	headers map[string]int // by canonical header name: the source
-	aliases map[string]alias
-	sorted  []Alias
+	aliases []Alias
+	byName  map[string]*Alias
 	cookies bool // some source is a cookie
 	fields  []field
 	agents  []agent
@@ -16,7 +16,10 @@ type Identifier struct {
 
 // NewIdentifier compiles a valid configuration. secret is the content of its secret file, empty without one.
 func NewIdentifier(cfg *Config, models *Models, secret []byte) (*Identifier, error) {
-	id := &Identifier{keyer: newKeyer(secret), headers: map[string]int{}, aliases: newAliases(models.Aliases), sorted: sortedAliases(models.Aliases)}
+	id := &Identifier{keyer: newKeyer(secret), headers: map[string]int{}, aliases: newAliases(models.Aliases), byName: map[string]*Alias{}}
+	for n := range id.aliases {
+		id.byName[id.aliases[n].Name] = &id.aliases[n]
+	}
 	var err error
 	if id.scope, err = parseScope(cfg.Scope); err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package identity
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"tether/http1"
@@ -52,40 +53,39 @@ func ParseSource(s string) (Source, error) {
 	if s == "opening" {
 		return Source{Kind: FromOpening}, nil
 	}
-	kind, name, _ := strings.Cut(s, ":")
-	if name == "" {
-		return Source{}, fmt.Errorf("%q, want header:NAME, cookie:NAME, body:FIELD or opening", s)
-	}
-	switch kind {
-	case "header":
-		name, err := headerName(name)
-		switch name {
+	switch kind, name, _ := strings.Cut(s, ":"); {
+	case name == "":
+	case kind == "header":
+		folded, err := headerName(name)
+		switch folded {
 		case "authorization", "proxy-authorization", "x-api-key", "cookie", "x-request-id", "traceparent":
-			err = errors.New("header " + name + " names a caller or a request, not a conversation")
+			err = errors.New("header " + folded + " names a caller or a request, not a conversation")
 		}
-		return Source{Kind: FromHeader, Name: name}, err
-	case "cookie":
+		return Source{Kind: FromHeader, Name: folded}, err
+	case kind == "cookie":
 		if !http1.IsToken(name) {
 			return Source{}, fmt.Errorf("%q is no name of a cookie", name)
 		}
 		return Source{Kind: FromCookie, Name: name}, nil
-	case "body":
-		parts := strings.Split(name, ".")
-		if len(parts) > maxDepth {
-			return Source{}, fmt.Errorf("%q leads %d objects deep, want at most %d", s, len(parts), maxDepth)
-		}
-		for _, p := range parts {
-			if p == "" {
-				return Source{}, fmt.Errorf("%q has an empty part", s)
-			}
-		}
-		switch parts[0] {
-		case "model", "previous_response_id", "background", "messages", "system", "input", "instructions":
-			return Source{}, fmt.Errorf("%q names no conversation", s)
-		}
-		return Source{Kind: FromBody, Name: name}, nil
+	case kind == "body":
+		return Source{Kind: FromBody, Name: name}, checkField(s, strings.Split(name, "."))
 	}
 	return Source{}, fmt.Errorf("%q, want header:NAME, cookie:NAME, body:FIELD or opening", s)
+}
+
+// checkField checks the path of a source's body field.
+func checkField(source string, path []string) error {
+	if len(path) > maxDepth {
+		return fmt.Errorf("%q leads %d objects deep, want at most %d", source, len(path), maxDepth)
+	}
+	if slices.Contains(path, "") {
+		return fmt.Errorf("%q has an empty part", source)
+	}
+	switch path[0] {
+	case "model", "previous_response_id", "background", "messages", "system", "input", "instructions":
+		return fmt.Errorf("%q names no conversation", source)
+	}
+	return nil
 }
 
 // headerName returns a configured name in the form of http1.FoldName, in which the names in requests are compared.
