@@ -119,9 +119,7 @@ func readID(in io.Reader, arg string) (string, error) {
 		if id, err = io.ReadAll(io.LimitReader(in, maxLine)); err != nil {
 			return "", fmt.Errorf("standard input: %w", err)
 		}
-		for len(id) > 0 && (id[len(id)-1] == '\n' || id[len(id)-1] == '\r') {
-			id = id[:len(id)-1]
-		}
+		id = bytes.TrimRight(id, "\r\n")
 	}
 	if !identity.Valid(id) {
 		return "", usageError("this is no session id: want 1..256 bytes of visible ASCII")
