@@ -31,7 +31,7 @@ func (p *Proxy) accept(socket *wire.Client) (*client, *fault) {
 	address, s := addressOf(socket), p.settings.Load()
 	c := &client{
 		Client: socket, p: p, parser: s.parser, address: address, peer: address.AppendTo(nil), proto: []byte("http"),
-		trusted: contains(s.trusted, address), account: p.budget.account(address),
+		relays: contains(s.trusted, address), account: p.budget.account(address),
 	}
 	if socket.Secure() {
 		c.proto = []byte("https")

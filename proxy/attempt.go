@@ -10,9 +10,15 @@ import (
 	"tether/upstream/transport"
 )
 
+// Try is one attempt of a request, as metrics count it.
+type Try struct {
+	Upstream *upstream.Upstream
+	Failure  failure.Kind
+}
+
 // attempt is what a request holds at an upstream: while it is tried there, and then until the end of the answer.
 //
-// ask waits for the upstream, in dial and receive, and so does outcome; nothing else here does.
+// ask waits for the upstream, in dial and receive, and so does outcome. drop waits for the goroutine that sends a large body.
 type attempt struct {
 	up     *upstream.Upstream // the request is counted in flight there; nil before and after
 	conn   *transport.Conn    // bound to the client once bind has succeeded; nil before and after

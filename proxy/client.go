@@ -14,14 +14,14 @@ import (
 // client is a client's connection and the state that its requests share. Heads arrive through the guard, one at a time: the parser
 // never sees a byte of a body or of the next request. Answers leave by send alone.
 //
-// A client belongs to the goroutine that serves it, except waitingSince, idle, and what the proxy's mu guards.
+// A client belongs to the goroutine that serves it, except waitingSince and idle.
 type client struct {
 	*wire.Client
 	p       *Proxy
 	parser  *parser    // of all its heads
 	address netip.Addr // of the peer
 	peer    []byte     // address as text
-	trusted bool       // the peer may speak for others
+	relays  bool       // the peer was a trusted proxy when it connected: it brings many clients
 	proto   []byte     // http or https
 	account *account   // the peer's part of the body budget
 

@@ -37,7 +37,7 @@ func (s *clients) full(c *client, limits *Config) *fault {
 	switch {
 	case s.stopping.Load():
 		return faultTooManyClients
-	case perAddress > 0 && c.account.conns >= perAddress && !c.trusted:
+	case perAddress > 0 && c.account.conns >= perAddress && !c.relays:
 		return faultAddressClients
 	case len(s.open) >= limits.MaxConnections && !s.makeRoom():
 		return faultTooManyClients
@@ -71,9 +71,9 @@ func (s *clients) makeRoom() bool {
 	return true
 }
 
-// share is how many connections the client's address has. A trusted proxy counts as one: it brings many clients. clients.mu is held.
+// share is the number of connections of the client's address. A trusted proxy's connections count as one. clients.mu is held.
 func (c *client) share() int {
-	if c.trusted {
+	if c.relays {
 		return 1
 	}
 	return c.account.conns

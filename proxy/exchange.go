@@ -24,8 +24,8 @@ import (
 //	relay    the answer on its way to the client
 //	rec      how it ended, for metrics and log
 //
-// These wait for the client, the upstream or health: request.readBody, Proxy.awaitVerdicts, attempt.ask, attempt.outcome, respond, tunnel, and
-// whatever sends to the client. No other step does.
+// These steps wait for the client, an upstream or health: request.readBody, Proxy.awaitVerdicts, attempt.ask, outcome and drop, respond,
+// tunnel, and write. No other step does.
 //
 // An exchange is used for one request after another: begin and end frame each.
 type exchange struct {
@@ -72,7 +72,7 @@ func (p *Proxy) handle(c *client, h head) (closing bool) {
 	if f := x.run(); f != nil {
 		x.fail(f)
 	}
-	return closing
+	return // as end says
 }
 
 // run takes the request through its steps, and stops at the first that has a fault to answer.

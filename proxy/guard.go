@@ -3,7 +3,7 @@ package proxy
 // guard decides whether the request is served at all. The client's guard has refused malformed heads before.
 func (x *exchange) guard() *fault {
 	r, s := &x.req, x.settings
-	r.in.read(r.head.fields, &x.caller.search, s.keys != nil, x.client.trusted)
+	r.in.read(r.head.fields, &x.caller.search, s.keys != nil, contains(s.trusted, x.client.address))
 	r.requestID = r.in.requestIDOf(&r.newID)
 	if r.in.trusted {
 		r.account = x.p.budget.account(r.in.client(x.client.address, s.trusted))

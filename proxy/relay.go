@@ -11,11 +11,11 @@ import (
 	"tether/wire"
 )
 
-// relay follows an answer on its way to the client, part by part. It implements wire.Tap. It holds all that it works with, apart from
-// two callbacks, so any thread may pump the answer, one at a time.
+// relay follows an answer on its way to the client, part by part. It implements wire.Tap. Apart from its callbacks it touches nothing but
+// itself, so any thread may pump the answer, one at a time.
 //
-// Take runs where many streams may share a thread: it never waits, and a panic in it ends this exchange alone. received and
-// finished run inside Take, so they must not block either. They may take a lock that is only held for moments.
+// Take runs where many streams may share a thread: it never waits, and a panic in it ends this exchange alone. The callbacks
+// run inside Take, so they must not wait either, except for locks that are held for moments only.
 type relay struct {
 	framing http1.Framing
 	decode  bool // the client does not know the chunked coding
@@ -32,7 +32,7 @@ type relay struct {
 	// followed the answer.
 	finished func(now time.Time, clean bool)
 
-	panicked error // what Take has recovered from
+	panicked error // what Take has recovered from, for rethrow
 }
 
 // begin makes r ready for the body of an answer, whose head arrived at now. http10 says that the client speaks HTTP/1.0.
@@ -67,6 +67,13 @@ func (r *relay) Take(now time.Time, p []byte) (out []byte, more bool) {
 		}
 	}()
 	return r.take(now, p)
+}
+
+// rethrow panics on the exchange's own goroutine if Take has panicked.
+func (r *relay) rethrow() {
+	if r.panicked != nil {
+		panic(r.panicked)
+	}
 }
 
 func (r *relay) take(now time.Time, p []byte) (out []byte, more bool) {
@@ -115,6 +122,7 @@ func (x *exchange) respond() {
 	x.closing = x.closing || x.p.closing.Load() || r.endsByClosing()
 	x.reply = appendAnswerHead(x.reply[:0], &a.Head, x.fields(), r.chunked())
 	first, more := r.Take(x.now, a.Rest)
+	r.rethrow()
 	x.reply = append(x.reply, first...)
 
 	x.written = true
@@ -125,9 +133,7 @@ func (x *exchange) respond() {
 	case more:
 		end, err = wire.Pump(x.client.Client, x.attempt.conn.Conn, *x.attempt.buf, x.settings.IdleTimeout, r)
 	}
-	if r.panicked != nil {
-		panic(r.panicked)
-	}
+	r.rethrow()
 	x.settle(end, err)
 }
 

@@ -185,22 +185,27 @@ func TestRelayAlone(t *testing.T) {
 	}
 }
 
-// A panic while an answer is passed on stays in the relay: whoever pumps it may pump others too. It ends this exchange alone.
-func TestPanicInTheRelay(t *testing.T) {
-	s := newScript(t)
-	r := newRig(t, []string{s.url()})
+// panicAt makes the relays of the rig panic when they have received their n-th part; the head's counts as the first.
+func (r *rig) panicAt(n int) {
 	parts := 0
 	r.proxy.exchanges.New = func() any {
 		x := newExchange(r.proxy)
 		received := x.relay.received
 		x.relay.received = func(now time.Time) {
-			if parts++; parts == 3 {
+			if parts++; parts == n {
 				panic("test")
 			}
 			received(now)
 		}
 		return x
 	}
+}
+
+// A panic while an answer is passed on stays in the relay: whoever pumps it may pump others too. It ends this exchange alone.
+func TestPanicInTheRelay(t *testing.T) {
+	s := newScript(t)
+	r := newRig(t, []string{s.url()})
+	r.panicAt(3)
 	up, stream := r.streaming(s)
 	r.relayed(up, stream, 1)
 	up.event(2)
@@ -218,6 +223,21 @@ func TestPanicInTheRelay(t *testing.T) {
 	if a := <-done; a.StatusCode != 200 || a.body != "one" {
 		t.Errorf("then %d %s", a.StatusCode, a.body)
 	}
+}
+
+// Before the head has left, the client gets a 500.
+func TestPanicBeforeTheRelayedHead(t *testing.T) {
+	s := newScript(t)
+	r := newRig(t, []string{s.url()})
+	r.panicAt(1)
+	done := r.turn(post(chatPath, chat("x"), sid))
+	up := s.next()
+	up.request()
+	up.send(ok("one"))
+	if a := <-done; a.StatusCode != 500 || !a.Close || strings.Contains(a.body, "test") {
+		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+	up.ended()
 }
 
 // A server may answer in whole before it has read the body. The client gets that answer at once, and the body is freed when the

@@ -10,12 +10,6 @@ import (
 // failure, and attempts remembers what the rows need to know of the attempts before. docs/ARCHITECTURE.md explains the rules
 // ("When things fail").
 
-// Try is one attempt of a request, as metrics count it.
-type Try struct {
-	Upstream *upstream.Upstream
-	Failure  failure.Kind
-}
-
 // verdict is what follows an attempt.
 type verdict uint8
 

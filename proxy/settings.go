@@ -30,7 +30,7 @@ type settings struct {
 }
 
 // Use replaces the settings. Requests that have begun keep theirs to their end. A connection that is open takes no larger heads than
-// before: its parser has its buffer already.
+// before: its parser has its buffer already. ClientWriteTimeout belongs to the listener, not to the proxy.
 func (p *Proxy) Use(s Settings) error {
 	n := &settings{Config: s.Config, identifier: s.Identifier, keys: s.Keys}
 	var err error

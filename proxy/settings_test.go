@@ -40,6 +40,12 @@ func TestUse(t *testing.T) {
 		t.Errorf("upstream %q", a.Header.Get("X-Tether-Upstream"))
 	}
 
+	r.use(func(s *Settings) { s.Config.TrustedProxies = []string{"127.0.0.1"} })
+	turn(post(chatPath, chat("x"), "X-Forwarded-Host: front.example"), 200)
+	if got := r.sims[0].Requests()[1].Header.Get("X-Forwarded-Host"); got != "front.example" {
+		t.Errorf("the trusted proxy's X-Forwarded-Host is %q", got)
+	}
+
 	r.use(func(s *Settings) {
 		s.Config.MaxHeaders = 10
 		cfg := identity.Default()
