@@ -34,7 +34,7 @@ func TestConversationGrows(t *testing.T) {
 		}
 	}
 	if longest := p.longest(); longest < before || longest > 2*before {
-		t.Errorf("%d tokens after %d turns, and the longest shall have %d", before, p.Turns, longest)
+		t.Errorf("%d tokens after %d turns, and longest returns %d", before, p.Turns, longest)
 	}
 }
 

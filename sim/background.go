@@ -12,7 +12,7 @@ func (r *responseRun) startBackground(stream bool) error {
 	c := r.c
 	ctx, cancel := context.WithCancel(c.life.ctx)
 	queued := r.response
-	queued.Status = "queued"
+	queued.status = "queued"
 	r.stored = &storedResponse{cancel: cancel, response: queued, logged: stream}
 	if stream {
 		r.emit = r.stored.log

@@ -43,8 +43,8 @@ type streamOptions struct {
 	IncludeUsage bool `json:"include_usage"`
 }
 
-// begin checks a request, makes a call of it, and admits it. The limit is that of each answer, in tokens; nil is
-// Config.AnswerTokens. The function that returns the prompts is called once the options are known to be good; nil is none. The
+// begin checks a request, makes a call of it, and admits it. limit is the length of each answer in tokens; nil means
+// Config.AnswerTokens. begin calls prompts once the options are known to be good; nil means that there are no prompts. The
 // caller ends the call with release.
 func (a *answer) begin(o options, limit *int, prompts func() ([][]engine.Token, error)) (c *call, err error) {
 	if c, err = a.check(o, limit); err != nil {

@@ -12,7 +12,7 @@
 //
 // It is used by the tests of the other packages, by the demo, and by the command "tether sim" (Run).
 //
-// A request passes handle.go, misbehave.go (faults before the answer), route.go, the file of its call, call.go (checks, engine),
+// A request passes answer.go, misbehave.go (faults before the answer), route.go, the file of its call, call.go (checks, engine),
 // stream.go (whole answer or events), and writer.go and cut.go (faults within the answer).
 //
 // The forms of answers and errors, routes and request bodies are tested against the golden files in testdata, which a real vLLM

@@ -31,7 +31,11 @@ func (s *Server) awaitDrained(ctx context.Context, l *life) error {
 	either, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(l.ctx, cancel)()
-	err := s.Await(either, func(Load) bool { return l.isIdle() })
+	err := s.Await(either, func(Load) bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.jobs == 0 // for good: a draining life admits no further job
+	})
 	if err == nil {
 		select {
 		case <-time.After(s.cfg.RefuseAfter):
@@ -43,11 +47,4 @@ func (s *Server) awaitDrained(ctx context.Context, l *life) error {
 		return nil
 	}
 	return err
-}
-
-// isIdle reports whether no job is left. A draining life gets no further one.
-func (l *life) isIdle() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.jobs == 0
 }

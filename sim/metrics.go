@@ -39,14 +39,8 @@ var families = []family{
 		"counter", "prefix_cache_hits_total", "Prefix cache hits, in terms of number of cached tokens.",
 		counter(func(s engine.Stats) uint64 { return s.Hits }),
 	},
-	{
-		"counter", "prompt_tokens_total", "Number of prefill tokens processed.",
-		counter(func(s engine.Stats) uint64 { return s.PromptTokens }),
-	},
-	{
-		"counter", "generation_tokens_total", "Number of generation tokens processed.",
-		counter(func(s engine.Stats) uint64 { return s.GeneratedTokens }),
-	},
+	{"counter", "prompt_tokens_total", "Number of prefill tokens processed.", counter(func(s engine.Stats) uint64 { return s.PromptTokens })},
+	{"counter", "generation_tokens_total", "Number of generation tokens processed.", counter(func(s engine.Stats) uint64 { return s.GeneratedTokens })},
 	// The sign of progress that a prober can watch. The histogram has no finer buckets.
 	{"histogram", "iteration_tokens_total", "Histogram of number of tokens per engine_step.", func(e *engine.Engine) []sample {
 		s := e.Stats()

@@ -8,25 +8,6 @@ import (
 	"tether/sim/engine"
 )
 
-type embedRequest struct {
-	options
-	Texts []string `json:"texts"`
-}
-
-type scoreRequest struct {
-	options
-	Text1     texts `json:"text_1"`
-	Text2     texts `json:"text_2"`
-	Queries   texts `json:"queries"`
-	Documents texts `json:"documents"`
-}
-
-type rerankRequest struct {
-	options
-	Query     string   `json:"query"`
-	Documents []string `json:"documents"`
-}
-
 // The calls of pooling models get the smallest answer that their clients can read. The numbers in it follow from the input.
 
 // embeddingsRequest is the body of /v1/embeddings and of the calls that are like it.
@@ -90,6 +71,12 @@ func classify(a *answer, q embeddingsRequest) error {
 	})
 }
 
+// embedRequest is the body of /v2/embed.
+type embedRequest struct {
+	options
+	Texts []string `json:"texts"`
+}
+
 func cohereEmbed(a *answer, q embedRequest) error {
 	inputs := tokenizeAll(q.Texts)
 	c, _, err := pool(a, q.options, inputs)
@@ -103,6 +90,15 @@ func cohereEmbed(a *answer, q embedRequest) error {
 	c.ok(`{"id":%s,"embeddings":{"float":[%s]},"response_type":"embeddings_by_type"}`,
 		quote("embd-"+c.id), strings.Join(vectors, ","))
 	return nil
+}
+
+// scoreRequest is the body of /score. Its texts have two names each.
+type scoreRequest struct {
+	options
+	Text1     texts `json:"text_1"`
+	Text2     texts `json:"text_2"`
+	Queries   texts `json:"queries"`
+	Documents texts `json:"documents"`
 }
 
 // score compares one text with each text of the second list, or each text of the first list with the one at its place in the
@@ -123,6 +119,13 @@ func score(a *answer, q scoreRequest) error {
 	}
 	c.poolList("score-", items, t)
 	return nil
+}
+
+// rerankRequest is the body of /rerank.
+type rerankRequest struct {
+	options
+	Query     string   `json:"query"`
+	Documents []string `json:"documents"`
 }
 
 // rerank scores documents against a query. The answer keeps the order of the request.

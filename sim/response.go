@@ -7,73 +7,59 @@ import (
 	"tether/sim/engine"
 )
 
-// response is the object of the Responses API. Its fields are in vLLM's order.
+// response is the object of the Responses API.
 type response struct {
-	ID                 string            `json:"id"`
-	CreatedAt          int64             `json:"created_at"`
-	IncompleteDetails  json.RawMessage   `json:"incomplete_details"`
-	Instructions       *string           `json:"instructions"`
-	Metadata           json.RawMessage   `json:"metadata"`
-	Model              string            `json:"model"`
-	Object             string            `json:"object"`
-	Output             []json.RawMessage `json:"output"`
-	ParallelToolCalls  bool              `json:"parallel_tool_calls"`
-	Temperature        json.RawMessage   `json:"temperature"`
-	ToolChoice         json.RawMessage   `json:"tool_choice"`
-	Tools              json.RawMessage   `json:"tools"`
-	TopP               json.RawMessage   `json:"top_p"`
-	Background         bool              `json:"background"`
-	MaxOutputTokens    int               `json:"max_output_tokens"`
-	MaxToolCalls       *int              `json:"max_tool_calls"`
-	PreviousResponseID *string           `json:"previous_response_id"`
-	Prompt             *string           `json:"prompt"`
-	Reasoning          *string           `json:"reasoning"`
-	ServiceTier        string            `json:"service_tier"`
-	Status             string            `json:"status"`
-	Text               *string           `json:"text"`
-	TopLogprobs        *int              `json:"top_logprobs"`
-	Truncation         string            `json:"truncation"`
-	Usage              json.RawMessage   `json:"usage"`
-	User               *string           `json:"user"`
-	PresencePenalty    json.RawMessage   `json:"presence_penalty"`
-	FrequencyPenalty   json.RawMessage   `json:"frequency_penalty"`
-	KVTransferParams   *string           `json:"kv_transfer_params"`
-	ECTransferParams   *string           `json:"ec_transfer_params"`
-	InputMessages      *string           `json:"input_messages"`
-	OutputMessages     *string           `json:"output_messages"`
+	id         string
+	created    int64 // Unix seconds
+	model      string
+	max        int // tokens of the answer
+	q          responsesRequest
+	status     string
+	incomplete string // JSON
+	output     string // JSON; empty for none
+	usage      string // JSON
 }
 
 // newResponse is the response to a request before its answer is there.
 func newResponse(c *call, q responsesRequest) response {
-	choice := `"auto"`
-	if q.Tools == nil {
-		choice = `"none"`
-	}
 	return response{
-		ID: "resp_" + newID(), CreatedAt: c.created, Instructions: q.Instructions, Metadata: q.Metadata, Model: c.model,
-		Object: "response", Output: []json.RawMessage{}, ParallelToolCalls: true,
-		Temperature: orRaw(q.Temperature, "1.0"), TopP: orRaw(q.TopP, "1.0"), ToolChoice: orRaw(q.ToolChoice, choice),
-		Tools: orRaw(q.Tools, "[]"), Background: q.Background, MaxOutputTokens: c.job.Max,
-		PreviousResponseID: q.PreviousResponseID, ServiceTier: "auto", Status: "in_progress", Truncation: "disabled",
-		User: q.User, PresencePenalty: json.RawMessage("0.0"), FrequencyPenalty: json.RawMessage("0.0"),
+		id: "resp_" + newID(), created: c.created, model: c.model, max: c.job.Max, q: q,
+		status: "in_progress", incomplete: "null", usage: "null",
 	}
 }
 
-func orRaw(raw json.RawMessage, fallback string) json.RawMessage {
-	if raw == nil {
-		return json.RawMessage(fallback)
+const responseForm = `{"id":"%s","created_at":%d,"incomplete_details":%s,"instructions":%s,"metadata":%s,"model":%s,` +
+	`"object":"response","output":[%s],"parallel_tool_calls":true,"temperature":%s,"tool_choice":%s,"tools":%s,"top_p":%s,` +
+	`"background":%t,"max_output_tokens":%d,"max_tool_calls":null,"previous_response_id":%s,"prompt":null,"reasoning":null,` +
+	`"service_tier":"auto","status":"%s","text":null,"top_logprobs":null,"truncation":"disabled","usage":%s,"user":%s,` +
+	`"presence_penalty":0.0,"frequency_penalty":0.0,"kv_transfer_params":null,"ec_transfer_params":null,"input_messages":null,` +
+	`"output_messages":null}`
+
+// MarshalJSON writes the response as vLLM does, with the defaults of what the request leaves out.
+func (r response) MarshalJSON() ([]byte, error) {
+	choice := `"auto"`
+	if r.q.Tools == nil {
+		choice = `"none"`
 	}
-	return raw
+	return fmt.Appendf(nil, responseForm, r.id, r.created, r.incomplete, encode(r.q.Instructions), orJSON(r.q.Metadata, "null"),
+		quote(r.model), r.output, orJSON(r.q.Temperature, "1.0"), orJSON(r.q.ToolChoice, choice), orJSON(r.q.Tools, "[]"),
+		orJSON(r.q.TopP, "1.0"), r.q.Background, r.max, encode(r.q.PreviousResponseID), r.status, r.usage, encode(r.q.User)), nil
+}
+
+func orJSON(given json.RawMessage, fallback string) string {
+	if given == nil {
+		return fallback
+	}
+	return string(given)
 }
 
 // finished is the response with its answer, which item holds.
-func (r response) finished(c *call, item []byte, t engine.Tally) response {
-	r.Output = []json.RawMessage{item}
-	r.Status = "completed"
-	if c.reason == "length" {
-		r.Status, r.IncompleteDetails = "incomplete", json.RawMessage(`{"reason":"max_output_tokens"}`)
+func (r response) finished(reason string, item []byte, t engine.Tally) response {
+	r.output, r.status = string(item), "completed"
+	if reason == "length" {
+		r.status, r.incomplete = "incomplete", `{"reason":"max_output_tokens"}`
 	}
-	r.Usage = fmt.Appendf(nil, `{"input_tokens":%d,"input_tokens_details":{"cached_tokens":%d,"cache_write_tokens":%d,`+
+	r.usage = fmt.Sprintf(`{"input_tokens":%d,"input_tokens_details":{"cached_tokens":%d,"cache_write_tokens":%d,`+
 		`"input_tokens_per_turn":[],"cached_tokens_per_turn":[]},"output_tokens":%d,"output_tokens_details":`+
 		`{"reasoning_tokens":0,"tool_output_tokens":0,"output_tokens_per_turn":[],"tool_output_tokens_per_turn":[]},`+
 		`"total_tokens":%d}`, t.Prompt, t.Cached, t.Created, t.Completion, t.Prompt+t.Completion)

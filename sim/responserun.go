@@ -45,7 +45,7 @@ func (r *responseRun) produce(ctx context.Context) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	done := r.response.finished(r.c, r.outputItem("completed", r.textPart("null")), t)
+	done := r.response.finished(r.c.reason, r.outputItem("completed", r.textPart("null")), t)
 	if err := r.outputDone(); err != nil {
 		return response{}, err
 	}

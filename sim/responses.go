@@ -92,7 +92,7 @@ func conversation(a *answer, q responsesRequest) ([]message, error) {
 		if err != nil {
 			return nil, err
 		}
-		before = previous.conversation()
+		_, before = previous.state()
 	}
 	input, err := inputMessages(q.Input)
 	if err != nil {
@@ -131,7 +131,8 @@ func getResponse(a *answer, id string) error {
 	if query.Get("stream") == "true" {
 		return followResponse(a, r, query.Get("starting_after"))
 	}
-	a.json(http.StatusOK, "%s", encode(r.state()))
+	state, _ := r.state()
+	a.json(http.StatusOK, "%s", encode(state))
 	return nil
 }
 

@@ -6,12 +6,12 @@ import (
 
 // End says when Run ends, and how.
 type End struct {
-	// Wanted ends when the server shall end: requests in flight may finish for Config.ShutdownTimeout.
+	// Wanted ends when the server is to end: requests in flight may finish for Config.ShutdownTimeout.
 	Wanted context.Context
 	// Hasty is called then. True closes the port at once; false closes it as vLLM does, Config.RefuseAfter after the last
 	// request.
 	Hasty func() bool
-	// Needed ends when all requests shall be cut.
+	// Needed ends when all requests are to be cut.
 	Needed context.Context
 }
 

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// An idle server ends as vLLM does. It ends at once when the end is hasty, or when all requests shall be cut.
+// An idle server ends as vLLM does. It ends at once when the end is hasty, or when all requests are to be cut.
 func TestRun(t *testing.T) {
 	for _, c := range []struct {
 		name   string

@@ -74,8 +74,8 @@ func (s *Server) Restart() error {
 	return err
 }
 
-// awaitEnd waits for the end of the previous life; nil is none. It waits without the lock, which the last requests may need. A
-// life that is not ending is an error.
+// awaitEnd waits for the end of the previous life l, which is nil before the first Start. It waits without the lock, because the
+// last requests may need the lock. A life that is not closing is an error.
 func (s *Server) awaitEnd(l *life) error {
 	if l == nil {
 		return nil

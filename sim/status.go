@@ -19,14 +19,12 @@ func health(a *answer) error {
 	return nil
 }
 
-func load(a *answer) error {
-	a.json(http.StatusOK, `{"server_load":0}`)
-	return nil
-}
-
-func showVersion(a *answer) error {
-	a.json(http.StatusOK, `{"version":"%s"}`, version)
-	return nil
+// always makes a handler that answers every request with the same JSON.
+func always(body string) func(*answer) error {
+	return func(a *answer) error {
+		a.json(http.StatusOK, "%s", body)
+		return nil
+	}
 }
 
 const modelForm = `{"id":%s,"object":"model","created":%d,"owned_by":"vllm","root":%s,"parent":null,"max_model_len":%d,` +

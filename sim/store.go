@@ -22,7 +22,7 @@ func newStore() *store {
 func (s *store) add(r *storedResponse) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	id := r.response.ID
+	id := r.response.id
 	s.byID[id] = r
 	s.ids = append(s.ids, id)
 	if len(s.ids) > maxStored {
@@ -56,23 +56,18 @@ type event struct {
 	data []byte
 }
 
-func (r *storedResponse) state() response {
+// state returns the response and its conversation as they are now.
+func (r *storedResponse) state() (response, []message) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.response
-}
-
-func (r *storedResponse) conversation() []message {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.messages
+	return r.response, r.messages
 }
 
 // complete sets the final state, unless the response is cancelled.
 func (r *storedResponse) complete(done response, conversation []message) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.response.Status != "cancelled" {
+	if r.response.status != "cancelled" {
 		r.response, r.messages = done, conversation
 	}
 }
@@ -81,10 +76,10 @@ func (r *storedResponse) complete(done response, conversation []message) {
 func (r *storedResponse) abort() (state response, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.response.Status != "queued" {
+	if r.response.status != "queued" {
 		return r.response, false
 	}
-	r.response.Status = "cancelled"
+	r.response.status = "cancelled"
 	r.cancel()
 	return r.response, true
 }

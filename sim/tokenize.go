@@ -30,6 +30,7 @@ func tokenize(a *answer, q tokenizeRequest) error {
 	return nil
 }
 
+// detokenizeRequest is the body of /detokenize.
 type detokenizeRequest struct {
 	options
 	Tokens []engine.Token `json:"tokens"`

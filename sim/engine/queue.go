@@ -75,9 +75,3 @@ func (q *queue) giveUp(turn chan struct{}) {
 	}
 	q.changed()
 }
-
-func (q *queue) load() (running, waiting int) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.running, len(q.waiting)
-}

@@ -33,7 +33,11 @@ func (e *Engine) Stats() Stats {
 }
 
 // Load returns the number of requests that run, and the number of those that wait.
-func (e *Engine) Load() (running, waiting int) { return e.queue.load() }
+func (e *Engine) Load() (running, waiting int) {
+	e.queue.mu.Lock()
+	defer e.queue.mu.Unlock()
+	return e.queue.running, len(e.queue.waiting)
+}
 
 // Usage returns the share of the cache's blocks that running jobs hold, 0..1.
 func (e *Engine) Usage() float64 {

@@ -23,7 +23,7 @@ func TestTokenize(t *testing.T) {
 			t.Errorf("%q: %s", text, d)
 		}
 		if back := Detokenize(Tokenize(text)); back != text {
-			t.Errorf("%q came back as %q", text, back)
+			t.Errorf("%q is %q after Detokenize", text, back)
 		}
 	}
 }
