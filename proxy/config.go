@@ -112,17 +112,6 @@ func (c *Config) Validate(memory int64, report func(key, problem string)) {
 	}
 }
 
-func parsePrefixes(list []string) (all []netip.Prefix, err error) {
-	for _, s := range list {
-		p, err := parsePrefix(s)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, p)
-	}
-	return all, nil
-}
-
 func parsePrefix(s string) (netip.Prefix, error) {
 	if strings.Contains(s, "/") {
 		p, err := netip.ParsePrefix(s)

@@ -144,7 +144,7 @@ func (x *exchange) forward() *fault {
 			if u = x.route.Next(x.now); u == nil {
 				break
 			}
-			t.moved()
+			t.replayed = false
 		}
 		switch next = x.try(u); next {
 		case relayAnswer:

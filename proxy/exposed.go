@@ -15,18 +15,6 @@ type exposedPath struct {
 	endpoint     *endpoint
 }
 
-// parseExposedList reads each of list.
-func parseExposedList(list []string) (all exposed, err error) {
-	for _, s := range list {
-		x, err := parseExposed(s)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, x)
-	}
-	return all, nil
-}
-
 // parseExposed reads "METHOD /path" or "METHOD /prefix/*".
 func parseExposed(s string) (exposedPath, error) {
 	method, path, ok := strings.Cut(s, " ")

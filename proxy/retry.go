@@ -113,9 +113,6 @@ func (t *attempts) after(k failure.Kind) verdict {
 // note adds an attempt that ended with k to tries.
 func (t *attempts) note(u *upstream.Upstream, k failure.Kind) { t.tries = append(t.tries, Try{u, k}) }
 
-// moved notes that the next attempt is at another upstream.
-func (t *attempts) moved() { t.replayed = false }
-
 // fault is what the client gets when nothing more is tried. A death outweighs later failures: the client must
 // not try again by itself.
 func (t *attempts) fault() *fault {

@@ -34,14 +34,25 @@ type settings struct {
 func (p *Proxy) Use(s Settings) error {
 	n := &settings{Config: s.Config, identifier: s.Identifier, keys: s.Keys}
 	var err error
-	if n.exposed, err = parseExposedList(s.Config.Expose); err != nil {
+	if n.exposed, err = parseEach(s.Config.Expose, parseExposed); err != nil {
 		return err
 	}
-	if n.trusted, err = parsePrefixes(s.Config.TrustedProxies); err != nil {
+	if n.trusted, err = parseEach(s.Config.TrustedProxies, parsePrefix); err != nil {
 		return err
 	}
 	n.bodies = newBodyLimits(n.MaxBodyTotal.Of(p.memoryLimit), int64(n.MaxBody))
 	n.parser = newParser(p.handle, int(n.MaxHeader))
 	p.settings.Store(n)
 	return nil
+}
+
+func parseEach[T any](list []string, parse func(string) (T, error)) (all []T, err error) {
+	for _, s := range list {
+		one, err := parse(s)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return all, nil
 }
