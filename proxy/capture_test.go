@@ -124,9 +124,9 @@ func TestReadNotes(t *testing.T) {
 		if r.Status != 0 || r.Path != c.path || r.Note != c.note || (r.Request.Key != identity.Key{}) != c.session || (r.Request.Response != identity.Key{}) != c.place {
 			t.Errorf("%s: %+v", c.line, r)
 		}
-		var nobody identity.Search
-		nobody.Begin(ids)
-		if c.place && r.Request.Response != ids.Response(nobody.Caller(), []byte("resp_1")) {
+		var anonymous identity.Search
+		anonymous.Begin(ids)
+		if c.place && r.Request.Response != ids.Response(anonymous.Caller(), []byte("resp_1")) {
 			t.Error("another key than that of the response's id")
 		}
 	}

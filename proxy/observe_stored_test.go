@@ -287,9 +287,9 @@ func TestPinsThatFollowNoChain(t *testing.T) {
 func TestResponsesAreLearnedFromUse(t *testing.T) {
 	r := fleet(t, 1, sim.Config{})
 	_, id := r.respond(false, "")
-	var nobody identity.Search
-	nobody.Begin(r.ids)
-	key := r.ids.Response(nobody.Caller(), []byte(id))
+	var anonymous identity.Search
+	anonymous.Begin(r.ids)
+	key := r.ids.Response(anonymous.Caller(), []byte(id))
 	for _, use := range []func(){
 		func() { r.do("GET", "/v1/responses/"+id, "") },
 		func() { r.respond(true, id) },
@@ -300,8 +300,8 @@ func TestResponsesAreLearnedFromUse(t *testing.T) {
 			t.Error("not learned from a request about it")
 		}
 	}
-	r.do("GET", "/v1/responses/resp_nobody", "")
-	if _, ok := r.stored.Peek(r.ids.Response(nobody.Caller(), []byte("resp_nobody")), time.Now()); ok {
+	r.do("GET", "/v1/responses/resp_unknown", "")
+	if _, ok := r.stored.Peek(r.ids.Response(anonymous.Caller(), []byte("resp_unknown")), time.Now()); ok {
 		t.Error("learned from a 404")
 	}
 }
