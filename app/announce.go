@@ -10,9 +10,12 @@ import (
 	"tether/session"
 )
 
-// announce logs the listeners, who may use them and which key of the configuration changes that, and the maps.
+// announce logs the warnings of the configuration, the listeners, who may use them and which key of the configuration changes that, and the maps.
 func (a *app) announce() {
 	s := a.settings.Load()
+	for _, w := range s.Warnings {
+		a.log.Warn("configuration", zap.String("warning", w))
+	}
 	a.log.Info("listening for clients", zap.Stringer("address", a.listener.Addr()), zap.String("tls", s.clientsSpeak()),
 		zap.String("open_to", s.openTo(a.listener.Addr())))
 	a.log.Info("listening for operators", zap.Stringer("address", a.adminListener.Addr()), zap.String("open_to", s.adminOpenTo(a.admin.Open())))

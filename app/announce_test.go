@@ -11,7 +11,10 @@ import (
 
 func TestFirstLinesAndChanges(t *testing.T) {
 	sims, urls := startSims(t, 2, sim.Config{})
-	s := startTether(t, func(c *config.Config) { c.Upstreams[1].APIKey = "sk" }, urls...)
+	s := startTether(t, func(c *config.Config) {
+		c.Upstreams[1].APIKey = "sk"
+		c.Warnings = []string{"TETHER_BIN: strange"}
+	}, urls...)
 	s.await(0, "up")
 	s.await(1, "up")
 	sims[1].Kill()
@@ -22,6 +25,7 @@ func TestFirstLinesAndChanges(t *testing.T) {
 		fmt.Fprintf(&text, "%s %v\n", e.Message, e.ContextMap())
 	}
 	for _, want := range []string{
+		"configuration map[warning:TETHER_BIN: strange]",
 		"listening for clients map[address:127.0.0.1:", "open_to:this host, without API keys",
 		"listening for operators map[address:127.0.0.1:", "open_to:loopback, without a token: admin.token_file closes it",
 		"API keys of upstreams are sent for clients without keys: every client that can connect here uses them map[upstreams:1]",

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -48,6 +49,9 @@ func checkCommand() *cobra.Command {
 			cfg, err := o.load(cmd.Flags(), app.LimitMemory())
 			if err != nil {
 				return err
+			}
+			for _, w := range cfg.Warnings {
+				fmt.Fprintln(cmd.ErrOrStderr(), "tether: warning: "+w)
 			}
 			text, err := cfg.Effective()
 			if err != nil {

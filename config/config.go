@@ -31,6 +31,8 @@ type Config struct {
 	Health    health.Config   `yaml:"health"`
 	Proxy     proxy.Config    `yaml:"proxy"`
 	Log       Log             `yaml:"log"`
+	// Warnings are what Load found strange but not wrong. They never hold a value.
+	Warnings []string `yaml:"-"`
 }
 
 // Session is the session part of the configuration: one list of keys of three packages.

@@ -50,7 +50,11 @@ func Load(src Source) (*Config, error) {
 	}
 	l.validate(src.Memory)
 	if len(l.problems.list) > 0 {
+		l.problems.list = append(l.problems.list, l.warnings...) // a misspelt key may be why another one is missing
 		return nil, l.problems
+	}
+	for _, w := range l.warnings {
+		l.cfg.Warnings = append(l.cfg.Warnings, w.String())
 	}
 	return l.cfg, nil
 }
@@ -103,6 +107,7 @@ type loader struct {
 	places   map[string]place // by path
 	broken   map[string]bool  // paths of unreadable values, which have a problem already
 	problems *Problems
+	warnings []problem
 }
 
 // file sets the values of the file, and reports whether the file could be read.
@@ -171,7 +176,8 @@ var ofKubernetes = regexp.MustCompile(`^TETHER_(?:[A-Z0-9_]+_)?` +
 	`(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT(?:_[0-9]+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)?)$`)
 
 // environ sets the leaves that variables name. Variables of Kubernetes are skipped; every other unknown variable with the
-// prefix is a problem.
+// prefix is a warning. It is no problem, because it may belong to another program: a script's TETHER_BIN must not keep
+// tether from starting.
 func (l *loader) environ(environ []string) {
 	paths := map[string]string{FileVariable: ""}
 	eachLeaf("", reflect.ValueOf(l.cfg).Elem(), func(path string, _ reflect.Value) {
@@ -185,7 +191,8 @@ func (l *loader) environ(environ []string) {
 		case known:
 			l.text(path, value, name)
 		case strings.HasPrefix(name, envPrefix) && !ofKubernetes.MatchString(name):
-			l.problems.add(place{name: name}, "unknown variable"+didYouMean(name, keysOf(paths)))
+			nearest, _ := closest(name, keysOf(paths))
+			l.warnings = append(l.warnings, problem{place{name: name}, "unknown variable, ignored; the nearest known one is " + nearest})
 		}
 	}
 }

@@ -15,6 +15,8 @@ type problem struct {
 	text  string
 }
 
+func (p problem) String() string { return strings.TrimPrefix(p.place.String()+": "+p.text, ": ") }
+
 // place is where a value was set. The zero place stands for a default.
 type place struct {
 	name string // the file, the variable, the flag
@@ -33,7 +35,7 @@ func (p *Problems) Error() string {
 	slices.SortStableFunc(p.list, func(a, b problem) int { return a.place.line - b.place.line })
 	var lines []string
 	for _, one := range p.list {
-		lines = append(lines, strings.TrimPrefix(one.place.String()+": "+one.text, ": "))
+		lines = append(lines, one.String())
 	}
 	return strings.Join(lines, "\n")
 }

@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"fmt"
 	"maps"
+	"math"
 	"reflect"
 	"slices"
 	"strconv"
@@ -94,16 +95,22 @@ func keysOf[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m))
 
 // didYouMean returns a hint at the known key that is closest to key, "" if none is close.
 func didYouMean(key string, known []string) string {
-	best, least := "", 3
+	best, d := closest(key, known)
+	if d > 2 {
+		return ""
+	}
+	return ", did you mean " + best + "?"
+}
+
+// closest returns the known key that is closest to key, and its distance.
+func closest(key string, known []string) (best string, least int) {
+	least = math.MaxInt
 	for _, k := range known {
 		if d := distance(key, k); d < least {
 			best, least = k, d
 		}
 	}
-	if best == "" {
-		return ""
-	}
-	return ", did you mean " + best + "?"
+	return best, least
 }
 
 // distance returns how many letters must be added, dropped or changed to turn a into b (Levenshtein).
