@@ -67,7 +67,7 @@ func (s *Server) Open() bool { return s.deps.Token == "" && s.local }
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	stop := context.AfterFunc(ctx, func() { _ = s.http.Close() })
 	defer stop()
-	if err := s.http.Serve(l); err != http.ErrServerClosed {
+	if err := s.http.Serve(jsonListener{l}); err != http.ErrServerClosed {
 		return err
 	}
 	return nil
@@ -86,10 +86,10 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("POST /api/sessions/{id}/move", s.guarded(s.move))
 	mux.HandleFunc("POST /api/where", s.guarded(s.where))
 	mux.HandleFunc("POST /api/where/request", s.guarded(s.whereRequest))
-	mux.HandleFunc("GET /debug/pprof/", s.guarded(pprof.Index))
-	mux.HandleFunc("GET /debug/pprof/profile", s.guarded(pprof.Profile))
-	mux.HandleFunc("GET /debug/pprof/symbol", s.guarded(pprof.Symbol))
-	mux.HandleFunc("GET /debug/pprof/trace", s.guarded(pprof.Trace))
+	mux.HandleFunc("GET /debug/pprof/", s.guarded(jsonErrors(pprof.Index)))
+	mux.HandleFunc("GET /debug/pprof/profile", s.guarded(jsonErrors(pprof.Profile)))
+	mux.HandleFunc("GET /debug/pprof/symbol", s.guarded(jsonErrors(pprof.Symbol)))
+	mux.HandleFunc("GET /debug/pprof/trace", s.guarded(jsonErrors(pprof.Trace)))
 	return protect(mux)
 }
 

@@ -16,7 +16,12 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 
 // writeError answers with an error in JSON.
 func writeError(w http.ResponseWriter, status int, message string) {
-	writeJSON(w, status, map[string]any{"error": map[string]any{"message": message, "code": status}})
+	writeJSON(w, status, errorBody(status, message))
+}
+
+// errorBody is the body of every error of the listener.
+func errorBody(status int, message string) any {
+	return map[string]any{"error": map[string]any{"message": message, "code": status}}
 }
 
 // Problem is the error of a request to the API that cannot be fulfilled.
