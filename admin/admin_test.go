@@ -23,7 +23,10 @@ import (
 	"tether/upstream/transport"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// net/http lets a client read a 431 for half a second before it closes the connection, and waits for nothing meanwhile.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*conn).closeWriteAndWait"))
+}
 
 // patience limits every wait of these tests. No wait should need it.
 const patience = 20 * time.Second
