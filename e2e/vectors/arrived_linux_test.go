@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// arrived waits until the other side's kernel has all that was sent on c, so that whoever looks there finds it.
+// arrived waits until the kernel of the peer has received everything that was sent on c.
 func arrived(c *net.TCPConn) {
 	raw, err := c.SyscallConn()
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"tether/e2e/binary"
 )
 
-// haproxy runs HAProxy as it comes, in front of a server of these tests.
+// haproxy runs HAProxy in its default configuration, in front of s.
 func haproxy(t *testing.T, s *server) (addr string) {
 	t.Helper()
 	addr = binary.FreeAddr(t)
@@ -37,7 +37,7 @@ listen vectors
 	}
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
-		_ = cmd.Wait() // that it was ended by a signal is no news
+		_ = cmd.Wait() // its error is the signal
 	})
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		if c, err := net.Dial("tcp", addr); err == nil {
@@ -49,13 +49,13 @@ listen vectors
 	return ""
 }
 
-// score counts, for each class, how many vectors came out as expected.
+// score counts how many vectors of a class had the expected outcome.
 type score struct {
 	class                         string
 	tether, haproxy, rows, judged int
 }
 
-// The same tables against HAProxy as it comes: what it makes of them otherwise than expected is printed, and no failure.
+// The same tables against HAProxy in its default configuration. Differences are printed; they are no failure.
 func TestVectorsAgainstHAProxy(t *testing.T) {
 	if _, err := exec.LookPath("haproxy"); err != nil {
 		t.Skip("haproxy is not installed: the tables are not compared with it")
@@ -76,14 +76,14 @@ func compareRequests(t *testing.T, rows *table) (scores []score) {
 		s := score{class: class.name}
 		for _, v := range class.vectors {
 			s.rows++
-			got := try(t, addr, ours, v, len(v.raw+behind))
+			got := try(t, addr, ours, v, len(v.raw+nextRequest))
 			if got.fault(v.want) == "" {
 				s.tether++
 			}
-			outcome := "not asked: it is tether's list or limit"
+			outcome := "not tried: it is tether's list or limit"
 			if !v.want.ours {
-				got := try(t, their, theirs, v, len(v.raw+behind))
-				time.Sleep(quiet)
+				got := try(t, their, theirs, v, len(v.raw+nextRequest))
+				time.Sleep(settleTime)
 				got.upstream = append(got.upstream, theirs.take()...)
 				outcome = got.difference(v.want)
 				s.judge(outcome)
@@ -120,9 +120,9 @@ func compareAnswers(t *testing.T, rows *table) (scores []score) {
 
 const asExpected = "as expected"
 
-// quiet is how long another proxy may take to send what it sends when its client has gone. What comes later is written
-// down against the next vector.
-const quiet = 20 * time.Millisecond
+// settleTime is how long another proxy may take to send what it sends after its client has gone. What it sends later counts for the
+// next vector.
+const settleTime = 20 * time.Millisecond
 
 func (s *score) judge(outcome string) {
 	s.judged++
@@ -131,18 +131,18 @@ func (s *score) judge(outcome string) {
 	}
 }
 
-// difference says how what another proxy made of a vector differs from what is expected. It need not be tether's to the
-// byte: the requests have to be the same, in method, target and body, and who refuses may say so by any status.
-func (g *seen) difference(want outcome) string {
-	want = want.withBehind()
+// difference says how the outcome of another proxy differs from the expected one. The bytes may differ: only method, target and body
+// of the requests must be equal, and a refusal may have any status.
+func (g *observed) difference(want outcome) string {
+	want = want.withNextRequest()
 	for i, q := range g.upstream {
 		switch {
 		case q.wrong != nil:
-			return fmt.Sprintf("the upstream gets %s: %v", oneLine(q.raw), q.wrong)
+			return fmt.Sprintf("the upstream receives %s: %v", oneLine(q.raw), q.wrong)
 		case i >= len(want.upstream):
-			return "the upstream gets " + oneLine(q.method+" "+q.path)
+			return "the upstream receives " + oneLine(q.method+" "+q.path)
 		case q.method+" "+q.path != want.upstream[i].line || q.body != want.upstream[i].body:
-			return fmt.Sprintf("the upstream gets %s %s with %q", q.method, q.path, oneLine(q.body))
+			return fmt.Sprintf("the upstream receives %s %s with %q", q.method, q.path, oneLine(q.body))
 		}
 		for _, name := range oneHop {
 			if q.values(name) != nil {
@@ -159,7 +159,7 @@ func (g *seen) difference(want outcome) string {
 	return asExpected
 }
 
-// oneHop are fields that speak of one connection, or that a server might take for one that does.
+// oneHop are fields about one connection, and fields that a server might mistake for them.
 var oneHop = []string{"Upgrade", "HTTP2-Settings", "Transfer_encoding", "Content_length"}
 
 func refuses(statuses []int) bool {

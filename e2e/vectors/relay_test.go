@@ -16,17 +16,17 @@ import (
 	"tether/e2e/binary"
 )
 
-// stage is a server that plays an answer to the requests that ask for it by X-Play.
+// stage is a server that plays an answer to requests with X-Play.
 type stage struct {
 	*server
-	proxy string // address of what is tested
-	// others tells that it is not tether: it may open a connection where it could use one again, and find a fault in a body
-	// before it has sent the head.
+	proxy string // address of the proxy under test
+	// others reports whether the proxy is not tether. Another proxy may open a connection where it could use one again, and may find
+	// a fault in a body before it has sent the head.
 	others bool
 
 	mu   sync.Mutex
 	play *play // guarded by mu
-	last int   // guarded by mu: number of the connection that the last request came on
+	last int   // guarded by mu: number of the connection of the last request
 }
 
 // play is an answer that is sent in pieces of size bytes.
@@ -34,7 +34,7 @@ type play struct {
 	answer
 	size int
 	had  chan struct{} // closed when the client has the answer
-	done chan struct{} // closed when all of it was played
+	done chan struct{} // closed when all of the answer was played
 }
 
 func newStage(t *testing.T) *stage {
@@ -43,7 +43,7 @@ func newStage(t *testing.T) *stage {
 	return st
 }
 
-// perform answers a request on its connection, and reports whether the connection goes on.
+// perform answers a request on its connection, and reports whether the connection stays open.
 func (st *stage) perform(c *peer, q *request) bool {
 	st.mu.Lock()
 	st.last = c.number
@@ -70,14 +70,14 @@ func (st *stage) perform(c *peer, q *request) bool {
 
 func (p *play) send(c *peer) {
 	last := max(0, len(p.raw)-1)
-	if p.then == resets { // what is still on its way would be lost
+	if p.then == resets { // a reset loses bytes that are on their way
 		last = 0
 	}
 	send(c.TCPConn, p.raw[:last], p.size)
 	send(c.TCPConn, p.raw[last:]+p.extra, len(p.raw+p.extra))
 }
 
-// asker is a client that reads answers as clients do.
+// asker is a client that reads answers as most clients do.
 type asker struct {
 	*net.TCPConn
 	r *bufio.Reader
@@ -89,16 +89,16 @@ func newAsker(t *testing.T, addr string) *asker {
 	return &asker{c, bufio.NewReader(c)}
 }
 
-// reply is what a client got.
+// reply is what a client received.
 type reply struct {
 	status int
 	body   string
 	err    error // of the body
-	closed bool  // the connection is not to be used again
-	length bool  // a length or a coding came with it
+	closed bool  // the connection must not be used again
+	length bool  // it has a length or a coding
 }
 
-// ask sends a request and reads its answer.
+// ask sends a request and returns its answer. It skips interim answers.
 func (c *asker) ask(method, version, fields string) (g reply, err error) {
 	fmt.Fprintf(c, "%s /vectors HTTP/%s\r\nHost: a\r\nConnection: keep-alive\r\nContent-Length: 2\r\n%s\r\n{}", method, version, fields)
 	res, err := http.ReadResponse(c.r, &http.Request{Method: method})
@@ -113,7 +113,7 @@ func (c *asker) ask(method, version, fields string) (g reply, err error) {
 	return reply{res.StatusCode, string(body), err, res.Close, length || len(res.TransferEncoding) > 0}, nil
 }
 
-// TestAnswerVectors plays every answer whole, byte by byte and in larger pieces, and asks once more after each.
+// Every answer is played whole, byte by byte, and in larger pieces. The client sends another request after each.
 func TestAnswerVectors(t *testing.T) {
 	st := newStage(t)
 	st.proxy = exposing(t, st)
@@ -135,7 +135,7 @@ func TestAnswerVectors(t *testing.T) {
 	rows.print(t, "class", "answer", "expected", "tether")
 }
 
-// An answer may end anywhere. As long as the client has nothing of it, it gets 502; from then on it sees the cut.
+// An answer may end after any byte. The client receives a 502 if tether has sent nothing yet, and sees the cut otherwise.
 func TestVectorsOfCutAnswers(t *testing.T) {
 	st := newStage(t)
 	st.proxy = exposing(t, st)
@@ -152,14 +152,14 @@ func TestVectorsOfCutAnswers(t *testing.T) {
 					a.want = cutOff(payload(c.body[:n-len(c.head)]))
 				}
 				if fault := st.try(t, a, n+1); fault != "" {
-					t.Errorf("cut behind %q: %s", text[:n], fault)
+					t.Errorf("cut after %q: %s", text[:n], fault)
 				}
 			}
 		})
 	}
 }
 
-// payload is what clients get of "hello" where a body, which may be in chunks, was cut.
+// payload returns the part of "hello" that clients receive of a body that was cut. The body may be in chunks.
 func payload(body string) (data string) {
 	for _, line := range strings.Split(body, "\r\n") {
 		line = strings.TrimSuffix(line, "\r")
@@ -170,7 +170,7 @@ func payload(body string) (data string) {
 	return data
 }
 
-// exposing runs tether in front of a stage.
+// exposing runs tether in front of a stage, with the endpoint of these tests exposed.
 func exposing(t *testing.T, st *stage) (addr string) {
 	t.Helper()
 	config := filepath.Join(t.TempDir(), "c.yaml")
@@ -181,7 +181,8 @@ func exposing(t *testing.T, st *stage) (addr string) {
 	return strings.TrimPrefix(p.URL, "http://")
 }
 
-// try plays an answer in pieces of size bytes, asks once more, and says how what comes of it differs from what has to be.
+// try plays an answer in pieces of size bytes, sends another request, and says how the outcome differs from the expected one. It
+// returns "" where it does not.
 func (st *stage) try(t *testing.T, a answer, size int) (fault string) {
 	t.Helper()
 	p := &play{answer: a, size: size, had: make(chan struct{}), done: make(chan struct{})}
@@ -208,7 +209,7 @@ func (st *stage) try(t *testing.T, a answer, size int) (fault string) {
 	}
 	if first.closed || first.err != nil {
 		if rest, err := io.ReadAll(c.r); first.err == nil && (len(rest) > 0 || err != nil) {
-			return fmt.Sprintf("behind the answer came %q, %v", rest, err)
+			return fmt.Sprintf("%q, %v after the answer", rest, err)
 		}
 		c.Close()
 		c = newAsker(t, st.proxy)
@@ -216,7 +217,7 @@ func (st *stage) try(t *testing.T, a answer, size int) (fault string) {
 	next, err := c.ask("POST", "1.1", "")
 	switch {
 	case err != nil:
-		return fmt.Sprintf("the next request got no answer: %v", err)
+		return fmt.Sprintf("the next request has no answer: %v", err)
 	case next.status != 200 || next.body != "the next" || next.err != nil:
 		return fmt.Sprintf("the next request got %d %q, %v", next.status, next.body, next.err)
 	case a.want.kept != (st.connection() == on) && !(a.want.kept && st.others):
@@ -225,37 +226,37 @@ func (st *stage) try(t *testing.T, a answer, size int) (fault string) {
 	return ""
 }
 
-// connection is the number of the one that the last request came on.
+// connection returns the number of the connection of the last request.
 func (st *stage) connection() int {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	return st.last
 }
 
-// fault says how what the client got differs from what has to be.
+// fault says how the reply differs from the expected one. It is empty where they are equal.
 func (g *reply) fault(want relay) string {
 	switch {
 	case g.status != want.status:
 		return fmt.Sprintf("answered with %d, want %d", g.status, want.status)
 	case g.status == 502 && strings.Contains(g.body, "hello"):
-		return "the refused answer shows"
+		return "the client receives the refused answer"
 	case strings.Contains(g.body, loopback):
-		return "an address shows"
+		return "the answer contains an address"
 	case g.status == 502:
 		return ""
 	case g.body != want.body:
 		return fmt.Sprintf("the body is %q, want %q", g.body, want.body)
 	case g.status == 204 && g.length:
-		return "a length came with 204"
+		return "the 204 has a length"
 	case want.cut && g.err == nil:
-		return "the cut cannot be seen"
+		return "the client cannot see the cut"
 	case !want.cut && g.err != nil:
 		return fmt.Sprintf("the body ended with %v", g.err)
 	}
 	return ""
 }
 
-// String is what becomes of an answer, in a few words.
+// String describes the outcome of an answer in a few words.
 func (r relay) String() string {
 	text := fmt.Sprint(r.status)
 	if r.cut {

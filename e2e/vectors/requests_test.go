@@ -5,21 +5,21 @@ import (
 	"strings"
 )
 
-// requests are the vectors of what clients send.
+// requests are the vectors that clients send.
 var requests = slices.Concat(framing, chunking, heads, connections, realClients)
 
-// chat begins a request whose other fields, blank line and body follow.
+// chat is the beginning of a request. Its other fields, the blank line and the body follow.
 const chat = "POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\n"
 
-// get is a request that a vector may stand behind, or before.
+// get is a whole request, for vectors that have several.
 const get = "GET /v1/responses/r HTTP/1.1\r\nHost: a\r\n\r\n"
 
-// framing: where a request ends. RFC 9112 6.
+// framing has the vectors about where a request ends: RFC 9112 6.
 var framing = []class{
 	{"Content-Length", []vector{
 		{"a body", chat + "Content-Length: 5\r\n\r\nhello", forwarded(chatted("", "hello"))},
 		{"zero", chat + "Content-Length: 0\r\n\r\n", forwarded(chatted("", ""))},
-		{"none is no body", chat + "\r\n", forwarded(chatted("", ""))},
+		{"no length, no body", chat + "\r\n", forwarded(chatted("", ""))},
 		{"leading zeros", chat + "Content-Length: 0005\r\n\r\nhello", forwarded(chatted("", "hello"))},
 		{"white space around", chat + "Content-Length: \t 5\t \r\n\r\nhello", forwarded(chatted("", "hello"))},
 		{
@@ -35,14 +35,14 @@ var framing = []class{
 		{"a list", chat + "Content-Length: 5, 5\r\n\r\nhello", refused(400)},
 		{"a list with an empty item", chat + "Content-Length: ,5\r\n\r\nhello", refused(400)},
 		{"a sign", chat + "Content-Length: +5\r\n\r\nhello", refused(400)},
-		{"below zero", chat + "Content-Length: -5\r\n\r\nhello", refused(400)},
+		{"negative", chat + "Content-Length: -5\r\n\r\nhello", refused(400)},
 		{"hexadecimal", chat + "Content-Length: 0x5\r\n\r\nhello", refused(400)},
-		{"a blank in it", chat + "Content-Length: 5 0\r\n\r\nhello", refused(400)},
+		{"a space in it", chat + "Content-Length: 5 0\r\n\r\nhello", refused(400)},
 		{"empty", chat + "Content-Length:\r\n\r\nhello", refused(400)},
 		{"2^64 + 5", chat + "Content-Length: 18446744073709551621\r\n\r\nhello", refused(400)},
-		{"digits beyond ASCII", chat + "Content-Length: ５\r\n\r\nhello", refused(400)},
-		{"a control byte behind it", chat + "Content-Length: 5\x0b\r\n\r\nhello", refused(400)},
-		{"a blank before its colon", chat + "Content-Length : 5\r\n\r\nhello", refused(400)},
+		{"digits outside ASCII", chat + "Content-Length: ５\r\n\r\nhello", refused(400)},
+		{"a control byte after it", chat + "Content-Length: 5\x0b\r\n\r\nhello", refused(400)},
+		{"a space before its colon", chat + "Content-Length : 5\r\n\r\nhello", refused(400)},
 		{"in a second line of a field", chat + "X-A: b\r\n Content-Length: 5\r\n\r\nhello", refused(400)},
 		{"larger than max_body", chat + "Content-Length: 67108865\r\n\r\nhello", overLimit(413)},
 		{"a body that ends too soon", chat + "Content-Length: 50\r\n\r\nhello", unfinished()},
@@ -70,31 +70,31 @@ var framing = []class{
 		{"a longer word", chat + "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", refused(400)},
 		{"empty", chat + "Transfer-Encoding:\r\n\r\n0\r\n\r\n", refused(400)},
 		{"on HTTP/1.0", "POST /v1/chat/completions HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", refused(400)},
-		{"a blank before its colon", chat + "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n", refused(400)},
+		{"a space before its colon", chat + "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n", refused(400)},
 		{"a control byte before its name", chat + "\x01Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", refused(400)},
-		{"a vertical tab for a blank", chat + "Transfer-Encoding:\x0bchunked\r\n\r\n0\r\n\r\n", refused(400)},
-		{"a byte beyond ASCII behind it", chat + "Transfer-Encoding: chunked\xa0\r\n\r\n0\r\n\r\n", refused(400)},
-		{"NUL behind it", chat + "Transfer-Encoding: chunked\x00\r\n\r\n0\r\n\r\n", refused(400)},
-		{"in a second line of its own", chat + "Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n", refused(400)},
-		{"a letter that folds to one of its name", chat + "Tran\u017ffer-Encoding: chunked\r\n\r\n0\r\n\r\n", refused(400)},
-		{"padding beyond what is kept of it", chat + "Transfer-Encoding: chunked" + strings.Repeat(" ", 300) + ", identity\r\n\r\n0\r\n\r\n", refused(400)},
+		{"a vertical tab as a space", chat + "Transfer-Encoding:\x0bchunked\r\n\r\n0\r\n\r\n", refused(400)},
+		{"a byte outside ASCII after it", chat + "Transfer-Encoding: chunked\xa0\r\n\r\n0\r\n\r\n", refused(400)},
+		{"NUL after it", chat + "Transfer-Encoding: chunked\x00\r\n\r\n0\r\n\r\n", refused(400)},
+		{"in a second line of its own field", chat + "Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n", refused(400)},
+		{"a letter that folds to ASCII", chat + "Tran\u017ffer-Encoding: chunked\r\n\r\n0\r\n\r\n", refused(400)},
+		{"padding longer than its buffer", chat + "Transfer-Encoding: chunked" + strings.Repeat(" ", 300) + ", identity\r\n\r\n0\r\n\r\n", refused(400)},
 	}},
 	{"both", []vector{
 		{"length first", chat + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", refused(400)},
 		{"coding first", chat + "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n", refused(400)},
 		{"a length of zero", chat + "Content-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", refused(400)},
-		{"which agree on the end", chat + "Transfer-Encoding: chunked\r\nContent-Length: 15\r\n\r\n5\r\nhello\r\n0\r\n\r\n", refused(400)},
+		{"that agree on the end", chat + "Transfer-Encoding: chunked\r\nContent-Length: 15\r\n\r\n5\r\nhello\r\n0\r\n\r\n", refused(400)},
 		{"a coding that changes nothing", chat + "Content-Length: 5\r\nTransfer-Encoding: identity\r\n\r\nhello", refused(400)},
-		{"a length that is none", chat + "Content-Length: five\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", refused(400)},
+		{"a length that is no number", chat + "Content-Length: five\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", refused(400)},
 		{"an empty coding", chat + "Content-Length: 5\r\nTransfer-Encoding: \r\n\r\nhello", refused(400)},
 		{"on HTTP/1.0", "POST /v1/chat/completions HTTP/1.0\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", refused(400)},
 		{"on GET", "GET /v1/responses/r HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n", refused(400)},
 		{"the coding named by Connection", chat + "Connection: transfer-encoding\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", refused(400)},
 		{"the length named by Connection", chat + "Connection: content-length\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", refused(400)},
-		{"the coding behind a tab before its colon", chat + "Content-Length: 5\r\nTransfer-Encoding\t: chunked\r\n\r\n0\r\n\r\n", refused(400)},
+		{"the coding after a tab before its colon", chat + "Content-Length: 5\r\nTransfer-Encoding\t: chunked\r\n\r\n0\r\n\r\n", refused(400)},
 		{"the coding in a folded line", chat + "Content-Length: 5\r\nX-A: b\r\n\tTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", refused(400)},
-		{"the coding behind LF alone", chat + "Content-Length: 5\r\nX-A: b\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", refused(400)},
-		{"the coding behind CR alone", chat + "Content-Length: 5\r\nX-A: b\rTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", refused(400)},
+		{"the coding after LF alone", chat + "Content-Length: 5\r\nX-A: b\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", refused(400)},
+		{"the coding after CR alone", chat + "Content-Length: 5\r\nX-A: b\rTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", refused(400)},
 		{"the coding with an underscore", chat + "Content-Length: 5\r\nTransfer_Encoding: chunked\r\n\r\nhello", forwarded(chatted("", "hello"))},
 		{"the length with an underscore", chat + "Content_Length: 50\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", forwarded(chatted("", "hello"))},
 		{"the length in a trailer", chat + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nContent-Length: 50\r\n\r\n", forwarded(chatted("", "hello"))},

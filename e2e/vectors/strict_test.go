@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// The strictest reading of a request: what the upstream of these tests takes. Nothing in it is tether's.
+// The upstream of these tests accepts only this strictest form of a request. It shares no code with tether.
 var (
 	requestLine = regexp.MustCompile(`^([A-Z]+) (/[!-~]*) HTTP/1\.[01]$`)
 	fieldLine   = regexp.MustCompile("^([0-9A-Za-z!#$%&'*+\\-.^_`|~]+):[\t ]*([^\\x00-\\x08\\x0a-\\x1f\\x7f]*)$")
@@ -19,10 +19,10 @@ var (
 	sizeLine    = regexp.MustCompile(`^[0-9a-fA-F]{1,8}$`)
 )
 
-// request is one as it was read, or what came in the place of one.
+// request is a request as it was received, well-formed or not.
 type request struct {
-	raw          string // every byte that came
-	wrong        error  // why it is none
+	raw          string // every byte of it
+	wrong        error  // why it is malformed; nil if it is not
 	method, path string
 	fields       []field
 	body         string
@@ -30,7 +30,7 @@ type request struct {
 
 type field struct{ name, value string }
 
-// values are those of all fields of that name.
+// values returns the values of all fields with this name.
 func (r *request) values(name string) (values []string) {
 	for _, f := range r.fields {
 		if textproto.CanonicalMIMEHeaderKey(f.name) == textproto.CanonicalMIMEHeaderKey(name) {
@@ -40,7 +40,7 @@ func (r *request) values(name string) (values []string) {
 	return values
 }
 
-// strictReader reads requests and keeps every byte of the one that it is in.
+// strictReader reads requests. It keeps every byte of the request that it reads.
 type strictReader struct {
 	from *bufio.Reader
 	raw  strings.Builder
@@ -135,7 +135,7 @@ func (s *strictReader) chunks() (body string, err error) {
 	}
 }
 
-// line reads a line that ends with CRLF, and has no CR or LF in it.
+// line reads a line that ends with CRLF and has no other CR or LF.
 func (s *strictReader) line() (string, error) {
 	line, err := s.from.ReadString('\n')
 	s.raw.WriteString(line)
@@ -156,7 +156,7 @@ func (s *strictReader) bytes(n int) (string, error) {
 	return string(b), noEnd(err)
 }
 
-// noEnd is the error of an end within a request.
+// noEnd turns the error of an end within a request into io.ErrUnexpectedEOF.
 func noEnd(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF

@@ -12,18 +12,17 @@ import (
 	"time"
 )
 
-// server is the upstream of these tests: it speaks HTTP over raw TCP by the strictest reading, and keeps every byte that
-// it was sent.
+// server is the upstream of these tests. It reads HTTP from raw TCP in the strictest way, and keeps every byte that it receives.
 type server struct {
 	addr string
-	// answer, if set, answers a request on its connection, and reports whether the connection goes on.
+	// answer, if set, answers a request on its connection, and reports whether the connection stays open.
 	answer func(c *peer, r *request) (goesOn bool)
 
-	mu    sync.Mutex
-	heard []*request // guarded by mu: all that came, but for probes
-	conns int        // guarded by mu: how many were opened
-	begun int        // guarded by mu: requests whose first byte has come, and whose answer is not sent
-	ended *sync.Cond // one of them is
+	mu       sync.Mutex
+	received []*request // guarded by mu: all requests but probes
+	conns    int        // guarded by mu: connections that were opened
+	begun    int        // guarded by mu: requests whose first byte has arrived, and whose answer is not sent
+	changed  *sync.Cond // begun has changed
 }
 
 // peer is a connection to the server, numbered from 1.
@@ -39,7 +38,7 @@ func newServer(t *testing.T) *server {
 		t.Fatal(err)
 	}
 	s := &server{addr: l.Addr().String()}
-	s.ended = sync.NewCond(&s.mu)
+	s.changed = sync.NewCond(&s.mu)
 	var all sync.WaitGroup
 	all.Go(func() {
 		for {
@@ -54,7 +53,7 @@ func newServer(t *testing.T) *server {
 			all.Go(func() { s.serve(p) })
 		}
 	})
-	t.Cleanup(func() { // by now tether has closed its connections
+	t.Cleanup(func() { // tether has closed its connections before this runs
 		l.Close()
 		all.Wait()
 	})
@@ -76,14 +75,14 @@ func (s *server) serve(c *peer) {
 	}
 }
 
-// exchange reads a request and answers it, and reports whether the connection goes on.
+// exchange reads a request and answers it, and reports whether the connection stays open.
 func (s *server) exchange(c *peer, r *strictReader) (goesOn bool) {
 	q := r.next()
 	if s.isProbe(q) {
 		return plain(c, `{"data":[]}`)
 	}
 	s.mu.Lock()
-	s.heard = append(s.heard, q)
+	s.received = append(s.received, q)
 	s.mu.Unlock()
 	switch {
 	case q.wrong != nil:
@@ -98,39 +97,39 @@ func (s *server) begin(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.begun += n
-	s.ended.Broadcast()
+	s.changed.Broadcast()
 }
 
-// isProbe tells tether's own requests by all that is in them, so that a smuggled one is none.
+// isProbe reports whether a request is tether's own. It compares every byte, so that no smuggled request passes for a probe.
 func (s *server) isProbe(q *request) bool {
 	const probe = "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: tether\r\nAccept: */*\r\n\r\n"
 	return q.raw == fmt.Sprintf(probe, "/health", s.addr) || q.raw == fmt.Sprintf(probe, "/v1/models", s.addr)
 }
 
-// plain sends an answer that nobody can misread.
+// plain sends an answer whose framing is beyond doubt.
 func plain(c net.Conn, body string) bool {
 	_, err := fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 	return err == nil
 }
 
-// take gives what was heard since the last time. A request that has begun is waited for.
-func (s *server) take() (heard []*request) {
+// take returns the requests since the last take. It waits for the end of requests that have begun.
+func (s *server) take() (received []*request) {
 	end := time.Now().Add(patience)
-	late := time.AfterFunc(patience, s.ended.Broadcast)
+	late := time.AfterFunc(patience, s.changed.Broadcast)
 	defer late.Stop()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for s.begun > 0 && time.Now().Before(end) {
-		s.ended.Wait()
+		s.changed.Wait()
 	}
 	if s.begun > 0 {
-		s.heard = append(s.heard, &request{wrong: errors.New("it does not end")})
+		s.received = append(s.received, &request{wrong: errors.New("it does not end")})
 	}
-	heard, s.heard = s.heard, nil
-	return heard
+	received, s.received = s.received, nil
+	return received
 }
 
-// patience bounds every wait of these tests; none is expected to take it.
+// patience bounds every wait of these tests. None is expected to take that long.
 const patience = 20 * time.Second
 
 func dial(t *testing.T, addr string) *net.TCPConn {
@@ -145,7 +144,7 @@ func dial(t *testing.T, addr string) *net.TCPConn {
 	return conn.(*net.TCPConn)
 }
 
-// send sends text in pieces of size bytes. Who refuses may close before it has it all, so errors say nothing.
+// send sends text in pieces of size bytes. It ignores errors: tether may refuse the request and close before it has read it all.
 func send(c net.Conn, text string, size int) {
 	for len(text) > 0 {
 		n := min(size, len(text))
@@ -158,10 +157,10 @@ func send(c net.Conn, text string, size int) {
 	}
 }
 
-// pause lets the other side read a piece before the next one comes, mostly. Nothing depends on it.
+// pause is the time between two pieces. The peer mostly reads a piece within it, but no test depends on that.
 const pause = 20 * time.Microsecond
 
-// oneLine shortens what is printed of bytes.
+// oneLine escapes the line ends of a text and shortens it, for printing.
 func oneLine(s string) string {
 	s = strings.NewReplacer("\r", `\r`, "\n", `\n`).Replace(s)
 	if len(s) > 200 {

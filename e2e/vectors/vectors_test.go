@@ -1,10 +1,10 @@
-// Package vectors is the proof of the front door: tables of requests and answers as bytes, sent over TCP to the built
-// binary, with what has to become of each. They are read as documentation of what tether takes and refuses:
+// Package vectors tests the front door: tables of requests and answers as bytes, each with its expected outcome, sent over TCP
+// to the built binary. The tables also document what tether accepts and refuses:
 //
 //	go test -v -run Vectors ./e2e/vectors
 //
-// The texts are our own. What they try is what is known to part two readers of the same bytes: the sections of RFC 9110
-// and 9112 that they name, and the ideas behind the public sets of llhttp, http-desync-guardian, Envoy and HAProxy.
+// The texts are our own. They try what is known to make two readers of the same bytes disagree: the sections of RFC 9110 and 9112
+// that they name, and the ideas of the public test sets of llhttp, http-desync-guardian, Envoy and HAProxy.
 package vectors
 
 import (
@@ -30,78 +30,79 @@ type class struct {
 	vectors []vector
 }
 
-// vector is a request, or what passes for one, and what has to become of it. Each tries another rule, or another way
-// around one.
+// vector is a request, well-formed or not, and its expected outcome. Each one tries another rule, or another way around a rule.
 type vector struct {
 	name string
-	raw  string // what the client sends; behind follows it
+	raw  string // what the client sends; nextRequest follows it
 	want outcome
 }
 
-// behind follows every vector. Behind one that is refused it is the request that somebody wants to smuggle, and must never
-// arrive; behind the others it shows that both sides agree where the vector ended.
-const behind = "GET /v1/responses/behind HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+// nextRequest follows every vector. After a vector that is refused, it is the request that an attacker wants to smuggle, and must
+// never arrive. After the others, it shows that both sides agree where the vector ended.
+const nextRequest = "GET /v1/responses/behind HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
-// outcome is what becomes of a vector.
+// outcome is the expected outcome of a vector.
 type outcome struct {
-	// upstream is what the upstream gets, in this order, and nothing else.
+	// upstream has the requests that the upstream receives, in this order, and no others.
 	upstream []message
-	// statuses are those of the answers, one of 200 for each of the upstream's among them.
+	// statuses are the statuses of all answers. Each request of upstream has a 200 among them.
 	statuses []int
-	// ends tells that the connection ends with the last of them, so that what is behind is not looked at.
-	ends bool
-	// cut tells that the client shuts its sending half right behind the vector.
-	cut bool
-	// ours tells that it is a list or a limit of tether's that decides.
+	// closes reports whether the connection ends after the last answer, so that nextRequest is not read.
+	closes bool
+	// halfClosed reports whether the client closes its sending side right after the vector.
+	halfClosed bool
+	// ours reports whether a list or a limit of tether decides, and no rule of HTTP.
 	ours bool
 }
 
-// refused is answered with status, and the connection is closed. The upstream sees nothing of it; what stood before it on
-// the connection is answered.
+// refused is the outcome of a vector that is answered with status, after which the connection is closed. The upstream receives
+// nothing of the vector. The requests before it on the connection are answered.
 func refused(status int, before ...message) outcome {
-	return outcome{upstream: before, statuses: append(oks(before), status), ends: true}
+	return outcome{upstream: before, statuses: append(oks(before), status), closes: true}
 }
 
-// forwarded reaches the upstream as exactly these requests, and the connection goes on.
+// forwarded is the outcome of a vector that reaches the upstream as exactly these requests. The connection stays open.
 func forwarded(m ...message) outcome { return outcome{upstream: m, statuses: oks(m)} }
 
-// last is forwarded, and ends the connection.
-func last(m ...message) outcome { return outcome{upstream: m, statuses: oks(m), ends: true} }
+// last is forwarded, after which the connection is closed.
+func last(m ...message) outcome { return outcome{upstream: m, statuses: oks(m), closes: true} }
 
-// notExposed is answered by tether itself with status, and the connection goes on: its framing is in no doubt.
+// notExposed is the outcome of a request that tether itself answers with status. The connection stays open, because the framing is
+// not in doubt.
 func notExposed(status int) outcome { return outcome{statuses: []int{status}, ours: true} }
 
-// notExposedLast is notExposed where a body was announced: it is not read, and the connection is closed.
+// notExposedLast is notExposed for a request with a body. tether does not read the body and closes the connection.
 func notExposedLast(status int) outcome {
-	return outcome{statuses: []int{status}, ends: true, ours: true}
+	return outcome{statuses: []int{status}, closes: true, ours: true}
 }
 
-// overLimit is refused for its size.
-func overLimit(status int) outcome { return outcome{statuses: []int{status}, ends: true, ours: true} }
+// overLimit is the outcome of a vector that is refused for its size.
+func overLimit(status int) outcome { return outcome{statuses: []int{status}, closes: true, ours: true} }
 
-// unfinished is never whole, since the client sends no more: nobody hears of it.
-func unfinished() outcome { return outcome{ends: true, cut: true} }
+// unfinished is the outcome of a request that is never whole, because the client sends no more. It gets no answer, and the upstream
+// receives nothing.
+func unfinished() outcome { return outcome{closes: true, halfClosed: true} }
 
 func oks(m []message) []int { return slices.Repeat([]int{200}, len(m)) }
 
-// message is a request as the upstream has to get it.
+// message is a request as the upstream must receive it.
 type message struct {
 	line   string // method and path
-	host   string // what the client says in Host
-	fields string // those of the client's that are passed on, as they came
+	host   string // the client's Host
+	fields string // the client's fields that are passed on, unchanged
 	body   string
 }
 
-// chatted is a request of POST /v1/chat/completions.
+// chatted is POST /v1/chat/completions as the upstream must receive it.
 func chatted(fields, body string) message {
 	return message{"POST /v1/chat/completions", "a", fields, body}
 }
 
-// got is a request without a body.
+// got is a GET without a body as the upstream must receive it.
 func got(path string) message { return message{line: "GET " + path, host: "a"} }
 
-// bytes is the message to the last byte: the upstream's Host, the client's fields in their order and spelling, tether's own
-// fields, and the one length.
+// bytes returns the whole request: the upstream's Host, the client's fields in their order and spelling, tether's own fields, and the
+// one length.
 func (m message) bytes() string {
 	text := m.line + " HTTP/1.1\r\nHost: {upstream}\r\n" + m.fields +
 		"X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: " + m.host + "\r\nVia: 1.1 tether\r\nX-Request-Id: {uuid}\r\n"
@@ -111,32 +112,32 @@ func (m message) bytes() string {
 	return text + "\r\n" + m.body
 }
 
-// uuid is what differs from run to run in a request id.
+// uuid matches a request id, which differs from run to run.
 var uuid = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}`)
 
-// bytes are those of a request, with names in the place of what differs from run to run.
+// bytes returns the request with placeholders for what differs from run to run.
 func (r *request) bytes() string {
 	return uuid.ReplaceAllString(strings.Replace(r.raw, "Host: "+strings.Join(r.values("Host"), ""), "Host: {upstream}", 1), "{uuid}")
 }
 
-// seen is what became of a vector.
-type seen struct {
+// observed is the actual outcome of a vector.
+type observed struct {
 	upstream []*request
 	statuses []int
 	bodies   []string
 	err      error // why the connection did not end in good order
 }
 
-// try sends a vector in pieces of size bytes.
-func try(t *testing.T, addr string, s *server, v vector, size int) (got seen) {
+// try sends a vector in pieces of size bytes and returns the actual outcome.
+func try(t *testing.T, addr string, s *server, v vector, size int) (got observed) {
 	t.Helper()
 	c := dial(t, addr)
 	defer c.Close()
-	if v.want.cut {
+	if v.want.halfClosed {
 		send(c, v.raw, size)
 		c.CloseWrite()
 	} else {
-		send(c, v.raw+behind, size)
+		send(c, v.raw+nextRequest, size)
 	}
 	got.read(c)
 	got.upstream = s.take()
@@ -144,7 +145,7 @@ func try(t *testing.T, addr string, s *server, v vector, size int) (got seen) {
 }
 
 // read reads answers until the connection ends.
-func (g *seen) read(c io.Reader) {
+func (g *observed) read(c io.Reader) {
 	for r := bufio.NewReader(c); ; {
 		if _, err := r.Peek(1); err != nil {
 			if err != io.EOF {
@@ -168,19 +169,19 @@ func (g *seen) read(c io.Reader) {
 	}
 }
 
-// fault says how what was seen differs from what has to be, "" where it does not.
-func (g *seen) fault(want outcome) string {
-	want = want.withBehind()
+// fault says how the actual outcome differs from the expected one. It is empty where they are equal.
+func (g *observed) fault(want outcome) string {
+	want = want.withNextRequest()
 	for i, m := range want.upstream {
 		switch {
 		case i >= len(g.upstream):
-			return fmt.Sprintf("the upstream never got %s", m.line)
+			return fmt.Sprintf("the upstream never received %s", m.line)
 		case g.upstream[i].bytes() != m.bytes():
-			return fmt.Sprintf("the upstream got %s, want %s", oneLine(g.upstream[i].bytes()), oneLine(m.bytes()))
+			return fmt.Sprintf("the upstream received %s, want %s", oneLine(g.upstream[i].bytes()), oneLine(m.bytes()))
 		}
 	}
 	if len(g.upstream) > len(want.upstream) {
-		return "the upstream got what it must not: " + oneLine(g.upstream[len(want.upstream)].raw)
+		return "the upstream received what it must not: " + oneLine(g.upstream[len(want.upstream)].raw)
 	}
 	if !slices.Equal(g.statuses, want.statuses) {
 		return fmt.Sprintf("answered with %v, want %v", g.statuses, want.statuses)
@@ -189,39 +190,39 @@ func (g *seen) fault(want outcome) string {
 		return fmt.Sprintf("the connection ended with %v", g.err)
 	}
 	if strings.Contains(strings.Join(g.bodies, ""), loopback) {
-		return "an address shows"
+		return "the answer contains an address"
 	}
 	return g.mixedUp(want)
 }
 
-// loopback is where the upstream lives, which nobody may learn.
+// loopback is the upstream's address, which no answer may contain.
 const loopback = "127.0.0.1"
 
-// mixedUp says which of the upstream's answers is not that of its request: the upstream answers with the path.
-func (g *seen) mixedUp(want outcome) string {
+// mixedUp says which answer belongs to another request. It is empty where none does. The upstream answers with the path.
+func (g *observed) mixedUp(want outcome) string {
 	n := 0
 	for i, status := range g.statuses {
 		if status != 200 {
 			continue
 		}
 		if _, path, _ := strings.Cut(want.upstream[n].line, " "); g.bodies[i] != path {
-			return fmt.Sprintf("answer %d is %q, that of another request", i, g.bodies[i])
+			return fmt.Sprintf("answer %d is %q, which belongs to another request", i, g.bodies[i])
 		}
 		n++
 	}
 	return ""
 }
 
-// withBehind is the outcome with that of what stands behind the vector.
-func (o outcome) withBehind() outcome {
-	if !o.ends {
+// withNextRequest returns the outcome of the vector and of nextRequest together.
+func (o outcome) withNextRequest() outcome {
+	if !o.closes {
 		o.upstream = append(slices.Clip(o.upstream), got("/v1/responses/behind"))
 		o.statuses = append(slices.Clip(o.statuses), 200)
 	}
 	return o
 }
 
-// String is the outcome in a few words.
+// String describes the outcome in a few words.
 func (o outcome) String() string {
 	var words []string
 	if n := len(o.upstream); n == 1 {
@@ -237,14 +238,13 @@ func (o outcome) String() string {
 	if len(words) == 0 {
 		return "nothing"
 	}
-	if o.ends {
+	if o.closes {
 		words = append(words, "closed")
 	}
 	return strings.Join(words, ", ")
 }
 
-// Every vector is sent whole, byte by byte, and in larger pieces that fall across its parts: how it is split makes no
-// difference.
+// Every vector is sent whole, byte by byte, and in larger pieces that do not match its parts. The outcome is always the same.
 func TestVectors(t *testing.T) {
 	s, addr := tether(t)
 	var rows table
@@ -252,7 +252,7 @@ func TestVectors(t *testing.T) {
 		t.Run(class.name, func(t *testing.T) {
 			for _, v := range class.vectors {
 				t.Run(v.name, func(t *testing.T) {
-					for _, size := range sizes(v.raw + behind) {
+					for _, size := range sizes(v.raw + nextRequest) {
 						got := try(t, addr, s, v, size)
 						if fault := got.fault(v.want); fault != "" {
 							t.Errorf("in pieces of %d: %s", size, fault)
@@ -266,17 +266,17 @@ func TestVectors(t *testing.T) {
 	rows.print(t, "class", "request", "expected", "tether")
 }
 
-// sizes are the pieces to send a text in: whole, byte by byte where it is short, and in larger ones.
+// sizes returns the sizes of the pieces to send a text in: whole, byte by byte if the text is short, and larger pieces.
 func sizes(text string) []int {
 	return []int{len(text), max(1, len(text)/400), max(7, len(text)/100), max(64, len(text)/10)}
 }
 
-// tether runs the binary in front of a server of these tests.
+// tether runs the binary in front of a new server.
 func tether(t *testing.T) (s *server, addr string) {
 	t.Helper()
 	t.Cleanup(func() {
 		if left := s.take(); len(left) > 0 {
-			t.Errorf("the upstream got in the end: %s", oneLine(left[0].raw))
+			t.Errorf("the upstream received after the last vector: %s", oneLine(left[0].raw))
 		}
 	})
 	s = newServer(t)
@@ -291,7 +291,7 @@ func verdict(t *testing.T) string {
 	return "yes"
 }
 
-// table is what "go test -v" prints, a line a row.
+// table is printed by "go test -v", one line for each row.
 type table struct{ rows [][]string }
 
 func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
