@@ -1,5 +1,5 @@
-# The image has one static binary, CA certificates and a configuration: what "make image-root" assembles.
-# "make image" builds it.
+# The image has one static binary, CA certificates and a configuration. "make image-root" assembles these files, and "make image" builds
+# the image.
 
 FROM --platform=$BUILDPLATFORM golang:1.26-bookworm AS build
 ARG GOPROXY
@@ -19,7 +19,7 @@ LABEL org.opencontainers.image.title="tether" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="$VERSION"
 COPY --from=build /src/bin/image/ /
-# run, check and health find the same file without being told.
+# run, check and health read this file by default.
 ENV TETHER_CONFIG=/etc/tether/config.yaml
 USER 65532:65532
 EXPOSE 8080 8081

@@ -23,7 +23,7 @@ help: ## print this
 build: ## build bin/tether, one static binary
 	$(BUILD) -o bin/tether .
 
-run: build ## show tether at work over simulated servers, until Ctrl-C
+run: build ## run tether in front of simulated servers, until Ctrl-C
 	bin/tether demo --listen $(LISTEN) --admin-listen $(ADMIN_LISTEN)
 
 demo-once: build ## show simulated servers with and without affinity, side by side (25 s)
@@ -40,13 +40,13 @@ TEST_RACE  = GORACE=atexit_sleep_ms=20 CGO_ENABLED=$(if $(RACE),1,0) go test $(R
 # Without -count=1, go test would repeat a result that it kept, although the binary or a file of another module is new.
 TEST_PLAIN = CGO_ENABLED=0 go test -trimpath -vet=off -count=1 -timeout 10m
 
-test: ## run all tests but those of the targets below, with the race detector where there is a C compiler
+test: ## run the tests, with the race detector if there is a C compiler; the targets below run those that need more
 	@$(if $(RACE),,echo "no C compiler found: the tests run without the race detector")
 	$(TEST_RACE) ./wire ./proxy $$(go list ./... | grep -v -e /e2e -e /bench -e /ring$$)
 	$(TEST_PLAIN) ./ring ./bench/... ./e2e/...
 	cd tools && $(TEST_PLAIN) ./...
 
-test-deploy: ## check the Dockerfile and what is in deploy/
+test-deploy: ## test the Dockerfile and the files in deploy/
 	cd deploy && $(TEST_PLAIN) ./...
 
 # The modules of this repository, and the command that lints one: it finds compiled what the tests have compiled.
@@ -63,11 +63,11 @@ check: ## format, lint, vet, tidy, known vulnerabilities
 	  *) echo "govulncheck: skipped, its database does not answer" ;; \
 	esac
 
-shape: ## print how much of the source a reader must hold in mind, and fail where a limit is exceeded (DIR=.)
+shape: ## print how much of the source a reader must hold in mind, and fail if it exceeds a limit (DIR=.)
 	@cd tools && go run ./shape $(abspath $(DIR))
 
-# Before 1.27, Go at times fails a target whose time is up with nothing but "context deadline exceeded" (golang/go#75804). A real
-# finding says more than that one line.
+# Before 1.27, Go sometimes fails a target whose time is up with "context deadline exceeded" alone (golang/go#75804). A real finding
+# has more than this line.
 FUZZTIME ?= 5s
 fuzz: ## run every fuzz target for FUZZTIME (5s)
 	@set -e; go list -f '{{.Dir}}' ./... | while read -r dir; do \
@@ -77,35 +77,35 @@ fuzz: ## run every fuzz target for FUZZTIME (5s)
 	    if [ -n "$$failed" ]; then \
 	      said=$$(echo "$$out" | sed '1,/^--- FAIL: /d; /^FAIL/,$$d'); \
 	      [ "$$said" = "    context deadline exceeded" ] || exit 1; \
-	      echo "fuzz: $$target has run its time, and found nothing"; \
+	      echo "fuzz: $$target found nothing in its time"; \
 	    fi; done; done
 
 bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
 
-bench-identity: ## print the scorecard of session identity, and fail where a goal is missed
+bench-identity: ## print the scorecard of session identity, and fail if it misses a goal
 	go run ./bench/identity
 
 # The clients' libraries take longer to compile than all of tether, so their tests are a module of their own.
 TEST_CLIENTS = $(TEST_PLAIN) -v
 
-test-clients: ## run the official clients for Go, and those for Node and Python where npm and python3 can install them
+test-clients: ## test with the official clients for Go, Node and Python, which it installs (npm, python3; Go alone without npm)
 	cd e2e/clients && $(if $(shell command -v npm),./install.sh env) $(TEST_CLIENTS) .
 
-test-vllm: ## run the tests against two real vLLM servers on the CPU, which it installs (6 GB, python3)
+test-vllm: ## test with two real vLLM servers on the CPU, which it installs (6 GB, python3)
 	cd e2e/clients && vllm/servers.sh 2 env $(TEST_CLIENTS) ./vllm
 
-test-vllm-ranks: ## run the test against one real vLLM server with two data-parallel ranks
+test-vllm-ranks: ## test with one real vLLM server that has two data-parallel ranks
 	cd e2e/clients && VLLM_RANKS=2 vllm/servers.sh 1 env $(TEST_CLIENTS) -run TestRanksOfOneServer ./vllm
 
-test-endurance: ## attack the binary with thousands of clients that only take, and time the others (2 min, ulimit -n 13500)
+test-endurance: ## measure ordinary clients beside thousands that only take (2 min, ulimit -n 13500)
 	$(TEST_PLAIN) -run Endurance -v ./e2e/endurance -full
 
-# The image's files, and the only list of them: the Dockerfile copies this folder, and e2e/image runs it in an empty root.
+# The files of the image. This is the only list of them: the Dockerfile copies the folder, and e2e/image runs it in an empty root.
 IMAGE_ROOT = bin/image
 CA_BUNDLE  ?= $(firstword $(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem))
 image-root: ## assemble the image's files in bin/image
-	$(if $(CA_BUNDLE),,$(error no CA certificates found: install ca-certificates, or say CA_BUNDLE=FILE))
+	$(if $(CA_BUNDLE),,$(error no CA certificates found: install ca-certificates, or set CA_BUNDLE=FILE))
 	rm -rf $(IMAGE_ROOT)
 	mkdir -p $(IMAGE_ROOT)/etc/tether $(IMAGE_ROOT)/etc/ssl/certs
 	$(BUILD) -o $(IMAGE_ROOT)/tether .
@@ -113,11 +113,11 @@ image-root: ## assemble the image's files in bin/image
 	cp $(CA_BUNDLE) $(IMAGE_ROOT)/etc/ssl/certs/ca-certificates.crt
 	chmod -R u=rwX,go=rX $(IMAGE_ROOT)
 
-# BuildKit is what knows the target's platform; engines before 23 have it but do not use it unasked.
+# Only BuildKit knows the platform of the target. Engines before version 23 have BuildKit, but use it only with this variable.
 IMAGE       ?= tether
 IMAGE_FLAGS ?=
 image: ## build the container image tether:VERSION (IMAGE=, IMAGE_FLAGS="--platform linux/arm64")
 	DOCKER_BUILDKIT=1 docker build --build-arg VERSION=$(VERSION) -t $(IMAGE):$(VERSION) -t $(IMAGE):latest $(IMAGE_FLAGS) .
 
-clean: ## remove what was built
+clean: ## remove bin/
 	rm -rf bin

@@ -17,7 +17,7 @@ import (
 	"tether/e2e/binary"
 )
 
-// commands are the lines of the sh blocks in a part of README, without their remarks. Each is run by a test here.
+// commands returns the lines of the sh blocks in a part of README, without their comments. Tests here run all of them.
 func commands(t *testing.T, from, to string) (lines []string) {
 	t.Helper()
 	text, err := os.ReadFile("../README.md")
@@ -38,7 +38,7 @@ func commands(t *testing.T, from, to string) (lines []string) {
 	return lines
 }
 
-// tool skips the test where a program is missing that README's reader has.
+// tool skips the test if a program that README assumes is not installed.
 func tool(t *testing.T, name string) {
 	t.Helper()
 	if _, err := exec.LookPath(name); err != nil {
@@ -46,7 +46,7 @@ func tool(t *testing.T, name string) {
 	}
 }
 
-// All of README's commands stand in the two parts that are run.
+// All commands of README are in the two parts that are run.
 func TestReadmeIsRun(t *testing.T) {
 	all := commands(t, "# tether", "Apache-2.0")
 	if run := append(commands(t, "## Try it", "## Use it"), commands(t, "## Use it", "## What it is worth")...); len(all) != len(run) || len(all) < 15 {
@@ -54,8 +54,7 @@ func TestReadmeIsRun(t *testing.T) {
 	}
 }
 
-// It mostly waits for the demonstration, and may do so beside other tests: its calls of make, which all write bin/tether,
-// are one after the other.
+// This test mostly waits for the demonstration, so it is parallel. Its calls of make all write bin/tether, one after the other.
 func TestReadmeTry(t *testing.T) {
 	t.Parallel()
 	tool(t, "make")
@@ -69,7 +68,7 @@ func TestReadmeTry(t *testing.T) {
 			printed = makeRun(t, data, admin)
 		case line == "make demo-once":
 			makeDemoOnce(t)
-		case line == "make test": // this test is part of it
+		case line == "make test": // it would run this test again
 			if out, err := exec.Command("make", "-C", "..", "-n", "test").CombinedOutput(); err != nil {
 				t.Errorf("%s: %v\n%s", line, err, out)
 			}
@@ -84,7 +83,7 @@ func TestReadmeTry(t *testing.T) {
 	}
 }
 
-// curl runs a line of README, which must be answered 200 with something in it.
+// curl runs a line of README. The answer must be a 200 with a body.
 func curl(t *testing.T, line string) {
 	t.Helper()
 	out, err := exec.Command("sh", "-c", line+" --silent --show-error --fail --max-time 20").CombinedOutput()
@@ -93,7 +92,7 @@ func curl(t *testing.T, line string) {
 	}
 }
 
-// makeRun starts make run, waits until it is ready, gives what it printed until then, and ends it as Ctrl-C does.
+// makeRun starts make run and waits until it is ready. It returns the output until then. The cleanup interrupts it like Ctrl-C.
 func makeRun(t *testing.T, data, admin string) string {
 	t.Helper()
 	cmd := exec.Command("make", "-C", "..", "run", "LISTEN="+data, "ADMIN_LISTEN="+admin)
@@ -133,7 +132,7 @@ func makeRun(t *testing.T, data, admin string) string {
 func makeDemoOnce(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
-		t.Log("make demo-once is left out")
+		t.Log("make demo-once is skipped")
 		return
 	}
 	out, err := exec.Command("make", "-C", "..", "demo-once").CombinedOutput()
@@ -143,7 +142,7 @@ func makeDemoOnce(t *testing.T) {
 	t.Logf("%s", out)
 }
 
-// output is what a command printed so far.
+// output is the output of a command so far.
 type output struct {
 	ended chan struct{}
 	mu    sync.Mutex

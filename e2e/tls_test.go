@@ -19,7 +19,7 @@ import (
 	"tether/tlsfiles/tlstest"
 )
 
-// secured runs tether with a certificate and gives its URL, and the files that its certificate is in.
+// secured runs tether with a certificate, and returns its URL and the files of its certificate.
 func secured(t *testing.T, authority *tlstest.Authority, clientCA string) (url string, files tlstest.Pair, p *binary.Tether) {
 	t.Helper()
 	dir := t.TempDir()
@@ -34,7 +34,7 @@ func secured(t *testing.T, authority *tlstest.Authority, clientCA string) (url s
 	return strings.Replace(p.URL, "http://", "https://", 1), files, p
 }
 
-// install puts a certificate where tether looks for it.
+// install copies a certificate into the files that tether reads.
 func install(t *testing.T, files, pair tlstest.Pair) {
 	t.Helper()
 	for to, from := range map[string]string{files.Cert: pair.Cert, files.Key: pair.Key} {
@@ -48,7 +48,7 @@ func install(t *testing.T, files, pair tlstest.Pair) {
 	}
 }
 
-// ask sends a request on a connection of its own, or on a kept one of client, and gives the certificate that it saw.
+// ask sends a request and returns the certificate that tether showed.
 func ask(ctx context.Context, client *http.Client, url string) (*x509.Certificate, error) {
 	const body = `{"model":"tiny","max_tokens":4,"stream":true,"messages":[{"role":"user","content":"Hello"}]}`
 	req, err := http.NewRequestWithContext(ctx, "POST", url+"/v1/chat/completions", strings.NewReader(body))
@@ -68,12 +68,13 @@ func ask(ctx context.Context, client *http.Client, url string) (*x509.Certificat
 	return res.TLS.PeerCertificates[0], nil
 }
 
+// httpsClient is a client that keeps its connections, or opens one for each request.
 func httpsClient(cfg *tls.Config, kept bool) *http.Client {
 	return &http.Client{Timeout: patience, Transport: &http.Transport{TLSClientConfig: cfg, DisableKeepAlives: !kept}}
 }
 
-// A certificate is swapped while clients ask, on kept connections and on new ones: nobody fails, and new connections see
-// the new one.
+// A certificate is replaced while clients send requests on kept and on new connections. No request fails, and new connections show
+// the new certificate.
 func TestCertificateIsSwappedUnderLoad(t *testing.T) {
 	t.Parallel()
 	authority := tlstest.NewAuthority(t)
@@ -106,21 +107,21 @@ func TestCertificateIsSwappedUnderLoad(t *testing.T) {
 	select {
 	case <-seen:
 	case <-time.After(patience):
-		t.Error("the new certificate is never shown")
+		t.Error("no connection shows the new certificate")
 	}
 	stop()
 	all.Wait()
-	t.Logf("%d requests, %d failed, %d of them saw the new certificate", requests.Load(), failed.Load(), swapped.Load())
+	t.Logf("%d requests, %d failed, %d saw the new certificate", requests.Load(), failed.Load(), swapped.Load())
 	p.Await(t, `tether_certificate_reloads_total{result="ok"}`, patience, func(n float64) bool { return n == 1 })
 	if failed := p.Metric(t, `tether_certificate_reloads_total{result="failed"}`); failed != 0 {
-		t.Errorf("%v renewals are said to have failed", failed)
+		t.Errorf("the metric counts %v failed reloads", failed)
 	}
 	if at := p.Metric(t, `tether_certificate_expires_timestamp_seconds{of="listener"}`); at != float64(next.Load(t).Leaf.NotAfter.Unix()) {
-		t.Errorf("it is said to expire at %v", at)
+		t.Errorf("the metric says that it expires at %v", at)
 	}
 }
 
-// With client_ca only those get in who show a certificate of it that is valid.
+// With client_ca, tether accepts only clients that show a valid certificate of it.
 func TestClientCertificates(t *testing.T) {
 	t.Parallel()
 	authority, clients, other := tlstest.NewAuthority(t), tlstest.NewAuthority(t), tlstest.NewAuthority(t)

@@ -15,14 +15,14 @@ import (
 	"tether/e2e/binary"
 )
 
-// reader is where README's commands are tried: a folder with the files that they name, and a tether that runs.
+// reader tries README's commands, in a folder with the files that they name and beside a tether that runs.
 type reader struct {
 	t           *testing.T
 	folder      string
 	urls        []string
 	proxy       *binary.Tether
 	name        string // of an upstream
-	data, admin string // of those that the commands start
+	data, admin string // addresses of the processes that the commands start
 }
 
 func TestReadmeUse(t *testing.T) {
@@ -39,7 +39,7 @@ func TestReadmeUse(t *testing.T) {
 			r.succeeds(exec.Command("make", "-C", "..", "build"))
 		case strings.HasPrefix(line, "bin/tether run"):
 			r.serves(words[1:])
-		case strings.HasPrefix(line, "docker run"): // e2e/image runs the image itself; this is what it would run
+		case strings.HasPrefix(line, "docker run"): // this is the command in the container; e2e/image runs the image itself
 			r.serves(inContainer(words))
 		case strings.HasPrefix(line, "bin/tether where") && !strings.Contains(line, " -c "):
 			r.pin()
@@ -68,7 +68,7 @@ func (r *reader) shell(line string) {
 	}
 }
 
-// knows wants the key in a file to be one of those that tether has from another.
+// knows checks that tether with the file keys accepts the key in the file key, and no other.
 func (r *reader) knows(key, keys string) {
 	r.t.Helper()
 	text, err := os.ReadFile(filepath.Join(r.folder, key))
@@ -91,7 +91,7 @@ func (r *reader) knows(key, keys string) {
 	}
 }
 
-// here is a command with the addresses and names that README leaves to its reader.
+// here puts the addresses and names of this test into a command.
 func (r *reader) here(line string) string {
 	return strings.NewReplacer(
 		"http://10.0.0.1:8000", r.urls[0], "http://10.0.0.2:8000", r.urls[1], "127.0.0.1:8081", strings.TrimPrefix(r.proxy.Admin, "http://"),
@@ -99,7 +99,7 @@ func (r *reader) here(line string) string {
 	).Replace(line)
 }
 
-// inContainer is the command line in the container of a docker run: what stands behind the image's name, or the image's own.
+// inContainer returns the command in the container of a docker run: the words after the name of the image, or the image's own.
 func inContainer(words []string) []string {
 	for i, word := range words {
 		if word == "tether" && i < len(words)-1 {
@@ -116,7 +116,7 @@ func (r *reader) write(name, text string) {
 	}
 }
 
-// pin makes a session that the commands can ask for.
+// pin makes the session that the commands name.
 func (r *reader) pin() {
 	r.t.Helper()
 	req, _ := http.NewRequest("POST", r.proxy.URL+"/v1/chat/completions", strings.NewReader(`{"model":"tiny","messages":[{"role":"user","content":"Hello"}]}`))
@@ -142,7 +142,7 @@ func (r *reader) succeeds(cmd *exec.Cmd) {
 	}
 }
 
-// serves runs tether until it is ready, and ends it as Ctrl-C does.
+// serves runs tether until it is ready, and interrupts it like Ctrl-C.
 func (r *reader) serves(args []string) {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(r.t.Context(), patience)

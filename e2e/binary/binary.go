@@ -1,4 +1,4 @@
-// Package binary builds tether and runs it, for tests that know it as users do.
+// Package binary builds tether and runs it, for tests that know tether as users do.
 package binary
 
 import (
@@ -18,12 +18,12 @@ import (
 	"time"
 )
 
-// patience bounds the wait for a start; a test that waits for its upstreams' first verdicts takes a few seconds.
+// patience bounds the wait for readiness. Readiness needs the first verdicts about the upstreams, which may take a few seconds.
 const patience = 30 * time.Second
 
 var path string
 
-// Path is the binary that Main built.
+// Path returns the path of the binary that Main built.
 func Path() string { return path }
 
 // Main builds the binary, runs the tests, and returns the exit code for TestMain.
@@ -54,16 +54,16 @@ func build(file string) (out []byte, err error) {
 	return cmd.CombinedOutput()
 }
 
-// Tether is a running tether. URL is where clients are served, Admin where operators are.
+// Tether is a running tether. URL is for clients, Admin for operators.
 type Tether struct {
 	URL, Admin string
-	// PID is the process's.
+	// PID is the id of the process.
 	PID int
 	log bytes.Buffer
 }
 
-// Run runs tether until the test ends, in front of the servers with the given URLs, and returns when it is ready. args
-// are further arguments of "tether run".
+// Run runs tether until the test ends, in front of the upstreams with these URLs, and returns when tether is ready. args are
+// additional arguments of "tether run".
 func Run(t testing.TB, upstreams []string, args ...string) *Tether {
 	t.Helper()
 	data, admin := FreeAddr(t), FreeAddr(t)
@@ -101,10 +101,10 @@ func (p *Tether) awaitReady(t testing.TB) {
 			}
 		}
 	}
-	t.Fatal("never ready")
+	t.Fatal("tether never got ready")
 }
 
-// Metric is a value that tether shows, by its name and labels; 0 where there is none.
+// Metric returns the value of a metric, by name and labels. It is 0 if there is none.
 func (p *Tether) Metric(t testing.TB, series string) float64 {
 	t.Helper()
 	res, err := http.Get(p.Admin + "/metrics")
@@ -127,7 +127,7 @@ func (p *Tether) Metric(t testing.TB, series string) float64 {
 	return v
 }
 
-// Await waits until a value that tether shows, by its name and labels, is as it should be.
+// Await waits until holds is true for a metric, by name and labels. It fails the test after limit.
 func (p *Tether) Await(t testing.TB, series string, limit time.Duration, holds func(float64) bool) {
 	t.Helper()
 	for deadline := time.Now().Add(limit); ; time.Sleep(50 * time.Millisecond) {
@@ -141,10 +141,10 @@ func (p *Tether) Await(t testing.TB, series string, limit time.Duration, holds f
 	}
 }
 
-// Log is what it has logged so far; it is whole once the test has ended.
+// Log returns the log so far. It is complete in cleanups that were registered before Run.
 func (p *Tether) Log() string { return p.log.String() }
 
-// FreeAddr is an address of this host on which nobody listens.
+// FreeAddr returns an address of this host on which no process listens.
 func FreeAddr(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

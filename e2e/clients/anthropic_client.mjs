@@ -1,11 +1,11 @@
-// Conversations of Anthropic's client for Node: see clients_test.go for what they have in common.
+// Conversations of Anthropic's client for Node: clients_test.go says what all clients do.
 import { createRequire } from 'node:module';
 const Anthropic = createRequire(process.env.CLIENTS_E2E_HOME + '/')('@anthropic-ai/sdk').Anthropic;
 
 const client = new Anthropic({ baseURL: process.env.BASE, apiKey: 'sk-test', maxRetries: 0 });
 let turns = 0;
 
-// Turns that grow, by turns whole and streamed, with tools from the third one on.
+// A growing conversation. Answers are whole and streamed in turn. There are tools from the third turn on.
 async function messages(name, model) {
   const history = [{ role: 'user', content: name }];
   const tool = { name: 'now', description: 'the time', input_schema: { type: 'object', properties: {} } };
@@ -15,7 +15,7 @@ async function messages(name, model) {
     const text = turn % 2 === 0
       ? (await client.messages.create(options)).content[0].text
       : await client.messages.stream(options).finalText();
-    if (!text) throw new Error('an empty answer');
+    if (!text) throw new Error('the answer is empty');
     turns++;
     const call = { type: 'tool_use', id: `toolu_${turn}`, name: 'now', input: {} };
     const result = { type: 'tool_result', tool_use_id: call.id, content: 'noon' };

@@ -1,4 +1,4 @@
-"""Conversations of Anthropic's client for Python: see clients_test.go for what they have in common."""
+"""Conversations of Anthropic's client for Python: clients_test.go says what all clients do."""
 
 import os
 
@@ -9,7 +9,7 @@ turns = 0
 
 
 def messages(name, model):
-    """Turns that grow, by turns whole and streamed, with tools from the third one on."""
+    """A growing conversation. Answers are whole and streamed in turn. There are tools from the third turn on."""
     global turns
     history = [{"role": "user", "content": name}]
     tool = {"name": "now", "description": "the time", "input_schema": {"type": "object", "properties": {}}}
@@ -22,7 +22,7 @@ def messages(name, model):
         else:
             with client.messages.stream(**options) as stream:
                 text = stream.get_final_text()
-        assert text, "an empty answer"
+        assert text, "the answer is empty"
         turns += 1
         call = {"type": "tool_use", "id": f"toolu_{turn}", "name": "now", "input": {}}
         result = {"type": "tool_result", "tool_use_id": call["id"], "content": "noon"}

@@ -78,6 +78,6 @@ func TestAnthropicErrors(t *testing.T) {
 	for stream.Next() {
 	}
 	if stream.Err() == nil {
-		t.Error("a cut stream is a whole one for the client")
+		t.Error("the client takes a cut stream for a whole one")
 	}
 }

@@ -1,8 +1,8 @@
-// Package clients runs the official clients of OpenAI's and Anthropic's APIs, for Node, Python and Go, through the built
-// binary, in front of simulated servers that serve one or both of two models. None of them is told of tether.
+// Package clients runs the official clients of OpenAI's and Anthropic's APIs, for Go, Node and Python, through the built binary.
+// None of them knows of tether. The clients for Node and Python need "make test-clients", which installs them.
 //
-// Each client holds conversations by every call that it has for them. A conversation has a name that all its bodies
-// hold, so that what the servers saw tells which of its turns came where. "make test-clients" installs the clients.
+// In this file, three simulated servers serve one or both of two models. Each client holds conversations by every call that it has
+// for them. All bodies of a conversation contain its name, so that the requests of the servers tell which server received which turn.
 package clients
 
 import (
@@ -23,7 +23,7 @@ import (
 )
 
 const (
-	// conversations is how many of each kind a client holds with each model.
+	// conversations is the number of conversations of each kind that a client holds with each model.
 	conversations = 5
 	turns         = 6
 )
@@ -32,13 +32,13 @@ var models = []string{"llama", "mistral"}
 
 func TestMain(m *testing.M) { os.Exit(binary.Main(m)) }
 
-// fleet is tether in front of three servers, and what these saw.
+// fleet is tether in front of three servers, and the turns that they received.
 type fleet struct {
 	*binary.Tether
 
 	mu    sync.Mutex
-	turns map[string]map[string]int // guarded by mu: by conversation and server
-	wrong []string                  // guarded by mu: servers that were asked for a model that they do not have
+	turns map[string]map[string]int // guarded by mu: number of turns by conversation and server
+	wrong []string                  // guarded by mu: servers that received a request for a model that they do not have
 }
 
 func newFleet(t *testing.T) *fleet {
@@ -57,7 +57,7 @@ func newFleet(t *testing.T) *fleet {
 	return f
 }
 
-// named finds the name of a conversation, and in it the model.
+// named matches the name of a conversation. Its group is the model.
 var named = regexp.MustCompile(`conversation-[a-z]+-[a-z]+-([a-z]+)-[0-9]+`)
 
 func (f *fleet) note(server string, served []string, q sim.Seen) {
@@ -65,7 +65,7 @@ func (f *fleet) note(server string, served []string, q sim.Seen) {
 	defer f.mu.Unlock()
 	found := named.FindStringSubmatch(string(q.Body))
 	if found == nil {
-		return // a probe, or a stored response that is looked up
+		return // a probe, or a look-up of a stored response
 	}
 	conversation, model := found[0], found[1]
 	if f.turns[conversation] == nil {
@@ -77,8 +77,8 @@ func (f *fleet) note(server string, served []string, q sim.Seen) {
 	}
 }
 
-// judge wants each of the kinds of conversations with both models, all turns of one on one server, and more than one
-// server for all.
+// judge checks that there are all kinds of conversations with both models, that all turns of each were on one server, and that the
+// conversations were on more than one server.
 func (f *fleet) judge(t *testing.T, client string, kinds ...string) {
 	t.Helper()
 	f.mu.Lock()
@@ -101,12 +101,12 @@ func (f *fleet) judge(t *testing.T, client string, kinds ...string) {
 		t.Errorf("%d conversations, want %d: %v", len(f.turns), want, slices.Sorted(maps.Keys(f.turns)))
 	}
 	if elsewhere > 0 || len(f.wrong) > 0 || len(used) < 2 {
-		t.Errorf("%d turns elsewhere, %d at servers without the model, on servers %v: %v", elsewhere, len(f.wrong), used, f.turns)
+		t.Errorf("%d turns on another server, %d on servers without the model, on servers %v: %v", elsewhere, len(f.wrong), used, f.turns)
 	}
 	t.Logf("%s: %d conversations, %d turns, %d on a wrong server", client, len(f.turns), count, elsewhere)
 }
 
-// TestClients runs the clients of other languages.
+// The clients of other languages keep their conversations on one server each.
 func TestClients(t *testing.T) {
 	home := os.Getenv("CLIENTS_E2E_HOME")
 	if home == "" {

@@ -13,7 +13,7 @@ import (
 	"github.com/openai/openai-go/v3/shared"
 )
 
-// each calls hold for every conversation of a kind, with its name and model.
+// each calls hold with the name and the model of every conversation of a kind.
 func each(t *testing.T, kind string, hold func(name, model string) error) {
 	t.Helper()
 	for n := range conversations {
@@ -34,7 +34,7 @@ func TestOpenAIGo(t *testing.T) {
 	f.judge(t, "openai-go", "chat", "responses")
 }
 
-// openAIChat holds a conversation whose turns grow, by turns whole and streamed, with tools from the third one on.
+// openAIChat holds a growing conversation. Answers are whole and streamed in turn. There are tools from the third turn on.
 func openAIChat(t *testing.T, client openai.Client, name, model string) error {
 	params := openai.ChatCompletionNewParams{
 		Model: model, MaxTokens: openai.Int(8),
@@ -80,7 +80,7 @@ func openAITurn(t *testing.T, client openai.Client, params openai.ChatCompletion
 	return answer.Choices[0].Message.Content, nil
 }
 
-// openAIResponses holds a chain of stored responses, by turns whole and streamed, each of which is looked up.
+// openAIResponses makes a chain of stored responses, whole and streamed in turn. It looks up each response.
 func openAIResponses(t *testing.T, client openai.Client, name, model string) error {
 	params := responses.ResponseNewParams{Model: model, Instructions: openai.String("Be brief."), MaxOutputTokens: openai.Int(8)}
 	for turn := range turns {
@@ -105,7 +105,7 @@ func openAIResponses(t *testing.T, client openai.Client, name, model string) err
 		}
 		got, err := client.Responses.Get(t.Context(), id, responses.ResponseGetParams{})
 		if err != nil || got.ID != id || got.OutputText() == "" {
-			return fmt.Errorf("looked up: %+v, %w", got, err)
+			return fmt.Errorf("look-up: %+v, %w", got, err)
 		}
 		params.PreviousResponseID = openai.String(id)
 	}
@@ -119,7 +119,7 @@ func TestAnthropicGo(t *testing.T) {
 	f.judge(t, "anthropic-go", "messages")
 }
 
-// anthropicMessages holds a conversation whose turns grow, by turns whole and streamed, with tools from the third one on.
+// anthropicMessages holds a growing conversation. Answers are whole and streamed in turn. There are tools from the third turn on.
 func anthropicMessages(t *testing.T, client anthropic.Client, name, model string) error {
 	params := anthropic.MessageNewParams{
 		Model: model, MaxTokens: 8, System: []anthropic.TextBlockParam{{Text: "Be brief."}},

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Install the official clients of other languages, and run the command given:
+# Install the official clients for Node and Python, and run a command:
 #
 #   install.sh go test .
 #
-# They go into CLIENTS_E2E_HOME (default: ~/.cache/tether-clients-e2e), once for each list of versions. The command finds
-# the folder under that name. It wants npm, and python3 with venv.
+# The clients are installed in CLIENTS_E2E_HOME (default: ~/.cache/tether-clients-e2e), again when a version changes. The command has
+# this variable in its environment. This script needs npm, and python3 with venv.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

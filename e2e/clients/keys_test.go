@@ -19,17 +19,17 @@ import (
 	"tether/sim"
 )
 
-// serversKey is what the servers of these tests want to see.
+// serversKey is the key that the servers of these tests want.
 const serversKey = "sk-of-the-servers"
 
-// guarded runs tether with a key file, in front of servers that want the key.
-func guarded(t *testing.T, manners string) *binary.Tether {
+// guarded runs tether with a key file, in front of servers that want the key. options are added to each upstream.
+func guarded(t *testing.T, options string) *binary.Tether {
 	t.Helper()
 	dir := t.TempDir()
 	key, file := filepath.Join(dir, "key"), filepath.Join(dir, "config.yaml")
 	text := "upstreams:\n"
 	for _, u := range servers(t, 2, sim.Config{APIKey: serversKey}, nil) {
-		text += fmt.Sprintf("  - { url: %q, api_key_file: %q%s }\n", u, key, manners)
+		text += fmt.Sprintf("  - { url: %q, api_key_file: %q%s }\n", u, key, options)
 	}
 	for path, text := range map[string]string{key: serversKey + "\n", file: text} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -37,7 +37,7 @@ func guarded(t *testing.T, manners string) *binary.Tether {
 		}
 	}
 	var p *binary.Tether
-	t.Cleanup(func() { // when it has ended, and its log with it
+	t.Cleanup(func() { // it runs after tether has ended, so that the log is complete
 		if strings.Contains(p.Log(), serversKey) {
 			t.Errorf("the key is in the log: %s", p.Log())
 		}
@@ -46,8 +46,8 @@ func guarded(t *testing.T, manners string) *binary.Tether {
 	return p
 }
 
-// asks asks as the official clients do, and gives the statuses.
-func asks(t *testing.T, p *binary.Tether, anthropicKey string, key option.RequestOption) (openAIStatus, anthropicStatus int) {
+// statuses sends a request with each official client and returns the statuses of the answers.
+func statuses(t *testing.T, p *binary.Tether, anthropicKey string, key option.RequestOption) (openAIStatus, anthropicStatus int) {
 	note := func(status *int) func(*http.Request, func(*http.Request) (*http.Response, error)) (*http.Response, error) {
 		return func(req *http.Request, next func(*http.Request) (*http.Response, error)) (*http.Response, error) {
 			res, err := next(req)
@@ -58,7 +58,7 @@ func asks(t *testing.T, p *binary.Tether, anthropicKey string, key option.Reques
 		}
 	}
 	client := openai.NewClient(option.WithBaseURL(p.URL+"/v1"), option.WithAPIKey("unused"), key, option.WithMiddleware(note(&openAIStatus)))
-	_, _ = client.Chat.Completions.New(t.Context(), openai.ChatCompletionNewParams{ // the status tells how it went
+	_, _ = client.Chat.Completions.New(t.Context(), openai.ChatCompletionNewParams{ // the status says how it went
 		Model: "tiny", Messages: []openai.ChatCompletionMessageParamUnion{openai.UserMessage("Hello")},
 	})
 	other := anthropic.NewClient(anthropicoption.WithBaseURL(p.URL), anthropicoption.WithAPIKey(anthropicKey), anthropicoption.WithMiddleware(note(&anthropicStatus)))
@@ -68,12 +68,12 @@ func asks(t *testing.T, p *binary.Tether, anthropicKey string, key option.Reques
 	return openAIStatus, anthropicStatus
 }
 
-// Servers that want a key, and clients with none, with the right one, and with another. The Anthropic client shows its key
-// where vLLM does not look.
+// The servers want a key. The clients have none, the right one, or another one. The Anthropic client shows its key in a field that
+// vLLM ignores.
 func TestServersThatWantAKey(t *testing.T) {
 	none, right, wrong := option.WithHeaderDel("Authorization"), option.WithAPIKey(serversKey), option.WithAPIKey("EMPTY")
 	for _, c := range []struct {
-		manners string
+		options string
 		client  string
 		key     option.RequestOption
 		want    int
@@ -84,30 +84,30 @@ func TestServersThatWantAKey(t *testing.T) {
 		{", api_key_override: true", "no key", none, 200},
 		{", api_key_override: true", "another key", wrong, 200},
 	} {
-		t.Run(c.client+c.manners, func(t *testing.T) {
-			p := guarded(t, c.manners)
-			if got, gotAnthropic := asks(t, p, "sk-ant", c.key); got != c.want || gotAnthropic != 200 {
+		t.Run(c.client+c.options, func(t *testing.T) {
+			p := guarded(t, c.options)
+			if got, gotAnthropic := statuses(t, p, "sk-ant", c.key); got != c.want || gotAnthropic != 200 {
 				t.Errorf("OpenAI's client: %d, want %d; Anthropic's: %d, want 200", got, c.want, gotAnthropic)
 			}
-			// The servers' lists are known, so tether answers by itself.
+			// tether knows the servers' lists, so it answers by itself.
 			models := text(t, p.URL+"/v1/models")
 			if strings.Count(models, `"id":"tiny"`) != 1 {
 				t.Errorf("models: %s", models)
 			}
-			for what, told := range map[string]string{
+			for source, text := range map[string]string{
 				"models": models, "metrics": text(t, p.Admin+"/metrics"), "upstreams": text(t, p.Admin+"/api/upstreams"),
 			} {
-				if strings.Contains(told, serversKey) {
-					t.Errorf("the key is in the %s: %s", what, told)
+				if strings.Contains(text, serversKey) {
+					t.Errorf("the key is in the %s: %s", source, text)
 				}
 			}
 		})
 	}
 }
 
-// Clients of a tether that wants keys need do nothing new: the official clients show it where they show any, and its key
-// gets them past servers that want another.
-func TestClientsOfATetherThatWantsKeys(t *testing.T) {
+// Official clients work unchanged with a tether that wants keys. They send the key as usual, and tether replaces it by the servers'
+// key.
+func TestTetherThatWantsKeys(t *testing.T) {
 	const key = "sk-of-a-client"
 	dir := t.TempDir()
 	files := map[string]string{
@@ -124,7 +124,7 @@ func TestClientsOfATetherThatWantsKeys(t *testing.T) {
 	}
 	p := binary.Run(t, nil, "-c", filepath.Join(dir, "config.yaml"))
 	for sent, want := range map[string]int{key: 200, "sk-of-another": 401, serversKey: 401} {
-		if got, gotAnthropic := asks(t, p, sent, option.WithAPIKey(sent)); got != want || gotAnthropic != want {
+		if got, gotAnthropic := statuses(t, p, sent, option.WithAPIKey(sent)); got != want || gotAnthropic != want {
 			t.Errorf("%s: %d and %d, want %d", sent, got, gotAnthropic, want)
 		}
 	}

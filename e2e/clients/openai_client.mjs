@@ -1,4 +1,4 @@
-// Conversations of OpenAI's client for Node: see clients_test.go for what they have in common.
+// Conversations of OpenAI's client for Node: clients_test.go says what all clients do.
 import { createRequire } from 'node:module';
 const OpenAI = createRequire(process.env.CLIENTS_E2E_HOME + '/')('openai').OpenAI;
 
@@ -6,12 +6,12 @@ const client = new OpenAI({ baseURL: process.env.BASE + '/v1', apiKey: 'sk-test'
 let turns = 0;
 
 function check(text) {
-  if (!text) throw new Error('an empty answer');
+  if (!text) throw new Error('the answer is empty');
   turns++;
   return text;
 }
 
-// Turns that grow, by turns whole and streamed, with other sampling options, and tools from the third one on.
+// A growing conversation with changing sampling options. Answers are whole and streamed in turn. There are tools from the third turn on.
 async function chat(name, model) {
   const messages = [{ role: 'system', content: 'Be brief.' }, { role: 'user', content: name }];
   const tool = { type: 'function', function: { name: 'now', parameters: { type: 'object', properties: {} } } };
@@ -32,7 +32,7 @@ async function chat(name, model) {
   }
 }
 
-// A chain of stored responses, by turns whole and streamed, each of which is looked up.
+// A chain of stored responses, whole and streamed in turn. Each response is looked up.
 async function responses(name, model) {
   let previous;
   for (let turn = 0; turn < 6; turn++) {

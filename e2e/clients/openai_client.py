@@ -1,4 +1,4 @@
-"""Conversations of OpenAI's client for Python: see clients_test.go for what they have in common."""
+"""Conversations of OpenAI's client for Python: clients_test.go says what all clients do."""
 
 import os
 
@@ -9,7 +9,7 @@ turns = 0
 
 
 def chat(name, model):
-    """Turns that grow, by turns whole and streamed, with other sampling options, and tools from the third one on."""
+    """A growing conversation with changing sampling options. Answers are whole and streamed in turn. There are tools from the third turn on."""
     global turns
     messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": name}]
     tool = {"type": "function", "function": {"name": "now", "parameters": {"type": "object", "properties": {}}}}
@@ -22,7 +22,7 @@ def chat(name, model):
         else:
             stream = client.chat.completions.create(stream=True, **options)
             text = "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
-        assert text, "an empty answer"
+        assert text, "the answer is empty"
         turns += 1
         call = {"id": f"call_{turn}", "type": "function", "function": {"name": "now", "arguments": "{}"}}
         messages.append({"role": "assistant", "content": text, "tool_calls": [call]})
@@ -31,7 +31,7 @@ def chat(name, model):
 
 
 def responses(name, model):
-    """A chain of stored responses, by turns whole and streamed, each of which is looked up."""
+    """A chain of stored responses, whole and streamed in turn. Each response is looked up."""
     global turns
     previous = None
     for turn in range(6):
@@ -44,7 +44,7 @@ def responses(name, model):
             for event in client.responses.create(stream=True, **options):
                 if event.type == "response.completed":
                     response = event.response
-        assert response.output_text, "an empty answer"
+        assert response.output_text, "the answer is empty"
         turns += 1
         previous = response.id
         assert client.responses.retrieve(previous).id == previous

@@ -18,8 +18,8 @@ func openAI(p *binary.Tether) openai.Client {
 	return openai.NewClient(option.WithBaseURL(p.URL+"/v1"), option.WithAPIKey("sk-test"))
 }
 
-// The official client, unchanged and with no session id: conversations of growing turns, JSON and streamed by turns,
-// each on one server.
+// The official client, unchanged and without a session id, holds growing conversations. Answers are whole and streamed in turn. Each
+// conversation stays on one server.
 func TestOpenAIChat(t *testing.T) {
 	var v visits
 	p := binary.Run(t, servers(t, 3, sim.Config{}, v.note))
@@ -63,7 +63,7 @@ func TestOpenAIChat(t *testing.T) {
 func TestOpenAIResponses(t *testing.T) {
 	p := binary.Run(t, servers(t, 3, sim.Config{}, nil))
 	client := openAI(p)
-	// With an id of its own, a chain of stored responses stays on its server.
+	// With a session id, a chain of stored responses stays on its server.
 	session := option.WithHeader("X-Session-Id", "chain-1")
 	res, err := client.Responses.New(t.Context(), responses.ResponseNewParams{
 		Model: "tiny", Instructions: openai.String("Be brief."), Input: responses.ResponseNewParamsInputUnion{OfString: openai.String("Hello")},
@@ -124,7 +124,7 @@ func TestOpenAIModelsAndEmbeddings(t *testing.T) {
 	}
 }
 
-// Errors arrive as the client's own error type, the servers' and tether's alike.
+// The client turns errors of the servers and of tether into its own error type.
 func TestOpenAIErrors(t *testing.T) {
 	p := binary.Run(t, servers(t, 2, sim.Config{}, nil))
 	client := openAI(p)
@@ -138,7 +138,7 @@ func TestOpenAIErrors(t *testing.T) {
 		}
 		return e
 	}
-	if e := ask("nobody", "/v1"); e.StatusCode != 404 || !strings.Contains(e.Message, "nobody") {
+	if e := ask("unknown", "/v1"); e.StatusCode != 404 || !strings.Contains(e.Message, "unknown") {
 		t.Errorf("unknown model: %d %s", e.StatusCode, e.Message)
 	}
 	if e := ask("tiny", "/v9"); e.StatusCode != 404 || e.Type != "not_found_error" || e.Message == "" {
@@ -147,7 +147,7 @@ func TestOpenAIErrors(t *testing.T) {
 	if e := ask("tiny", "/v1", option.WithHeader("X-Sim-Fault", "reset")); e.StatusCode != 502 || e.Message == "" {
 		t.Errorf("killer prompt: %d %s", e.StatusCode, e.Message)
 	}
-	// The client retries by itself, but not what tether tells it to leave at that.
+	// The client retries by itself, but not if tether says that it should not.
 	var v visits
 	q := binary.Run(t, servers(t, 4, sim.Config{}, v.note))
 	killer := openAI(q)
@@ -157,13 +157,13 @@ func TestOpenAIErrors(t *testing.T) {
 	if reached := v.take(); err == nil || len(reached) != 2 {
 		t.Errorf("a killer prompt reached %v, %v", reached, err)
 	}
-	// A stream that is cut is an error for its reader, never a short answer.
+	// A stream that is cut is an error for the client, never a short answer.
 	stream := client.Chat.Completions.NewStreaming(t.Context(), openai.ChatCompletionNewParams{
 		Model: "tiny", Messages: []openai.ChatCompletionMessageParamUnion{openai.UserMessage("hello")},
 	}, option.WithHeader("X-Sim-Fault", "cut-between=2"))
 	for stream.Next() {
 	}
 	if stream.Err() == nil {
-		t.Error("a cut stream is a whole one for the client")
+		t.Error("the client takes a cut stream for a whole one")
 	}
 }

@@ -12,21 +12,21 @@ import (
 	"time"
 )
 
-// attack are the clients that only take. Those that are cut come again until stop says that they shall not.
+// attack runs the clients that only take. A client that was cut connects again until stop is called.
 type attack struct {
 	w       *world
-	wanted  context.Context
+	running context.Context // until stop is called
 	stop    context.CancelFunc
-	over    chan struct{} // closed when tether has cut them all
+	over    chan struct{} // closed when tether has cut all clients
 	once    sync.Once     // closes over
 	clients sync.WaitGroup
 
-	idle, slowHeads, slowBodies atomic.Int64 // that were cut as they should be
+	idle, slowHeads, slowBodies atomic.Int64 // clients that were cut in time and with the right answer
 }
 
 func (w *world) attack() *attack {
 	a := &attack{w: w, over: make(chan struct{})}
-	a.wanted, a.stop = context.WithCancel(w.t.Context())
+	a.running, a.stop = context.WithCancel(w.t.Context())
 	each := func(kind, n int, client func(net.Conn, int)) {
 		for i := range n {
 			a.clients.Go(func() { a.keep(dialer(kind, i), func(c net.Conn) { client(c, i) }) })
@@ -39,10 +39,10 @@ func (w *world) attack() *attack {
 	return a
 }
 
-// end lets those go that nobody tells of their end.
+// end ends the deaf clients, who do not learn that they were cut.
 func (a *attack) end() { a.once.Do(func() { close(a.over) }) }
 
-// The kinds of clients, each with a network of the loopback of its own.
+// The kinds of clients. Each kind has a network of the loopback interface of its own.
 const (
 	ordinaryClients = iota + 1
 	idleClients
@@ -50,14 +50,14 @@ const (
 	deafClients
 )
 
-// dialer connects from an address that no other client of the kind has, so that no limit for an address hides another.
+// dialer connects from an address that no other client of the kind has, so that limits per address do not hide other limits.
 func dialer(kind, n int) *net.Dialer {
 	return &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, byte(kind), byte(n/250), byte(n%250+1))}, Timeout: lateness, KeepAlive: -1}
 }
 
-// keep connects, misbehaves until it is cut, and comes again as long as that is wanted.
+// keep connects and runs client until it is cut, again and again until stop is called.
 func (a *attack) keep(d *net.Dialer, client func(net.Conn)) {
-	for a.wanted.Err() == nil {
+	for a.running.Err() == nil {
 		c, err := d.Dial("tcp", a.w.attacked.address)
 		if err != nil {
 			a.w.t.Errorf("cannot connect: %v", err)
@@ -69,7 +69,7 @@ func (a *attack) keep(d *net.Dialer, client func(net.Conn)) {
 	}
 }
 
-// ended counts a client that got what it should within its limit.
+// ended counts a client that was cut at its limit. got is nil if the client also received the right answer.
 func (a *attack) ended(began time.Time, limit time.Duration, as string, got error, count *atomic.Int64) {
 	took := time.Since(began)
 	if got != nil || took < limit*9/10 || took > limit+lateness {
@@ -79,19 +79,19 @@ func (a *attack) ended(began time.Time, limit time.Duration, as string, got erro
 	count.Add(1)
 }
 
-// beIdle says nothing, and is closed without a word.
+// beIdle sends nothing. tether closes its connection without an answer.
 func (a *attack) beIdle(c net.Conn, _ int) {
 	began := time.Now()
 	text, err := io.ReadAll(io.LimitReader(c, 100))
 	if len(text) > 0 {
-		err = fmt.Errorf("it got %q", text)
+		err = fmt.Errorf("it received %q", text)
 	}
 	a.ended(began, a.w.n.idleLimit, "idle", err, &a.idle)
 }
 
 const chatHead = "POST /v1/chat/completions HTTP/1.1\r\nHost: tether\r\nContent-Type: application/json\r\n"
 
-// beSlow sends a byte a second: of a head, or of a body that it has promised to be large.
+// beSlow sends one byte a second, of a head or of a body with a large Content-Length.
 func (a *attack) beSlow(c net.Conn, n int) {
 	began, count, as := time.Now(), &a.slowHeads, "slow with its head"
 	if n%2 == 0 {
@@ -106,16 +106,16 @@ func (a *attack) beSlow(c net.Conn, n int) {
 	dribble(c, ended)
 }
 
-// wantTimeout waits for the answer to a client that was too slow.
+// wantTimeout waits for the answer to a client that was too slow: a 408.
 func wantTimeout(c net.Conn) error {
 	line, err := bufio.NewReader(c).ReadString('\n')
 	if !strings.HasPrefix(line, "HTTP/1.1 408 ") {
-		return fmt.Errorf("it got %q, %w", line, err)
+		return fmt.Errorf("it received %q, %w", line, err)
 	}
 	return nil
 }
 
-// dribble sends a byte a second, the same whether in a head or a body, until ended is closed.
+// dribble sends one byte a second until ended is closed. The bytes suit a head as well as a body.
 func dribble(c net.Conn, ended <-chan struct{}) {
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
@@ -124,20 +124,20 @@ func dribble(c net.Conn, ended <-chan struct{}) {
 		case <-ended:
 			return
 		case <-second.C:
-			_, _ = c.Write([]byte{chatHead[i%len(chatHead)]}) // it may be cut by now
+			_, _ = c.Write([]byte{chatHead[i%len(chatHead)]}) // the connection may be cut already
 		}
 	}
 }
 
-// beDeaf asks for a stream without an end and reads nothing of it, so that it is not told either when it is cut.
+// beDeaf requests an endless stream and reads nothing of it. So it does not notice that it is cut.
 func (a *attack) beDeaf(c net.Conn, _ int) {
-	_ = c.(*net.TCPConn).SetReadBuffer(farBuffer) // if it does not work there is more to move
+	_ = c.(*net.TCPConn).SetReadBuffer(farBuffer) // on an error the kernel only buffers more
 	const body = `{"model":"endless","stream":true,"messages":[]}`
 	fmt.Fprintf(c, "%sContent-Length: %d\r\n\r\n%s", chatHead, len(body), body)
 	<-a.over
 }
 
-// check waits for the last of them, and compares what they saw with what tether says.
+// check waits for the last client, and compares the clients' counts with tether's metrics.
 func (a *attack) check() {
 	t := a.w.t
 	t.Helper()
@@ -151,7 +151,7 @@ func (a *attack) check() {
 		`tether_request_failures_total{reason="client_stalled"}`:         int64(a.w.n.deaf),
 	} {
 		if got := a.w.attacked.metric(name); got != float64(want) || want == 0 {
-			t.Errorf("%s is %v, the clients count %d", name, got, want)
+			t.Errorf("%s is %v, but the clients count %d", name, got, want)
 		}
 	}
 }

@@ -15,7 +15,8 @@ import (
 	"tether/sim"
 )
 
-// Out of descriptors, tether serves whom it has, and the others as soon as one of those has gone. It does not end.
+// Without free descriptors, tether serves the clients that are connected. It accepts the others as soon as a client leaves. It does
+// not exit.
 func TestDescriptorsRunOut(t *testing.T) {
 	s := sim.New(sim.Config{})
 	if _, err := s.Start("127.0.0.1:0"); err != nil {
@@ -29,15 +30,15 @@ func TestDescriptorsRunOut(t *testing.T) {
 	const spare = 10
 	p.mayOpen(p.descriptors() + spare)
 	var all []*client
-	for range 3 * spare { // the kernel takes the connections that tether cannot take yet
+	for range 3 * spare { // the kernel accepts connections that tether cannot accept yet
 		all = append(all, p.connect())
 	}
 	for deadline := time.Now().Add(lateness); p.descriptors() < p.limit().Cur; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("%d descriptors, and no more are taken", p.descriptors())
+			t.Fatalf("%d descriptors, and tether opens no more", p.descriptors())
 		}
 	}
-	known.wants(200, 503) // by the connection that it has to the server, if that is still open
+	known.wants(200, 503) // 200 on the pooled connection to the server, if that is still open
 	waiting := p.connect()
 	waiting.ask()
 	for _, c := range all {
@@ -46,7 +47,7 @@ func TestDescriptorsRunOut(t *testing.T) {
 	waiting.answered(200)
 	p.connect().wants(200)
 	if p.metric("tether_accept_failures_total") == 0 {
-		t.Error("no metric tells of it")
+		t.Error("no metric counts it")
 	}
 }
 
@@ -67,7 +68,7 @@ func (s *side) limit() (limit unix.Rlimit) {
 	return limit
 }
 
-// mayOpen sets the limit of the process.
+// mayOpen sets how many descriptors the process may have.
 func (s *side) mayOpen(n uint64) {
 	s.t.Helper()
 	limit := s.limit()
@@ -100,7 +101,7 @@ func (c *client) ask() {
 	fmt.Fprintf(c, "%sContent-Length: %d\r\n\r\n%s", chatHead, len(body), body)
 }
 
-// answered reads an answer, which has one of the statuses.
+// answered reads an answer. It fails the test unless the answer has one of the statuses.
 func (c *client) answered(statuses ...int) {
 	c.t.Helper()
 	res, err := http.ReadResponse(c.r, nil)
@@ -116,6 +117,7 @@ func (c *client) answered(statuses ...int) {
 	c.t.Errorf("%d, want one of %d", res.StatusCode, statuses)
 }
 
+// wants sends a request, which must be answered with one of the statuses.
 func (c *client) wants(statuses ...int) {
 	c.t.Helper()
 	c.ask()

@@ -1,5 +1,5 @@
-// Package endurance runs the built binary under clients that only take: thousands that say nothing, hundreds that
-// send a byte a second, and some that read nothing of a stream without an end.
+// Package endurance runs the built binary under clients that only take: thousands that send nothing, hundreds that send one byte
+// a second, and some that read nothing of an endless stream.
 package endurance
 
 import (
@@ -13,11 +13,11 @@ import (
 	"tether/e2e/binary"
 )
 
-var full = flag.Bool("full", false, "10,000 idle connections and all else in proportion, and a bound on the times of others")
+var full = flag.Bool("full", false, "10,000 idle connections, the other clients in proportion, and a limit for the latency of ordinary clients")
 
 func TestMain(m *testing.M) { os.Exit(binary.Main(m)) }
 
-// scale is how many clients of each kind there are, and how long they may be what they are.
+// scale is how many clients of each kind there are, and the limits that tether has for them.
 type scale struct {
 	idle, slow, deaf, ordinary int
 	idleLimit, deafLimit       time.Duration // client_idle_timeout, client_write_timeout
@@ -37,24 +37,24 @@ var (
 )
 
 const (
-	// slowLimit is tether's own, for a head or a body of which next to nothing comes.
+	// slowLimit is tether's limit for a head or a body of which almost nothing arrives.
 	slowLimit = 10 * time.Second
-	// lateness is by how much a limit may be exceeded; the kernel's for deaf clients has 10 s.
+	// lateness is by how much a limit may be exceeded. For deaf clients the kernel needs up to 10 s.
 	lateness = 15 * time.Second
 
-	// What docs/OPERATIONS.md names: the memory of the process by itself, and of a connection of whatever kind.
+	// docs/OPERATIONS.md names these: the memory of the process, and of a connection of any kind.
 	processMemory    = 64 << 20
 	connectionMemory = 24 << 10
-	// And what the kernel holds of a stream that its client does not read, with both far ends of it, which are here too.
+	// deafSockets is what the kernel buffers for a stream whose client does not read. Both far ends of it are on this host too.
 	deafSockets = 2 << 20
 
-	// The same under TLS, with what is left of the handshakes of those that came at once.
+	// secureMemory is the memory of a connection under TLS, with the remains of many handshakes at a time.
 	secureMemory = 128 << 10
 )
 
-// Nobody starves: ordinary clients are served as before while all of those are there, at a price in memory and CPU that
-// is known; and all of those are gone after their limits. What the ordinary clients would get without them is
-// measured at the same time, by asking a second tether that nobody attacks: this machine has other work too.
+// Ordinary clients are served as before during the attack, at a known cost in memory and CPU, and all attackers are cut at their
+// limits. The latency without an attack is measured at the same time, on a second tether that is not attacked, because the host may
+// do other work too.
 func TestEndurance(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits for limits")
@@ -75,12 +75,12 @@ func TestEndurance(t *testing.T) {
 	t.Logf("%v connections after %v", all, time.Since(began).Round(time.Millisecond))
 	under := w.measure()
 	attacked := w.attacked.resources()
-	if now := w.attacked.metric("tether_client_connections"); now < all*9/10 { // some of the slow ones are between two
+	if now := w.attacked.metric("tether_client_connections"); now < all*9/10 { // some slow clients are between two connections
 		t.Errorf("only %v connections at the end of the measurement", now)
 	}
 	a.stop()
 	w.attacked.await("tether_client_connections", func(c float64) bool { return c <= float64(n.ordinary) })
-	t.Logf("all gone %v after they came", time.Since(began).Round(time.Second))
+	t.Logf("all attackers gone %v after the first connected", time.Since(began).Round(time.Second))
 	a.check()
 	after := w.measure()
 	w.attacked.leftNothing(before)
@@ -102,8 +102,8 @@ func TestEndurance(t *testing.T) {
 	}
 }
 
-// needDescriptors skips the test where so many files cannot be open, in this process or in tether's: both raise their limits
-// as far as they may.
+// needDescriptors skips the test if a process cannot have n open files. This process and tether raise their limits as far as they
+// may.
 func needDescriptors(t *testing.T, n uint64) {
 	t.Helper()
 	var limit syscall.Rlimit
@@ -115,17 +115,17 @@ func needDescriptors(t *testing.T, n uint64) {
 	}
 }
 
-// measured is what a measurement came to.
+// measured is the result of a measurement.
 type measured struct {
 	attacked, twin spread
-	cpu, twinCPU   float64 // processors
+	cpu, twinCPU   float64 // in processors
 }
 
 func (m measured) String() string {
 	return fmt.Sprintf("%v, %.2f CPU | %v, %.2f CPU", m.attacked, m.cpu, m.twin, m.twinCPU)
 }
 
-// spread is what the windows of a measurement had.
+// spread is the median and the range of the p99 over the windows of a measurement.
 type spread struct{ median, least, most time.Duration }
 
 func (s spread) String() string {

@@ -16,10 +16,10 @@ import (
 	"tether/sim"
 )
 
-// Clients that promise bodies of 64 MiB, send more than 16 of them and then a byte a second keep nobody from uploading 1 MiB: not
-// others at any time, and not those of their own addresses once they have what they get. All bodies together may take no more here
-// than one of them promises, so most of these clients are refused.
-func TestPromisesKeepNobodyOut(t *testing.T) {
+// Clients announce bodies of 64 MiB, send a little more than 16 MiB, and then one byte a second. They do not prevent other clients
+// from uploading 1 MiB: clients of other addresses at any time, and clients of the same addresses once the announced bodies were
+// accepted or refused. All bodies together may take only 64 MiB here, so most of the announced ones are refused.
+func TestAnnouncedBodiesKeepNoClientOut(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits for a limit")
 	}
@@ -30,15 +30,15 @@ func TestPromisesKeepNobodyOut(t *testing.T) {
 	t.Cleanup(s.Stop)
 	t.Setenv("TETHER_PROXY_MAX_BODY_TOTAL", "64MiB")
 	p := binary.Run(t, []string{s.URL()})
-	const clients, promise, part = 16, 64 << 20, 16<<20 + 1
-	promises := make([]net.Conn, clients)
-	for i := range promises {
-		c, err := dialer(slowClients, i/2).Dial("tcp", strings.TrimPrefix(p.URL, "http://")) // two of an address
+	const clients, announced, part = 16, 64 << 20, 16<<20 + 1
+	slow := make([]net.Conn, clients)
+	for i := range slow {
+		c, err := dialer(slowClients, i/2).Dial("tcp", strings.TrimPrefix(p.URL, "http://")) // two clients for each address
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { c.Close() })
-		promises[i] = c
+		slow[i] = c
 	}
 	over := make(chan struct{})
 	var sent, ended sync.WaitGroup
@@ -46,7 +46,7 @@ func TestPromisesKeepNobodyOut(t *testing.T) {
 	sent.Add(clients)
 	begin := func(c net.Conn) {
 		ended.Go(func() {
-			_, err := fmt.Fprintf(c, "%sContent-Length: %d\r\n\r\n%s", chatHead, promise, strings.Repeat("x", part))
+			_, err := fmt.Fprintf(c, "%sContent-Length: %d\r\n\r\n%s", chatHead, announced, strings.Repeat("x", part))
 			sent.Done()
 			if err != nil || refusedWithin(c, settled) {
 				refused.Add(1)
@@ -61,17 +61,17 @@ func TestPromisesKeepNobodyOut(t *testing.T) {
 		upload(t, p.URL, clients+others%100)
 		others++
 	}
-	begin(promises[0])
+	begin(slow[0])
 	for deadline := time.Now().Add(lateness); p.Metric(t, bodiesNow) < part; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%.0f bytes of bodies", p.Metric(t, bodiesNow))
 		}
 	}
-	other() // beside one
-	for _, c := range promises[1:] {
+	other() // beside one slow client
+	for _, c := range slow[1:] {
 		begin(c)
 	}
-	other() // while they come
+	other() // while the others connect
 	sent.Wait()
 	began, own := time.Now(), 0
 	for time.Since(began) < 2*settled {
@@ -82,9 +82,9 @@ func TestPromisesKeepNobodyOut(t *testing.T) {
 		upload(t, p.URL, own%(clients/2))
 	}
 	bodies := p.Metric(t, bodiesNow)
-	t.Logf("%d uploads of others, %d from the addresses of %d clients that promise %d MiB each: %d were refused, %d hold %.0f bytes",
-		others, own, clients, promise>>20, refused.Load(), held.Load(), bodies)
-	if bodies < part || bodies > promise {
+	t.Logf("%d uploads of other clients, %d from the addresses of %d clients that announce %d MiB each: %d were refused, %d hold %.0f bytes",
+		others, own, clients, announced>>20, refused.Load(), held.Load(), bodies)
+	if bodies < part || bodies > announced {
 		t.Errorf("%.0f bytes of bodies", bodies)
 	}
 	close(over)
@@ -93,17 +93,17 @@ func TestPromisesKeepNobodyOut(t *testing.T) {
 
 const bodiesNow = "tether_request_body_buffer_bytes"
 
-// settled is how long it takes at most until a client is told that it is refused.
+// settled is the longest time until a client learns that it is refused.
 const settled = time.Second
 
-// refusedWithin reports whether a client is answered that there are too many.
+// refusedWithin reports whether the client receives a 503 within limit.
 func refusedWithin(c net.Conn, limit time.Duration) bool {
 	_ = c.SetReadDeadline(time.Now().Add(limit))
 	line, _ := bufio.NewReader(c).ReadString('\n')
 	return strings.HasPrefix(line, "HTTP/1.1 503 ")
 }
 
-// upload sends a body of 1 MiB from an address, and must be served.
+// upload sends a body of 1 MiB from an address. It must be answered with 200.
 func upload(t *testing.T, url string, from int) {
 	t.Helper()
 	client := http.Client{Timeout: slowLimit, Transport: &http.Transport{DialContext: dialer(slowClients, from).DialContext, DisableKeepAlives: true}}

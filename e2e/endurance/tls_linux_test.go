@@ -11,7 +11,7 @@ import (
 	"tether/tlsfiles/tlstest"
 )
 
-// What an idle connection takes under TLS is known: 1,000 of them that come at once, and say nothing.
+// The memory of an idle connection under TLS is known: 1,000 clients connect at the same time and send nothing.
 func TestEnduranceUnderTLS(t *testing.T) {
 	const clients = 1000
 	needDescriptors(t, 2*clients+500)

@@ -21,8 +21,8 @@ import (
 	"tether/sim"
 )
 
-// world is a tether that is attacked and one that is not, in front of the same servers: a simulated one, and one whose
-// streams have no end.
+// world is a tether that is attacked and a twin that is not. Both have the same upstreams: a simulated server, and one whose streams
+// are endless.
 type world struct {
 	t              *testing.T
 	n              scale
@@ -37,8 +37,8 @@ type side struct {
 	clients []*http.Client
 }
 
-// farBuffer is what the kernel holds at the far ends of streams that nobody reads. Left to itself it takes megabytes for each,
-// which this host would have to move, and which are not tether's.
+// farBuffer limits what the kernel buffers at the far ends of streams that are not read. By default it buffers megabytes for each.
+// This host would have to move them, and they are not tether's.
 const farBuffer = 64 << 10
 
 func newWorld(t *testing.T, n scale) *world {
@@ -50,7 +50,7 @@ func newWorld(t *testing.T, n scale) *world {
 	t.Cleanup(s.Stop)
 	endless := httptest.NewUnstartedServer(http.HandlerFunc(endless))
 	endless.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
-		_ = c.(*net.TCPConn).SetWriteBuffer(farBuffer) // as above
+		_ = c.(*net.TCPConn).SetWriteBuffer(farBuffer) // on an error the kernel only buffers more
 		return ctx
 	}
 	endless.Start()
@@ -86,7 +86,7 @@ func (s *side) close() {
 	}
 }
 
-// endless is a server whose streams have no end.
+// endless is the handler of a server whose streams do not end.
 func endless(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/health":
@@ -103,8 +103,7 @@ func endless(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// measure has the ordinary clients ask both tethers, all of which must be served, in windows of which the one in the
-// middle counts.
+// measure has the ordinary clients send requests to both tethers, in several windows. Every request must be served.
 func (w *world) measure() (m measured) {
 	w.t.Helper()
 	var ofAttacked, ofTwin []time.Duration
@@ -124,10 +123,10 @@ func spreadOf(all []time.Duration) spread {
 	return spread{all[len(all)/2], all[0], all[len(all)-1]}
 }
 
-// pace is how often a client begins a pair of requests, one to each tether.
+// pace is the time between two pairs of requests of a client. A pair has one request for each tether.
 const pace = 200 * time.Millisecond
 
-// window gives the p99 of both.
+// window returns the p99 of the latency of both tethers.
 func (w *world) window() (attacked, twin time.Duration) {
 	w.t.Helper()
 	var mu sync.Mutex
@@ -139,7 +138,7 @@ func (w *world) window() (attacked, twin time.Duration) {
 			sides := []*side{w.attacked, w.twin}
 			next := began.Add(pace * time.Duration(i) / time.Duration(w.n.ordinary))
 			for ; next.Before(began.Add(w.n.window)); next = next.Add(pace) {
-				time.Sleep(time.Until(next)) // the pace of a client
+				time.Sleep(time.Until(next)) // no synchronisation: this is the pace of the client
 				slices.Reverse(sides)
 				for _, s := range sides {
 					one := s.ask(i)
@@ -158,7 +157,7 @@ func (w *world) window() (attacked, twin time.Duration) {
 	return p99(took[w.attacked]), p99(took[w.twin])
 }
 
-// ask sends a request of the n-th client and gives the time that it took.
+// ask sends a request of the n-th client and returns how long it took.
 func (s *side) ask(n int) time.Duration {
 	body := fmt.Sprintf(`{"model":"tiny","max_tokens":4,"messages":[{"role":"user","content":"client %d"}]}`, n)
 	began := time.Now()
@@ -184,10 +183,10 @@ func (s *side) await(series string, holds func(float64) bool) {
 	s.proxy.Await(s.t, series, 2*time.Minute, holds)
 }
 
-// resources are what tether's process has, and the memory of all sockets of the host.
+// resources are those of tether's process, and the memory of all sockets of the host.
 type resources struct {
-	rss, peak   int64 // of the memory: now, and the most since the start
-	sockets     int64
+	rss, peak   int64 // bytes of memory: now, and at most since the start
+	sockets     int64 // bytes
 	descriptors int
 	goroutines  float64
 }
@@ -205,17 +204,17 @@ func (s *side) resources() (r resources) {
 	return r
 }
 
-// cpu is the time of processors that tether has had, in seconds.
+// cpu returns the processor time that tether has used, in seconds.
 func (s *side) cpu() float64 {
 	s.t.Helper()
-	const ticks = 100 // a second, on Linux everywhere
+	const ticks = 100 // per second, on every Linux
 	stat := `\) \S+(?: \S+){10} (\d+) (\d+) `
 	return float64(s.figure(s.proc("stat"), stat)) / ticks
 }
 
 func (s *side) proc(file string) string { return fmt.Sprintf("/proc/%d/%s", s.proxy.PID, file) }
 
-// figure is the sum of the figures that the pattern finds in a file.
+// figure returns the sum of the numbers that the groups of the pattern match in a file.
 func (s *side) figure(path, pattern string) (sum int64) {
 	s.t.Helper()
 	text, err := os.ReadFile(path)
@@ -233,17 +232,17 @@ func (s *side) figure(path, pattern string) (sum int64) {
 	return sum
 }
 
-// some are descriptors and goroutines of probes and scrapes, which come and go.
-const some = 8
+// slack is for the descriptors and goroutines of probes and scrapes, which come and go.
+const slack = 8
 
-// leftNothing wants tether to have what it had before, when its ordinary clients are gone as well.
+// leftNothing fails the test unless tether has the same resources as before, once its ordinary clients are gone too.
 func (s *side) leftNothing(before resources) {
 	s.t.Helper()
 	s.close()
 	s.await("tether_client_connections", func(c float64) bool { return c == 0 })
 	var now resources
 	for deadline := time.Now().Add(lateness); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
-		if now = s.resources(); now.descriptors <= before.descriptors+some && now.goroutines <= before.goroutines+some {
+		if now = s.resources(); now.descriptors <= before.descriptors+slack && now.goroutines <= before.goroutines+slack {
 			return
 		}
 	}

@@ -1,5 +1,5 @@
-// Package image runs what the container image has, and nothing else: in an empty root by chroot, and, where a Docker
-// engine answers, the image itself.
+// Package image runs the files of the container image: in an empty root by chroot and, if a Docker engine answers, the image
+// itself.
 package image
 
 import (
@@ -14,14 +14,14 @@ import (
 	"testing"
 )
 
-// The image's files.
+// The files of the image.
 const (
 	binary = "tether"
 	bundle = "etc/ssl/certs/ca-certificates.crt"
 	file   = "etc/tether/config.yaml"
 )
 
-// assemble gives a folder with what make image-root makes.
+// assemble runs make image-root and returns the folder that it made.
 func assemble(t testing.TB) string {
 	t.Helper()
 	if _, err := exec.LookPath("make"); err != nil {
@@ -55,7 +55,7 @@ func TestFiles(t *testing.T) {
 	if want := []string{bundle, file, binary}; !slices.Equal(found, want) {
 		t.Errorf("the image has %q, want %q", found, want)
 	}
-	if b, err := elf.Open(filepath.Join(dir, binary)); err == nil { // on macOS it is none
+	if b, err := elf.Open(filepath.Join(dir, binary)); err == nil { // on macOS it is not ELF
 		defer b.Close()
 		if libs, err := b.ImportedLibraries(); err != nil || len(libs) > 0 {
 			t.Errorf("tether needs %q, %v: it is not static", libs, err)

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// TestDocker builds the image and runs it, where a Docker engine answers.
+// The image is built and run, if a Docker engine answers.
 func TestDocker(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it builds an image")
@@ -38,8 +38,8 @@ func TestDocker(t *testing.T) {
 	testPlace(t, d)
 }
 
-// docker runs a command of the engine's client and gives what it prints, or its complaint; it outlives the test, for
-// cleaning up.
+// docker runs a command of the engine's client and returns its output, or its error text. The command may outlive the test, to clean
+// up.
 func docker(t testing.TB, limit time.Duration, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), limit)
 	defer cancel()
@@ -62,7 +62,7 @@ func firstLine(out string, err error) string {
 // engine runs an image.
 type engine struct{ image string }
 
-// testFiles holds that the image has the assembled files, beside those that the engine puts into every container.
+// testFiles checks that the image has the assembled files and no others, except those that the engine adds to every container.
 func (e engine) testFiles(t *testing.T) {
 	id, err := docker(t, time.Minute, "create", e.image)
 	if err != nil {
@@ -89,7 +89,7 @@ func (e engine) testFiles(t *testing.T) {
 	}
 }
 
-// start runs a container on this host's network, read-only as in a cluster.
+// start runs a container on the host's network, with a read-only root as in a cluster.
 func (e engine) start(t testing.TB, env, args []string, mounted string) process {
 	t.Helper()
 	words := []string{"run", "--detach", "--network", "host", "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"}
@@ -112,7 +112,7 @@ type container struct {
 	id string
 }
 
-// health asks what the engine's own health check found.
+// health returns the result of the engine's own health check.
 func (c container) health() error {
 	out, err := docker(c.t, patience, "inspect", "--format", "{{.State.Health.Status}} {{json .State.Health.Log}}", c.id)
 	if err == nil && !strings.HasPrefix(out, "healthy ") {

@@ -8,10 +8,10 @@ import (
 	"testing"
 )
 
-// instruction is one of a Dockerfile.
+// instruction is an instruction of a Dockerfile.
 type instruction struct{ name, text string }
 
-// stages are a Dockerfile's instructions, from one FROM to the next.
+// stages returns the instructions of a Dockerfile, by stage.
 func stages(t testing.TB, path string) (all [][]instruction) {
 	t.Helper()
 	text, err := os.ReadFile(path)
@@ -35,7 +35,7 @@ func stages(t testing.TB, path string) (all [][]instruction) {
 	return all
 }
 
-// texts are those of a stage's instructions of one name.
+// texts returns the texts of the instructions of a stage with this name.
 func texts(stage []instruction, name string) (found []string) {
 	for _, i := range stage {
 		if i.name == name {
@@ -45,9 +45,9 @@ func texts(stage []instruction, name string) (found []string) {
 	return found
 }
 
-// settings are what the Dockerfile says about how the image runs.
+// settings are the instructions of the Dockerfile about how the image runs.
 type settings struct {
-	base               string // of the stage that builds
+	base               string // the image of the stage that builds
 	user               string
 	env, expose        []string
 	entrypoint, cmd    []string
@@ -55,26 +55,26 @@ type settings struct {
 	copied, assembling string
 }
 
-// readSettings reads the Dockerfile, and fails where its image is not the assembled folder and nothing else.
+// readSettings reads the Dockerfile. It fails the test unless the image is exactly the assembled folder.
 func readSettings(t testing.TB) (s settings) {
 	t.Helper()
 	all := stages(t, "../../Dockerfile")
 	if len(all) != 2 {
-		t.Fatalf("%d stages, want one that builds and the image", len(all))
+		t.Fatalf("%d stages, want two: one that builds, and the image", len(all))
 	}
 	build, image := all[0], all[1]
 	one := func(stage []instruction, name string) string {
 		t.Helper()
 		found := texts(stage, name)
 		if len(found) != 1 {
-			t.Fatalf("%d times %s in a stage, want one: %q", len(found), name, found)
+			t.Fatalf("%d instructions %s in a stage, want one: %q", len(found), name, found)
 		}
 		return found[0]
 	}
 	list := func(text string) (words []string) {
 		t.Helper()
 		if err := json.Unmarshal([]byte(text), &words); err != nil {
-			t.Fatalf("%s: not a list of words: a shell would have to run it, and there is none", text)
+			t.Fatalf("%s is not a list of words: only a shell could run it, and the image has none", text)
 		}
 		return words
 	}
@@ -83,7 +83,7 @@ func readSettings(t testing.TB) (s settings) {
 	}
 	for _, i := range image {
 		if i.name == "RUN" || i.name == "ADD" || i.name == "WORKDIR" || i.name == "VOLUME" {
-			t.Errorf("%s %s: it makes more of the image than the assembled folder", i.name, i.text)
+			t.Errorf("%s %s changes the image: it must be the assembled folder", i.name, i.text)
 		}
 	}
 	from := strings.Fields(one(build, "FROM"))
@@ -100,7 +100,7 @@ func readSettings(t testing.TB) (s settings) {
 	return s
 }
 
-// The Dockerfile copies the folder that make image-root assembles, whole, to the root.
+// The Dockerfile copies the whole folder that make image-root assembles to the root.
 func TestDockerfile(t *testing.T) {
 	s := readSettings(t)
 	if !strings.Contains(s.assembling, "make image-root ") || s.copied != "--from=build /src/bin/image/ /" {
@@ -114,7 +114,7 @@ func TestDockerfile(t *testing.T) {
 		t.Error("make image-root assembles another folder")
 	}
 	if uid, gid, _ := strings.Cut(s.user, ":"); uid != gid || uid == "0" || strings.Trim(uid, "0123456789") != "" {
-		t.Errorf("USER %s: want numbers, for the image has no names, and not root", s.user)
+		t.Errorf("USER %s: want numbers, because the image has no names, and not root", s.user)
 	}
 	mod, err := os.ReadFile("../../go.mod")
 	if err != nil {
@@ -122,6 +122,6 @@ func TestDockerfile(t *testing.T) {
 	}
 	version, _, _ := strings.Cut(strings.TrimPrefix(s.base, "golang:"), "-")
 	if !strings.Contains(string(mod), "\ngo "+version) {
-		t.Errorf("the image is built with %s, which is not go.mod's", s.base)
+		t.Errorf("the image is built with %s, not with the version of go.mod", s.base)
 	}
 }

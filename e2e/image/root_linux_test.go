@@ -13,12 +13,12 @@ import (
 	"testing"
 )
 
-// TestEmptyRoot runs the image without an engine: its files are all that there is, by its user, with its environment.
+// The image runs without an engine: its files are the only files, and it has its user and its environment.
 func TestEmptyRoot(t *testing.T) {
 	r := emptyRoot{dir: assemble(t), settings: readSettings(t)}
 	cmd := r.command([]string{"/tether", "version"})
 	if err := cmd.Run(); errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES) {
-		t.Skipf("the image does not run in an empty root: that needs root or user namespaces (%v)", err)
+		t.Skipf("the image needs root or user namespaces to run in an empty root (%v)", err)
 	} else if err != nil {
 		t.Fatal(err)
 	}
@@ -31,14 +31,14 @@ type emptyRoot struct {
 	settings settings
 }
 
-// command is one in the root, as the image's user.
+// command returns a command in the root, with the user and the environment of the image.
 func (r emptyRoot) command(words []string, env ...string) *exec.Cmd {
 	cmd := exec.Command(words[0], words[1:]...)
 	cmd.Dir, cmd.Env = "/", append(append([]string{}, r.settings.env...), env...)
 	id, _, _ := strings.Cut(r.settings.user, ":")
-	uid, _ := strconv.Atoi(id) // TestDockerfile wants a number
+	uid, _ := strconv.Atoi(id) // TestDockerfile checks that it is a number
 	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: r.dir, Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}}
-	if os.Getuid() != 0 { // in a user namespace we are that user
+	if os.Getuid() != 0 { // a user namespace maps this user to it
 		cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWUSER
 		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: uid, HostID: os.Getuid(), Size: 1}}
 		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: uid, HostID: os.Getgid(), Size: 1}}
@@ -66,7 +66,7 @@ func (r emptyRoot) start(t testing.TB, env, args []string, mounted string) proce
 	return p
 }
 
-// mount puts a file in the place of the configuration until the test ends, as a bind mount would.
+// mount replaces the configuration by a file until the test ends, like a bind mount.
 func (r emptyRoot) mount(t testing.TB, from string) {
 	t.Helper()
 	to := filepath.Join(r.dir, file)
@@ -89,7 +89,7 @@ type rooted struct {
 	root  emptyRoot
 	cmd   *exec.Cmd
 	env   []string
-	said  bytes.Buffer // whole when ended is closed
+	said  bytes.Buffer // complete once ended is closed
 	ended chan struct{}
 }
 

