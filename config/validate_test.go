@@ -43,6 +43,8 @@ func TestProblems(t *testing.T) {
 		up + "proxy: {max_header: 1B}":                                                 "c.yaml:2: proxy.max_header: 1B, want 1KiB..1MiB",
 		up + "proxy: {max_body: 2GiB}":                                                 "c.yaml:2: proxy.max_body_total: 25% (1023 MiB), want at least max_body (2GiB)",
 		up + "proxy: {max_body: 2GiB, max_body_total: 1GiB}":                           "c.yaml:2: proxy.max_body_total: 1GiB (1024 MiB), want at least max_body (2GiB)",
+		up + "proxy: {min_body_rate: 0B}":                                              "c.yaml:2: proxy.min_body_rate: 0B, want 1KiB..1GiB",
+		up + "proxy: {min_body_rate: 2GiB}":                                            "c.yaml:2: proxy.min_body_rate: 2GiB, want 1KiB..1GiB",
 		up + "proxy: {expose: [\"GET /a/../b\"]}":                                      `c.yaml:2: proxy.expose[0]: "GET /a/../b" has /./, .., //, an escaped . or /, or a backslash in it`,
 		up + "proxy: {expose: [\"GET /a*\"]}":                                          `c.yaml:2: proxy.expose[0]: "GET /a*", want a * only at the end, behind a /`,
 		up + "admin: {listen: \":8080\"}":                                              `c.yaml:2: admin.listen: ":8080" is where clients are served, want another`,

@@ -16,6 +16,7 @@ type body struct {
 	budget  *budget
 	limits  *bodyLimits
 	account *account
+	rate    int64 // min_body_rate, in bytes a second
 	paid    int64
 }
 
@@ -28,11 +29,8 @@ const (
 	maxPooled    = 1 << 20
 )
 
-// What a client may take for a body: some time, and more for its length.
-const (
-	bodyTime = 10 * time.Second
-	bodyRate = 64 << 10 // bytes a second
-)
+// bodyTime is how long a client may take for a body of any size.
+const bodyTime = 10 * time.Second
 
 // read reads the body of the request whose head c has just read, of at most limit bytes. Memory is taken and paid for as
 // bytes arrive, never by the length that was promised.
@@ -76,7 +74,7 @@ func (b *body) readLength(c *client, limit int, started time.Time) *fault {
 		if f != nil {
 			return f
 		}
-		n, f := c.receiveBody(space[:min(len(space), length-received)], started, received)
+		n, f := c.receiveBody(space[:min(len(space), length-received)], b.deadline(started))
 		if f != nil {
 			return f
 		}
@@ -105,7 +103,7 @@ func (b *body) readChunks(c *client, limit int, started time.Time) *fault {
 			return nil
 		}
 		buf := c.restBuffer()
-		n, f := c.receiveBody(buf, started, b.received())
+		n, f := c.receiveBody(buf, b.deadline(started))
 		if f != nil {
 			return f
 		}
@@ -113,10 +111,9 @@ func (b *body) readChunks(c *client, limit int, started time.Time) *fault {
 	}
 }
 
-// receiveBody reads a part of a body from the socket. The time for it grows with the bytes that were received, never with those
-// that were promised.
-func (c *client) receiveBody(b []byte, started time.Time, received int) (int, *fault) {
-	if c.readBefore(started.Add(timeFor(received)), 0) != nil {
+// receiveBody reads a part of a body from the socket.
+func (c *client) receiveBody(b []byte, deadline time.Time) (int, *fault) {
+	if c.readBefore(deadline, 0) != nil {
 		return 0, faultClientGone
 	}
 	n, err := c.Read(b)
@@ -129,10 +126,16 @@ func (c *client) receiveBody(b []byte, started time.Time, received int) (int, *f
 	return 0, faultClientGone
 }
 
-// timeFor returns how long a body may take in total once received bytes have arrived. It counts in whole seconds: bytes times
-// time.Second would overflow a Duration at 8.6 GiB.
-func timeFor(received int) time.Duration {
-	return bodyTime + time.Duration(received/bodyRate)*time.Second
+// deadline is when a body that began to arrive at started must be whole. The time grows with the bytes that were received,
+// never with those that were promised.
+func (b *body) deadline(started time.Time) time.Time {
+	return started.Add(timeFor(int64(b.received()), b.rate))
+}
+
+// timeFor returns how long a body may take in total once received bytes have arrived, at rate bytes a second. It counts in
+// whole seconds: bytes times time.Second would overflow a Duration at 8.6 GiB.
+func timeFor(received, rate int64) time.Duration {
+	return bodyTime + time.Duration(received/rate)*time.Second
 }
 
 // received is how much of the body has arrived, while it is read.

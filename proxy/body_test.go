@@ -266,13 +266,17 @@ func (r *rig) wantBodies(least, most int) {
 
 // The time for a body of the largest allowed size does not overflow.
 func TestTimeForBodies(t *testing.T) {
-	for come, want := range map[int]time.Duration{
-		0: bodyTime, 1: bodyTime, bodyRate: bodyTime + time.Second, 100 * bodyRate: bodyTime + 100*time.Second,
-		8 << 30: bodyTime + 8<<30/bodyRate*time.Second, 16 << 30: bodyTime + 16<<30/bodyRate*time.Second,
+	const rate = 64 << 10
+	for received, want := range map[int64]time.Duration{
+		0: bodyTime, 1: bodyTime, rate: bodyTime + time.Second, 100 * rate: bodyTime + 100*time.Second,
+		8 << 30: bodyTime + 8<<30/rate*time.Second, 16 << 30: bodyTime + 16<<30/rate*time.Second,
 	} {
-		if got := timeFor(come); got != want {
-			t.Errorf("%v after %d bytes, want %v", got, come, want)
+		if got := timeFor(received, rate); got != want {
+			t.Errorf("%v after %d bytes, want %v", got, received, want)
 		}
+	}
+	if got, want := timeFor(16<<30, 1<<10), bodyTime+16<<20*time.Second; got != want {
+		t.Errorf("%v for the largest body at the lowest rate, want %v", got, want)
 	}
 }
 

@@ -33,6 +33,8 @@ type Config struct {
 	MaxBody units.Bytes `yaml:"max_body"`
 	// MaxBodyTotal bounds the request bodies that are buffered at a time; at least MaxBody.
 	MaxBodyTotal units.Share `yaml:"max_body_total"`
+	// MinBodyRate is how fast a request body must arrive after its first 10 s, in bytes a second, 1KiB..1GiB.
+	MinBodyRate units.Bytes `yaml:"min_body_rate"`
 	// MaxInFlight bounds the requests in flight, 1..1000000.
 	MaxInFlight int `yaml:"max_in_flight"`
 	// MaxConnections bounds the clients' connections, 1..1000000.
@@ -58,6 +60,7 @@ func Default() Config {
 		MaxAttempts: 3, ConnectTimeout: 2 * time.Second, HeadTimeout: 30 * time.Minute, IdleTimeout: 10 * time.Minute,
 		ClientIdleTimeout: 2 * time.Minute, ClientWriteTimeout: 30 * time.Second,
 		MaxHeader: 16 * units.KiB, MaxHeaders: 100, MaxBody: 64 * units.MiB, MaxBodyTotal: units.Share{Percent: 25},
+		MinBodyRate: 64 * units.KiB,
 		MaxInFlight: 10_000, MaxConnections: 20_000,
 		ShutdownDelay: 5 * time.Second, ShutdownTimeout: 10 * time.Minute,
 		TrustedProxies: []string{}, Expose: []string{},
@@ -95,6 +98,7 @@ func (c *Config) Validate(memory int64, report func(key, problem string)) {
 	if total := units.Bytes(c.MaxBodyTotal.Of(memory)); total < c.MaxBody {
 		report("max_body_total", fmt.Sprintf("%v (%d MiB), want at least max_body (%v)", c.MaxBodyTotal, total/units.MiB, c.MaxBody))
 	}
+	size("min_body_rate", c.MinBodyRate, units.KiB, units.GiB)
 	count("max_in_flight", c.MaxInFlight, 1, 1_000_000)
 	count("max_connections", c.MaxConnections, 1, 1_000_000)
 	count("max_connections_per_address", c.MaxConnectionsPerAddress, 0, 1_000_000)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tether/sim"
+	"tether/units"
 )
 
 // Every answer tells an HTTP/1.0 client that the connection stays open.
@@ -36,7 +37,7 @@ func TestPromisedBytesBuyNoTime(t *testing.T) {
 		_ = c.SetDeadline(started.Add(3 * bodyTime))
 		switch i {
 		case 0:
-			c.send(head + "Content-Length: 67108864\r\n\r\n" + strings.Repeat("x", 2*bodyRate))
+			c.send(head + "Content-Length: 67108864\r\n\r\n" + strings.Repeat("x", 2*int(r.cfg.MinBodyRate)))
 		case 1:
 			c.send(head + "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n")
 		default:
@@ -65,6 +66,25 @@ func TestPromisedBytesBuyNoTime(t *testing.T) {
 		}
 	}
 	r.want(r.chat("x"), 200, "new")
+}
+
+// A lower min_body_rate gives a client more time for what it has sent.
+func TestMinBodyRate(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for a limit")
+	}
+	t.Parallel()
+	r := fleet(t, 1, sim.Config{}, func(r *rig) { r.cfg.MinBodyRate = units.KiB })
+	c := r.dial()
+	_ = c.SetDeadline(time.Now().Add(3 * bodyTime))
+	c.send("POST " + chatPath + " HTTP/1.1\r\nHost: a\r\nContent-Length: 9999\r\n\r\n" + strings.Repeat("x", 4<<10))
+	if a, err := c.answered(); err != nil || a.StatusCode != 408 {
+		t.Fatal(a, err)
+	}
+	want := bodyTime + 4*time.Second // at the default rate 4 KiB earn nothing
+	if rec := r.recorded(1); rec.Duration < want || rec.Duration > want+3*time.Second || rec.Reason != "slow_body" {
+		t.Errorf("%s after %v, want %v", rec.Reason, rec.Duration, want)
+	}
 }
 
 // A wildcard does not hide the calls about responses: they keep their route, and no second server gets them.

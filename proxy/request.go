@@ -103,7 +103,7 @@ func (r *request) readBody(c *client, b *budget, s *settings) *fault {
 	if r.account != nil {
 		owner = r.account
 	}
-	r.body = body{budget: b, limits: &s.bodies, account: owner}
+	r.body = body{budget: b, limits: &s.bodies, account: owner, rate: int64(s.MinBodyRate)}
 	f := r.body.read(c, int64(s.MaxBody))
 	r.unread = f != nil
 	return f
