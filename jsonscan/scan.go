@@ -246,6 +246,20 @@ func (s *Scanner) RawString() (body []byte, ok bool) {
 	return s.quoted()
 }
 
+// Integer takes a number that IsInteger accepts, and returns its text.
+func (s *Scanner) Integer() (digits []byte, ok bool) {
+	s.space()
+	at := s.at
+	for at < len(s.text) && kinds[s.text[at]] == plain {
+		at++
+	}
+	if digits = s.text[s.at:at]; !IsInteger(digits) {
+		return nil, false
+	}
+	s.at = at
+	return digits, true
+}
+
 // quoted is RawString where the next byte is a quote. A string without its closing quote takes the rest of the text.
 func (s *Scanner) quoted() (body []byte, ok bool) {
 	text := s.text[s.at+1:]
@@ -312,6 +326,21 @@ var turns = func() (t [256]int8) {
 	t['{'], t['['], t['}'], t[']'] = 1, 1, -1, -1
 	return t
 }()
+
+// IsInteger reports whether a JSON value is a number that is written as an integer. -0 is not: some readers take it for 0,
+// others for a fraction.
+func IsInteger(value []byte) bool {
+	digits := bytes.TrimPrefix(value, []byte("-"))
+	if len(digits) == 0 || digits[0] == '0' && len(value) > 1 {
+		return false
+	}
+	for _, c := range digits {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return true
+}
 
 // Unquote returns the text between the quotes of a JSON string; ok is false for any other value.
 func Unquote(value []byte) (body []byte, ok bool) {

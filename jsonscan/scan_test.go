@@ -185,3 +185,25 @@ func FuzzScan(f *testing.F) {
 		}
 	})
 }
+
+// Integer takes what encoding/json reads into an integer without a change, and leaves every other value for another method.
+func TestInteger(t *testing.T) {
+	for _, text := range []string{"0", "7", "-7", "10", "9007199254740993", strings.Repeat("9", 300)} {
+		for _, after := range []string{"", " ", ",", "}", "]", "\n", ":"} {
+			s := Scanner{text: []byte(" \t" + text + after)}
+			if digits, ok := s.Integer(); !ok || string(digits) != text || s.at != 2+len(text) {
+				t.Errorf("%q: %q, %v, the scan is at %d", s.text, digits, ok, s.at)
+			}
+		}
+	}
+	for _, text := range []string{
+		"", " ", "-", "-0", "00", "01", "-01", "+1", "1.0", "1e3", "1E3", "1.5", "0x1", "1_000", "٣", "1a", "true", "null", "NaN", `"1"`, "[1]", "{}", "}",
+	} {
+		s := Scanner{text: []byte(text)}
+		s.space()
+		before := s.at
+		if digits, ok := s.Integer(); ok || digits != nil || s.at != before {
+			t.Errorf("%q: %q, %v, the scan is at %d", text, digits, ok, s.at)
+		}
+	}
+}

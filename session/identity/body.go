@@ -106,17 +106,22 @@ func decodedName(buf *[]byte, j *jsonscan.Scanner) []byte {
 }
 
 // fields takes the next value, which the first depth names of the paths of set lead to. The last one of several members
-// with one name counts, even if it is null. Escapes are decoded later, when it is the source's turn.
+// with one name counts, even if it is null. An id is a string or an integer. Escapes are decoded later, when it is the
+// source's turn.
 func (s *Search) fields(set fieldSet, depth int) {
 	for n, f := range s.id.fields {
 		if set&(1<<n) != 0 {
 			s.found[f.source] = candidate{}
 		}
 	}
-	if body, isText := s.json.RawString(); isText {
+	value, isID := s.json.RawString()
+	if !isID {
+		value, isID = s.json.Integer()
+	}
+	if isID {
 		for n, f := range s.id.fields {
 			if set&(1<<n) != 0 && len(f.path) == depth {
-				s.found[f.source] = candidate{value: body, state: present}
+				s.found[f.source] = candidate{value: value, state: present}
 			}
 		}
 		return
@@ -152,7 +157,9 @@ func (s *Search) decodeField(c *candidate, source Source) {
 func sessionPart(userID []byte) (part []byte) {
 	jsonscan.Members(userID, func(key, value []byte) {
 		if string(key) == "session_id" {
-			part, _ = jsonscan.Unquote(value)
+			if part, _ = jsonscan.Unquote(value); jsonscan.IsInteger(value) {
+				part = value
+			}
 		}
 	})
 	if part != nil {

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"tether/http1"
+	"tether/jsonscan"
 )
 
 // Malformed and hostile heads and bodies cost linear time, and memory that does not depend on their size. If the time grew
@@ -174,21 +175,25 @@ func checkBody(t *testing.T, id *Identifier, i *Identity, body string) {
 
 // expected returns the value of a field, as encoding/json reads it.
 func expected(top map[string]json.RawMessage, field string) []byte {
-	var text string
-	name, _, nested := strings.Cut(field, ".")
+	name, member, nested := strings.Cut(field, ".")
+	value := top[name]
 	object := map[string]json.RawMessage{}
-	_ = json.Unmarshal(top[name], &object)
-	switch {
-	case nested:
-		_ = json.Unmarshal(object["user_id"], &text)
-		if len(object["user_id"]) > maxEscape*maxID+len(`""`) {
-			return nil
-		}
+	_ = json.Unmarshal(value, &object)
+	if name == "conversation" && len(value) > 0 && value[0] == '{' {
+		nested, member = true, "id"
+	}
+	if nested {
+		value = object[member]
+	}
+	if member == "user_id" && len(value) > maxEscape*maxID+len(`""`) {
+		return nil
+	}
+	var text string
+	if json.Unmarshal(value, &text) != nil && jsonscan.IsInteger(value) {
+		text = string(value)
+	}
+	if member == "user_id" {
 		return sessionPart(http1.Trim([]byte(text)))
-	case name == "conversation" && json.Unmarshal(top[name], &text) != nil:
-		_ = json.Unmarshal(object["id"], &text)
-	default:
-		_ = json.Unmarshal(top[name], &text)
 	}
 	return http1.Trim([]byte(text))
 }
@@ -422,14 +427,36 @@ func TestEmptySessionPart(t *testing.T) {
 	}
 }
 
-// Values that are no strings, and fields that are not at the top level, are no ids. They do not count as ignored.
+// An integer is an id, and the same id as the string of its digits.
+func TestIntegersAreIDs(t *testing.T) {
+	id := mustIdentifier(t, nil)
+	for _, digits := range []string{"0", "7", "-7", "1234567890123456789012345678901234567890", strings.Repeat("9", maxID)} {
+		text, _ := request{body: `{"session_id":"` + digits + `"}`}.identify(id)
+		for _, body := range []string{
+			`{"session_id":%s}`, `{"session_id": %s }`, "{\"session_id\":\t%s\n,\"a\":1}", `{"session_id":"x","session_id":%s}`, `{"vllm_xargs":{"session_id":%s}}`,
+			`{"metadata":{"a":[1],"session_id":%s}}`, `{"prompt_cache_key":%s}`, `{"conversation":%s}`, `{"conversation":{"id":%s}}`, `{"conversation_id":%s}`,
+			`{"metadata":{"user_id":"{\"session_id\":%s}"}}`,
+		} {
+			if got, s := (request{body: fmt.Sprintf(body, digits)}).identify(id); string(got.ID()) != string(text.ID()) || !s.IsJSON {
+				t.Errorf("%s: source %v, another id than the text has", fmt.Sprintf(body, digits), got.Source)
+			}
+		}
+	}
+	if got, s := (request{body: `{"session_id":1` + strings.Repeat("0", maxID) + `}`}).identify(id); got.Source.Kind != 0 || s.Ignored != 1 {
+		t.Errorf("an integer of 257 digits: source %v, %d ignored", got.Source, s.Ignored)
+	}
+}
+
+// Values that are neither strings nor integers, and fields that are not at the top level, are no ids. They do not count as ignored.
 func TestValuesThatAreNoIDs(t *testing.T) {
 	id := mustIdentifier(t, nil)
 	for _, body := range []string{
-		`{"session_id":1}`, `{"session_id":null}`, `{"session_id":["a"]}`, `{"session_id":""}`, `{"session_id":{"id":"a"}}`,
+		`{"session_id":-0}`, `{"session_id":1e3}`, `{"session_id":1.0}`, `{"session_id":01}`, `{"session_id":-}`, `{"session_id":+1}`, `{"session_id":0x1}`,
+		`{"session_id":true}`, `{"session_id":[1]}`, `{"session_id":NaN}`, `{"session_id":1,"session_id":null}`, `{"session_id":null}`, `{"session_id":["a"]}`, `{"session_id":""}`, `{"session_id":{"id":"a"}}`,
 		`{"x":{"session_id":"a"}}`, `{"x":"\"session_id\":\"a\""}`, `{"prompt":"{\"session_id\":\"a\"}"}`,
 		`{"session_id":"a","session_id":null}`, `{"metadata":{}}`, `{"metadata":"user_1__session_1"}`,
-		`{"conversation":{"id":1}}`, `{"conversation":{"id":""}}`, `{"conversation":{"x":{"id":"a"}}}`, `{"conversation":[{"id":"a"}]}`,
+		`{"metadata":{"user_id":1}}`, `{"metadata":{"user_id":"{\"session_id\":1.5}"}}`, `{"vllm_xargs":{"session_id":{"id":"a"}}}`, `{"vllm_xargs":"a"}`,
+		`{"conversation":{"id":1.5}}`, `{"conversation":{"id":""}}`, `{"conversation":{"x":{"id":"a"}}}`, `{"conversation":[{"id":"a"}]}`,
 		`{"conversation":{"id":"a"},"conversation":null}`, `{"conversation":"a","conversation":{"ID":"b"}}`, `{"conversation":{"id":"a","id":{}}}`,
 	} {
 		if got, s := (request{body: body}).identify(id); got.Source.Kind != 0 || s.Ignored != 0 {

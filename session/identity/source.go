@@ -36,14 +36,15 @@ const (
 )
 
 // DefaultSources returns the sources for common clients: tether's own header, the headers of agents and gateways, the body
-// fields that name a conversation, and last the opening of the conversation. Ids of requests and traces are no sources:
-// they name a request.
+// fields that name a conversation, and last the opening of the conversation. The places where vLLM itself looks are among
+// them: X-Session-Id, session_id and vllm_xargs.session_id. Ids of requests and traces are no sources: they name a request.
 func DefaultSources() []string {
 	return []string{
 		"header:X-Session-Id", "header:X-Session-Affinity", "header:X-Claude-Code-Session-Id", "header:Session-Id",
 		"header:Thread-Id", "header:X-Dynamo-Session-ID", "header:X-LiteLLM-Session-Id", "header:X-OpenWebUI-Chat-Id",
 		"header:X-Conversation-Id", "header:X-Grok-Conv-Id", "header:X-SMG-Routing-Key",
-		"body:session_id", "body:prompt_cache_key", "body:conversation", "body:conversation_id", "body:metadata.user_id",
+		"body:session_id", "body:vllm_xargs.session_id", "body:metadata.session_id",
+		"body:prompt_cache_key", "body:conversation", "body:conversation_id", "body:metadata.user_id",
 		"opening",
 	}
 }

@@ -17,7 +17,7 @@ func TestTrace(t *testing.T) {
 		{request{headers: []string{"X-A: 1"}, body: hello, shape: Chat}, "wnnnnn"},
 		{request{headers: []string{"X-A: 1", "x_a: 2", "X-B: a b", "Cookie: c=3"}, body: hello, shape: Chat}, "miwnnn"},
 		{request{body: `{"d":"` + strings.Repeat("x", 257) + `","e":"5"}`}, "aaaiwn"},
-		{request{body: `{"d":"` + strings.Repeat(`\n`, 5000) + `","e":5}`}, "aaaiaa"},
+		{request{body: `{"d":"` + strings.Repeat(`\n`, 5000) + `","e":5.5}`}, "aaaiaa"},
 		{request{body: hello, shape: Chat}, "aaaaaw"},
 		{request{body: hello}, "aaaaaa"},
 		{request{body: `{"previous_response_id":"r","input":"hi"}`, shape: Responses}, "aaaaaa"},
