@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"tether/failure"
@@ -26,9 +25,6 @@ type attempt struct {
 	answer transport.Answer
 	buf    *[]byte // the read buffer of the answer, from answerBuffers; nil before the first attempt
 }
-
-// answerBuffers are the read buffers of answers. Their size bounds an upstream's response head.
-var answerBuffers = sync.Pool{New: func() any { b := make([]byte, 16<<10); return &b }}
 
 // ask sends the request that o describes to the upstream and waits for the head of the answer. fresh wants a new connection. The error
 // is a failure.Kind; after it there is no connection. now is moved on by what it waits for.

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"sync"
 	"time"
 
 	"tether/http1"
@@ -12,22 +11,13 @@ import (
 type body struct {
 	bytes   []byte    // while the body is read, the bytes in buf
 	buf     *[]byte   // that bytes lies in, from bodyBuffers; nil where the body is part of the client's rest
-	parts   []*[]byte // the full buffers before buf, of maxPooled each; none once the body is whole
+	parts   []*[]byte // the full buffers before buf, of maxBodyBuffer each; none once the body is whole
 	budget  *budget
 	limits  *bodyLimits
 	account *account
 	rate    int64 // min_body_rate, in bytes a second
 	paid    int64
 }
-
-// bodyBuffers are the buffers of bodies by size: 16 KiB, 64 KiB, 256 KiB, 1 MiB. Larger ones are left to the collector.
-var bodyBuffers [4]sync.Pool
-
-const (
-	firstBuffer  = 16 << 10
-	bufferGrowth = 4
-	maxPooled    = 1 << 20
-)
 
 // bodyTime is how long a client may take for a body of any size.
 const bodyTime = 10 * time.Second
@@ -64,7 +54,7 @@ func (b *body) fromRest(c *client, n int) {
 
 func (b *body) readLength(c *client, limit int, started time.Time) *fault {
 	length := int(c.guard.Length)
-	most := max(length, min(limit, maxPooled)) // pooled buffers have few sizes
+	most := max(length, min(limit, maxBodyBuffer)) // pooled buffers have few sizes
 	if f := b.add(c.rest, most); f != nil {
 		return f
 	}
@@ -139,7 +129,7 @@ func timeFor(received, rate int64) time.Duration {
 }
 
 // received is how much of the body has arrived, while it is read.
-func (b *body) received() int { return len(b.parts)*maxPooled + len(b.bytes) }
+func (b *body) received() int { return len(b.parts)*maxBodyBuffer + len(b.bytes) }
 
 // add adds data to a body of at most most bytes.
 func (b *body) add(data []byte, most int) *fault {
@@ -157,7 +147,7 @@ func (b *body) add(data []byte, most int) *fault {
 // space gives the free end of the buffer, or of the next one where the buffer is full.
 func (b *body) space(most int) ([]byte, *fault) {
 	if len(b.bytes) == cap(b.bytes) {
-		if f := b.grow(most - len(b.parts)*maxPooled); f != nil {
+		if f := b.grow(most - len(b.parts)*maxBodyBuffer); f != nil {
 			return nil, f
 		}
 	}
@@ -168,16 +158,16 @@ func (b *body) space(most int) ([]byte, *fault) {
 // instead, and a new one follows it. So no body takes more than 1 MiB beyond what was received, however large it is, and none is
 // copied over and over.
 func (b *body) grow(most int) *fault {
-	if len(b.bytes) == maxPooled {
-		return b.addPart(min(maxPooled, most-maxPooled))
+	if len(b.bytes) == maxBodyBuffer {
+		return b.addPart(min(maxBodyBuffer, most-maxBodyBuffer))
 	}
-	size := min(max(firstBuffer, len(b.bytes)*bufferGrowth), most)
+	size := min(max(firstBodyBuffer, len(b.bytes)*bodyBufferGrowth), most)
 	if f := b.pay(size - len(b.bytes)); f != nil {
 		return f
 	}
-	buf := takeBuffer(size)
+	buf := takeBodyBuffer(size)
 	n := copy(*buf, b.bytes)
-	freeBuffer(b.buf)
+	freeBodyBuffer(b.buf)
 	b.buf, b.bytes = buf, (*buf)[:n]
 	return nil
 }
@@ -188,7 +178,7 @@ func (b *body) addPart(size int) *fault {
 		return f
 	}
 	b.parts = append(b.parts, b.buf)
-	b.buf = takeBuffer(size)
+	b.buf = takeBodyBuffer(size)
 	b.bytes = (*b.buf)[:0]
 	return nil
 }
@@ -202,44 +192,13 @@ func (b *body) concat() {
 	whole := make([]byte, 0, b.received())
 	for i, part := range b.parts {
 		whole = append(whole, *part...)
-		freeBuffer(part)
+		freeBodyBuffer(part)
 		b.parts[i] = nil
 	}
 	whole = append(whole, b.bytes...)
-	freeBuffer(b.buf)
+	freeBodyBuffer(b.buf)
 	b.bytes, b.buf, b.parts = whole, &whole, nil
 	b.refund(b.paid - int64(len(whole)))
-}
-
-func takeBuffer(size int) *[]byte {
-	if pool := poolOf(size); pool != nil {
-		if buf, ok := pool.Get().(*[]byte); ok {
-			return buf
-		}
-	}
-	buf := make([]byte, size)
-	return &buf
-}
-
-func freeBuffer(buf *[]byte) {
-	if buf == nil {
-		return
-	}
-	if pool := poolOf(len(*buf)); pool != nil {
-		pool.Put(buf)
-	}
-}
-
-// poolOf gives the pool of buffers of a size, nil for a size that is not pooled.
-func poolOf(size int) *sync.Pool {
-	pooled := firstBuffer
-	for class := range bodyBuffers {
-		if size == pooled {
-			return &bodyBuffers[class]
-		}
-		pooled *= bufferGrowth
-	}
-	return nil
 }
 
 func (b *body) pay(n int) *fault {
@@ -264,9 +223,9 @@ func (b *body) held() bool { return b.buf != nil || b.paid > 0 }
 func (b *body) free() {
 	b.refund(b.paid)
 	for _, part := range b.parts {
-		freeBuffer(part)
+		freeBodyBuffer(part)
 	}
-	freeBuffer(b.buf)
+	freeBodyBuffer(b.buf)
 	b.bytes, b.buf, b.parts = nil, nil, nil
 }
 

@@ -198,7 +198,7 @@ func TestPromisedBodiesCostNothing(t *testing.T) {
 	for range 100 { // 400 MiB promised
 		r.dial().send("POST " + chatPath + " HTTP/1.1\r\nHost: a\r\nContent-Length: 4000000\r\n\r\n{")
 	}
-	r.awaitBodies(100 * firstBuffer)
+	r.awaitBodies(100 * firstBodyBuffer)
 	if n := r.proxy.InFlight(); n != 0 {
 		t.Errorf("%d requests in flight", n)
 	}

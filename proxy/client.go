@@ -3,7 +3,6 @@ package proxy
 import (
 	"io"
 	"net/netip"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -29,7 +28,7 @@ type client struct {
 	fresh bool    // the guard has seen no byte of the next head
 	whole bool    // the head was read to its end; what follows belongs to the exchange
 	rest  []byte  // bytes that were read from the socket and belong behind the head
-	buf   *[]byte // that rest lies in, from restBuffers
+	buf   *[]byte // that rest lies in, from clientBuffers
 	ended bool    // nothing more is read
 
 	// idle says that the goroutine waits for the first byte of a request.
@@ -44,15 +43,8 @@ type client struct {
 	deadline time.Time // of reads, as last set
 }
 
-const (
-	// headTime is how long a client may take for a head, from its first byte.
-	headTime = 10 * time.Second
-
-	// restSize bounds one read from a socket for a head, and so what may be left over behind the head.
-	restSize = 16 << 10
-)
-
-var restBuffers = sync.Pool{New: func() any { b := make([]byte, restSize); return &b }}
+// headTime is how long a client may take for a head, from its first byte.
+const headTime = 10 * time.Second
 
 // next makes the client ready, at now, for the request that follows the one that was answered.
 func (c *client) next(now time.Time) {
@@ -78,7 +70,7 @@ func (c *client) readHead(b []byte) (n int, more bool) {
 		c.rest = c.rest[n:]
 		return n, more
 	}
-	received, err := c.receiveHead(b[:min(len(b), restSize)])
+	received, err := c.receiveHead(b[:min(len(b), clientBuffer)])
 	if err != nil {
 		c.giveUp(err)
 		return 0, false
@@ -171,14 +163,14 @@ func (c *client) takeRest() (rest, buf []byte) {
 // restBuffer is the buffer for rest.
 func (c *client) restBuffer() []byte {
 	if c.buf == nil {
-		c.buf = restBuffers.Get().(*[]byte)
+		c.buf = clientBuffers.Get().(*[]byte)
 	}
 	return *c.buf
 }
 
 func (c *client) freeBuffer() {
 	if c.buf != nil {
-		restBuffers.Put(c.buf)
+		clientBuffers.Put(c.buf)
 		c.buf, c.rest = nil, nil
 	}
 }
@@ -222,8 +214,8 @@ func (c *client) linger() {
 	if c.CloseWrite() != nil || c.readBefore(time.Now().Add(lingerTime), 0) != nil {
 		return
 	}
-	buf := restBuffers.Get().(*[]byte)
-	defer restBuffers.Put(buf)
+	buf := clientBuffers.Get().(*[]byte)
+	defer clientBuffers.Put(buf)
 	for n := 0; n < lingerBytes; {
 		k, err := c.Read(*buf)
 		if err != nil {

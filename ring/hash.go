@@ -2,7 +2,6 @@ package ring
 
 import (
 	"encoding/binary"
-	"math/bits"
 	"slices"
 	"strings"
 
@@ -33,24 +32,6 @@ func mix(x uint64) uint64 {
 }
 
 func hashName(name string) uint64 { return xxh3.HashString(name) }
-
-// costBits is the number of binary places of a cost.
-const costBits = 20
-
-// cost returns -log2(u/2^64) with costBits binary places. It squares repeatedly, in integers only: floating-point
-// logarithms differ in the last bit between platforms, and homes must not. A greater u never has a greater cost.
-func cost(u uint64) uint64 {
-	u = max(u, 1)
-	zeros := bits.LeadingZeros64(u)
-	x := u << zeros >> 32 // 1.31 fixed point, 1 <= x < 2
-	var places uint64
-	for range costBits {
-		x = x * x >> 31
-		places = places<<1 | x>>32
-		x >>= x >> 32
-	}
-	return uint64(zeros+1)<<costBits - places
-}
 
 func digest(slots []Slot) uint64 {
 	sorted := slices.SortedFunc(slices.Values(slots), func(a, b Slot) int { return strings.Compare(a.Name, b.Name) })

@@ -5,7 +5,7 @@
 // before. The place of a key is a pure function of the key, the table of slots and the set of usable slots. A slot that
 // drops out therefore moves its own keys only, and gets exactly these back when it returns.
 //
-// Package session calls it for requests. The functions of hash.go and walk.go are tested in ring_test.go, and their results
+// Package session calls it for requests. The functions of hash.go, walk.go and weight.go are tested in ring_test.go, and their results
 // are frozen in vectors_test.go.
 package ring
 

@@ -65,32 +65,9 @@ func (w *Walk) draw() int {
 	return i
 }
 
-// acceptance returns the greatest weight, 0..FullWeight-1, that rejects a draw with state h. It depends on the draw alone, so
-// that a greater weight only adds keys to a slot.
-func acceptance(h uint64) int {
-	return int(mix(h^golden) >> 32 * FullWeight >> 32)
-}
-
 func (w *Walk) fresh(i int) bool { return w.given[i/64]&(1<<(i%64)) == 0 }
 
 func (w *Walk) give(i int) int {
 	w.given[i/64] |= 1 << (i % 64)
 	return i
-}
-
-// rank is the place of a slot in the rendezvous of one key. The least -log(u)/weight comes first, which meets the weights
-// exactly (Schindelhauer and Schomaker, "Weighted Distributed Hash Tables", SPAA 2005).
-type rank struct {
-	u, weight uint64
-}
-
-func (a *rank) before(b *rank) bool {
-	if a.weight == b.weight {
-		return a.u > b.u
-	}
-	x, y := cost(a.u)*b.weight, cost(b.u)*a.weight
-	if x == y {
-		return a.u > b.u
-	}
-	return x < y
 }

@@ -127,8 +127,8 @@ func BenchmarkBudget(b *testing.B) {
 	b.RunParallel(func(pb *testing.PB) {
 		h := budget.account(netip.MustParseAddr("10.0.0.1"))
 		for pb.Next() {
-			if budget.take(h, firstBuffer, &limits) == nil {
-				budget.give(h, firstBuffer)
+			if budget.take(h, firstBodyBuffer, &limits) == nil {
+				budget.give(h, firstBodyBuffer)
 			}
 		}
 	})

@@ -41,7 +41,7 @@ const (
 	reserve = 8
 
 	// smallHolder is the most that a small holder has, in bytes: a body in the largest of the pooled buffers.
-	smallHolder = maxPooled
+	smallHolder = maxBodyBuffer
 )
 
 func newBudget() *budget { return &budget{accounts: map[netip.Addr]*account{}} }
