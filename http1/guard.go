@@ -13,7 +13,7 @@ var (
 	ErrLineEnd      = errors.New("line not ended by CRLF")
 	ErrField        = errors.New("malformed header field")
 	ErrFolded       = errors.New("folded header field")
-	ErrHost         = errors.New("want exactly one valid Host")
+	ErrHost         = errors.New("want exactly one valid Host, or none on HTTP/1.0")
 	ErrLength       = errors.New("malformed or repeated Content-Length")
 	ErrTransfer     = errors.New("Transfer-Encoding other than chunked, repeated, or on HTTP/1.0")
 	ErrBothLengths  = errors.New("Content-Length with Transfer-Encoding")
@@ -35,9 +35,10 @@ type Guard struct {
 	connection                int // bytes in the values of Connection
 	minor                     byte
 	closing, keepAlive        bool
-	authority                 []byte // of a target in absolute form, in lower case; nil without one
 	options, asterisk         bool   // the method is OPTIONS, the target is *
 
+	// Authority is the authority of a target in absolute form, in lower case; nil for any other target.
+	Authority []byte
 	// Path is where the path begins in the target: behind scheme and authority if the target is a whole URL.
 	Path int
 	// Length is the Content-Length, 0 without one. Chunked excludes it.

@@ -86,7 +86,7 @@ func (g *Guard) field() error {
 	v := Trim(g.token())
 	switch g.kind {
 	case hostField:
-		if g.hosts++; g.hosts > 1 || g.tooLong() || !validHost(v) || g.authority != nil && !EqualFold(v, string(g.authority)) {
+		if g.hosts++; g.hosts > 1 || g.tooLong() || !validHost(v) || g.Authority != nil && !EqualFold(v, string(g.Authority)) {
 			return ErrHost
 		}
 	case lengthField:
@@ -118,7 +118,7 @@ func (g *Guard) field() error {
 // check judges a complete head.
 func (g *Guard) check() error {
 	switch {
-	case g.hosts != 1:
+	case g.hosts == 0 && g.minor != '0': // RFC 9112 3.2: only HTTP/1.1 requires Host
 		return ErrHost
 	case g.lengths > 0 && g.transfers > 0:
 		return ErrBothLengths

@@ -87,8 +87,8 @@ func (g *Guard) authorityByte(c byte) (int, error) {
 	case c != '/' || g.tooLong() || !validHost(v):
 		return 0, ErrRequestLine
 	}
-	g.authority = bytes.Clone(g.token())
-	g.Path += len(g.authority)
+	g.Authority = bytes.Clone(g.token())
+	g.Path += len(g.Authority)
 	g.state = inTarget
 	return 0, nil
 }

@@ -4,6 +4,9 @@ package proxy
 func (x *exchange) guard() *fault {
 	r, s := &x.req, x.settings
 	r.in.read(r.head.fields, &x.caller.search, s.keys != nil, contains(s.trusted, x.client.address))
+	if r.framing.Authority != nil { // which counts, not Host (RFC 9112 3.2.2)
+		r.in.host = r.framing.Authority
+	}
 	r.requestID = r.in.requestIDOf(&r.newID)
 	if r.in.trusted {
 		r.account = x.p.budget.account(r.in.client(x.client.address, s.trusted))

@@ -19,7 +19,7 @@ type outbound struct {
 func (o *outbound) append(dst []byte, u *upstream.Upstream) []byte {
 	r, in, options := o.request, &o.request.in, u.RequestOptions()
 	dst = append(append(append(append(dst, r.head.method...), ' '), r.head.target...), " HTTP/1.1\r\nHost: "...)
-	if options.PreserveHost {
+	if options.PreserveHost && len(in.host) > 0 {
 		dst = append(dst, in.host...)
 	} else {
 		dst = append(dst, u.Address().Host...)
@@ -30,7 +30,9 @@ func (o *outbound) append(dst []byte, u *upstream.Upstream) []byte {
 	}
 	dst = appendField(dst, "X-Forwarded-For: ", in.list(in.forwardedFor), o.client.peer)
 	dst = appendField(dst, "X-Forwarded-Proto: ", nil, in.believed(in.forwardedProto, o.client.proto))
-	dst = appendField(dst, "X-Forwarded-Host: ", nil, in.believed(in.forwardedHost, in.host))
+	if host := in.believed(in.forwardedHost, in.host); len(host) > 0 {
+		dst = appendField(dst, "X-Forwarded-Host: ", nil, host)
+	}
 	dst = appendField(dst, "Via: ", in.list(in.via), []byte("1.1 tether"))
 	dst = appendField(dst, "X-Request-Id: ", nil, r.requestID)
 	switch {

@@ -64,6 +64,24 @@ func TestHostHeader(t *testing.T) {
 	}
 }
 
+// A client of HTTP/1.0 may name no host (RFC 9112 3.2). The server then gets its own.
+func TestNoHost(t *testing.T) {
+	url, heads := echo(t)
+	for _, preserve := range []bool{false, true} {
+		r := newRig(t, []string{url}, withOptions(transport.RequestOptions{PreserveHost: preserve}))
+		c := r.dial()
+		c.send("POST /v1/completions HTTP/1.0\r\nContent-Length: 2\r\n\r\n{}")
+		if a := c.receive(); a.StatusCode != 200 {
+			t.Fatalf("preserved: %v: status %d", preserve, a.StatusCode)
+		}
+		seen := heads()
+		h := seen[len(seen)-1]
+		if h.Get("Echo-Host") != strings.TrimPrefix(url, "http://") || h.Values("X-Forwarded-Host") != nil {
+			t.Errorf("preserved: %v: Host %q, X-Forwarded-Host %q; want the server's own, and none", preserve, h.Get("Echo-Host"), h.Values("X-Forwarded-Host"))
+		}
+	}
+}
+
 // A client's credentials stand unless the upstream's key overrides them, and the key goes where there is no Authorization.
 func TestAPIKeys(t *testing.T) {
 	const ours = "Bearer our-key"

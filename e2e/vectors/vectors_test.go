@@ -88,7 +88,7 @@ func oks(m []message) []int { return slices.Repeat([]int{200}, len(m)) }
 // message is a request as the upstream must receive it.
 type message struct {
 	line   string // method and path
-	host   string // the client's Host
+	host   string // the client's Host, "" for none
 	fields string // the client's fields that are passed on, unchanged
 	body   string
 }
@@ -104,8 +104,11 @@ func got(path string) message { return message{line: "GET " + path, host: "a"} }
 // bytes returns the whole request: the upstream's Host, the client's fields in their order and spelling, tether's own fields, and the
 // one length.
 func (m message) bytes() string {
-	text := m.line + " HTTP/1.1\r\nHost: {upstream}\r\n" + m.fields +
-		"X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: " + m.host + "\r\nVia: 1.1 tether\r\nX-Request-Id: {uuid}\r\n"
+	text := m.line + " HTTP/1.1\r\nHost: {upstream}\r\n" + m.fields + "X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\n"
+	if m.host != "" {
+		text += "X-Forwarded-Host: " + m.host + "\r\n"
+	}
+	text += "Via: 1.1 tether\r\nX-Request-Id: {uuid}\r\n"
 	if strings.HasPrefix(m.line, "POST ") || m.body != "" {
 		text += fmt.Sprintf("Content-Length: %d\r\n", len(m.body))
 	}
