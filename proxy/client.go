@@ -140,7 +140,7 @@ func (c *client) giveUp(err error) {
 // refuse answers a request after which the connection cannot be read any further. Nothing else is known of that request.
 func (c *client) refuse(f *fault) {
 	c.p.refused(f)
-	_ = c.send(appendFault(nil, f, answerFields{connection: "close"}, false)) // the connection ends either way
+	_ = c.send(appendFault(nil, f, answerFields{connection: "close"}, statelessAPI)) // the connection ends either way
 	c.linger()
 }
 

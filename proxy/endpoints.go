@@ -30,6 +30,8 @@ const (
 	// storedAPI: the call is about one stored response, whose id is in the path.
 	storedAPI
 	messagesAPI
+	// cohereAPI: chats in Cohere's form.
+	cohereAPI
 	// realtimeAPI: the call is a WebSocket. Its query stands for a body.
 	realtimeAPI
 	// modelsAPI: the list of models, which tether answers by itself where it can.
@@ -48,7 +50,7 @@ func (a api) aboutResponses() bool { return a == responsesAPI || a == storedAPI 
 // shape says where a body has its conversation.
 func (a api) shape() identity.Shape {
 	switch a {
-	case chatAPI, messagesAPI:
+	case chatAPI, messagesAPI, cohereAPI:
 		return identity.Chat
 	case responsesAPI:
 		return identity.Responses
@@ -66,11 +68,15 @@ var endpoints = func() map[string]*endpoint {
 			all[k] = &endpoint{api: a, name: path, method: method}
 		}
 	}
-	add(chatAPI, "POST /v1/chat/completions")
-	add(completionsAPI, "POST /v1/completions", "POST /inference/v1/generate")
-	add(responsesAPI, "POST /v1/responses")
-	add(messagesAPI, "POST /v1/messages", "POST /v1/messages/count_tokens")
+	// A render turns a request into token ids for /inference/v1/generate. It belongs to the session of the request: the server
+	// may have pictures or a stored response of an earlier turn, and the id in its answer keeps the generation there.
+	add(chatAPI, "POST /v1/chat/completions", "POST /v1/chat/completions/render")
+	add(completionsAPI, "POST /v1/completions", "POST /v1/completions/render", "POST /inference/v1/generate", "POST /v1/systemone")
+	add(responsesAPI, "POST /v1/responses", "POST /v1/responses/render")
+	add(messagesAPI, "POST /v1/messages", "POST /v1/messages/count_tokens", "POST /v1/messages/render")
+	add(cohereAPI, "POST /cohere/v2/chat", "POST /cohere/v2/chat/render")
 	add(statelessAPI, "POST /v1/chat/completions/batch",
+		"POST /v1/chat/completions/derender", "POST /v1/completions/derender", "POST /generative_scoring", "GET /tokenizer_info",
 		"POST /v1/embeddings", "POST /v2/embed", "POST /pooling", "POST /classify",
 		"POST /score", "POST /v1/score", "POST /rerank", "POST /v1/rerank", "POST /v2/rerank",
 		"POST /tokenize", "POST /detokenize", "POST /v1/audio/transcriptions", "POST /v1/audio/translations")

@@ -92,12 +92,15 @@ func faultOfGuard(err error) *fault {
 	return faultMalformed
 }
 
-// appendFault appends the whole answer to dst: head and JSON error, in Anthropic's form where its clients read it.
-func appendFault(dst []byte, f *fault, own answerFields, anthropic bool) []byte {
+// appendFault appends the whole answer to dst: head and JSON error, in the form that clients of the API a read.
+func appendFault(dst []byte, f *fault, own answerFields, a api) []byte {
 	body := make([]byte, 0, 256)
-	if anthropic {
+	switch a {
+	case messagesAPI:
 		body = append(body, `{"type":"error","error":{"type":"`+anthropicKind(f)+`","message":"`+f.message+`"}}`...)
-	} else {
+	case cohereAPI:
+		body = append(body, `{"message":"`+f.message+`"}`...)
+	default:
 		body = append(body, `{"error":{"message":"`+f.message+`","type":"`+f.kind+`","param":`+f.paramJSON()+`,"code":`+strconv.Itoa(f.status)+`}}`...)
 	}
 	dst = appendOwnHead(dst, f.status, len(body), own)

@@ -20,9 +20,17 @@ func TestFaultsInAnthropicsForm(t *testing.T) {
 		faultNoUpstream:      "overloaded_error",
 		faultBodiesFull:      "overloaded_error",
 	} {
-		got := string(appendFault(nil, f, answerFields{}, true))
+		got := string(appendFault(nil, f, answerFields{}, messagesAPI))
 		if _, body, _ := strings.Cut(got, "\r\n\r\n"); body != `{"type":"error","error":{"type":"`+want+`","message":"`+f.message+`"}}` {
 			t.Errorf("%s: %s", f.reason, got)
 		}
+	}
+}
+
+// Cohere's form has the message at its top, and nothing else.
+func TestFaultsInCoheresForm(t *testing.T) {
+	got := string(appendFault(nil, faultNoUpstream, answerFields{}, cohereAPI))
+	if _, body, _ := strings.Cut(got, "\r\n\r\n"); body != `{"message":"No model server is up."}` {
+		t.Error(got)
 	}
 }

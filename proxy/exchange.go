@@ -252,7 +252,7 @@ func (x *exchange) fail(f *fault) {
 	}
 	x.caller.identifyByHead()
 	x.closing = x.closing || x.p.closing.Load() || x.req.unread || f == faultPanic
-	x.reply = appendFault(x.reply[:0], f, x.fields(), x.req.is(messagesAPI))
+	x.reply = appendFault(x.reply[:0], f, x.fields(), x.req.api())
 	answer := x.reply
 	if x.req.isHEAD() {
 		answer = answer[:bytes.Index(answer, []byte("\r\n\r\n"))+4]

@@ -214,6 +214,7 @@ const (
 	cutError     = `"error":{"message":"` + cutMessage + `","type":"server_error","param":null,"code":502}`
 	chatCut      = `data: {` + cutError + `}` + "\n\n"
 	responsesCut = "event: error\n" + `data: {"type":"error","code":"server_error","message":"` + cutMessage + `","param":null,` + cutError + `}` + "\n\n"
+	cohereCut    = `data: {"type":"message-end","delta":{"error":"` + cutMessage + `","finish_reason":"ERROR"}}` + "\n\n"
 	messagesCut  = "event: error\n" + `data: {"type":"error","error":{"type":"api_error","message":"` + cutMessage + `"}}` + "\n\n"
 )
 
@@ -222,6 +223,8 @@ func cutEvent(a api, chunked bool) []byte {
 	switch {
 	case a == messagesAPI:
 		event = messagesCut
+	case a == cohereAPI:
+		event = cohereCut
 	case a.aboutResponses():
 		event = responsesCut
 	}

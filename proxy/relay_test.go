@@ -256,3 +256,11 @@ func TestAnswerWhileTheBodyIsSent(t *testing.T) {
 		up.ended()
 	}
 }
+
+// The event that ends a cut stream in Cohere's form is the last event of its API, with the error in it.
+func TestCutEventInCoheresForm(t *testing.T) {
+	const want = `data: {"type":"message-end","delta":{"error":"` + cutMessage + `","finish_reason":"ERROR"}}` + "\n\n"
+	if got := string(cutEvent(cohereAPI, false)); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"cmp"
 	"strings"
 
 	"tether/http1"
@@ -62,6 +63,14 @@ func (r *request) query() []byte {
 // is reports whether r is a call of the API a.
 func (r *request) is(a api) bool { return r.endpoint != nil && r.endpoint.api == a }
 
+// api is the API of the call, statelessAPI for a path that is not served.
+func (r *request) api() api {
+	if r.endpoint == nil {
+		return statelessAPI
+	}
+	return r.endpoint.api
+}
+
 func (r *request) isHEAD() bool { return string(r.head.method) == "HEAD" }
 
 // hasBody reports whether the upstream is told the length of a body.
@@ -78,7 +87,7 @@ func (r *request) find(x exposed) *fault {
 		r.allowed = strings.Join(methods, ", ")
 		return faultMethod
 	case r.endpoint == nil:
-		return faultNotFound
+		return cmp.Or(unexposed[string(r.head.method)+" "+string(r.path())], faultNotFound)
 	case r.endpoint.api == realtimeAPI:
 		return r.handshake()
 	}

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"time"
 )
@@ -30,15 +31,33 @@ func saysLeaving(body []byte) bool {
 		Error struct {
 			Message string `json:"message"`
 		} `json:"error"`
+		Message string `json:"message"` // Cohere's form
 	}
-	return json.Unmarshal(body, &answer) == nil && answer.Error.Message == shutdownText
+	return json.Unmarshal(body, &answer) == nil && cmp.Or(answer.Error.Message, answer.Message) == shutdownText
 }
 
 // neverByWildcard are vLLM's own ways to change or stop a server: a prefix must not expose them by accident. An operator may
-// expose them one by one.
+// expose them one by one. The list is that of version 0.32.0 and of those before it.
 var neverByWildcard = []string{
 	"/v1/load_lora_adapter", "/v1/unload_lora_adapter", "/scale_elastic_ep", "/is_scaling_elastic_ep",
-	"/start_profile", "/stop_profile", "/fault_tolerance", "/abort_requests", "/sleep", "/wake_up", "/is_sleeping",
-	"/pause", "/resume", "/is_paused", "/reset_prefix_cache", "/reset_mm_cache", "/reset_encoder_cache",
-	"/collective_rpc", "/update_weights", "/init_weight_transfer_engine", "/get_world_size", "/server_info",
+	"/start_profile", "/stop_profile", "/fault_tolerance", "/abort_requests", "/inference/v1/abort_requests",
+	"/sleep", "/wake_up", "/is_sleeping", "/release_kv_cache_memory", "/pause", "/resume", "/is_paused",
+	"/reset_prefix_cache", "/reset_mm_cache", "/reset_encoder_cache", "/collective_rpc", "/get_world_size", "/server_info",
+	"/update_weights", "/update_weight_version", "/start_weight_update", "/start_draft_weight_update", "/finish_weight_update",
+	"/init_weight_transfer_engine", "/shutdown_weight_transfer_engine", "/weight_info", "/weight_checker",
 }
+
+// unexposed are the calls of vLLM that say something about one server, or that have no fixed form. They are harmless, so the
+// refusal says how to expose them.
+var unexposed = func() map[string]*fault {
+	all := map[string]*fault{}
+	for _, call := range []string{
+		"GET /version", "GET /load", "GET /kv_event_sources", "GET /docs", "GET /redoc", "GET /openapi.json", "POST /invocations",
+	} {
+		all[call] = &fault{
+			status: 404, kind: notFound, reason: faultNotFound.reason,
+			message: `This path of the model servers is not exposed here. To expose it, add ` + call + ` to proxy.expose in tether's configuration.`,
+		}
+	}
+	return all
+}()
