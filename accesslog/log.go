@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -20,39 +19,23 @@ import (
 // Log writes the lines that its Mode selects. All its methods are safe for concurrent use.
 type Log struct {
 	mode  Mode
-	out   *zapcore.BufferedWriteSyncer
 	log   *zap.Logger
 	count atomic.Uint64
 }
 
-// Lines are buffered. The buffer is written once it holds flushSize bytes, and at the latest after flushInterval.
-const (
-	flushInterval = time.Second
-	flushSize     = 64 << 10
-)
-
-// New returns a log that writes to out. Close writes the buffered lines.
+// New returns a log that writes to out: one call of Write for each line, which must not wait.
 func New(mode Mode, out io.Writer) *Log {
 	l := &Log{mode: mode}
 	if mode == (Mode{}) {
 		return l
 	}
-	withoutSync := struct{ io.Writer }{out} // hides Sync, which fails on pipes
-	l.out = &zapcore.BufferedWriteSyncer{WS: zapcore.AddSync(withoutSync), Size: flushSize, FlushInterval: flushInterval}
 	format := zapcore.EncoderConfig{
 		TimeKey: "time", EncodeTime: zapcore.RFC3339NanoTimeEncoder, EncodeDuration: zapcore.SecondsDurationEncoder,
 		LineEnding: zapcore.DefaultLineEnding,
 	}
-	l.log = zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(format), l.out, zapcore.InfoLevel))
+	core := zapcore.NewCore(zapcore.NewJSONEncoder(format), zapcore.AddSync(out), zapcore.InfoLevel)
+	l.log = zap.New(core, zap.ErrorOutput(zapcore.AddSync(io.Discard))) // the default, os.Stderr, may wait
 	return l
-}
-
-// Close writes the buffered lines.
-func (l *Log) Close() error {
-	if l.out == nil {
-		return nil
-	}
-	return l.out.Stop()
 }
 
 // Done writes the line of a completed request, if the mode selects it. It is for proxy.Deps.OnDone.

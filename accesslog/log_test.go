@@ -30,9 +30,6 @@ func written(t *testing.T, mode string, records ...proxy.Record) (lines []map[st
 	for i := range records {
 		l.Done(&records[i])
 	}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
 	for text := range bytes.Lines(out.Bytes()) {
 		var line map[string]any
 		if err := json.Unmarshal(text, &line); err != nil {
@@ -116,7 +113,6 @@ func TestResponseIDsAreNotShown(t *testing.T) {
 func BenchmarkDone(b *testing.B) {
 	mode, _ := ParseMode("all")
 	l := New(mode, io.Discard)
-	defer l.Close()
 	r := proxy.Record{
 		Method: []byte("POST"), Path: []byte("/v1/chat/completions"), Route: "/v1/chat/completions", Model: []byte("tiny"), Status: 200,
 		Outcome: session.Pinned, Source: identity.Source{Kind: identity.FromHeader, Name: "x-session-id"}, Attempts: 1, BytesIn: 2000, BytesOut: 1000,

@@ -10,6 +10,7 @@ package admin
 
 import (
 	"context"
+	"log"
 	"net"
 	"net/http"
 	"net/http/pprof"
@@ -32,6 +33,8 @@ type Deps struct {
 	Metrics http.Handler
 	// Token opens the guarded part; "" is no token.
 	Token string
+	// ErrorLog is where net/http reports what goes wrong on the listener and in handlers; nil is standard error.
+	ErrorLog *log.Logger
 }
 
 // Server is the admin listener's server.
@@ -56,7 +59,10 @@ func NewServer(addr net.Addr, d Deps) *Server {
 	if tcp, ok := addr.(*net.TCPAddr); ok {
 		s.local = tcp.IP.IsLoopback()
 	}
-	s.http = http.Server{Handler: s.routes(), ReadHeaderTimeout: headerTime, ReadTimeout: idleTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader}
+	s.http = http.Server{
+		Handler: s.routes(), ErrorLog: d.ErrorLog,
+		ReadHeaderTimeout: headerTime, ReadTimeout: idleTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
+	}
 	return s
 }
 

@@ -32,6 +32,8 @@ type Env struct {
 	Memory  int64       // the process's memory limit in bytes
 	Log     *zap.Logger // for all that is not about one request
 	Access  io.Writer   // for lines of the access log
+	// Dropped has, for each log by its name, the function that counts the lines that the log dropped.
+	Dropped map[string]func() uint64
 }
 
 // UsageError is an error that the user can correct; its text says how.
@@ -81,6 +83,9 @@ func build(shutdown Shutdown, cfg *config.Config, env Env) (*app, error) {
 	a.access = accesslog.New(mode, env.Access)
 	registry := upstream.NewRegistry(a.changed)
 	a.metrics = metrics.New(env.Version, registry)
+	for name, dropped := range env.Dropped {
+		a.metrics.Log(name, dropped)
+	}
 	a.monitor = health.NewMonitor(health.Hooks{Warned: a.warned, Probed: a.metrics.Probed})
 	a.graph, err = newGraph(s, s.Session.Pins.Max, proxy.Deps{
 		Registry: registry, Verdicts: a.monitor.Ready(), MemoryLimit: env.Memory,

@@ -6,6 +6,8 @@ import (
 	"net"
 	"syscall"
 
+	"go.uber.org/zap"
+
 	"tether/admin"
 	"tether/proxy"
 	"tether/wire"
@@ -13,13 +15,17 @@ import (
 
 // serveOperators opens the admin listener and serves it.
 func (a *app) serveOperators() (err error) {
+	errorLog, err := zap.NewStdLogAt(a.log.Named("admin"), zap.WarnLevel)
+	if err != nil {
+		return err
+	}
 	s := a.settings.Load()
 	if a.adminListener, err = net.Listen("tcp", s.Admin.Listen); err != nil {
 		return ListenError("admin-listen", s.Admin.Listen, err)
 	}
 	a.admin = admin.NewServer(a.adminListener.Addr(), admin.Deps{
 		Registry: a.registry, Pins: a.pins, Ready: a.ready, Metrics: a.metrics.Handler(), Token: string(s.token),
-		Guide:      a.guide(),
+		Guide: a.guide(), ErrorLog: errorLog,
 		MaxRequest: int64(s.Proxy.MaxHeader) + int64(s.Proxy.MaxBody),
 	})
 	a.steps.start("admin listener", func(ctx context.Context) error { return a.admin.Serve(ctx, a.adminListener) })
@@ -41,7 +47,6 @@ func (a *app) listen(watch *wire.Watch) (err error) {
 
 // serveClients starts to serve clients, and adds the steps that end it in good order.
 func (a *app) serveClients() {
-	a.steps.atEnd("access log", func(context.Context) error { return a.access.Close() })
 	a.steps.atEnd("requests", a.finish)
 	a.steps.start("listener", serve(a.proxy, a.listener))
 	a.steps.atEnd("readiness", a.leave)

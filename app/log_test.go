@@ -1,6 +1,9 @@
 package app
 
 import (
+	"bytes"
+	"encoding/json"
+	stdlog "log"
 	"strings"
 	"testing"
 	"time"
@@ -8,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"tether/config"
+	"tether/logs"
 )
 
 func TestNewLogger(t *testing.T) {
@@ -30,5 +34,40 @@ func TestNewLogger(t *testing.T) {
 	}
 	if _, err := NewLogger(config.Log{Level: "loud"}, nil); err == nil {
 		t.Error("no error for an unknown level")
+	}
+}
+
+// Go's package log writes to tether's own log. A loss in either log is a line of tether's own log.
+func TestOpenLogs(t *testing.T) {
+	var out, errOut bytes.Buffer
+	stderr := logs.Start(&errOut, 0)
+	l, err := OpenLogs(config.Log{Level: "info", Format: "json"}, &out, stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdlog.Print("of a library")
+	tooLong := bytes.Repeat([]byte("x"), 1<<20)
+	_, _ = l.Access.Write(tooLong)
+	l.Close(patience)
+	_, _ = stderr.Write(tooLong)
+	stderr.Close(patience)
+	type line struct {
+		Level, Msg, Log string
+		Lines           int
+	}
+	want := []line{{"warn", "of a library", "", 0}, {"warn", "log lines dropped", "access", 1}, {"warn", "log lines dropped", "app", 1}}
+	for _, want := range want {
+		text, err := errOut.ReadBytes('\n')
+		var got line
+		if err != nil || json.Unmarshal(text, &got) != nil || got != want {
+			t.Errorf("%s, %v; want %+v", text, err, want)
+		}
+	}
+	if out.Len()+errOut.Len() > 0 {
+		t.Errorf("%q and %q are left", &out, &errOut)
+	}
+	dropped := l.Dropped()
+	if access, app := dropped["access"](), dropped["app"](); access != 1 || app != 1 {
+		t.Errorf("%d and %d lines dropped, want 1 of each log", access, app)
 	}
 }

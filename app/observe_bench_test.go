@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tether/accesslog"
+	"tether/logs"
 	"tether/metrics"
 	"tether/proxy"
 	"tether/session"
@@ -129,8 +130,9 @@ func benchProxy(b *testing.B, backend, mode string) (addr string) {
 	if mode != "" {
 		m := metrics.New("bench", registry)
 		parsed, _ := accesslog.ParseMode(mode)
-		access := accesslog.New(parsed, io.Discard)
-		b.Cleanup(func() { _ = access.Close() })
+		lines := logs.Start(io.Discard, gatherTime)
+		b.Cleanup(func() { lines.Close(time.Second) })
+		access := accesslog.New(parsed, lines)
 		deps.OnDone = func(r *proxy.Record) { m.Done(r); access.Done(r) }
 	}
 	p, err := proxy.New(proxy.Settings{Config: proxy.Default(), Identifier: identifier}, deps)

@@ -12,11 +12,13 @@ import (
 	"io"
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"tether/app"
 	"tether/config"
+	"tether/logs"
 )
 
 // Exit codes.
@@ -26,9 +28,18 @@ const (
 	exitUsage
 )
 
+// logTime is how long the process waits at its end for each of standard output and standard error to accept what is left of
+// its logs.
+const logTime = time.Second
+
 // Main runs the command line of this version of tether and returns the exit code.
 func Main(version string, args []string, out, errOut io.Writer) int {
-	root := commands(version, errOut)
+	stderr := logs.Start(errOut, 0)
+	defer stderr.Close(logTime)
+	return execute(commands(version, stderr), args, out, stderr)
+}
+
+func execute(root *cobra.Command, args []string, out, errOut io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(out)
 	root.SetErr(errOut)
@@ -47,7 +58,7 @@ func Main(version string, args []string, out, errOut io.Writer) int {
 	return exitFailed
 }
 
-func commands(version string, errOut io.Writer) *cobra.Command {
+func commands(version string, errOut *logs.Writer) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "tether",
 		Short: "keeps every conversation on the vLLM server that already holds its KV cache",

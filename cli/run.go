@@ -7,9 +7,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"tether/app"
+	"tether/logs"
 )
 
-func runCommand(version string, errOut io.Writer) *cobra.Command {
+func runCommand(version string, errOut *logs.Writer) *cobra.Command {
 	var o options
 	cmd := &cobra.Command{
 		Use:   "run [-c config.yaml] [--upstream URL]...",
@@ -24,14 +25,15 @@ func runCommand(version string, errOut io.Writer) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			log, err := app.NewLogger(cfg.Log, errOut)
+			logs.Harden()
+			logs, err := app.OpenLogs(cfg.Log, cmd.OutOrStdout(), errOut)
 			if err != nil {
 				return err
 			}
-			defer func() { _ = log.Sync() }() // not every standard error can be synced
-			shutdown, stop := untilSignal(func() { log.Info("SIGHUP ignored: a change of the configuration needs a restart") })
+			defer logs.Close(logTime)
+			shutdown, stop := untilSignal(func() { logs.App.Info("SIGHUP ignored: a change of the configuration needs a restart") })
 			defer stop()
-			env := app.Env{Version: version, Memory: memory, Log: log, Access: cmd.OutOrStdout()}
+			env := app.Env{Version: version, Memory: memory, Log: logs.App, Access: logs.Access, Dropped: logs.Dropped()}
 			return app.Run(shutdown, cfg, env, nil)
 		},
 	}

@@ -84,6 +84,7 @@ var (
 	acceptFailures = define("counter", "tether_accept_failures_total", "Failed attempts to accept a client, for lack of descriptors or memory.")
 	idleClosed     = define("counter", "tether_idle_client_connections_closed_total", "Client connections that tether closed because they stayed silent.")
 	bodiesNow      = define("gauge", "tether_request_body_buffer_bytes", "Memory that buffered request bodies take.")
+	linesDropped   = define("counter", "tether_log_lines_dropped_total", "Log lines that tether dropped because standard output (access) or standard error (app) did not accept them.", "log")
 	ringInfo       = define("gauge", "tether_ring_info", "Always 1. The digest is equal on all replicas that place sessions alike.", "digest")
 	buildInfo      = define("gauge", "tether_build_info", "Always 1. The labels have the versions of tether and Go.", "version", "goversion")
 )

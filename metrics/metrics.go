@@ -65,6 +65,13 @@ func (m *Metrics) Certificate(of string, expires func() time.Time) {
 	}, func() float64 { return float64(expires().Unix()) }))
 }
 
+// Log adds a log under the label value name. dropped returns how many lines the log has dropped so far.
+func (m *Metrics) Log(name string, dropped func() uint64) {
+	m.prometheus.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: linesDropped.name, Help: linesDropped.help, ConstLabels: prometheus.Labels{"log": name},
+	}, func() float64 { return float64(dropped()) }))
+}
+
 // CertificateReloaded counts a change of certificate files. ok is false if the new files are invalid.
 func (m *Metrics) CertificateReloaded(ok bool) { m.certReloads.count(ok) }
 
