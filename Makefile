@@ -15,7 +15,7 @@ ADMIN_LISTEN ?= 127.0.0.1:8081
 # The tree that make shape measures.
 DIR ?= .
 
-.PHONY: help build run demo-once test test-deploy test-clients test-vllm test-vllm-ranks test-endurance check shape fuzz bench bench-identity image-root image clean
+.PHONY: help build run demo-once test test-deploy test-clients test-vllm test-vllm-ranks test-endurance test-logs check shape fuzz bench bench-identity image-root image clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -97,6 +97,9 @@ test-vllm: ## test with two real vLLM servers on the CPU, which it installs (6 G
 
 test-vllm-ranks: ## test with one real vLLM server that has two data-parallel ranks
 	cd e2e/clients && VLLM_RANKS=2 vllm/servers.sh 1 env $(TEST_CLIENTS) -run TestRanksOfOneServer ./vllm
+
+test-logs: ## stall both logs under load, and compare with a tether whose logs are read (90 s)
+	$(TEST_PLAIN) -run StallUnderLoad -v ./e2e/logs -stall 60s
 
 test-endurance: ## measure ordinary clients beside thousands that only take (2 min, ulimit -n 13500)
 	$(TEST_PLAIN) -run Endurance -v ./e2e/endurance -full

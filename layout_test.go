@@ -66,6 +66,7 @@ var layers = map[string]layer{
 	"e2e/clients/vllm":   {[]string{"e2e/binary"}, "these tests know tether as users do, by its binary"},
 	"e2e/clients":        {[]string{"e2e/binary", "sim"}, "these tests know tether as users do, by its binary"},
 	"e2e/endurance":      {[]string{"e2e/binary", "sim", "tlsfiles/tlstest"}, "these tests know tether as users do, by its binary"},
+	"e2e/logs":           {[]string{"e2e/binary", "sim"}, "these tests know tether as users do, by its binary"},
 	"e2e/vectors":        {[]string{"e2e/binary"}, "a shared reading of HTTP would share its mistakes"},
 }
 

@@ -59,6 +59,7 @@ type Tether struct {
 	URL, Admin string
 	// PID is the id of the process.
 	PID int
+	cmd *exec.Cmd
 	log bytes.Buffer
 }
 
@@ -66,29 +67,55 @@ type Tether struct {
 // additional arguments of "tether run".
 func Run(t testing.TB, upstreams []string, args ...string) *Tether {
 	t.Helper()
+	return RunTo(t, nil, nil, upstreams, args...)
+}
+
+// RunTo is Run with files for the standard output and the standard error of tether. Each may be nil: the output is then
+// discarded, and Log has the error.
+func RunTo(t testing.TB, out, errOut *os.File, upstreams []string, args ...string) *Tether {
+	t.Helper()
 	data, admin := FreeAddr(t), FreeAddr(t)
 	p := &Tether{URL: "http://" + data, Admin: "http://" + admin}
 	args = append([]string{"run", "--listen", data, "--admin-listen", admin}, args...)
 	for _, u := range upstreams {
 		args = append(args, "--upstream", u)
 	}
-	cmd := exec.Command(path, args...)
-	cmd.Stderr = &p.log
-	if err := cmd.Start(); err != nil {
+	p.cmd = exec.Command(path, args...)
+	p.cmd.Stderr = &p.log
+	if out != nil {
+		p.cmd.Stdout = out
+	}
+	if errOut != nil {
+		p.cmd.Stderr = errOut
+	}
+	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGINT)
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("tether ended with %v", err)
+		if p.cmd.ProcessState == nil {
+			if state := p.End(t, syscall.SIGINT, time.Minute); !state.Success() {
+				t.Errorf("tether ended with %v", state)
+			}
 		}
 		if t.Failed() {
 			t.Logf("tether's log:\n%s", &p.log)
 		}
 	})
-	p.PID = cmd.Process.Pid
+	p.PID = p.cmd.Process.Pid
 	p.awaitReady(t)
 	return p
+}
+
+// End sends a signal to tether, waits for its end, and returns how it ended. Tether must end within limit.
+func (p *Tether) End(t testing.TB, s syscall.Signal, limit time.Duration) *os.ProcessState {
+	t.Helper()
+	_ = p.cmd.Process.Signal(s)
+	overdue := time.AfterFunc(limit, func() { _ = p.cmd.Process.Kill() })
+	_ = p.cmd.Wait() // the state tells
+	if !overdue.Stop() {
+		t.Errorf("tether did not end within %v of %v", limit, s)
+	}
+	return p.cmd.ProcessState
 }
 
 func (p *Tether) awaitReady(t testing.TB) {
