@@ -36,10 +36,12 @@ const (
 	realtimeAPI
 	// modelsAPI: the list of models, which tether answers by itself where it can.
 	modelsAPI
+	// modelAPI: one model, whose id is in the path. tether answers by itself: vLLM has no such call.
+	modelAPI
 )
 
 // hasAffinity reports whether the session of a call decides where the call goes.
-func (a api) hasAffinity() bool { return a != statelessAPI && a != modelsAPI }
+func (a api) hasAffinity() bool { return a != statelessAPI && a != modelsAPI && a != modelAPI }
 
 // drawsID reports whether a call that names no session gets a random id.
 func (a api) drawsID() bool { return a.hasAffinity() && a != storedAPI }
@@ -85,15 +87,17 @@ var endpoints = func() map[string]*endpoint {
 	return all
 }()
 
-// The calls with a response's id in their path, and the preflight of browsers for every path.
+// The calls with an id in their path, and the preflight of browsers for every path.
 var (
 	retrieveEndpoint  = &endpoint{api: storedAPI, method: "GET", name: "/v1/responses/{id}"}
 	cancelEndpoint    = &endpoint{api: storedAPI, method: "POST", name: "/v1/responses/{id}/cancel"}
+	modelEndpoint     = &endpoint{api: modelAPI, method: "GET", name: "/v1/models/{id}"}
 	preflightEndpoint = &endpoint{method: "OPTIONS", name: "preflight"}
 )
 
 const (
 	responsesPath = "/v1/responses/"
+	modelsPath    = "/v1/models/"
 
 	// maxResponseID bounds the id of a stored response, in bytes.
 	maxResponseID = 128
@@ -113,10 +117,15 @@ var methodsOf = func() map[string][]string {
 }()
 
 // find gives the endpoint of a method and a path, without the query, as sent; e are the paths that are exposed beside endpoints. If
-// there is no endpoint, find gives the methods that the path has, nil for an unknown path. responseID is the id in the path of a
-// stored response.
-func (e exposed) find(method, path []byte) (found *endpoint, responseID []byte, methods []string) {
-	if nonCanonical(path) {
+// there is no endpoint, find gives the methods that the path has, nil for an unknown path. id is the id in the path of a stored
+// response or a model, as it was sent.
+func (e exposed) find(method, path []byte) (found *endpoint, id []byte, methods []string) {
+	model, isModel := bytes.CutPrefix(path, []byte(modelsPath))
+	isModel = isModel && len(model) > 0
+	switch {
+	case isModel && string(method) == modelEndpoint.method:
+		return modelEndpoint, model, nil // even with an escaped slash, which clients send: no server gets the path
+	case nonCanonical(path):
 		return nil, nil, nil
 	}
 	var buf [96]byte
@@ -125,9 +134,12 @@ func (e exposed) find(method, path []byte) (found *endpoint, responseID []byte, 
 		return found, nil, nil
 	}
 	methods = methodsOf[string(path)]
-	if found, responseID = findStored(path); found != nil {
+	if isModel {
+		methods = []string{modelEndpoint.method}
+	}
+	if found, id = findStored(path); found != nil {
 		if string(method) == found.method {
-			return found, responseID, nil
+			return found, id, nil
 		}
 		methods = []string{found.method}
 	}

@@ -17,6 +17,8 @@ type fault struct {
 	message string
 	// param names the wrong member of the body, "" for none.
 	param string
+	// code is OpenAI's word for the fault, "" where its code is the status, as in vLLM's errors.
+	code string
 	// reason names the fault in metrics and logs.
 	reason string
 	// retryAfter asks the client to try again in a second.
@@ -45,6 +47,8 @@ var (
 	faultWrongKey        = &fault{status: 401, kind: authentication, reason: "wrong_key", message: "The API key is not known here."}
 	faultTwoKeys         = &fault{status: 401, kind: authentication, reason: "two_keys", message: "The request has two different API keys."}
 	faultNotFound        = &fault{status: 404, kind: notFound, reason: "not_found", message: "This path is not served here."}
+	faultNoModel         = &fault{status: 404, kind: invalidRequest, param: "model", code: "model_not_found", reason: "model_not_found", message: "The model does not exist here. GET /v1/models lists those that do."}
+	faultModelsUnknown   = &fault{status: 404, kind: notFound, param: "model", reason: "models_unknown", message: "The model servers show their models only with an API key of theirs: ask GET /v1/models with it, or let the operator set upstreams[].api_key_file."}
 	faultMethod          = &fault{status: 405, kind: invalidRequest, reason: "method", message: "This path does not take this method."}
 	faultSlowHead        = &fault{status: 408, kind: invalidRequest, reason: "slow_head", message: "The request's head took too long."}
 	faultSlowBody        = &fault{status: 408, kind: invalidRequest, reason: "slow_body", message: "The request's body took too long."}
@@ -101,7 +105,7 @@ func appendFault(dst []byte, f *fault, own answerFields, a api) []byte {
 	case cohereAPI:
 		body = append(body, `{"message":"`+f.message+`"}`...)
 	default:
-		body = append(body, `{"error":{"message":"`+f.message+`","type":"`+f.kind+`","param":`+f.paramJSON()+`,"code":`+strconv.Itoa(f.status)+`}}`...)
+		body = append(body, `{"error":{"message":"`+f.message+`","type":"`+f.kind+`","param":`+f.paramJSON()+`,"code":`+f.codeJSON()+`}}`...)
 	}
 	dst = appendOwnHead(dst, f.status, len(body), own)
 	if f.retryAfter {
@@ -124,6 +128,13 @@ func (f *fault) paramJSON() string {
 		return "null"
 	}
 	return `"` + f.param + `"`
+}
+
+func (f *fault) codeJSON() string {
+	if f.code == "" {
+		return strconv.Itoa(f.status)
+	}
+	return `"` + f.code + `"`
 }
 
 // appendOwnHead appends the head of a JSON answer of tether's own, without the blank line.

@@ -96,8 +96,11 @@ func (x *exchange) run() *fault {
 		}
 		x.now = time.Now()
 	}
-	if x.req.is(modelsAPI) && knowsModels(x.p.registry) {
-		return x.listModels()
+	if body, own, f := x.p.ownAnswer(&x.req, x.settings); own {
+		if f == nil {
+			x.answer(body)
+		}
+		return f
 	}
 	to := x.caller.identify(&x.req, x.p.router, x.now)
 	if x.p.router.Unserved(to.Model) {
@@ -236,6 +239,16 @@ func outcomeOf(t *attempts, r *session.Route) session.Outcome {
 		return session.None
 	}
 	return r.Outcome()
+}
+
+// answer answers with a JSON body of tether's own.
+func (x *exchange) answer(body []byte) {
+	x.caller.identifyByHead()
+	x.rec.Status = 200
+	x.closing = x.closing || x.p.closing.Load()
+	x.rec.BytesOut = int64(len(body))
+	x.reply = append(appendOwnHead(x.reply[:0], 200, len(body), x.fields()), "\r\n"...)
+	x.write(append(x.reply, body...))
 }
 
 // fail answers with a fault, if it is not too late for an answer.

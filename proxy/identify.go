@@ -87,7 +87,7 @@ func (c *caller) readBody(r *request, shape identity.Shape) {
 func (c *caller) namedResponse(r *request) []byte {
 	switch r.endpoint.api {
 	case storedAPI:
-		return r.responseID
+		return r.pathID
 	case responsesAPI:
 		return c.search.Previous
 	}

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"encoding/json"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -27,13 +28,52 @@ func knowsModels(r *upstream.Registry) bool {
 	return known || !up
 }
 
-// listModels answers with the models of all upstreams that are up, and with their aliases. A model is described once, as by the first
-// upstream that has it.
-func (x *exchange) listModels() *fault {
-	list := modelList{seen: map[string]json.RawMessage{}}
+// ownAnswer gives the body of an answer that needs no upstream. own tells that tether answers the request, with body or f.
+func (p *Proxy) ownAnswer(r *request, s *settings) (body []byte, own bool, f *fault) {
+	knows := knowsModels(p.registry)
+	switch {
+	case r.is(modelsAPI) && knows:
+		body, f = p.listModels(s)
+	case r.is(modelAPI) && knows:
+		body, f = p.retrieveModel(r, s)
+	case r.is(modelAPI):
+		f = faultModelsUnknown
+	default:
+		return nil, false, nil
+	}
+	return body, true, f
+}
+
+// listModels is the answer with all models.
+func (p *Proxy) listModels(s *settings) ([]byte, *fault) {
+	list, f := p.models(s)
+	if f != nil {
+		return nil, f
+	}
+	return append(append([]byte(`{"object":"list","data":[`), bytes.Join(list.entries, []byte{','})...), "]}"...), nil
+}
+
+// retrieveModel is the answer with the model whose id is in the path. The id may hold slashes, plain or escaped.
+func (p *Proxy) retrieveModel(r *request, s *settings) ([]byte, *fault) {
+	list, f := p.models(s)
+	if f != nil {
+		return nil, f
+	}
+	id, err := url.PathUnescape(string(r.pathID))
+	entry, is := list.seen[id]
+	if err != nil || !is {
+		return nil, faultNoModel
+	}
+	return entry, nil
+}
+
+// models gives the models of all upstreams that are up, and their aliases. A model is described once, as by the first upstream
+// that has it.
+func (p *Proxy) models(s *settings) (list modelList, f *fault) {
+	list.seen = map[string]json.RawMessage{}
 	up := false
-	slow := x.p.router.Ready() // when no upstream is up, all may be slower than probes wait
-	for _, m := range x.p.registry.Table().Members {
+	slow := p.router.Ready() // when no upstream is up, all may be slower than probes wait
+	for _, m := range p.registry.Table().Members {
 		if h := m.State().Health(); h != upstream.Up && !(slow && h == upstream.TimedOut) {
 			continue
 		}
@@ -43,17 +83,10 @@ func (x *exchange) listModels() *fault {
 		}
 	}
 	if !up {
-		return faultNoUpstream
+		return list, faultNoUpstream
 	}
-	list.addAliases(x.settings.identifier.Aliases())
-	body := append(append([]byte(`{"object":"list","data":[`), bytes.Join(list.entries, []byte{','})...), "]}"...)
-	x.caller.identifyByHead()
-	x.rec.Status = 200
-	x.closing = x.closing || x.p.closing.Load()
-	x.rec.BytesOut = int64(len(body))
-	x.reply = append(appendOwnHead(x.reply[:0], 200, len(body), x.fields()), "\r\n"...)
-	x.write(append(x.reply, body...))
-	return nil
+	list.addAliases(s.identifier.Aliases())
+	return list, nil
 }
 
 // modelList is a list of models, each once.

@@ -61,6 +61,54 @@ func TestModelsBehindKeys(t *testing.T) {
 	}
 }
 
+// One model is answered in the form of its entry in the list, whether or not the slash in its id is escaped.
+func TestOneModel(t *testing.T) {
+	r := fleet(t, 2, sim.Config{}, func(r *rig) { r.models.Aliases = map[string]string{"gpt-4o": "org/llama-3:8b"} })
+	const entry = `{"id":"org/llama-3:8b","owned_by":"zero"}`
+	r.up(0).SetModels(list(entry))
+	r.up(1).SetModels(list(`{"id":"tiny"}`, `{"id":"a b"}`))
+	for path, want := range map[string]string{
+		"/v1/models/org/llama-3:8b":       entry,
+		"/v1/models/org%2Fllama-3%3a8b":   entry,
+		"/v1/models/org%2fllama-3:8b?x=y": entry,
+		"/v1/models/gpt-4o":               `{"id":"gpt-4o","owned_by":"zero"}`,
+		"/v1/models/a%20b":                `{"id":"a b"}`,
+	} {
+		a := r.do("GET", path, "", sid)
+		if r.want(a, 200, "none"); a.body != want || a.Header.Get("Content-Type") != "application/json" || a.Header.Get("X-Session-Id") != "s-1" {
+			t.Errorf("%s: %s, %v", path, a.body, a.Header)
+		}
+		if rec := r.last(); rec.Route != "/v1/models/{id}" {
+			t.Errorf("%s is %s in metrics", path, rec.Route)
+		}
+	}
+	for _, path := range []string{"/v1/models/org", "/v1/models/org/llama-3:8b/", "/v1/models//org/llama-3:8b", "/v1/models/..%2f..%2fsleep", "/v1/models/../health"} {
+		a := r.do("GET", path, "")
+		const want = `{"error":{"message":"The model does not exist here. GET /v1/models lists those that do.","type":"invalid_request_error","param":"model","code":"model_not_found"}}`
+		if a.StatusCode != 404 || a.body != want {
+			t.Errorf("%s: %d %s", path, a.StatusCode, a.body)
+		}
+	}
+	if a := r.do("DELETE", "/v1/models/tiny", ""); a.StatusCode != 405 || a.Header.Get("Allow") != "GET" {
+		t.Errorf("DELETE: %d, Allow %q", a.StatusCode, a.Header.Get("Allow"))
+	}
+	if a := r.do("GET", "/v1/models/", ""); a.StatusCode != 404 || strings.Contains(a.body, "model_not_found") {
+		t.Errorf("without an id: %d %s", a.StatusCode, a.body)
+	}
+	if count(r.sims) != 0 {
+		t.Errorf("servers got %d requests", count(r.sims))
+	}
+	r.up(0).SetNeedsKey(true)
+	if a := r.do("GET", "/v1/models/tiny", ""); a.StatusCode != 404 || !strings.Contains(a.body, "API key") {
+		t.Errorf("behind keys: %d %s", a.StatusCode, a.body)
+	}
+	r.up(0).SetHealth(upstream.Down, "test")
+	r.up(1).SetHealth(upstream.Down, "test")
+	if a := r.do("GET", "/v1/models/tiny", ""); a.StatusCode != 503 {
+		t.Errorf("without an upstream: %d %s", a.StatusCode, a.body)
+	}
+}
+
 // aliased is an option: gpt-4o and whisper-1 are other names of tiny.
 func aliased(r *rig) { r.models.Aliases = map[string]string{"gpt-4o": "tiny", "whisper-1": "tiny"} }
 

@@ -18,18 +18,18 @@ type head struct {
 
 // request is what a client asks for.
 type request struct {
-	head       head         // its target is path and query, without scheme and authority
-	framing    *http1.Guard // what the guard found out about the head
-	in         inbound
-	endpoint   *endpoint // nil without a match
-	responseID []byte    // in the path of a stored response
-	allowed    string    // the methods of the path, where the request's is not among them
-	socketKey  []byte    // of a WebSocket's handshake
-	requestID  []byte
-	newID      [36]byte // that requestID lies in, unless the client sent one
-	account    *account // of the address behind a trusted proxy, nil for other requests
-	body       body
-	unread     bool // the body is still on the connection, or a part of it
+	head      head         // its target is path and query, without scheme and authority
+	framing   *http1.Guard // what the guard found out about the head
+	in        inbound
+	endpoint  *endpoint // nil without a match
+	pathID    []byte    // of a stored response or a model, as it was sent
+	allowed   string    // the methods of the path, where the request's is not among them
+	socketKey []byte    // of a WebSocket's handshake
+	requestID []byte
+	newID     [36]byte // that requestID lies in, unless the client sent one
+	account   *account // of the address behind a trusted proxy, nil for other requests
+	body      body
+	unread    bool // the body is still on the connection, or a part of it
 }
 
 // begin makes r the request of a head that g let pass.
@@ -81,7 +81,7 @@ func (r *request) hasBody() bool {
 // find looks up the endpoint, and checks what it wants of a head. x are the paths that are exposed beside endpoints.
 func (r *request) find(x exposed) *fault {
 	var methods []string
-	r.endpoint, r.responseID, methods = x.find(r.head.method, r.path())
+	r.endpoint, r.pathID, methods = x.find(r.head.method, r.path())
 	switch {
 	case r.endpoint == nil && methods != nil:
 		r.allowed = strings.Join(methods, ", ")
