@@ -54,4 +54,3 @@ func bodyBuffersOf(size int) *sync.Pool {
 	}
 	return nil
 }
-
