@@ -8,6 +8,7 @@ package engine
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -54,17 +55,17 @@ type Engine struct {
 	cfg     Config
 	changed func() // called without a lock after each change of the load or the counters
 	queue   queue
+	held    atomic.Int64 // blocks of running jobs
 
 	mu    sync.Mutex
 	cache *cache // guarded by mu
-	held  int    // guarded by mu; blocks of running jobs
 	stats Stats  // guarded by mu
 }
 
 // New makes an engine. It calls changed without a lock after each change of its load or its counters.
 func New(cfg Config, changed func()) *Engine {
 	return &Engine{
-		cfg: cfg, changed: changed, cache: newCache(cfg.CacheBlocks), queue: queue{limit: cfg.MaxSeqs, changed: changed},
+		cfg: cfg, changed: changed, cache: newCache(cfg.CacheBlocks), queue: queue{slots: make(chan struct{}, cfg.MaxSeqs), changed: changed},
 	}
 }
 
@@ -75,8 +76,9 @@ func (e *Engine) Run(ctx context.Context, j Job, emit func(Step) error) (Tally, 
 		return Tally{}, e.countEnd(j, err)
 	}
 	defer e.queue.leave()
-	held := e.hold(j)
-	defer e.release(held)
+	held := e.blocksOf(j)
+	e.held.Add(held)
+	defer e.held.Add(-held)
 	t, err := e.prefill(ctx, j)
 	if err != nil {
 		return t, e.countEnd(j, err)

@@ -65,16 +65,24 @@ func TestAbortedRequestsLeaveTheQueue(t *testing.T) {
 
 // When a request gives up at the moment in which it may run, the next one runs instead.
 func TestTurnOfARequestThatGivesUp(t *testing.T) {
-	q := queue{limit: 1, changed: func() {}}
-	if err := q.enter(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	first, second := q.join(), q.join()
-	q.leave() // lets the first one run
-	q.giveUp(first)
-	select {
-	case <-second:
-	default:
-		t.Error("the second one does not run")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		q := queue{slots: make(chan struct{}, 1), changed: func() {}}
+		if err := q.enter(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		ctx, giveUp := context.WithCancel(t.Context())
+		first, second := make(chan error, 1), make(chan error, 1)
+		go func() { first <- q.enter(ctx) }()
+		synctest.Wait()
+		go func() { second <- q.enter(t.Context()) }()
+		synctest.Wait()
+		giveUp()
+		q.leave()
+		if <-first == nil {
+			q.leave()
+		}
+		if err := <-second; err != nil || q.running != 1 || q.waiting != 0 {
+			t.Errorf("the second one: %v, %d run, %d wait", err, q.running, q.waiting)
+		}
+	})
 }

@@ -36,31 +36,20 @@ func (e *Engine) Stats() Stats {
 func (e *Engine) Load() (running, waiting int) {
 	e.queue.mu.Lock()
 	defer e.queue.mu.Unlock()
-	return e.queue.running, len(e.queue.waiting)
+	return e.queue.running, e.queue.waiting
 }
 
 // Usage returns the share of the cache's blocks that running jobs hold, 0..1.
 func (e *Engine) Usage() float64 {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return min(1, float64(e.held)/float64(e.cfg.CacheBlocks))
+	return min(1, float64(e.held.Load())/float64(e.cfg.CacheBlocks))
 }
 
-// hold counts the blocks that a job needs until it ends.
-func (e *Engine) hold(j Job) (blocks int) {
+// blocksOf returns the number of blocks that a job needs until it ends.
+func (e *Engine) blocksOf(j Job) (blocks int64) {
 	for _, p := range j.Prompts {
-		blocks += (len(p) + j.Choices*j.Max + e.cfg.BlockSize - 1) / e.cfg.BlockSize
+		blocks += int64((len(p) + j.Choices*j.Max + e.cfg.BlockSize - 1) / e.cfg.BlockSize)
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.held += blocks
 	return blocks
-}
-
-func (e *Engine) release(blocks int) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.held -= blocks
 }
 
 // countGenerated counts the tokens of one decode step.
