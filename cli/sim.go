@@ -27,8 +27,8 @@ func simCommand(errOut io.Writer) *cobra.Command {
 			}
 			shutdown, stop := untilSignal(func() {})
 			defer stop()
-			end := sim.End{Wanted: shutdown.Graceful, Hasty: func() bool { return !shutdown.Delayed() }, Needed: shutdown.Immediate}
-			err := sim.Run(end, cfg, listen, func(format string, args ...any) { fmt.Fprintf(errOut, "sim: "+format+"\n", args...) })
+			logf := func(format string, args ...any) { fmt.Fprintf(errOut, "sim: "+format+"\n", args...) }
+			err := sim.Run(shutdown.Graceful, shutdown.Immediate, shutdown.Delayed, cfg, listen, logf)
 			if err != nil {
 				return app.ListenError("listen", listen, err)
 			}

@@ -14,15 +14,11 @@ type answer struct {
 	model string // as the request named it
 }
 
-func newAnswer(l *life, w http.ResponseWriter, r *http.Request) *answer {
-	return &answer{writer: newWriter(l, w, r), srv: l.srv}
-}
-
 // handle answers one request.
 func (l *life) handle(w http.ResponseWriter, r *http.Request) {
-	a := newAnswer(l, w, r)
+	a := &answer{writer: newWriter(l, w, r), srv: l.srv}
 	if !l.enter() {
-		a.hangUp()
+		_ = a.hangUp()
 		return
 	}
 	defer l.exit()
@@ -72,5 +68,5 @@ func (a *answer) end(err error) {
 		return
 	}
 	a.aborted = true
-	a.hangUp()
+	_ = a.hangUp()
 }

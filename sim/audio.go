@@ -14,19 +14,12 @@ func transcribe(a *answer) error {
 	if err != nil {
 		return invalid("body.file", finding("missing", "body.file", "Field required", "None"))
 	}
-	prompts := [][]engine.Token{soundTokens(sound)}
-	c, err := a.begin(options{Model: a.r.PostFormValue("model")}, nil, func() ([][]engine.Token, error) { return prompts, nil })
-	if err != nil {
-		return err
-	}
-	defer c.release()
-	c.stopsByItself()
-	choices, _, err := c.collect()
-	if err != nil {
-		return err
-	}
-	a.json(http.StatusOK, `{"text":%s,"usage":{"type":"duration","seconds":%d}}`, quote(engine.Detokenize(choices[0])), 1+len(sound)/32000)
-	return nil
+	return a.call(options{Model: a.r.PostFormValue("model")}, nil, given(soundTokens(sound)), func(c *call) error {
+		c.stopsByItself()
+		return c.respond(false, format{whole: func(choices [][]engine.Token, _ engine.Tally) {
+			a.json(http.StatusOK, `{"text":%s,"usage":{"type":"duration","seconds":%d}}`, quote(engine.Detokenize(choices[0])), 1+len(sound)/32000)
+		}})
+	})
 }
 
 // readSound reads the file of the form. The form stays in memory, as the body is.

@@ -21,8 +21,7 @@ func (r *responseRun) startBackground(stream bool) error {
 	if !c.life.enter() {
 		cancel()
 		c.release()
-		c.hangUp()
-		return nil
+		return c.hangUp()
 	}
 	go r.background(ctx, cancel)
 	if stream {
@@ -45,8 +44,7 @@ func (r *responseRun) background(ctx context.Context, cancel context.CancelFunc)
 func followResponse(a *answer, r *storedResponse, after string) error {
 	return a.stream(func() error {
 		if !r.logged {
-			a.hangUp()
-			return errOver
+			return a.hangUp()
 		}
 		first, err := strconv.Atoi(after)
 		if err != nil {

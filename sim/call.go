@@ -43,17 +43,32 @@ type streamOptions struct {
 	IncludeUsage bool `json:"include_usage"`
 }
 
+// prompts makes the prompts of a call. It is called once the options are known to be good.
+type prompts func() ([][]engine.Token, error)
+
+// given makes prompts that are there already.
+func given(p ...[]engine.Token) prompts {
+	return func() ([][]engine.Token, error) { return p, nil }
+}
+
+// call begins a call, lets serve answer it, and releases it.
+func (a *answer) call(o options, limit *int, p prompts, serve func(*call) error) error {
+	c, err := a.begin(o, limit, p)
+	if err != nil {
+		return err
+	}
+	defer c.release()
+	return serve(c)
+}
+
 // begin checks a request, makes a call of it, and admits it. limit is the length of each answer in tokens; nil means
-// Config.AnswerTokens. begin calls prompts once the options are known to be good; nil means that there are no prompts. The
-// caller ends the call with release.
-func (a *answer) begin(o options, limit *int, prompts func() ([][]engine.Token, error)) (c *call, err error) {
+// Config.AnswerTokens. The caller ends the call with release.
+func (a *answer) begin(o options, limit *int, p prompts) (c *call, err error) {
 	if c, err = a.check(o, limit); err != nil {
 		return nil, err
 	}
-	if prompts != nil {
-		if c.job.Prompts, err = prompts(); err != nil {
-			return nil, err
-		}
+	if c.job.Prompts, err = p(); err != nil {
+		return nil, err
 	}
 	switch {
 	case a.admit():

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"tether/sim/engine"
 )
@@ -21,15 +20,12 @@ type chatRequest struct {
 
 func chat(a *answer, q chatRequest) error {
 	limit := cmp.Or(q.MaxCompletionTokens, q.MaxTokens)
-	c, err := a.begin(q.options, limit, func() ([][]engine.Token, error) { return chatPrompts(q.Tools, "", q.Messages) })
-	if err != nil {
-		return err
-	}
-	defer c.release()
-	if limit == nil {
-		c.stopsByItself()
-	}
-	return c.respond(q.Stream, chatFormat(c, true))
+	return a.call(q.options, limit, chatPrompts(q.Tools, "", q.Messages), func(c *call) error {
+		if limit == nil {
+			c.stopsByItself()
+		}
+		return c.respond(q.Stream, chatFormat(c, true))
+	})
 }
 
 // chatBatchRequest is the body of /v1/chat/completions/batch.
@@ -42,12 +38,9 @@ type chatBatchRequest struct {
 
 // chatBatch answers all conversations in one JSON answer, even when a stream was asked for, as vLLM does.
 func chatBatch(a *answer, q chatBatchRequest) error {
-	c, err := a.begin(q.options, q.MaxTokens, func() ([][]engine.Token, error) { return chatPrompts(q.Tools, "", q.Conversations...) })
-	if err != nil {
-		return err
-	}
-	defer c.release()
-	return c.respond(false, chatFormat(c, false))
+	return a.call(q.options, q.MaxTokens, chatPrompts(q.Tools, "", q.Conversations...), func(c *call) error {
+		return c.respond(false, chatFormat(c, false))
+	})
 }
 
 const chatForm = `{"id":%s,"object":"chat.completion","created":%d,"model":%s,"choices":[%s],"service_tier":null,` +
@@ -67,15 +60,14 @@ func chatFormat(c *call, details bool) format {
 	head := c.chunkHead("chatcmpl-", "chat.completion.chunk")
 	return format{
 		whole: func(choices [][]engine.Token, t engine.Tally) {
-			var list []string
-			for i, tokens := range choices {
-				list = append(list, fmt.Sprintf(chatChoiceForm, i, quote(engine.Detokenize(tokens)), c.finishReason(true)))
-			}
+			list := each(choices, func(i int, tokens []engine.Token) string {
+				return fmt.Sprintf(chatChoiceForm, i, quote(engine.Detokenize(tokens)), c.finishReason(true))
+			})
 			usage := usageJSON(t, strconv.Itoa(t.Created))
 			if !details {
 				usage = plainUsageJSON(t.Prompt, t.Completion)
 			}
-			c.ok(chatForm, quote("chatcmpl-"+c.id), c.created, quote(c.model), strings.Join(list, ","), usage)
+			c.ok(chatForm, quote("chatcmpl-"+c.id), c.created, quote(c.model), list, usage)
 		},
 		begin: func() error {
 			for i := range c.job.Choices {

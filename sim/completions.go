@@ -3,7 +3,6 @@ package sim
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
 
 	"tether/sim/engine"
 )
@@ -61,12 +60,9 @@ func (p promptField) required() ([][]engine.Token, error) {
 
 func completions(a *answer, q completionRequest) error {
 	q.tokenized = q.Prompt.tokenized
-	c, err := a.begin(q.options, q.MaxTokens, q.Prompt.required)
-	if err != nil {
-		return err
-	}
-	defer c.release()
-	return c.respond(q.Stream, completionFormat(c))
+	return a.call(q.options, q.MaxTokens, q.Prompt.required, func(c *call) error {
+		return c.respond(q.Stream, completionFormat(c))
+	})
 }
 
 const completionForm = `{"id":%s,"object":"text_completion","created":%d,"model":%s,"choices":[%s],"service_tier":null,` +
@@ -79,11 +75,10 @@ func completionFormat(c *call) format {
 	head := c.chunkHead("cmpl-", "text_completion")
 	return format{
 		whole: func(choices [][]engine.Token, t engine.Tally) {
-			var list []string
-			for i, tokens := range choices {
-				list = append(list, fmt.Sprintf(completionChoiceForm, i, quote(engine.Detokenize(tokens)), c.finishReason(true)))
-			}
-			c.ok(completionForm, quote("cmpl-"+c.id), c.created, quote(c.model), strings.Join(list, ","), usageJSON(t, "null"))
+			list := each(choices, func(i int, tokens []engine.Token) string {
+				return fmt.Sprintf(completionChoiceForm, i, quote(engine.Detokenize(tokens)), c.finishReason(true))
+			})
+			c.ok(completionForm, quote("cmpl-"+c.id), c.created, quote(c.model), list, usageJSON(t, "null"))
 		},
 		token: func(s engine.Step) error {
 			return c.event("", fmt.Appendf(nil, `%s{"index":%d,"text":%s,"logprobs":null,"finish_reason":%s,"stop_reason":null,`+

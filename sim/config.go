@@ -42,9 +42,6 @@ type Config struct {
 	RefuseAfter time.Duration
 	// StopTimeout is the time for which Stop lets requests finish before it cuts them. Negative: none. Default: 1s.
 	StopTimeout time.Duration
-	// ShutdownTimeout is the time for which Run lets requests finish once its end is wanted (--shutdown-timeout). Negative:
-	// none. Default: 30s.
-	ShutdownTimeout time.Duration
 	// APIKey protects /v1, /v2, /inference and /cohere, as vLLM's --api-key: 401 without "Authorization: Bearer KEY".
 	// Default: empty, no protection.
 	APIKey string
@@ -80,7 +77,6 @@ func (c Config) withDefaults() Config {
 	c.KeepAlive = cmp.Or(c.KeepAlive, 5*time.Second)
 	c.RefuseAfter = cmp.Or(c.RefuseAfter, 4*time.Second)
 	c.StopTimeout = cmp.Or(c.StopTimeout, time.Second)
-	c.ShutdownTimeout = cmp.Or(c.ShutdownTimeout, 30*time.Second)
 	return c
 }
 
@@ -95,25 +91,22 @@ func (c Config) engine() engine.Config {
 // Validate returns one error that names every field with an invalid value.
 func (c Config) Validate() error {
 	c = c.withDefaults()
-	var errs []error
-	number := func(name string, value, least int) {
-		if value < least {
-			errs = append(errs, fmt.Errorf("%s: %d, want %d or more", name, value, least))
-		}
+	return errors.Join(
+		atLeast("MaxModelLen", c.MaxModelLen, 2),
+		atLeast("BlockSize", c.BlockSize, 1),
+		atLeast("CacheBlocks", c.CacheBlocks, 1),
+		atLeast("MaxSeqs", c.MaxSeqs, 1),
+		atLeast("Ranks", c.Ranks, 1),
+		atLeast("AnswerTokens", c.AnswerTokens, 1),
+		atLeast("Record", c.Record, 0),
+		atLeast("PrefillPerToken", c.PrefillPerToken, 0),
+		atLeast("DecodePerToken", c.DecodePerToken, 0),
+	)
+}
+
+func atLeast[T int | time.Duration](name string, value, least T) error {
+	if value < least {
+		return fmt.Errorf("%s: %v, want %v or more", name, value, least)
 	}
-	duration := func(name string, value time.Duration) {
-		if value < 0 {
-			errs = append(errs, fmt.Errorf("%s: %v, want 0s or more", name, value))
-		}
-	}
-	number("MaxModelLen", c.MaxModelLen, 2)
-	number("BlockSize", c.BlockSize, 1)
-	number("CacheBlocks", c.CacheBlocks, 1)
-	number("MaxSeqs", c.MaxSeqs, 1)
-	number("Ranks", c.Ranks, 1)
-	number("AnswerTokens", c.AnswerTokens, 1)
-	number("Record", c.Record, 0)
-	duration("PrefillPerToken", c.PrefillPerToken)
-	duration("DecodePerToken", c.DecodePerToken)
-	return errors.Join(errs...)
+	return nil
 }

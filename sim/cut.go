@@ -40,32 +40,25 @@ func (w *writer) cutInsideChunk(next []byte) bool {
 	if !ok || f.N != w.events || w.over {
 		return false
 	}
-	if c := w.takeOver(); c != nil {
-		chunk := fmt.Sprintf("%x\r\n%s\r\n", len(next), next)
-		if _, plain := w.fault(fault.NoLength); plain {
-			chunk = string(next)
-		}
-		_, _ = c.Write([]byte(chunk[:(len(chunk)+1)/2]))
-		_ = c.Close()
+	chunk := fmt.Sprintf("%x\r\n%s\r\n", len(next), next)
+	if _, plain := w.fault(fault.NoLength); plain {
+		chunk = string(next)
 	}
+	c := w.takeOver()
+	_, _ = c.Write([]byte(chunk[:(len(chunk)+1)/2]))
+	_ = c.Close()
 	return true
 }
 
 // cut ends the connection as the fault says. It returns nil after a stall whose fault was cleared.
 func (w *writer) cut(f fault.Active) error {
-	if f.Kind == fault.Stall {
+	switch f.Kind {
+	case fault.Stall:
 		return w.hold(f)
+	case fault.CutRST:
+		return w.reset()
 	}
-	c := w.takeOver()
-	if c == nil {
-		return errOver
-	}
-	if f.Kind == fault.CutRST {
-		c.reset()
-	} else {
-		_ = c.Close()
-	}
-	return errOver
+	return w.hangUp()
 }
 
 // hold waits until the fault is cleared. When the client leaves or the server ends before that, hold closes the connection
@@ -80,6 +73,5 @@ func (w *writer) hold(f fault.Active) error {
 	case <-w.r.Context().Done():
 	}
 	w.aborted = true
-	w.hangUp()
-	return errOver
+	return w.hangUp()
 }

@@ -88,6 +88,15 @@ func encode(v any) []byte {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
 
+// each writes the items of a JSON list, separated by commas.
+func each[T any](list []T, item func(i int, of T) string) string {
+	items := make([]string, len(list))
+	for i, of := range list {
+		items[i] = item(i, of)
+	}
+	return strings.Join(items, ",")
+}
+
 // badRequest is vLLM's own 400.
 func badRequest(param, format string, args ...any) problem {
 	return problem{status: http.StatusBadRequest, kind: "BadRequestError", param: param, message: fmt.Sprintf(format, args...)}

@@ -2,7 +2,6 @@ package sim
 
 import (
 	"fmt"
-	"strings"
 
 	"tether/sim/engine"
 )
@@ -19,13 +18,10 @@ type generateRequest struct {
 
 func generate(a *answer, q generateRequest) error {
 	q.N, q.tokenized = q.SamplingParams.N, true
-	c, err := a.begin(q.options, q.SamplingParams.MaxTokens, func() ([][]engine.Token, error) { return [][]engine.Token{q.TokenIDs}, nil })
-	if err != nil {
-		return err
-	}
-	defer c.release()
-	c.id = "generate-tokens-" + c.id
-	return c.respond(q.Stream, generateFormat(c))
+	return a.call(q.options, q.SamplingParams.MaxTokens, given(q.TokenIDs), func(c *call) error {
+		c.id = "generate-tokens-" + c.id
+		return c.respond(q.Stream, generateFormat(c))
+	})
 }
 
 const generateForm = `{"request_id":%s,"model":%s,"created":%d,"usage":%s,"prompt_logprobs":null,` +
@@ -42,11 +38,10 @@ func generateFormat(c *call) format {
 	}
 	return format{
 		whole: func(choices [][]engine.Token, t engine.Tally) {
-			var list []string
-			for i, tokens := range choices {
-				list = append(list, fmt.Sprintf(generateChoiceForm, i, c.finishReason(true), idsJSON(tokens), c.weightVersions(len(tokens))))
-			}
-			c.ok(generateForm, quote(c.id), quote(c.model), c.created, usageJSON(t, "null"), strings.Join(list, ","))
+			list := each(choices, func(i int, tokens []engine.Token) string {
+				return fmt.Sprintf(generateChoiceForm, i, c.finishReason(true), idsJSON(tokens), c.weightVersions(len(tokens)))
+			})
+			c.ok(generateForm, quote(c.id), quote(c.model), c.created, usageJSON(t, "null"), list)
 		},
 		token: func(s engine.Step) error {
 			sent[s.Choice]++

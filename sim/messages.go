@@ -17,7 +17,7 @@ type messagesRequest struct {
 	MaxTokens *int            `json:"max_tokens"`
 }
 
-func (q messagesRequest) prompts() ([][]engine.Token, error) {
+func (q messagesRequest) prompts() prompts {
 	system := ""
 	if len(q.System) > 0 && string(q.System) != "null" {
 		system = systemText(q.System)
@@ -48,27 +48,22 @@ func messages(a *answer, q messagesRequest) error {
 			"'ctx': {'error': ValueError('max_tokens must be positive')}}", *limit))
 	}
 	q.N = nil // Anthropic's API has none
-	c, err := a.begin(q.options, q.MaxTokens, q.prompts)
-	if err != nil {
-		return err
-	}
-	defer c.release()
-	return c.respond(q.Stream, messageFormat(c))
+	return a.call(q.options, q.MaxTokens, q.prompts(), func(c *call) error {
+		return c.respond(q.Stream, messageFormat(c))
+	})
 }
 
 func countTokens(a *answer, q messagesRequest) error {
 	q.N = nil
-	var prompts [][]engine.Token
-	c, err := a.begin(q.options, nil, func() (_ [][]engine.Token, err error) {
-		prompts, err = q.prompts()
+	var counted [][]engine.Token
+	count := func() (_ [][]engine.Token, err error) {
+		counted, err = q.prompts()()
 		return nil, err // a prompt that is too long is counted as well
-	})
-	if err != nil {
-		return err
 	}
-	defer c.release()
-	c.ok(`{"input_tokens":%d,"context_management":{"original_input_tokens":%[1]d}}`, len(prompts[0]))
-	return nil
+	return a.call(q.options, nil, count, func(c *call) error {
+		c.ok(`{"input_tokens":%d,"context_management":{"original_input_tokens":%[1]d}}`, len(counted[0]))
+		return nil
+	})
 }
 
 const messageForm = `{"id":%s,"type":"message","role":"assistant","content":[{"type":"text","text":%s}],"model":%s,` +

@@ -20,9 +20,6 @@ func (a *answer) early() error {
 	a.remember(nil)
 	a.status = http.StatusRequestEntityTooLarge
 	c := a.takeOver()
-	if c == nil {
-		return errOver
-	}
 	body := a.problemBody(problem{status: a.status, kind: "RequestEntityTooLarge", message: "Request body too large."})
 	writeHead(c, "413 Request Entity Too Large", "Content-Length: "+strconv.Itoa(len(body)), "Connection: close")
 	_, _ = c.Write(body)
@@ -44,21 +41,33 @@ func writeHead(w io.Writer, status string, lines ...string) {
 	_, _ = io.WriteString(w, "\r\n")
 }
 
-// misbehave applies the faults that are due before the answer. An error means that one of them took the place of the answer.
+// beforeAnswer are the faults that are due before the answer, in the order in which they apply. An error means that the fault took
+// the place of the answer.
+var beforeAnswer = []struct {
+	kinds []fault.Kind
+	apply func(*answer, fault.Active) error
+}{
+	{[]fault.Kind{fault.Slow}, slow},
+	{[]fault.Kind{fault.Kill, fault.Reset, fault.Close, fault.BadHead}, breakConnection},
+	{[]fault.Kind{fault.Hang, fault.HangHealth}, func(a *answer, f fault.Active) error { return a.hold(f) }},
+	{[]fault.Kind{fault.Interim}, interim},
+	{[]fault.Kind{fault.Unhealthy}, unhealthy},
+	{[]fault.Kind{fault.Status}, func(_ *answer, f fault.Active) error { return simulated(f.N) }},
+}
+
+// misbehave applies the faults that are due before the answer, at most one of each row.
 func (a *answer) misbehave() error {
-	for _, apply := range []func(*answer) error{slow, breakConnection, hang, interim, refuse} {
-		if err := apply(a); err != nil {
-			return err
+	for _, row := range beforeAnswer {
+		if f, ok := a.fault(row.kinds...); ok {
+			if err := row.apply(a, f); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-func slow(a *answer) error {
-	f, ok := a.fault(fault.Slow)
-	if !ok {
-		return nil
-	}
+func slow(a *answer, f fault.Active) error {
 	select {
 	case <-time.After(f.Delay):
 		return nil
@@ -68,44 +77,23 @@ func slow(a *answer) error {
 }
 
 // breakConnection ends the connection before a head.
-func breakConnection(a *answer) error {
-	f, ok := a.fault(fault.Kill, fault.Reset, fault.Close, fault.BadHead)
-	if !ok {
-		return nil
-	}
-	if f.Kind == fault.Kill {
+func breakConnection(a *answer, f fault.Active) error {
+	switch f.Kind {
+	case fault.Kill:
 		a.life.die()
 		return errOver
-	}
-	c := a.takeOver()
-	if c == nil {
-		return errOver
-	}
-	if f.Kind == fault.Reset {
-		c.reset()
-		return errOver
-	}
-	if f.Kind == fault.BadHead {
+	case fault.Reset:
+		return a.reset()
+	case fault.BadHead:
+		c := a.takeOver()
 		writeHead(c, "2x0 OK", "Content-Length: 2")
 		_, _ = io.WriteString(c, "{}")
 	}
-	_ = c.Close()
-	return errOver
-}
-
-func hang(a *answer) error {
-	if f, ok := a.fault(fault.Hang, fault.HangHealth); ok {
-		return a.hold(f)
-	}
-	return nil
+	return a.hangUp()
 }
 
 // interim sends interim answers. net/http sends the header fields that are set at that moment with each of them.
-func interim(a *answer) error {
-	f, ok := a.fault(fault.Interim)
-	if !ok {
-		return nil
-	}
+func interim(a *answer, f fault.Active) error {
 	a.w.Header().Set("Link", "</sim>; rel=preload")
 	for range f.N {
 		a.w.WriteHeader(http.StatusEarlyHints)
@@ -114,16 +102,9 @@ func interim(a *answer) error {
 	return nil
 }
 
-// refuse answers with an error in place of the answer.
-func refuse(a *answer) error {
-	if _, ok := a.fault(fault.Unhealthy); ok {
-		a.send(http.StatusServiceUnavailable, "", nil)
-		return errOver
-	}
-	if f, ok := a.fault(fault.Status); ok {
-		return simulated(f.N)
-	}
-	return nil
+func unhealthy(a *answer, _ fault.Active) error {
+	a.send(http.StatusServiceUnavailable, "", nil)
+	return errOver
 }
 
 func simulated(status int) problem {

@@ -16,17 +16,17 @@ type embeddingsRequest struct {
 	Input promptField `json:"input"`
 }
 
-// pool runs the prefill of the inputs.
-func pool(a *answer, o options, inputs [][]engine.Token) (*call, engine.Tally, error) {
+// pool runs the prefill of the inputs, and calls reply to answer.
+func pool(a *answer, o options, inputs [][]engine.Token, reply func(*call, engine.Tally)) error {
 	o.N = nil
-	c, err := a.begin(o, nil, func() ([][]engine.Token, error) { return inputs, nil })
-	if err != nil {
-		return nil, engine.Tally{}, err
-	}
-	defer c.release()
-	c.job.Max = 0
-	t, err := c.run(nil)
-	return c, t, err
+	return a.call(o, nil, given(inputs...), func(c *call) error {
+		c.job.Max = 0
+		t, err := c.run(nil)
+		if err == nil {
+			reply(c, t)
+		}
+		return err
+	})
 }
 
 // poolEach answers with one item for each input, in the list that several calls share.
@@ -35,21 +35,16 @@ func poolEach(a *answer, q embeddingsRequest, prefix string, item func(input []e
 	if err != nil {
 		return err
 	}
-	c, t, err := pool(a, q.options, inputs)
-	if err != nil {
-		return err
-	}
-	var items []string
-	for i, input := range inputs {
-		items = append(items, fmt.Sprintf(`{"index":%d,%s}`, i, item(input)))
-	}
-	c.poolList(prefix, items, t)
-	return nil
+	return pool(a, q.options, inputs, func(c *call, t engine.Tally) {
+		c.poolList(prefix, each(inputs, func(i int, input []engine.Token) string {
+			return fmt.Sprintf(`{"index":%d,%s}`, i, item(input))
+		}), t)
+	})
 }
 
-func (c *call) poolList(prefix string, items []string, t engine.Tally) {
+func (c *call) poolList(prefix, items string, t engine.Tally) {
 	c.ok(`{"id":%s,"object":"list","created":%d,"model":%s,"data":[%s],"usage":%s}`,
-		quote(prefix+c.id), c.created, quote(c.model), strings.Join(items, ","), usageJSON(t, "null"))
+		quote(prefix+c.id), c.created, quote(c.model), items, usageJSON(t, "null"))
 }
 
 func embeddings(a *answer, q embeddingsRequest) error {
@@ -79,17 +74,10 @@ type embedRequest struct {
 
 func cohereEmbed(a *answer, q embedRequest) error {
 	inputs := tokenizeAll(q.Texts)
-	c, _, err := pool(a, q.options, inputs)
-	if err != nil {
-		return err
-	}
-	var vectors []string
-	for _, in := range inputs {
-		vectors = append(vectors, vector(in))
-	}
-	c.ok(`{"id":%s,"embeddings":{"float":[%s]},"response_type":"embeddings_by_type"}`,
-		quote("embd-"+c.id), strings.Join(vectors, ","))
-	return nil
+	return pool(a, q.options, inputs, func(c *call, _ engine.Tally) {
+		vectors := each(inputs, func(_ int, input []engine.Token) string { return vector(input) })
+		c.ok(`{"id":%s,"embeddings":{"float":[%s]},"response_type":"embeddings_by_type"}`, quote("embd-"+c.id), vectors)
+	})
 }
 
 // scoreRequest is the body of /score. Its texts have two names each.
@@ -108,17 +96,12 @@ func score(a *answer, q scoreRequest) error {
 	if len(queries) == 0 || (len(queries) > 1 && len(queries) != len(documents)) {
 		return badRequest("", "Input lengths must be either 1:1, 1:N or N:N")
 	}
-	c, t, err := pool(a, q.options, append(queries, documents...))
-	if err != nil {
-		return err
-	}
-	var items []string
-	for i, d := range documents {
-		s := similarity(queries[i%len(queries)], d)
-		items = append(items, fmt.Sprintf(`{"index":%d,"object":"score","score":%s}`, i, pyFloat(s)))
-	}
-	c.poolList("score-", items, t)
-	return nil
+	return pool(a, q.options, append(queries, documents...), func(c *call, t engine.Tally) {
+		c.poolList("score-", each(documents, func(i int, d []engine.Token) string {
+			s := similarity(queries[i%len(queries)], d)
+			return fmt.Sprintf(`{"index":%d,"object":"score","score":%s}`, i, pyFloat(s))
+		}), t)
+	})
 }
 
 // rerankRequest is the body of /rerank.
@@ -131,18 +114,14 @@ type rerankRequest struct {
 // rerank scores documents against a query. The answer keeps the order of the request.
 func rerank(a *answer, q rerankRequest) error {
 	query, documents := engine.Tokenize(q.Query), tokenizeAll(q.Documents)
-	c, t, err := pool(a, q.options, append(documents, query))
-	if err != nil {
-		return err
-	}
-	var items []string
-	for i, d := range documents {
-		items = append(items, fmt.Sprintf(`{"index":%d,"document":{"text":%s,"multi_modal":null},"relevance_score":%s}`,
-			i, quote(q.Documents[i]), pyFloat(similarity(query, d))))
-	}
-	c.ok(`{"id":%s,"model":%s,"usage":{"prompt_tokens":%d,"total_tokens":%[3]d},"results":[%s]}`,
-		quote("rerank-"+c.id), quote(c.model), t.Prompt, strings.Join(items, ","))
-	return nil
+	return pool(a, q.options, append(documents, query), func(c *call, t engine.Tally) {
+		results := each(documents, func(i int, d []engine.Token) string {
+			return fmt.Sprintf(`{"index":%d,"document":{"text":%s,"multi_modal":null},"relevance_score":%s}`,
+				i, quote(q.Documents[i]), pyFloat(similarity(query, d)))
+		})
+		c.ok(`{"id":%s,"model":%s,"usage":{"prompt_tokens":%d,"total_tokens":%[3]d},"results":[%s]}`,
+			quote("rerank-"+c.id), quote(c.model), t.Prompt, results)
+	})
 }
 
 // vector is eight numbers in [0, 1).

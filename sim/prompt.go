@@ -32,14 +32,16 @@ func newMessage(role, text string) message {
 }
 
 // chatPrompts renders conversations. An empty one is a problem.
-func chatPrompts(tools json.RawMessage, system string, conversations ...[]message) (prompts [][]engine.Token, err error) {
-	for _, messages := range conversations {
-		if len(messages) == 0 {
-			return nil, badRequest("", "Cannot apply chat template to an empty conversation. Provide at least one message.")
+func chatPrompts(tools json.RawMessage, system string, conversations ...[]message) prompts {
+	return func() (rendered [][]engine.Token, err error) {
+		for _, messages := range conversations {
+			if len(messages) == 0 {
+				return nil, badRequest("", "Cannot apply chat template to an empty conversation. Provide at least one message.")
+			}
+			rendered = append(rendered, render(tools, system, messages))
 		}
-		prompts = append(prompts, render(tools, system, messages))
+		return rendered, nil
 	}
-	return prompts, nil
 }
 
 // render is the chat template. The text of a message and all before it stay the same when later messages are added, so that

@@ -13,7 +13,6 @@ import (
 	"github.com/coder/websocket"
 
 	"tether/sim/engine"
-	"tether/sim/fault"
 )
 
 // dialog is one WebSocket of /v1/realtime: the client sends sound, and gets its transcription.
@@ -218,16 +217,5 @@ func (d *dialog) reply(format string, args ...any) error {
 		return err
 	}
 	d.events++
-	f, ok := d.fault(fault.CutBetween, fault.CutRST, fault.Stall)
-	switch {
-	case !ok || f.N != d.events:
-		return nil
-	case f.Kind == fault.Stall:
-		return d.hold(f)
-	case f.Kind == fault.CutRST:
-		connOf(d.r).reset()
-	default:
-		_ = connOf(d.r).Close()
-	}
-	return errOver
+	return d.cutAfterEvent()
 }

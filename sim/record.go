@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"slices"
 	"sync"
-	"time"
 )
 
 // Seen is one request as it was received, and how it ended.
@@ -14,7 +13,6 @@ type Seen struct {
 	Target   string // the request target as sent: raw path and query
 	Path     string // the decoded path
 	RawQuery string
-	Proto    string // "HTTP/1.1"
 	Host     string
 	// Header has canonical names and the values as sent. Host and Transfer-Encoding are not in it.
 	Header           http.Header
@@ -23,8 +21,6 @@ type Seen struct {
 	Body             []byte   // as sent, without the framing of chunks; empty for the fault early. It must not be changed.
 	Session          string   // header X-Session-Id
 	Model            string   // as named in the body; empty when the body names none or was not read
-	Remote           string   // the client's address
-	At               time.Time
 
 	Done    bool // the request ended
 	Status  int  // of the answer; 0 when no valid head was sent
@@ -85,9 +81,9 @@ func (a *answer) receive() (err error) {
 func (a *answer) remember(body []byte) {
 	r := a.r
 	a.seen = &Seen{
-		Method: r.Method, Target: r.RequestURI, Path: r.URL.Path, RawQuery: r.URL.RawQuery, Proto: r.Proto, Host: r.Host,
+		Method: r.Method, Target: r.RequestURI, Path: r.URL.Path, RawQuery: r.URL.RawQuery, Host: r.Host,
 		Header: r.Header.Clone(), ContentLength: r.ContentLength, TransferEncoding: slices.Clone(r.TransferEncoding), Body: body,
-		Session: r.Header.Get("X-Session-Id"), Remote: r.RemoteAddr, At: time.Now(),
+		Session: r.Header.Get("X-Session-Id"),
 	}
 	a.srv.seen.add(a.seen)
 }

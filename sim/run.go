@@ -2,22 +2,17 @@ package sim
 
 import (
 	"context"
+	"time"
 )
 
-// End says when Run ends, and how.
-type End struct {
-	// Wanted ends when the server is to end: requests in flight may finish for Config.ShutdownTimeout.
-	Wanted context.Context
-	// Hasty is called then. True closes the port at once; false closes it as vLLM does, Config.RefuseAfter after the last
-	// request.
-	Hasty func() bool
-	// Needed ends when all requests are to be cut.
-	Needed context.Context
-}
+// shutdownTimeout is the time for which Run lets requests finish (--shutdown-timeout).
+const shutdownTimeout = 30 * time.Second
 
-// Run serves on listen until its end is wanted. It calls logf for each line to log, without a newline. Its error is that of the
-// configuration or of listening.
-func Run(end End, cfg Config, listen string, logf func(format string, args ...any)) error {
+// Run serves on listen until graceful ends, lets requests in flight finish for at most 30 s, and cuts them when immediate ends.
+// Once graceful has ended, delayed is called: true closes the port as vLLM does, Config.RefuseAfter after the last request;
+// false closes it at once. Run calls logf for each line to log, without a newline. Its error is that of the configuration or of
+// listening.
+func Run(graceful, immediate context.Context, delayed func() bool, cfg Config, listen string, logf func(format string, args ...any)) error {
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
@@ -26,15 +21,14 @@ func Run(end End, cfg Config, listen string, logf func(format string, args ...an
 		return err
 	}
 	logf("simulated vLLM %s on %s, models %v", version, s.URL(), s.cfg.Models)
-	<-end.Wanted.Done()
-	timeout := max(s.cfg.ShutdownTimeout, 0)
-	logf("draining %d requests, at most %v", s.Load().Requests, timeout)
-	defer context.AfterFunc(end.Needed, s.Kill)()
-	if end.Hasty() {
-		s.current().stop(timeout)
+	<-graceful.Done()
+	logf("draining %d requests, at most %v", s.Load().Requests, shutdownTimeout)
+	defer context.AfterFunc(immediate, s.Kill)()
+	if !delayed() {
+		s.current().stop(shutdownTimeout)
 		return nil
 	}
-	limit, cancel := context.WithTimeout(end.Needed, timeout+max(s.cfg.RefuseAfter, 0))
+	limit, cancel := context.WithTimeout(immediate, shutdownTimeout+max(s.cfg.RefuseAfter, 0))
 	defer cancel()
 	if err := s.Drain(limit); err != nil {
 		logf("cut the remaining requests")

@@ -20,13 +20,15 @@ func TestRun(t *testing.T) {
 		{"needed", Config{RefuseAfter: time.Hour, DecodePerToken: time.Hour}, false, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			wanted, want := context.WithCancel(t.Context())
-			needed, need := context.WithCancel(t.Context())
+			graceful, want := context.WithCancel(t.Context())
+			immediate, need := context.WithCancel(t.Context())
 			said := make(chan string, 9)
 			ended := make(chan error, 1)
 			listen := "unix:" + filepath.Join(t.TempDir(), "s")
-			end := End{Wanted: wanted, Hasty: func() bool { return c.hasty }, Needed: needed}
-			go func() { ended <- Run(end, c.cfg, listen, func(format string, _ ...any) { said <- format }) }()
+			delayed := func() bool { return !c.hasty }
+			go func() {
+				ended <- Run(graceful, immediate, delayed, c.cfg, listen, func(format string, _ ...any) { said <- format })
+			}()
 			if line := <-said; line != "simulated vLLM %s on %s, models %v" {
 				t.Errorf("said %q", line)
 			}
@@ -44,10 +46,10 @@ func TestRun(t *testing.T) {
 }
 
 func TestRunErrors(t *testing.T) {
-	if err := Run(End{}, Config{}, "unix:/no/such/place", t.Logf); err == nil {
+	if err := Run(t.Context(), t.Context(), nil, Config{}, "unix:/no/such/place", t.Logf); err == nil {
 		t.Error("no error from an impossible address")
 	}
-	if err := Run(End{}, Config{MaxSeqs: -1}, "unix:/no/such/place", t.Logf); err == nil || err.Error() != "MaxSeqs: -1, want 1 or more" {
+	if err := Run(t.Context(), t.Context(), nil, Config{MaxSeqs: -1}, "unix:/no/such/place", t.Logf); err == nil || err.Error() != "MaxSeqs: -1, want 1 or more" {
 		t.Errorf("error %v", err)
 	}
 }

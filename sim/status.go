@@ -3,7 +3,6 @@ package sim
 import (
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 )
 
@@ -34,10 +33,8 @@ const modelForm = `{"id":%s,"object":"model","created":%d,"owned_by":"vllm","roo
 
 func models(a *answer) error {
 	now := time.Now().Unix()
-	var models []string
-	for _, m := range a.srv.cfg.Models {
-		models = append(models, fmt.Sprintf(modelForm, quote(m), now, quote(m), a.srv.cfg.MaxModelLen, newID(), now))
-	}
-	a.json(http.StatusOK, `{"object":"list","data":[%s]}`, strings.Join(models, ","))
+	a.json(http.StatusOK, `{"object":"list","data":[%s]}`, each(a.srv.cfg.Models, func(_ int, m string) string {
+		return fmt.Sprintf(modelForm, quote(m), now, quote(m), a.srv.cfg.MaxModelLen, newID(), now)
+	}))
 	return nil
 }

@@ -56,6 +56,14 @@ type event struct {
 	data []byte
 }
 
+// update changes the guarded fields, and wakes those that wait for an event.
+func (r *storedResponse) update(change func()) {
+	r.mu.Lock()
+	defer r.bell.ring()
+	defer r.mu.Unlock()
+	change()
+}
+
 // state returns the response and its conversation as they are now.
 func (r *storedResponse) state() (response, []message) {
 	r.mu.Lock()
@@ -65,11 +73,11 @@ func (r *storedResponse) state() (response, []message) {
 
 // complete sets the final state, unless the response is cancelled.
 func (r *storedResponse) complete(done response, conversation []message) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.response.status != "cancelled" {
-		r.response, r.messages = done, conversation
-	}
+	r.update(func() {
+		if r.response.status != "cancelled" {
+			r.response, r.messages = done, conversation
+		}
+	})
 }
 
 // abort cancels a background response that is not complete. Any other response stays as it is, and is not ok.
@@ -86,20 +94,12 @@ func (r *storedResponse) abort() (state response, ok bool) {
 
 // log adds an event to the stream.
 func (r *storedResponse) log(name string, data []byte) error {
-	r.mu.Lock()
-	defer r.bell.ring()
-	defer r.mu.Unlock()
-	r.events = append(r.events, event{name, data})
+	r.update(func() { r.events = append(r.events, event{name, data}) })
 	return nil
 }
 
 // end ends the stream.
-func (r *storedResponse) end() {
-	r.mu.Lock()
-	defer r.bell.ring()
-	defer r.mu.Unlock()
-	r.over = true
-}
+func (r *storedResponse) end() { r.update(func() { r.over = true }) }
 
 // next waits for the i-th event. It is not ok when the stream ends before that event.
 func (r *storedResponse) next(ctx context.Context, i int) (e event, ok bool, err error) {

@@ -16,18 +16,15 @@ type tokenizeRequest struct {
 }
 
 func tokenize(a *answer, q tokenizeRequest) error {
-	c, err := a.begin(q.options, nil, nil)
-	if err != nil {
-		return err
-	}
-	defer c.release()
-	tokens := engine.Tokenize(q.Prompt)
-	if q.Messages != nil {
-		tokens = render(q.Tools, "", q.Messages)
-	}
-	a.json(http.StatusOK, `{"count":%d,"max_model_len":%d,"tokens":%s,"token_strs":null}`,
-		len(tokens), a.srv.cfg.MaxModelLen, idsJSON(tokens))
-	return nil
+	return a.call(q.options, nil, given(), func(*call) error {
+		tokens := engine.Tokenize(q.Prompt)
+		if q.Messages != nil {
+			tokens = render(q.Tools, "", q.Messages)
+		}
+		a.json(http.StatusOK, `{"count":%d,"max_model_len":%d,"tokens":%s,"token_strs":null}`,
+			len(tokens), a.srv.cfg.MaxModelLen, idsJSON(tokens))
+		return nil
+	})
 }
 
 // detokenizeRequest is the body of /detokenize.
@@ -37,11 +34,8 @@ type detokenizeRequest struct {
 }
 
 func detokenize(a *answer, q detokenizeRequest) error {
-	c, err := a.begin(q.options, nil, nil)
-	if err != nil {
-		return err
-	}
-	defer c.release()
-	a.json(http.StatusOK, `{"prompt":%s}`, quote(engine.Detokenize(q.Tokens)))
-	return nil
+	return a.call(q.options, nil, given(), func(*call) error {
+		a.json(http.StatusOK, `{"prompt":%s}`, quote(engine.Detokenize(q.Tokens)))
+		return nil
+	})
 }

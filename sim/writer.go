@@ -131,21 +131,23 @@ func (w *writer) unblock() (stop func() bool) {
 	})
 }
 
-// hangUp closes the connection without another byte.
-func (w *writer) hangUp() {
-	if c := w.takeOver(); c != nil {
-		_ = c.Close()
-	}
+// hangUp closes the connection without another byte. It returns errOver.
+func (w *writer) hangUp() error {
+	_ = w.takeOver().Close()
+	return errOver
 }
 
-// takeOver takes the connection from net/http. It returns nil when that was done before, or the connection is lost.
+// reset resets the connection. It returns errOver.
+func (w *writer) reset() error {
+	w.takeOver().reset()
+	return errOver
+}
+
+// takeOver takes the connection from net/http, unless that was done before.
 func (w *writer) takeOver() *conn {
-	if w.over {
-		return nil
-	}
-	w.over = true
-	if _, _, err := w.rc.Hijack(); err != nil {
-		return nil
+	if !w.over {
+		w.over = true
+		_, _, _ = w.rc.Hijack() // fails only when the connection is lost
 	}
 	return connOf(w.r)
 }
