@@ -76,22 +76,21 @@ func (t *tree) wrong(path, text string) {
 func (t *tree) set(path string, v reflect.Value, at ast.Node) {
 	t.places[path] = t.place(at)
 	n, problem := t.value(at)
-	if problem != "" {
+	switch {
+	case problem != "":
 		t.wrong(path, problem)
-		return
-	}
-	if v.Kind() == reflect.Struct && !isText(v) {
+	case v.Kind() == reflect.Struct && !isText(v):
 		t.mapping(path, v, n)
-		return
-	}
-	if v.Kind() == reflect.Slice {
+	case v.Kind() == reflect.Slice:
 		t.sequence(path, v, n)
-		return
-	}
-	if v.Kind() == reflect.Map {
+	case v.Kind() == reflect.Map:
 		t.dictionary(path, v, n)
-		return
+	default:
+		t.scalar(path, v, n)
 	}
+}
+
+func (t *tree) scalar(path string, v reflect.Value, n ast.Node) {
 	scalar, ok := n.(ast.ScalarNode)
 	if _, null := n.(*ast.NullNode); !ok || null {
 		t.wrong(path, "want a plain value")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,42 +31,45 @@ func (l *loader) upstreams() {
 	slots := map[int]int{}
 	for i := range c.Upstreams {
 		u := &c.Upstreams[i]
-		at := func(key string) string { return fmt.Sprintf("upstreams[%d].%s", i, key) }
-		l.requestOptions(u, at)
+		report := l.ofUpstream(i)
+		u.validateOptions(report)
 		if problem := problemOfURL(u.URL); problem != "" {
-			l.problem(at("url"), problem)
+			report("url", problem)
 			continue
 		}
-		l.tls(i)
+		u.validateTLS(report)
 		name := u.server().Spec.Name
-		if !validName(name) {
-			l.problem(at("name"), fmt.Sprintf("%q, want 1..%d letters, digits and %s", name, maxName, nameSigns))
+		if !validName.MatchString(name) {
+			report("name", fmt.Sprintf("%q, want 1..128 letters, digits and .:_-@/[]", name))
 		}
 		if first, twice := names[name]; twice {
-			l.problem(at("name"), fmt.Sprintf("%q is the name of upstreams[%d] already: one entry a server, or give them names", name, first))
+			report("name", fmt.Sprintf("%q is the name of upstreams[%d] already: one entry a server, or give them names", name, first))
 		}
 		names[name] = i
 		if u.Weight != nil && (*u.Weight < 0 || *u.Weight > ring.FullWeight) {
-			l.problem(at("weight"), fmt.Sprintf("%d, want 0..%d", *u.Weight, ring.FullWeight))
+			report("weight", fmt.Sprintf("%d, want 0..%d", *u.Weight, ring.FullWeight))
 		}
 		l.slot(i, slots)
-		l.models(i)
+		u.validateModels(report)
 	}
 	for i, slot := range discovery.Slots(c.servers()) {
 		l.ranks(i, slot, names)
 	}
 }
 
-func (l *loader) models(i int) {
-	seen := map[string]bool{}
-	for n, model := range l.cfg.Upstreams[i].Models {
-		path := fmt.Sprintf("upstreams[%d].models[%d]", i, n)
+// ofUpstream returns the function that reports a problem of the upstream with that index.
+func (l *loader) ofUpstream(i int) func(key, problem string) {
+	return func(key, problem string) { l.problem(fmt.Sprintf("upstreams[%d].%s", i, key), problem) }
+}
+
+func (u *Upstream) validateModels(report func(key, problem string)) {
+	for i, model := range u.Models {
+		key := fmt.Sprintf("models[%d]", i)
 		if problem := identity.ProblemOfModel(model); problem != "" {
-			l.problem(path, problem)
-		} else if seen[model] {
-			l.problem(path, fmt.Sprintf("%q is there twice", model))
+			report(key, problem)
+		} else if slices.Contains(u.Models[:i], model) {
+			report(key, fmt.Sprintf("%q is there twice", model))
 		}
-		seen[model] = true
 	}
 }
 
@@ -91,64 +95,61 @@ func (l *loader) modelAliases() {
 	}
 }
 
-// requestOptions checks the keys about requests to an upstream, and reads the file of its API key.
-func (l *loader) requestOptions(u *Upstream, at func(key string) string) {
+// validateOptions checks the keys about requests to the upstream, and reads the file of its API key.
+func (u *Upstream) validateOptions(report func(key, problem string)) {
 	if u.HostHeader != "" && u.HostHeader != hostOfUpstream && u.HostHeader != hostOfClient {
-		l.problem(at("host_header"), fmt.Sprintf("%q, want %s or %s", u.HostHeader, hostOfUpstream, hostOfClient))
+		report("host_header", fmt.Sprintf("%q, want %s or %s", u.HostHeader, hostOfUpstream, hostOfClient))
 	}
 	var err error
 	if u.APIKey, err = readKey(u.APIKeyFile); err != nil {
-		l.problem(at("api_key_file"), err.Error())
+		report("api_key_file", err.Error())
 	}
 	if u.APIKeyOverride && u.APIKeyFile == "" {
-		l.problem(at("api_key_override"), "true, and there is no key to send: want api_key_file as well")
+		report("api_key_override", "true, and there is no key to send: want api_key_file as well")
 	}
 }
 
-func (l *loader) tls(i int) {
-	u := &l.cfg.Upstreams[i]
-	path := fmt.Sprintf("upstreams[%d].tls", i)
+func (u *Upstream) validateTLS(report func(key, problem string)) {
 	if u.TLS != (tlsfiles.Upstream{}) && !strings.HasPrefix(u.URL, "https://") {
-		l.problem(path, fmt.Sprintf("for %q, want an https URL with it", u.URL))
+		report("tls", fmt.Sprintf("for %q, want an https URL with it", u.URL))
 	}
-	u.TLS.Validate(func(key, problem string) { l.problem(path+"."+key, problem) })
+	u.TLS.Validate(func(key, problem string) { report("tls."+key, problem) })
 }
 
 func (l *loader) slot(i int, slots map[int]int) {
-	u := &l.cfg.Upstreams[i]
-	path := fmt.Sprintf("upstreams[%d].slot", i)
+	u, report := &l.cfg.Upstreams[i], l.ofUpstream(i)
 	if (u.Slot == nil) != (l.cfg.Upstreams[0].Slot == nil) {
-		l.problem(path, "either all upstreams have a slot or none")
+		report("slot", "either all upstreams have a slot or none")
 	}
 	if u.Slot == nil {
 		return
 	}
 	if *u.Slot < 0 || *u.Slot >= ring.MaxSlots {
-		l.problem(path, fmt.Sprintf("%d, want 0..%d", *u.Slot, ring.MaxSlots-1))
+		report("slot", fmt.Sprintf("%d, want 0..%d", *u.Slot, ring.MaxSlots-1))
 	}
 	if first, twice := slots[*u.Slot]; twice {
-		l.problem(path, fmt.Sprintf("%d is the slot of upstreams[%d] already", *u.Slot, first))
+		report("slot", fmt.Sprintf("%d is the slot of upstreams[%d] already", *u.Slot, first))
 	}
 	slots[*u.Slot] = i
 }
 
 // ranks checks the data-parallel ranks of an upstream: their names and slots must be unique.
 func (l *loader) ranks(i, slot int, names map[string]int) {
-	u, all := &l.cfg.Upstreams[i], l.cfg.Upstreams
-	path := fmt.Sprintf("upstreams[%d].data_parallel_ranks", i)
+	u, all, report := &l.cfg.Upstreams[i], l.cfg.Upstreams, l.ofUpstream(i)
+	const key = "data_parallel_ranks"
 	n, first := u.DataParallelRanks, all[0].DataParallelRanks
 	switch {
 	case n < 0 || n > ring.MaxSlots:
-		l.problem(path, fmt.Sprintf("%d, want 0..%d", n, ring.MaxSlots))
+		report(key, fmt.Sprintf("%d, want 0..%d", n, ring.MaxSlots))
 	case n != first:
-		l.problem(path, fmt.Sprintf("%d, and upstreams[0] has %d: want the same number for all", n, first))
+		report(key, fmt.Sprintf("%d, and upstreams[0] has %d: want the same number for all", n, first))
 	case n > 0 && slot < ring.MaxSlots && (slot+1)*n > ring.MaxSlots:
-		l.problem(path, fmt.Sprintf("%d at slot %d make the slots %d..%d, want at most %d", n, slot, slot*n, slot*n+n-1, ring.MaxSlots-1))
+		report(key, fmt.Sprintf("%d at slot %d make the slots %d..%d, want at most %d", n, slot, slot*n, slot*n+n-1, ring.MaxSlots-1))
 	}
 	name := u.server().Spec.Name
 	if of, rank, is := rankName(name); is {
 		if j, has := names[of]; has && rank < all[j].DataParallelRanks {
-			l.problem(fmt.Sprintf("upstreams[%d].name", i), fmt.Sprintf("%q is the name of a rank of upstreams[%d]", name, j))
+			report("name", fmt.Sprintf("%q is the name of a rank of upstreams[%d]", name, j))
 		}
 	}
 }
@@ -160,23 +161,7 @@ func rankName(s string) (name string, rank int, is bool) {
 	return s[:at], rank, err == nil && "@"+strconv.Itoa(rank) == s[at:]
 }
 
-const (
-	maxName   = 128
-	nameSigns = ".:_-@/[]"
-)
-
-func validName(s string) bool {
-	if s == "" || len(s) > maxName {
-		return false
-	}
-	for _, c := range s {
-		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
-		if !letter && !strings.ContainsRune(nameSigns, c) {
-			return false
-		}
-	}
-	return true
-}
+var validName = regexp.MustCompile(`^[A-Za-z0-9.:_@/\[\]-]{1,128}$`)
 
 // problemOfURL returns what is wrong with the URL of an upstream, "" for nothing. It never shows a user and password:
 // an error of parsing might, since it quotes pieces of the URL.
