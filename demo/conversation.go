@@ -18,15 +18,11 @@ type message struct {
 
 // chat is the body of a request. It has no session id: tether recognizes the conversation by its opening.
 type chat struct {
-	Model         string        `json:"model"`
-	Messages      []message     `json:"messages"`
-	MaxTokens     int           `json:"max_tokens"`
-	Stream        bool          `json:"stream"`
-	StreamOptions streamOptions `json:"stream_options"`
-}
-
-type streamOptions struct {
-	IncludeUsage bool `json:"include_usage"`
+	Model         string          `json:"model"`
+	Messages      []message       `json:"messages"`
+	MaxTokens     int             `json:"max_tokens"`
+	Stream        bool            `json:"stream"`
+	StreamOptions map[string]bool `json:"stream_options"`
 }
 
 // conversation is a chat that grows: each turn sends all of it again.
@@ -48,7 +44,7 @@ func newConversation(number int, p *Pace, random *rand.Rand) *conversation {
 // request returns the body of the next turn's request.
 func (c *conversation) request() []byte {
 	body, err := json.Marshal(chat{
-		Model: model, Messages: c.messages, MaxTokens: c.pace.Answer, Stream: true, StreamOptions: streamOptions{IncludeUsage: true},
+		Model: model, Messages: c.messages, MaxTokens: c.pace.Answer, Stream: true, StreamOptions: map[string]bool{"include_usage": true},
 	})
 	if err != nil {
 		panic("BUG: a chat of strings and numbers has no JSON: " + err.Error())
