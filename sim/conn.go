@@ -47,18 +47,13 @@ func follow(c net.Conn, state http.ConnState) {
 	own := c.(*conn)
 	switch state {
 	case http.StateIdle:
-		own.sendTail()
+		if len(own.tail) > 0 {
+			_, _ = own.Write(own.tail) // fails only when the client is gone
+			own.tail = nil
+		}
 		own.set.setAnswering(own, false)
 	case http.StateClosed, http.StateHijacked:
 		own.set.setAnswering(own, false)
-	}
-}
-
-// sendTail sends what the fault tail left on a connection whose answer has ended.
-func (c *conn) sendTail() {
-	if len(c.tail) > 0 {
-		_, _ = c.Write(c.tail) // fails only when the client is gone
-		c.tail = nil
 	}
 }
 

@@ -18,11 +18,7 @@ type messagesRequest struct {
 }
 
 func (q messagesRequest) prompts() prompts {
-	system := ""
-	if len(q.System) > 0 && string(q.System) != "null" {
-		system = systemText(q.System)
-	}
-	return chatPrompts(q.Tools, system, q.Messages)
+	return chatPrompts(q.Tools, systemText(q.System), q.Messages)
 }
 
 // systemText is the system prompt. As in vLLM, it leaves out the block that Claude Code puts at the head of the prompt, and

@@ -1,7 +1,7 @@
 package sim
 
 import (
-	"encoding/json"
+	"cmp"
 	"fmt"
 
 	"tether/sim/engine"
@@ -41,16 +41,9 @@ func (r response) MarshalJSON() ([]byte, error) {
 	if r.q.Tools == nil {
 		choice = `"none"`
 	}
-	return fmt.Appendf(nil, responseForm, r.id, r.created, r.incomplete, encode(r.q.Instructions), orJSON(r.q.Metadata, "null"),
-		quote(r.model), r.output, orJSON(r.q.Temperature, "1.0"), orJSON(r.q.ToolChoice, choice), orJSON(r.q.Tools, "[]"),
-		orJSON(r.q.TopP, "1.0"), r.q.Background, r.max, encode(r.q.PreviousResponseID), r.status, r.usage, encode(r.q.User)), nil
-}
-
-func orJSON(given json.RawMessage, fallback string) string {
-	if given == nil {
-		return fallback
-	}
-	return string(given)
+	return fmt.Appendf(nil, responseForm, r.id, r.created, r.incomplete, encode(r.q.Instructions), cmp.Or(string(r.q.Metadata), "null"),
+		quote(r.model), r.output, cmp.Or(string(r.q.Temperature), "1.0"), cmp.Or(string(r.q.ToolChoice), choice), cmp.Or(string(r.q.Tools), "[]"),
+		cmp.Or(string(r.q.TopP), "1.0"), r.q.Background, r.max, encode(r.q.PreviousResponseID), r.status, r.usage, encode(r.q.User)), nil
 }
 
 // finished is the response with its answer, which item holds.

@@ -20,9 +20,11 @@ type Server struct {
 	bell   bell // rings after every change of Load and Stats
 	memory atomic.Pointer[memory]
 
-	mu     sync.Mutex
-	listen string // guarded by mu; where the next life listens
-	life   *life  // guarded by mu; nil before the first Start
+	starting sync.Mutex // held by Start
+
+	mu     sync.Mutex // not held while Start waits: the last requests of a life may need it
+	listen string     // guarded by mu; where the next life listens
+	life   *life      // guarded by mu; nil before the first Start
 }
 
 // memory is the state that a server loses with its process: the engines with their caches, and the stored responses.
@@ -45,26 +47,30 @@ func New(cfg Config) *Server {
 // Start listens on a TCP address ("127.0.0.1:0") or a Unix socket ("unix:/path"), serves in the background, and returns
 // the address as Addr does. The caller ends the server with Stop, Kill or Drain, and may start it again after that.
 func (s *Server) Start(listen string) (string, error) {
-	before := s.current()
-	if err := s.awaitEnd(before); err != nil {
-		return "", err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.life != before {
-		return "", s.listeningLocked()
+	s.starting.Lock()
+	defer s.starting.Unlock()
+	if l := s.current(); l != nil {
+		if !l.isClosing() {
+			return "", fmt.Errorf("sim: already listening on %s", s.Addr())
+		}
+		l.await()
+		if l.lost.Swap(false) {
+			s.Forget()
+		}
 	}
 	ln, err := listenOn(listen)
 	if err != nil {
 		return "", err
 	}
-	s.listen = listen
 	if _, unix := socketPath(listen); !unix {
-		s.listen = ln.Addr().String()
+		listen = ln.Addr().String()
 	}
-	s.life = newLife(s, ln)
-	go s.life.serve()
-	return s.listen, nil
+	l := newLife(s, ln)
+	s.mu.Lock()
+	s.listen, s.life = listen, l
+	s.mu.Unlock()
+	go l.serve()
+	return listen, nil
 }
 
 // Restart listens again on the address of the last Start. After Stop the caches and stored responses are still there. After
@@ -72,28 +78,6 @@ func (s *Server) Start(listen string) (string, error) {
 func (s *Server) Restart() error {
 	_, err := s.Start(s.Addr())
 	return err
-}
-
-// awaitEnd waits for the end of the previous life l, which is nil before the first Start. It waits without the lock, because the
-// last requests may need the lock. A life that is not closing is an error.
-func (s *Server) awaitEnd(l *life) error {
-	if l == nil {
-		return nil
-	}
-	if !l.isClosing() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return s.listeningLocked()
-	}
-	l.await()
-	if l.lost.Swap(false) {
-		s.Forget()
-	}
-	return nil
-}
-
-func (s *Server) listeningLocked() error {
-	return fmt.Errorf("sim: already listening on %s", s.listen)
 }
 
 func listenOn(listen string) (net.Listener, error) {
