@@ -28,9 +28,13 @@ const (
 	BadHead
 	// HeadTimeout says that there was no complete response head within the limit.
 	HeadTimeout
-	// Busy says that the server answered 503.
+	// Busy says that the server answered 503, and may have worked on the request before.
 	Busy
-	// Leaving says that the server refused the request because it shuts down.
+	// Declined says that the server answered 503 at once, so that most likely it has not begun to work on the request.
+	Declined
+	// Full says that the server refused the request because its queue is full. It has not begun to work on the request.
+	Full
+	// Leaving says that the server refused the request because it shuts down. It has not begun to work on the request.
 	Leaving
 	// ClientGone says that the client left before the response head was complete.
 	ClientGone
@@ -47,6 +51,8 @@ var kinds = [...]struct{ word, probeWord, text string }{
 	BadHead:     {"malformed", "wrong_answer", "malformed or too large response head"},
 	HeadTimeout: {"timed_out", "timed_out", "no answer in time"},
 	Busy:        {"busy", "wrong_answer", "answered 503"},
+	Declined:    {"declined", "wrong_answer", "refused at once"},
+	Full:        {"full", "wrong_answer", "refused because its queue is full"},
 	Leaving:     {"leaving", "wrong_answer", "refused because it shuts down"},
 	ClientGone:  {"client_left", "no_evidence", "client gone"},
 }

@@ -23,9 +23,9 @@ func TestKinds(t *testing.T) {
 
 // These words are labels of metrics: dashboards know them.
 func TestWords(t *testing.T) {
-	const want = "answered refused unreachable insecure exhausted stale died malformed timed_out busy leaving client_left"
+	const want = "answered refused unreachable insecure exhausted stale died malformed timed_out busy declined full leaving client_left"
 	const wantOfProbes = "succeeded failed_connection failed_connection insecure no_evidence failed_connection failed_connection " +
-		"wrong_answer timed_out wrong_answer wrong_answer no_evidence"
+		"wrong_answer timed_out wrong_answer wrong_answer wrong_answer wrong_answer no_evidence"
 	var words, ofProbes []string
 	for k := range Kind(Count) {
 		words, ofProbes = append(words, k.Word()), append(ofProbes, k.ProbeWord())

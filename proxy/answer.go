@@ -14,6 +14,7 @@ type answerFields struct {
 	upstream             string // name to show, "" for none
 	allow                string // methods, on 405
 	connection           string // Connection's value, "" for no such field
+	retryAfter           bool   // ask the client to try again in a second
 	tunnel               bool   // the answer opens a WebSocket
 }
 
@@ -30,6 +31,9 @@ func (a *answerFields) append(dst []byte) []byte {
 	}
 	if a.allow != "" {
 		dst = append(append(append(dst, "Allow: "...), a.allow...), "\r\n"...)
+	}
+	if a.retryAfter {
+		dst = append(dst, "Retry-After: 1\r\n"...)
 	}
 	switch {
 	case a.tunnel:
@@ -55,6 +59,8 @@ func appendAnswerHead(dst []byte, h *http1.Head, own answerFields, chunked bool)
 		case "connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "content-length", "upgrade",
 			"x-session-id", "x-request-id", "x-tether-affinity", "x-tether-upstream":
 			continue
+		case "retry-after":
+			own.retryAfter = false // the upstream knows better
 		case "trailer":
 			if !chunked {
 				continue

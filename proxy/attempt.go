@@ -130,20 +130,36 @@ func (a *attempt) receive(socketKey []byte, limit time.Duration) (err error) {
 	return err
 }
 
-// outcome classifies the answer by what it says of the upstream. Of a 500 it may read the body, within limit; the bytes stay with
-// the answer.
-func (a *attempt) outcome(limit time.Duration) failure.Kind {
-	switch r := &a.answer; {
-	case r.Status == 503:
-		return failure.Busy
-	case r.Status != 500 || r.Length > maxShutdownBody || r.Length < 0 && !r.Chunked:
+// outcome classifies the answer, whose head arrived at now, by what it says of the upstream. Of a 500 or 503 it may read the body,
+// within limit; the bytes stay with the answer.
+func (a *attempt) outcome(now time.Time, limit time.Duration) failure.Kind {
+	status := a.answer.Status
+	if status != 500 && status != 503 {
 		return failure.None
 	}
-	body, err := a.conn.ReadBody(&a.answer, maxShutdownBody, min(shutdownBodyTime, limit))
-	if err == nil && saysLeaving(body) {
-		return failure.Leaving
+	switch k := a.refusal(limit); {
+	case k != failure.None || status == 500:
+		return k
+	case a.conn.AnsweredWithin(atOnce, now):
+		return failure.Declined
 	}
-	return failure.None
+	return failure.Busy
+}
+
+// atOnce is how soon after the end of its request a 503 means that the server has not begun to work. Gateways and servers that refuse
+// at the door answer within milliseconds. A prompt that kills an engine was tokenized, scheduled and computed before.
+const atOnce = 100 * time.Millisecond
+
+// refusal is the kind of the refusal that the answer is in vLLM's own words, None if it is none. It reads the body within limit.
+func (a *attempt) refusal(limit time.Duration) failure.Kind {
+	if r := &a.answer; r.Length > maxRefusal || r.Length < 0 && !r.Chunked {
+		return failure.None
+	}
+	body, err := a.conn.ReadBody(&a.answer, maxRefusal, min(refusalTime, limit))
+	if err != nil {
+		return failure.None
+	}
+	return refusalOf(a.answer.Status, body)
 }
 
 // drop closes the connection, if there is one, and reports whether the client left meanwhile. It waits until the request is no longer

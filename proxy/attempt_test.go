@@ -199,7 +199,7 @@ func TestReadingAnErrorIsBounded(t *testing.T) {
 		t.Skip("waits for a limit")
 	}
 	t.Parallel()
-	for _, length := range []int{10, maxShutdownBody + 1} {
+	for _, length := range []int{10, maxRefusal + 1} {
 		s := newScript(t)
 		r := newRig(t, []string{s.url()})
 		c := r.dial()
@@ -211,7 +211,7 @@ func TestReadingAnErrorIsBounded(t *testing.T) {
 		if _, err := c.r.Peek(1); err != nil {
 			t.Fatal(err)
 		}
-		if took := time.Since(started); (length == 10) != (took >= shutdownBodyTime) || took > shutdownBodyTime+3*time.Second {
+		if took := time.Since(started); (length == 10) != (took >= refusalTime) || took > refusalTime+3*time.Second {
 			t.Errorf("%d bytes: held back for %v", length, took)
 		}
 		rest := strings.Repeat("x", length-5)

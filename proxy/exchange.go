@@ -166,7 +166,7 @@ func (x *exchange) try(u *upstream.Upstream) verdict {
 	o := outbound{request: &x.req, client: x.client, session: &x.caller.session, body: x.req.sent(&x.caller.search.Edit)}
 	k := failure.Of(a.ask(&o, t.replayed, x.settings, &x.now))
 	if k == failure.None {
-		k = a.outcome(x.settings.IdleTimeout)
+		k = a.outcome(x.now, x.settings.IdleTimeout)
 	}
 	next := t.after(k)
 	consequences[k].apply(u, &x.route)

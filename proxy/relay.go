@@ -120,7 +120,9 @@ func (x *exchange) respond() {
 		}
 	}
 	x.closing = x.closing || x.p.closing.Load() || r.endsByClosing()
-	x.reply = appendAnswerHead(x.reply[:0], &a.Head, x.fields(), r.chunked())
+	f := x.fields()
+	f.retryAfter = x.tries.last.retryAfter
+	x.reply = appendAnswerHead(x.reply[:0], &a.Head, f, r.chunked())
 	first, more := r.Take(x.now, a.Rest)
 	r.rethrow()
 	x.reply = append(x.reply, first...)

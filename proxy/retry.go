@@ -36,6 +36,8 @@ type consequence struct {
 	unpins bool
 	// leaving: the upstream takes no new sessions.
 	leaving bool
+	// retryAfter: the answer asks the client to try again in a second, if it is passed on.
+	retryAfter bool
 	// ours: the failure says nothing of the upstream, and does not count as an attempt.
 	ours bool
 }
@@ -52,7 +54,9 @@ var consequences = [failure.Count]consequence{
 	failure.BadHead:     {next: (*attempts).stopped, fault: faultBadHead},
 	failure.HeadTimeout: {next: (*attempts).stopped, fault: faultHeadTimeout},
 	failure.Busy:        {next: (*attempts).overloaded, fault: faultNoUpstream},
-	failure.Leaving:     {next: (*attempts).shuttingDown, fault: faultNoUpstream, leaving: true},
+	failure.Declined:    {next: (*attempts).declined, fault: faultNoUpstream, retryAfter: true},
+	failure.Full:        {next: (*attempts).refused, fault: faultNoUpstream, retryAfter: true},
+	failure.Leaving:     {next: (*attempts).refused, fault: faultNoUpstream, leaving: true},
 	failure.ClientGone:  {next: (*attempts).stopped, fault: faultClientGone},
 }
 
@@ -71,17 +75,17 @@ func (c *consequence) apply(u *upstream.Upstream, r *session.Route) {
 
 // attempts remembers how the attempts of one request ended.
 type attempts struct {
-	tries   []Try // all of them, those that did not count included
-	count   int   // of those that count
-	replays int   // of these, the ones on a fresh connection to the same upstream
-	last    *fault
+	tries   []Try        // all of them, those that did not count included
+	count   int          // of those that count
+	replays int          // of these, the ones on a fresh connection to the same upstream
+	last    *consequence // of the last attempt, nil before it
 
 	replayed bool // the present attempt is on a fresh connection after a stale one
-	// given: an upstream that got the whole request died over it or answered 503. A prompt that kills engines
-	// must not tour the fleet: one more upstream gets it, no third.
+	// given: an upstream that got the whole request died over it, or answered 503 after it may have worked on it. A prompt
+	// that kills engines must not tour the fleet: one more upstream gets it, no third.
 	given bool
 	died  bool // an upstream died over the request
-	busy  bool // an upstream answered 503, or refused because it shuts down
+	busy  bool // an upstream answered 503, or refused
 
 	// onlyThere: the request is about a response that only one server has. No other can answer it.
 	onlyThere bool
@@ -92,7 +96,7 @@ type attempts struct {
 
 // begin makes t ready for a request.
 func (t *attempts) begin(onlyThere, background bool) {
-	t.last, t.onlyThere, t.background = faultNoUpstream, onlyThere, background
+	t.onlyThere, t.background = onlyThere, background
 }
 
 func (t *attempts) reset() { *t = attempts{tries: t.tries[:0]} }
@@ -100,7 +104,7 @@ func (t *attempts) reset() { *t = attempts{tries: t.tries[:0]} }
 // after decides what follows an attempt that ended with k.
 func (t *attempts) after(k failure.Kind) verdict {
 	c := &consequences[k]
-	t.last = c.fault
+	t.last = c
 	if !c.ours {
 		t.count++
 		if t.replayed {
@@ -116,13 +120,17 @@ func (t *attempts) note(u *upstream.Upstream, k failure.Kind) { t.tries = append
 // fault is what the client gets when nothing more is tried. A death outweighs later failures: the client must
 // not try again by itself.
 func (t *attempts) fault() *fault {
-	switch {
-	case t.died && t.last != faultClientGone:
-		return faultDied
-	case t.busy && t.last == faultNoAnswer:
-		return faultNoUpstream // one upstream was there, and asked for patience
+	if t.last == nil {
+		return faultNoUpstream
 	}
-	return t.last
+	switch f := t.last.fault; {
+	case t.died && f != faultClientGone:
+		return faultDied
+	case t.busy && f == faultNoAnswer:
+		return faultNoUpstream // one upstream was there, and asked for patience
+	default:
+		return f
+	}
 }
 
 func (t *attempts) answered() verdict { return relayAnswer }
@@ -156,17 +164,24 @@ func (t *attempts) death() verdict {
 	return tryNext
 }
 
-// overloaded: the upstream answered 503.
+// overloaded: the upstream answered 503, and may have worked on the request.
 func (t *attempts) overloaded() verdict {
-	if t.onlyThere || t.background || t.given {
-		return relayAnswer
-	}
-	t.given, t.busy = true, true
-	return tryNext
+	next := t.declined()
+	t.given = true
+	return next
 }
 
-// shuttingDown: the upstream refused the request and has not begun to work on it, so the request does not count as given.
-func (t *attempts) shuttingDown() verdict {
+// declined: the upstream answered 503 so soon that most likely it has not begun to work on the request. That is not certain enough for
+// background work, or for a request that an upstream has died over.
+func (t *attempts) declined() verdict {
+	if t.background || t.given {
+		return relayAnswer
+	}
+	return t.refused()
+}
+
+// refused: the upstream refused the request and has not begun to work on it, so the request does not count as given.
+func (t *attempts) refused() verdict {
 	if t.onlyThere {
 		return relayAnswer
 	}

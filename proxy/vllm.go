@@ -5,6 +5,8 @@ import (
 	"cmp"
 	"encoding/json"
 	"time"
+
+	"tether/failure"
 )
 
 // What the proxy knows of vLLM, beside its paths in endpoints.go.
@@ -13,27 +15,55 @@ import (
 // it as a 500 while those in flight finish, and /health stays 200.
 const shutdownText = "cannot schedule new futures after shutdown"
 
+// Admission control refuses with these texts (vLLM 0.32.0, exceptions.py): with the first beyond --max-num-queued-reqs, with the second
+// beyond --max-num-queued-tokens.
 const (
-	// maxShutdownBody bounds a body that may be a refusal with shutdownText.
-	maxShutdownBody = 4 << 10
-
-	// shutdownBodyTime is how long an answer is held back until such a body is complete. vLLM writes it at once.
-	shutdownBodyTime = 5 * time.Second
+	queueFullText   = "The engine is currently busy and cannot accept new requests. Please try again later or on a different instance."
+	backlogFullText = "The engine has reached its prefill token backlog limit. Please try again later or on a different instance."
 )
 
-// saysLeaving reports whether the body of a 500 is vLLM's refusal while it shuts down. The text must be the whole message: a
-// model may well write such words.
-func saysLeaving(body []byte) bool {
-	if !bytes.Contains(body, []byte(shutdownText)) {
-		return false
+// refusals are the answers by which vLLM refuses a request before it begins to work on it.
+var refusals = [...]struct {
+	status int
+	text   string
+	kind   failure.Kind
+}{
+	{500, shutdownText, failure.Leaving},
+	{503, queueFullText, failure.Full},
+	{503, backlogFullText, failure.Full},
+}
+
+const (
+	// maxRefusal bounds the body of a refusal.
+	maxRefusal = 4 << 10
+
+	// refusalTime is how long an answer is held back until such a body is complete. vLLM writes it at once.
+	refusalTime = 5 * time.Second
+)
+
+// refusalOf is the kind of the refusal that an answer is, None if it is none. The text must be the whole message: a model may well
+// write such words.
+func refusalOf(status int, body []byte) failure.Kind {
+	for _, r := range refusals {
+		if r.status == status && bytes.Contains(body, []byte(r.text)) && errorMessage(body) == r.text {
+			return r.kind
+		}
 	}
+	return failure.None
+}
+
+// errorMessage is the message of an error in OpenAI's, Anthropic's or Cohere's form, "" of another body.
+func errorMessage(body []byte) string {
 	var answer struct {
 		Error struct {
 			Message string `json:"message"`
 		} `json:"error"`
 		Message string `json:"message"` // Cohere's form
 	}
-	return json.Unmarshal(body, &answer) == nil && cmp.Or(answer.Error.Message, answer.Message) == shutdownText
+	if json.Unmarshal(body, &answer) != nil {
+		return ""
+	}
+	return cmp.Or(answer.Error.Message, answer.Message)
 }
 
 // neverByWildcard are vLLM's own ways to change or stop a server: a prefix must not expose them by accident. An operator may

@@ -2,25 +2,71 @@ package proxy
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 
+	"tether/failure"
 	"tether/sim"
 )
 
-// The text counts only as the whole message of a 500, in any API's form.
-func TestShutdownAnswerIsReadStrictly(t *testing.T) {
-	for body, want := range map[string]bool{
-		`{"error":{"message":"cannot schedule new futures after shutdown","type":"InternalServerError","param":null,"code":500}}`: true,
-		`{"type":"error","error":{"type":"internal_error","message":"cannot schedule new futures after shutdown"}}`:               true,
-		`{"error":{"message":"prompt said: cannot schedule new futures after shutdown"}}`:                                         false,
-		`{"error":"cannot schedule new futures after shutdown"}`:                                                                  false,
-		`{"message":"cannot schedule new futures after shutdown","id":"x"}`:                                                       true,
-		`{"message":"prompt said: cannot schedule new futures after shutdown"}`:                                                   false,
-		`cannot schedule new futures after shutdown`:                                                                              false,
-		``: false,
-	} {
-		if got := saysLeaving([]byte(body)); got != want {
+// A refusal's text counts only as the whole message of its status, in any API's form.
+func TestRefusalsAreReadStrictly(t *testing.T) {
+	for _, r := range refusals {
+		for form, want := range map[string]failure.Kind{
+			`{"error":{"message":"%s","type":"InternalServerError","param":null,"code":500}}`: r.kind,
+			`{"type":"error","error":{"type":"internal_error","message":"%s"}}`:               r.kind,
+			`{"error":{"message":"prompt said: %s"}}`:                                         failure.None,
+			`{"error":{"message":"%s said the prompt"}}`:                                      failure.None,
+			`{"error":"%s"}`:                failure.None,
+			`{"message":"%s","id":"x"}`:     r.kind,
+			`{"message":"prompt said: %s"}`: failure.None,
+			`%s`:                            failure.None,
+		} {
+			body := strings.Replace(form, "%s", r.text, 1)
+			if got := refusalOf(r.status, []byte(body)); got != want {
+				t.Errorf("%s: %v", body, got)
+			}
+			if got := refusalOf(1003-r.status, []byte(body)); got != failure.None {
+				t.Errorf("%d %s: %v", 1003-r.status, body, got)
+			}
+		}
+		if len(r.text)+200 > maxRefusal {
+			t.Errorf("%s is too long to be read", r.text)
+		}
+	}
+	if got := refusalOf(503, nil); got != failure.None {
+		t.Errorf("no body: %v", got)
+	}
+}
+
+// vllmExceptions is from vllm/exceptions.py of vLLM 0.32.0.
+const vllmExceptions = `
+class QueueOverflowError(GracefulHTTPError):
+    def __init__(self):
+        super().__init__(
+            "The engine is currently busy and cannot accept new requests. "
+            "Please try again later or on a different instance.",
+            HTTPStatus.SERVICE_UNAVAILABLE,
+        )
+class MaxQueuedTokensError(GracefulHTTPError):
+    def __init__(self):
+        super().__init__(
+            "The engine has reached its prefill token backlog limit. "
+            "Please try again later or on a different instance.",
+            HTTPStatus.SERVICE_UNAVAILABLE,
+        )
+`
+
+// The texts of admission control are vLLM's own.
+func TestAdmissionTexts(t *testing.T) {
+	found := regexp.MustCompile(`"(.*)"\s+"(.*)",\s+HTTPStatus.SERVICE_UNAVAILABLE`).FindAllStringSubmatch(vllmExceptions, -1)
+	if len(found) != 2 {
+		t.Fatalf("%q", found)
+	}
+	for _, m := range found {
+		body := fmt.Sprintf(`{"error":{"message":%q,"type":"Service Unavailable","param":null,"code":503}}`, m[1]+m[2])
+		if got := refusalOf(503, []byte(body)); got != failure.Full {
 			t.Errorf("%s: %v", body, got)
 		}
 	}

@@ -128,6 +128,18 @@ func unknownModel(name string, served []string) problem {
 // shutdownMessage is the error of a draining vLLM for whatever would need its engine.
 const shutdownMessage = "cannot schedule new futures after shutdown"
 
+// queueFull is the answer of vLLM 0.32.0's admission control: of --max-num-queued-tokens, or else of --max-num-queued-reqs.
+func queueFull(tokens bool) problem {
+	reached := "The engine is currently busy and cannot accept new requests."
+	if tokens {
+		reached = "The engine has reached its prefill token backlog limit."
+	}
+	return problem{
+		status: http.StatusServiceUnavailable, kind: http.StatusText(http.StatusServiceUnavailable),
+		message: reached + " Please try again later or on a different instance.",
+	}
+}
+
 // shuttingDown is the answer of a draining vLLM to whatever it would have to tokenize. On messages paths the application
 // makes it, elsewhere the handler of uncaught exceptions.
 func (a *answer) shuttingDown() problem {

@@ -53,6 +53,7 @@ var beforeAnswer = []struct {
 	{[]fault.Kind{fault.Interim}, interim},
 	{[]fault.Kind{fault.Unhealthy}, unhealthy},
 	{[]fault.Kind{fault.Status}, func(_ *answer, f fault.Active) error { return simulated(f.N) }},
+	{[]fault.Kind{fault.QueueFull}, refuse},
 }
 
 // misbehave applies the faults that are due before the answer, at most one of each row.
@@ -105,6 +106,14 @@ func interim(a *answer, f fault.Active) error {
 func unhealthy(a *answer, _ fault.Active) error {
 	a.send(http.StatusServiceUnavailable, "", nil)
 	return errOver
+}
+
+// refuse refuses a POST as vLLM's admission control does.
+func refuse(a *answer, f fault.Active) error {
+	if a.r.Method != http.MethodPost {
+		return nil
+	}
+	return queueFull(f.Tokens)
 }
 
 func simulated(status int) problem {

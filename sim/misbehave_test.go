@@ -54,6 +54,14 @@ func TestStatusFaults(t *testing.T) {
 			"shutdown-text", chatPath, 500,
 			`{"error":{"message":"cannot schedule new futures after shutdown","type":"InternalServerError","param":null,"code":500}}`,
 		},
+		{
+			"queue-full", chatPath, 503,
+			`{"error":{"message":"The engine is currently busy and cannot accept new requests. Please try again later or on a different instance.","type":"Service Unavailable","param":null,"code":503}}`,
+		},
+		{
+			"queue-full=tokens", "/v1/messages", 503,
+			`{"type":"error","error":{"type":"Service Unavailable","message":"The engine has reached its prefill token backlog limit. Please try again later or on a different instance."}}`,
+		},
 		{"nonsense", chatPath, 400, `{"error":{"message":"sim: unknown fault \"nonsense\"","type":"BadRequestError","param":"X-Sim-Fault","code":400}}`},
 	} {
 		if r := postTo(t, s, c.path, chatBody, "X-Sim-Fault: "+c.fault); r.status != c.status || r.body != c.body {

@@ -53,6 +53,9 @@ const (
 	Unhealthy Kind = "unhealthy"
 	// ShutdownText gives the answers of a draining vLLM, without draining.
 	ShutdownText Kind = "shutdown-text"
+	// QueueFull refuses inference as vLLM's admission control does: ARG is the limit that is reached, "requests" or "tokens".
+	// Default requests.
+	QueueFull Kind = "queue-full"
 	// NoLength leaves out Content-Length and chunks: the end of the connection is the end of the answer.
 	NoLength Kind = "no-length"
 	// Interim sends N interim answers (103) before the answer. Default 1.
@@ -66,6 +69,7 @@ type Active struct {
 	Kind    Kind
 	N       int             // events, answers, KiB or a status, by kind
 	Delay   time.Duration   // of Slow and Early
+	Tokens  bool            // of QueueFull: the limit of tokens
 	Cleared <-chan struct{} // closed when the faults are cleared
 }
 
@@ -90,6 +94,10 @@ func resolve(kind Kind, arg string) (f Active, err error) {
 	case Hang, HangHealth, Reset, Close, BadHead, Kill, Unhealthy, ShutdownText, NoLength, Tail:
 		if arg != "" {
 			err = fmt.Errorf("fault %s takes no argument, got %q", kind, arg)
+		}
+	case QueueFull:
+		if f.Tokens = arg == "tokens"; !f.Tokens && arg != "" && arg != "requests" {
+			err = fmt.Errorf("fault %s: argument %q, want requests or tokens", kind, arg)
 		}
 	case "500", "503":
 		return resolve(Status, string(kind))

@@ -11,6 +11,8 @@ func TestParse(t *testing.T) {
 		"slow":                  `fault slow: argument "", want a duration such as 250ms`,
 		"slow=-1s":              `fault slow: argument "-1s", want a duration such as 250ms`,
 		"close, cut-inside=x":   `fault cut-inside: argument "x", want 0..1073741824`,
+		"queue-full=x":          `fault queue-full: argument "x", want requests or tokens`,
+		"queue-full=tokens":     "",
 		"huge-head=0":           `fault huge-head: argument "0", want 1..1048576`,
 		"close,early, stall=0 ": "",
 	} {

@@ -22,8 +22,9 @@ type Conn struct {
 	idleSince time.Time
 
 	sendErr error
-	sending *sending // nil unless sendAll may still run
-	sentAt  time.Time
+	sending *sending  // nil unless sendAll may still run
+	sentAt  time.Time // when Send began
+	written time.Time // when the whole request was written, if Sent reports true
 }
 
 // Keep gives the connection back to its pool at now, for the next request. The caller has read a to its end, and nothing

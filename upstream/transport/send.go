@@ -16,9 +16,15 @@ const sendInline = 64 << 10
 
 // sending is a Send that runs on a goroutine of its own, sendAll. That goroutine reads head and body until it ends.
 type sending struct {
-	ended chan error // capacity 1: the result of the write
+	ended chan written // capacity 1
 	// release is what the goroutine calls at its end, set by Discard; &noRelease once the goroutine has ended.
 	release atomic.Pointer[func()]
+}
+
+// written is the end of a write: its result, and when it was.
+type written struct {
+	err error
+	at  time.Time
 }
 
 var noRelease = func() {}
@@ -27,9 +33,9 @@ var noRelease = func() {}
 // lent to the connection: they must stay unchanged until Sent reports true, Keep or Close has returned, or Discard has
 // released them.
 func (c *Conn) Send(head []byte, body Body, now time.Time) {
-	c.sendErr, c.sending, c.sentAt = nil, nil, now
+	c.sendErr, c.sending, c.sentAt, c.written = nil, nil, now, now
 	if body.Len() > sendInline {
-		c.sending = &sending{ended: make(chan error, 1)}
+		c.sending = &sending{ended: make(chan written, 1)}
 		go c.sendAll(head, body, c.sending)
 		return
 	}
@@ -38,7 +44,8 @@ func (c *Conn) Send(head []byte, body Body, now time.Time) {
 
 // sendAll is Send's goroutine for large bodies. It ends when all is written or the connection is closed or shut down.
 func (c *Conn) sendAll(head []byte, body Body, s *sending) {
-	s.ended <- c.WriteAll(head, &body)
+	err := c.WriteAll(head, &body)
+	s.ended <- written{err, time.Now()}
 	if release := s.release.Swap(&noRelease); release != nil {
 		c.Abort() // Discard has only shut the connection down
 		(*release)()
@@ -51,8 +58,8 @@ func (c *Conn) Sent() bool {
 		return true
 	}
 	select {
-	case err := <-c.sending.ended:
-		c.sent(err)
+	case w := <-c.sending.ended:
+		c.sent(w)
 		return true
 	default:
 		return false
@@ -65,12 +72,18 @@ func (c *Conn) SentWithin(d time.Duration) bool {
 		return true
 	}
 	select {
-	case err := <-c.sending.ended:
-		c.sent(err)
+	case w := <-c.sending.ended:
+		c.sent(w)
 		return true
 	case <-time.After(d):
 		return false
 	}
 }
 
-func (c *Conn) sent(err error) { c.sendErr, c.sending = err, nil }
+func (c *Conn) sent(w written) { c.sendErr, c.sending, c.written = w.err, nil, w.at }
+
+// AnsweredWithin reports whether an answer that was received at now came before the whole request was written, or within d of that.
+// The write of a body up to sendInline takes no time that counts.
+func (c *Conn) AnsweredWithin(d time.Duration, now time.Time) bool {
+	return !c.Sent() || now.Sub(c.written) <= d
+}

@@ -24,6 +24,9 @@ func TestAnswerBeforeTheBodyWasSent(t *testing.T) {
 	if c.SentWithin(time.Millisecond) {
 		t.Error("sent, though the server has not read it")
 	}
+	if !c.AnsweredWithin(0, time.Now()) {
+		t.Error("answered late, though the request is not sent")
+	}
 	c.Keep(&a, time.Now())
 	if c.sending != nil {
 		t.Error("still sending")
@@ -78,5 +81,36 @@ func TestLargeBodyArrivesWhole(t *testing.T) {
 		if s.pool.TakeIdle(time.Now()) != c {
 			t.Fatalf("%d bytes: not kept", size)
 		}
+	}
+}
+
+// How late an answer is counts from the end of the request, however long that took.
+func TestAnsweredWithin(t *testing.T) {
+	const slow = 20 * time.Millisecond
+	s := newServer(t)
+	for _, size := range []int{0, 16 << 20} {
+		c, peer := s.dial()
+		began := time.Now()
+		c.Send([]byte("POST / HTTP/1.1\r\n\r\n"), Body{make([]byte, size)}, began)
+		if size > 0 {
+			<-time.After(slow) // the server reads late; the kernel does not take all of the body
+			if c.Sent() {
+				t.Skip("the kernel took the whole body")
+			}
+		}
+		if _, err := io.CopyN(io.Discard, peer, int64(size)+1); err != nil || !c.SentWithin(patience) {
+			t.Fatal(err)
+		}
+		end := began
+		if size > 0 {
+			end = c.written
+			if end.Sub(began) < slow {
+				t.Errorf("written after %v", end.Sub(began))
+			}
+		}
+		if !c.AnsweredWithin(time.Second, end.Add(time.Second)) || c.AnsweredWithin(time.Second, end.Add(time.Second+1)) {
+			t.Errorf("%d bytes: the limit is not a second after the end", size)
+		}
+		c.Close()
 	}
 }
