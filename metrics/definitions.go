@@ -48,6 +48,8 @@ var (
 		"Requests by the source of their session id. random: tether generated the id; none: the request has no id.", "source")
 	idsIgnored = define("counter", "tether_session_ids_ignored_total",
 		"Session ids that tether ignored: invalid ones, and two different ones in one header.")
+	idsUnfilled = define("counter", "tether_session_ids_unfilled_total",
+		"Requests with a placeholder in place of a session id, such as undefined, null or {{chat_id}}, by the kind of place. It counts as absent. body: a field, or the query parameter of a WebSocket.", "place")
 	surplusTotal = define("counter", "tether_crowd_surplus_total",
 		"Requests that tether spread because too many requests under one derived id or prompt_cache_key were in flight.")
 

@@ -24,6 +24,7 @@ type requests struct {
 	replays                prometheus.Counter
 	byModel                seriesCache[string, *model]
 	byReason               seriesCache[string, prometheus.Counter]
+	unfilled               [identity.FromBody + 1]prometheus.Counter // by kind of place
 	bySource               seriesCache[idSource, prometheus.Counter]
 	other                  *model
 }
@@ -62,9 +63,14 @@ func (r *requests) init(upstreams *upstream.Registry) []prometheus.Collector {
 	r.prompt, r.cached = counterVec(promptTokens), counterVec(cachedTokens)
 	r.bytesIn, r.bytesOut = counter(bytesIn), counter(bytesOut)
 	r.left, r.ignored, r.surplus, r.replays = counter(clientsLeft), counter(idsIgnored), counter(surplusTotal), counter(replaysTotal)
+	unfilled := counterVec(idsUnfilled)
+	for k := identity.FromHeader; k <= identity.FromBody; k++ {
+		r.unfilled[k] = unfilled.WithLabelValues(k.String())
+	}
 	r.other = &model{name: otherModels, duration: r.duration.WithLabelValues(otherModels)}
 	return []prometheus.Collector{
 		r.total, r.failures, r.ids, r.firstByte, r.duration, r.prompt, r.cached, r.bytesIn, r.bytesOut, r.left, r.ignored, r.surplus, r.replays,
+		unfilled,
 	}
 }
 
@@ -79,6 +85,11 @@ func (r *requests) count(rec *proxy.Record) {
 	add(r.bytesIn, rec.BytesIn)
 	add(r.bytesOut, rec.BytesOut)
 	add(r.ignored, int64(rec.Ignored))
+	for k, c := range r.unfilled {
+		if rec.Unfilled.Has(identity.SourceKind(k)) {
+			c.Inc()
+		}
+	}
 	add(r.replays, int64(rec.Replays))
 	if rec.ClientLeft() {
 		r.left.Inc()

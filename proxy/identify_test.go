@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"tether/session/identity"
 	"tether/sim"
 )
 
@@ -25,6 +26,35 @@ func TestUnknownResponsesGoBySession(t *testing.T) {
 		}
 		if a := r.do("POST", "/v1/responses", follow, "X-Session-Id: "+id); a.server() != home {
 			t.Errorf("by the session: %s, then %s", home, a.server())
+		}
+	}
+}
+
+// Twelve conversations whose client does not fill in their ids are twelve conversations. The server does not receive the
+// placeholder either: it would take it for a session of its own.
+func TestPlaceholdersAreNoSessions(t *testing.T) {
+	r := fleet(t, 4, sim.Config{})
+	for _, id := range []string{"undefined", "{{CHAT_ID}}", "default"} {
+		sessions, servers := map[string]bool{}, map[string]bool{}
+		for n := range 12 {
+			for range 2 {
+				a := r.chat(fmt.Sprint("question ", n), "X-Session-Id: "+id)
+				sessions[a.Header.Get("X-Session-Id")], servers[a.server()] = true, true
+			}
+			r.do("POST", "/v1/completions", `{"model":"tiny","prompt":"x","max_tokens":1}`, "X-Session-Id: "+id)
+			if !r.last().Unfilled.Has(identity.FromHeader) {
+				t.Errorf("%s: the record does not say that the id is a placeholder", id)
+			}
+		}
+		if len(sessions) != 12 || len(servers) < 3 {
+			t.Errorf("%s: 12 conversations are %d sessions on %d servers", id, len(sessions), len(servers))
+		}
+		for _, s := range r.sims {
+			for _, seen := range s.Requests() {
+				if seen.Header.Get("X-Session-Id") == id {
+					t.Fatalf("a server received the session id %s", id)
+				}
+			}
 		}
 	}
 }

@@ -38,7 +38,7 @@ func (o *outbound) append(dst []byte, u *upstream.Upstream) []byte {
 	switch {
 	case o.session.Forwarded():
 		dst = appendField(dst, "X-Session-Id: ", nil, o.session.ID())
-	case identity.Valid(in.sessionID):
+	case identity.Valid(in.sessionID) && !identity.IsPlaceholder(in.sessionID):
 		dst = appendField(dst, "X-Session-Id: ", nil, in.sessionID)
 	}
 	if r.is(realtimeAPI) {

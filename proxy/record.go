@@ -27,6 +27,8 @@ type Record struct {
 	// Source is the place of the session id, Ignored the number of sources with an invalid one.
 	Source  identity.Source
 	Ignored int
+	// Unfilled has the kinds of places where the client left a placeholder in place of a session id.
+	Unfilled identity.KindSet
 	// Key is that of the session, zero without one.
 	Key identity.Key
 	// Upstream is the last one tried, nil if none was.
@@ -75,7 +77,8 @@ func (x *exchange) record(now time.Time) {
 	if q.endpoint != nil {
 		r.Route = q.endpoint.name
 	}
-	r.Caller, r.Model, r.Key, r.Source, r.Ignored = c.name, c.search.Model, c.key, c.session.Source, c.search.Ignored
+	r.Caller, r.Model, r.Key, r.Source = c.name, c.search.Model, c.key, c.session.Source
+	r.Ignored, r.Unfilled = c.search.Ignored, c.search.Unfilled
 	r.Upstream, r.Outcome, r.Surplus = x.route.Last(), outcomeOf(t, &x.route), x.route.Surplus()
 	r.Attempts, r.Replays, r.Tries = t.count, t.replays, t.tries
 	r.PromptTokens, r.CachedTokens = x.relay.usage.tokens()

@@ -50,6 +50,7 @@ func classes() []*class {
 		{name: "agents with 20 sub-agents", same: true, start: agents},
 		{name: "the same, `subagents: own`", configure: own, start: agents},
 		{name: "refreshed JWTs", same: true, start: tokens},
+		{name: "1,000 chats with `X-Session-Id: undefined`", same: true, even: true, start: unfilled},
 		{name: "1,000 times the same greeting, a key each", same: true, even: true, start: greetings(ownKey)},
 		{name: "1,000 times the same greeting, one key", even: true, crowd: true, start: greetings(oneKey)},
 		{name: "shared few-shot messages, one key", even: true, crowd: true, start: fewShots},
@@ -137,6 +138,16 @@ func tokens(w *world, c *class) {
 		return &talk{turns: w.turns(6), system: system, headers: func(turn int) []string {
 			claims := fmt.Appendf(nil, `{"iss":"https://login.test","sub":"user-%d","exp":%d,"jti":"%x"}`, n, 600*turn, w.random.Uint64())
 			return []string{"Authorization: Bearer " + part([]byte(`{"alg":"RS256"}`)) + "." + part(claims) + "." + part(claims[10:])}
+		}}
+	})
+}
+
+// unfilled starts chats of an app that sends the same placeholder as the id of each of them.
+func unfilled(w *world, c *class) {
+	system := w.prose(200, 300)
+	people(w, c, 1000, func(n int) *talk {
+		return &talk{turns: w.turns(6), system: system, headers: func(int) []string {
+			return []string{"Authorization: Bearer sk-app", "X-Session-Id: undefined"}
 		}}
 	})
 }

@@ -147,7 +147,7 @@ func (s *Search) decodeField(c *candidate, source Source) {
 	if source.Name == "metadata.user_id" {
 		c.value = sessionPart(c.value)
 	}
-	if len(c.value) == 0 {
+	if c.unfilled = IsPlaceholder(c.value); c.unfilled || len(c.value) == 0 {
 		c.state = absent
 	}
 }

@@ -32,6 +32,8 @@ type Search struct {
 	IsJSON bool
 	// Ignored counts the sources with an invalid id or with two different ones.
 	Ignored int
+	// Unfilled has the kinds of places where the client left a placeholder in place of an id. Such an id counts as absent.
+	Unfilled KindSet
 
 	hasQuery bool // a query takes the place of the body
 	json     jsonscan.Scanner
@@ -55,8 +57,9 @@ const maxEscape = 6
 
 // candidate is what one source has.
 type candidate struct {
-	value []byte
-	state candidateState
+	value    []byte
+	state    candidateState
+	unfilled bool // there was a placeholder, which counts as absent
 }
 
 type candidateState uint8
@@ -71,8 +74,10 @@ const (
 func (c *candidate) add(value []byte) {
 	value = http1.Trim(value)
 	switch {
+	case IsPlaceholder(value):
+		c.unfilled = true
 	case c.state == absent:
-		*c = candidate{value: value, state: present}
+		c.value, c.state = value, present
 	case !bytes.Equal(c.value, value):
 		c.state = ambiguous
 	}
@@ -81,7 +86,8 @@ func (c *candidate) add(value []byte) {
 // Begin starts the search in another request.
 func (s *Search) Begin(id *Identifier) {
 	s.id = id
-	s.Model, s.Previous, s.Background, s.Unstored, s.Edit, s.IsJSON, s.Ignored = nil, nil, false, false, Edit{}, false, 0
+	s.Model, s.Previous, s.Background, s.Unstored, s.Edit, s.IsJSON = nil, nil, false, false, Edit{}, false
+	s.Ignored, s.Unfilled = 0, 0
 	clear(s.previousBuf[:cap(s.previousBuf)])
 	s.hasQuery = false
 	s.forget()
@@ -150,10 +156,12 @@ func (s *Search) choose(i *Identity) bool {
 			s.trace[n].Finding = f
 		}
 		switch f {
-		case Won:
+		case won:
 			return true
-		case Invalid, Ambiguous:
+		case invalidID, twoIDs:
 			s.Ignored++
+		case unfilled:
+			s.Unfilled |= 1 << s.id.sources[n].Kind
 		}
 	}
 	return false
@@ -164,22 +172,24 @@ func (s *Search) evaluate(n int, i *Identity) Finding {
 	source := s.id.sources[n]
 	if source.Kind == FromOpening {
 		if len(s.Previous) > 0 || !s.derive(i) {
-			return Absent
+			return noID
 		}
 		i.Source, i.Shared = source, true
-		return Won
+		return won
 	}
 	c := &s.found[n]
 	if source.Kind == FromBody && c.state == present && !s.hasQuery {
 		s.decodeField(c, source)
 	}
 	switch {
+	case c.state == absent && c.unfilled:
+		return unfilled
 	case c.state == absent:
-		return Absent
+		return noID
 	case c.state == ambiguous:
-		return Ambiguous
+		return twoIDs
 	case !Valid(c.value):
-		return Invalid
+		return invalidID
 	}
 	i.Source = source
 	i.Shared = source.Kind == FromBody && source.Name == "prompt_cache_key"
@@ -190,7 +200,7 @@ func (s *Search) evaluate(n int, i *Identity) Finding {
 		i.setUUID(s.id.digest(c.value))
 	}
 	s.splitSubagent(i, n)
-	return Won
+	return won
 }
 
 // derive sets i to the id that the conversation's opening gives.

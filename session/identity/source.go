@@ -30,6 +30,17 @@ const (
 	FromOpening
 )
 
+// String returns the kind as the configuration has it.
+func (k SourceKind) String() string {
+	return [...]string{"", "header", "cookie", "body", "opening"}[k]
+}
+
+// KindSet is a set of kinds, a bit each.
+type KindSet uint8
+
+// Has reports whether k is in the set.
+func (s KindSet) Has(k SourceKind) bool { return s&(1<<k) != 0 }
+
 const (
 	maxSources = 32 // in a list
 	maxDepth   = 4  // objects that lead to a body field
@@ -106,15 +117,8 @@ const maxHeaderName = 64
 
 // String returns the source as the configuration has it, "" for the zero Source.
 func (s Source) String() string {
-	switch s.Kind {
-	case FromHeader:
-		return "header:" + s.Name
-	case FromCookie:
-		return "cookie:" + s.Name
-	case FromBody:
-		return "body:" + s.Name
-	case FromOpening:
-		return "opening"
+	if s.Name == "" {
+		return s.Kind.String()
 	}
-	return ""
+	return s.Kind.String() + ":" + s.Name
 }

@@ -5,22 +5,25 @@ type Finding uint8
 
 // Findings.
 const (
-	// NotReached means that a source before this one won.
-	NotReached Finding = iota
-	// Absent means that the source has no id.
-	Absent
-	// Invalid means that the source's value is no session id, see Valid.
-	Invalid
-	// Ambiguous means that the source has two different values.
-	Ambiguous
-	// Won means that the request has the id of this source.
-	Won
+	// notReached means that a source before this one won.
+	notReached Finding = iota
+	// noID means that the source has no id.
+	noID
+	// invalidID means that the source's value is no session id, see Valid.
+	invalidID
+	// unfilled means that the source's value is a placeholder that the client did not fill in.
+	unfilled
+	// twoIDs means that the source has two different values.
+	twoIDs
+	// won means that the request has the id of this source.
+	won
 )
 
 // String returns the finding in words.
 func (f Finding) String() string {
 	return [...]string{
-		"not reached", "absent", "invalid: not 1..256 bytes of visible ASCII", "ambiguous: two different values", "won",
+		"not reached", "absent", "invalid: not 1..256 bytes of visible ASCII", "absent: a placeholder that the client did not fill in",
+		"ambiguous: two different values", "won",
 	}[f]
 }
 

@@ -22,6 +22,8 @@ func TestTrace(t *testing.T) {
 		{request{body: hello}, "aaaaaa"},
 		{request{body: `{"previous_response_id":"r","input":"hi"}`, shape: Responses}, "aaaaaa"},
 		{request{body: `"d"`}, "aaaaaa"},
+		{request{headers: []string{"X-A: undefined", "x_a: 1"}, body: hello, shape: Chat}, "wnnnnn"},
+		{request{headers: []string{"X-A: {{id}}", "X-B: a b", "Cookie: c=null"}, body: `{"d":"[object Object]","e":"None"}`}, "uiuuua"},
 	} {
 		s := c.req.search(id)
 		found := s.Trace()
@@ -30,11 +32,11 @@ func TestTrace(t *testing.T) {
 		var got strings.Builder
 		ignored, winner := 0, Source{}
 		for _, f := range found {
-			got.WriteByte("naimw"[f.Finding])
+			got.WriteByte("naiumw"[f.Finding])
 			switch f.Finding {
-			case Invalid, Ambiguous:
+			case invalidID, twoIDs:
 				ignored++
-			case Won:
+			case won:
 				winner = f.Source
 			}
 		}
