@@ -117,8 +117,7 @@ func sources(t *testing.T) (all []source) {
 
 // isModule reports whether a folder is a module of its own.
 func isModule(dir string) bool {
-	_, err := os.Stat(filepath.Join(dir, "go.mod"))
-	return err == nil
+	return exists(filepath.Join(dir, "go.mod"))
 }
 
 func imports(f *ast.File) (paths []string) {
@@ -163,6 +162,43 @@ func TestPackageComments(t *testing.T) {
 			t.Errorf("package %s has %d package comments, want 1", pkg, n)
 		}
 	}
+}
+
+// Every file with functions has a test file of its name, or a sentence of the package comment says where the file is tested. The sentence
+// has the word "tested", and names the file or says "All other files". The test files that it names exist.
+func TestFilesHaveTests(t *testing.T) {
+	where := map[string][]string{} // by package: the sentences that say where files are tested
+	for _, s := range sources(t) {
+		for sentence := range strings.SplitSeq(strings.Join(strings.Fields(s.file.Doc.Text()), " ")+" ", ". ") {
+			if regexp.MustCompile(`\btested\b`).MatchString(sentence) {
+				where[s.pkg] = append(where[s.pkg], sentence+" ")
+			}
+		}
+	}
+	for pkg, sentences := range where {
+		for _, name := range regexp.MustCompile(`[\w/]+_test\.go`).FindAllString(strings.Join(sentences, " "), -1) {
+			if !exists(filepath.Join(pkg, name)) && !exists(name) {
+				t.Errorf("the comment of package %s names %s, which does not exist", pkg, name)
+			}
+		}
+	}
+	for _, s := range sources(t) {
+		stem := regexp.MustCompile(`(_linux|_darwin|_other)?\.go$`).ReplaceAllString(s.path, "")
+		name := regexp.MustCompile(`\b` + filepath.Base(stem) + `(_\w+)?\.go\b|^All other files `)
+		if hasFunctions(s.file) && !strings.HasSuffix(s.path, "_test.go") && !exists(stem+"_test.go") && !exists(stem+"_linux_test.go") &&
+			!slices.ContainsFunc(where[s.pkg], name.MatchString) {
+			t.Errorf("%s has no test file of its name, and no sentence of the package comment says where it is tested", s.path)
+		}
+	}
+}
+
+func hasFunctions(f *ast.File) bool {
+	return slices.ContainsFunc(f.Decls, func(d ast.Decl) bool { _, is := d.(*ast.FuncDecl); return is })
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // Every goroutine runs a named function, which the table in docs/ARCHITECTURE.md lists with its owner and its end.

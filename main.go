@@ -1,5 +1,5 @@
 // Command tether is a reverse proxy in front of vLLM servers that keeps every conversation on the server that
-// already holds its KV cache.
+// already holds its KV cache. main.go is tested by the scripts of package cli.
 package main
 
 import (

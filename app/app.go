@@ -1,7 +1,7 @@
 // Package app is a whole tether: it builds the parts from a configuration, starts them, and stops them in reverse
 // order. The command line and tests run it; the parts do not know it.
 //
-// e2e/tls_test.go tests the certificates of follow.go and settings.go. memory_limit.go asks the system, and has no test.
+// The certificates of follow.go and settings.go are tested in e2e/tls_test.go. memory_limit.go asks the system and is not tested.
 package app
 
 import (

@@ -1,6 +1,8 @@
 // Package auth knows the API keys of clients: their names and hashes, from a file that is read again when it changes.
 // Neither a key nor a hash leaves the package, not even in an error. Package proxy decides where in a request a key is
 // looked for, and how a caller without one is answered.
+//
+// The rules of config.go are tested in package config.
 package auth
 
 import (

@@ -1,7 +1,7 @@
 // Package cli is tether's command line. Each command reads its flags, calls the package that does the work, and prints
 // the result. Main decides on the exit code; package main exits.
 //
-// The scripts in testdata/script run every command as its users do; they are the tests of the files without one.
+// All other files are tested by the scripts in testdata/script, which run every command as its users do.
 //
 // Goroutines: signals.follow, awaited by the command; serve, which the demonstration awaits.
 package cli

@@ -1,7 +1,7 @@
 // Package config composes the configurations of the packages. It loads defaults, then the file, then the environment,
 // then flags, and reports every problem at once, each with its place. Each key lives in the package that uses it.
 //
-// problems.go has no test of its own: every test of an error reads what it prints.
+// The texts of problems.go are tested by every test of an error.
 package config
 
 import (

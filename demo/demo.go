@@ -5,8 +5,9 @@
 // function starts one (Config.Start), and the demo is a plain HTTP client of its two listeners. The moves of conversations are
 // counted by what the simulated servers received, not by what tether says of itself.
 //
-// The command "tether demo" calls it: Run until its user has seen enough, Once for a comparison with round robin. Both are tested
-// there, over a real tether; the clusters, outages and clients that they run are tested with them.
+// The command "tether demo" calls it: Run until its user has seen enough, Once for a comparison with round robin.
+//
+// All other files are tested by the tests of that command, over a real tether.
 package demo
 
 import (

@@ -4,7 +4,7 @@
 //
 // Goroutines: Monitor.Run, started and awaited by the caller, and below it one prober a server.
 //
-// The rules of config.go are tested with those of all configuration, in package config.
+// The rules of config.go are tested in package config.
 package health
 
 import (

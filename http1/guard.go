@@ -35,7 +35,7 @@ type Guard struct {
 	connection                int // bytes in the values of Connection
 	minor                     byte
 	closing, keepAlive        bool
-	options, asterisk         bool   // the method is OPTIONS, the target is *
+	options, asterisk         bool // the method is OPTIONS, the target is *
 
 	// Authority is the authority of a target in absolute form, in lower case; nil for any other target.
 	Authority []byte

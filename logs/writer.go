@@ -1,7 +1,7 @@
 // Package logs keeps the process's work from waiting for its logs. A Writer takes the lines of one log and never makes
 // its callers wait, whatever becomes of the file behind it: a pipe that is not read or has lost its reader, a full disk.
 //
-// e2e/logs tests all files with a real process: harden.go and crash_linux.go change the process.
+// harden.go and crash_linux.go change the process: they are tested in e2e/logs, on a process of their own.
 //
 // Goroutines: Writer.run, started by Start; Writer.Close ends it.
 package logs

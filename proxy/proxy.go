@@ -7,7 +7,8 @@
 //
 // Each file's rules are tested in the test file of its name, with these exceptions. fail_test.go is the table of failures, leave_test.go has
 // clients that leave, memory_test.go and apart_linux_test.go what stays behind, ranks_test.go, realclients_test.go and tls_test.go the
-// whole proxy with ranks, recorded clients, and TLS. accept.go is tested in client_set_test.go and tls_test.go, buffers.go in body_test.go.
+// whole proxy with ranks, recorded clients, and TLS. accept.go is tested in client_set_test.go and tls_test.go, buffers.go in body_test.go, observe.go by the
+// tests of its two observers.
 //
 // Goroutines: Serve's, and one a client connection, or one that is turned away, all ended when Shutdown has returned. Send of package
 // transport adds one for a large body, Tunnel of package wire one for a WebSocket.

@@ -2,10 +2,11 @@ package session
 
 import (
 	"fmt"
-	"pgregory.net/rapid"
 	"slices"
 	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 
 	"tether/session/identity"
 	"tether/upstream"

@@ -5,5 +5,5 @@
 // Package proxy calls it for every request, package admin looks sessions up. It opens no connections: it reads what its
 // callers hand it and the states of the upstreams.
 //
-// The rules of Config are tested in package config, those of view.go through the Router.
+// The rules of view.go, outcome.go and reading.go are tested in router_test.go and explain_test.go, those of config.go in package config.
 package session

@@ -15,9 +15,8 @@
 // A request passes answer.go, misbehave.go (faults before the answer), route.go, the file of its call, call.go (checks, engine),
 // stream.go (whole answer or events), and writer.go and cut.go (faults within the answer).
 //
-// The forms of answers and errors, routes and request bodies are tested against the golden files in testdata, which a real vLLM
-// has answered: TestGolden. Connections and their set are tested by the ends of a server (life_test.go, server_test.go) and by
-// the faults; Load and Await by all tests that wait.
+// All other files are tested in golden_test.go, against answers of a real vLLM in testdata, and in server_test.go and life_test.go, by
+// the ways in which a server ends.
 //
 // Goroutines: one for each life (life.serve, ends with its listener), one for each background response (ends with its
 // generation, its cancel or the server), one for each WebSocket, and those of net/http, which end with their connections.

@@ -4,6 +4,6 @@
 // Goroutines: Watch.Run, one for the process, started and awaited by the caller. A Pump runs on the caller's goroutine; a Tunnel
 // runs on the caller's and one of its own.
 //
-// The rules of watch.go are tested in client_test.go, those of stall.go and tunnel_end.go in tunnel_test.go, those of the
-// socket options in options_linux_test.go.
+// The rules of watch.go are tested in client_test.go, those of stall.go and tunnel_end.go in tunnel_test.go, those of
+// sockopt.go in options_linux_test.go.
 package wire

@@ -1,7 +1,7 @@
 // Command identity prints the scorecard of session identity. It generates several kinds of traffic from a seed, and sends
 // them as bytes through the parser, the identify step and the router of the data plane, to eight servers in simulated time.
 // For each kind the scorecard has the share of turns that reached the server of the turn before, and the distribution of the
-// load. The command fails if a goal is missed. All of it is tested in identity_test.go.
+// load. The command fails if a goal is missed. All other files are tested in identity_test.go.
 package main
 
 import (

@@ -1,4 +1,4 @@
-// Package binary builds tether and runs it, for tests that know tether as users do.
+// Package binary builds tether and runs it, for tests that know tether as users do. binary.go is tested by these tests.
 package binary
 
 import (

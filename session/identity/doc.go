@@ -4,6 +4,5 @@
 // Package proxy calls it for every request, package admin to find the sessions of an id. It knows no upstreams and keeps
 // nothing of a request.
 //
-// The Identifier is tested through the Search, with what real clients send (clients_test.go). The rules of Config are
-// tested in package config.
+// The rules of identifier.go are tested with what real clients send, in clients_test.go, and those of config.go in package config.
 package identity

@@ -1,8 +1,9 @@
 // Package engine simulates the engine of a vLLM server, without a model: a block-LRU prefix cache whose misses cost time, a
 // queue behind a bounded number of running requests, and answers whose words follow from the prompt.
 //
-// It knows nothing of HTTP: package sim turns requests into jobs, and tokens into answers. Its counters are tested with the
-// engine.
+// It knows nothing of HTTP: package sim turns requests into jobs, and tokens into answers.
+//
+// The counters of stats.go are tested in engine_test.go.
 package engine
 
 import (

@@ -1,4 +1,4 @@
-// Package tlstest makes authorities and certificates for tests.
+// Package tlstest makes authorities and certificates for tests. tlstest.go is tested by these tests.
 package tlstest
 
 import (

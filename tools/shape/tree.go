@@ -101,28 +101,32 @@ func (t *tree) pkg(dir, name string) (*pkg, error) {
 
 // count counts the exported names and the methods of a declaration.
 func (p *pkg) count(d ast.Decl) {
-	var declared []*ast.Ident
-	switch d := d.(type) {
-	case *ast.FuncDecl:
-		declared = append(declared, d.Name)
-		if d.Recv != nil {
-			p.methods[receiver(d.Recv.List[0].Type)]++
-		}
-	case *ast.GenDecl:
-		for _, s := range d.Specs {
-			switch s := s.(type) {
-			case *ast.TypeSpec:
-				declared = append(declared, s.Name)
-			case *ast.ValueSpec:
-				declared = append(declared, s.Names...)
-			}
-		}
-	}
-	for _, n := range declared {
+	for _, n := range names(d) {
 		if n.IsExported() {
 			p.names++
 		}
 	}
+	if d, is := d.(*ast.FuncDecl); is && d.Recv != nil {
+		p.methods[receiver(d.Recv.List[0].Type)]++
+	}
+}
+
+// names are the names that a declaration declares. A method has its own name, without its type.
+func names(d ast.Decl) (names []*ast.Ident) {
+	switch d := d.(type) {
+	case *ast.FuncDecl:
+		names = append(names, d.Name)
+	case *ast.GenDecl:
+		for _, s := range d.Specs {
+			switch s := s.(type) {
+			case *ast.TypeSpec:
+				names = append(names, s.Name)
+			case *ast.ValueSpec:
+				names = append(names, s.Names...)
+			}
+		}
+	}
+	return names
 }
 
 // receiver is the name of a receiver's type.

@@ -13,3 +13,33 @@ func TestWords(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 }
+
+// Every word of routing names a declaration, so that the list does not outlive the code.
+func TestWordsExist(t *testing.T) {
+	tr, err := read(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	declared := map[string]bool{}
+	for _, p := range tr.packages {
+		for _, f := range p.files {
+			for _, d := range f.Decls {
+				for _, n := range names(d) {
+					declared[p.name+"."+n.Name] = true
+				}
+			}
+		}
+	}
+	words := tr.words()
+	if len(words) == 0 {
+		t.Error("docs/ARCHITECTURE.md has no list of words")
+	}
+	for i, w := range words {
+		if !declared[w] {
+			t.Errorf("no package declares %s", w)
+		}
+		if slices.Contains(words[:i], w) {
+			t.Errorf("%s is in the list twice", w)
+		}
+	}
+}
