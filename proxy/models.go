@@ -30,41 +30,24 @@ func knowsModels(r *upstream.Registry) bool {
 
 // ownAnswer gives the body of an answer that needs no upstream. own tells that tether answers the request, with body or f.
 func (p *Proxy) ownAnswer(r *request, s *settings) (body []byte, own bool, f *fault) {
-	knows := knowsModels(p.registry)
 	switch {
-	case r.is(modelsAPI) && knows:
-		body, f = p.listModels(s)
-	case r.is(modelAPI) && knows:
-		body, f = p.retrieveModel(r, s)
-	case r.is(modelAPI):
-		f = faultModelsUnknown
-	default:
+	case !r.is(modelsAPI) && !r.is(modelAPI):
+		return nil, false, nil
+	case !knowsModels(p.registry):
+		if r.is(modelAPI) {
+			return nil, true, faultModelsUnknown
+		}
 		return nil, false, nil
 	}
+	list, f := p.models(s)
+	switch {
+	case f != nil:
+	case r.is(modelAPI):
+		body, f = list.one(string(r.pathID))
+	default:
+		body = list.all()
+	}
 	return body, true, f
-}
-
-// listModels is the answer with all models.
-func (p *Proxy) listModels(s *settings) ([]byte, *fault) {
-	list, f := p.models(s)
-	if f != nil {
-		return nil, f
-	}
-	return append(append([]byte(`{"object":"list","data":[`), bytes.Join(list.entries, []byte{','})...), "]}"...), nil
-}
-
-// retrieveModel is the answer with the model whose id is in the path. The id may hold slashes, plain or escaped.
-func (p *Proxy) retrieveModel(r *request, s *settings) ([]byte, *fault) {
-	list, f := p.models(s)
-	if f != nil {
-		return nil, f
-	}
-	id, err := url.PathUnescape(string(r.pathID))
-	entry, is := list.seen[id]
-	if err != nil || !is {
-		return nil, faultNoModel
-	}
-	return entry, nil
 }
 
 // models gives the models of all upstreams that are up, and their aliases. A model is described once, as by the first upstream
@@ -93,6 +76,21 @@ func (p *Proxy) models(s *settings) (list modelList, f *fault) {
 type modelList struct {
 	entries [][]byte
 	seen    map[string]json.RawMessage
+}
+
+// all is the answer with all models.
+func (l *modelList) all() []byte {
+	return append(append([]byte(`{"object":"list","data":[`), bytes.Join(l.entries, []byte{','})...), "]}"...)
+}
+
+// one is the answer with the model whose id ends a path. The id may hold slashes, plain or escaped.
+func (l *modelList) one(path string) ([]byte, *fault) {
+	id, err := url.PathUnescape(path)
+	entry, is := l.seen[id]
+	if err != nil || !is {
+		return nil, faultNoModel
+	}
+	return entry, nil
 }
 
 func (l *modelList) add(id string, entry json.RawMessage) {
