@@ -51,9 +51,10 @@ func (s *Session) Validate(report func(key, problem string)) {
 
 // Upstream is one vLLM server.
 type Upstream struct {
-	// Name is the server's identity, 1..128 letters, digits and .:_-@/[]. Default: HOST:PORT of the URL.
+	// Name is the server's identity, 1..128 letters, digits and .:_-@/[]. Default: HOST:PORT of the URL, and its prefix.
 	Name string `yaml:"name,omitempty"`
-	// URL is http://HOST[:PORT], https://HOST[:PORT] or http+unix:///PATH.
+	// URL is http://HOST[:PORT][/PREFIX], https://HOST[:PORT][/PREFIX] or http+unix:///PATH. The prefix stands before the path
+	// of every request to the server.
 	URL string `yaml:"url"`
 	// Weight is 0..100 per cent of a full server. With 0 it gets no new sessions. Default: 100.
 	Weight *int `yaml:"weight,omitempty"`

@@ -33,6 +33,7 @@ func TestSlots(t *testing.T) {
 		`upstreams: [{url: "http://a-01"}, {url: "http://a-02"}]`:                         "a-01:80=0 a-02:80=1",
 		`upstreams: [{url: "http://a-4096"}, {url: "http://a-1"}]`:                        "a-4096:80=0 a-1:80=1",
 		`upstreams: [{url: "http://10.0.0.2:8000"}, {url: "http://10.0.0.1:8000"}]`:       "10.0.0.2:8000=0 10.0.0.1:8000=1",
+		`upstreams: [{url: "http://gw-1/gpu-1"}, {url: "http://gw-1/gpu-0/"}]`:            "gw-1:80/gpu-1=0 gw-1:80/gpu-0=1",
 		`upstreams: [{url: "http+unix:///run/a.sock"}, {url: "http+unix:///run/b.sock"}]`: "/run/a.sock=0 /run/b.sock=1",
 		// configured
 		`upstreams: [{url: "http://vllm-1", slot: 4095}, {url: "http://vllm-0", slot: 3}]`: "vllm-1:80=4095 vllm-0:80=3",

@@ -40,6 +40,11 @@ func TestModelProblems(t *testing.T) {
 
 func TestProblemsOfRanks(t *testing.T) {
 	for text, want := range map[string]string{
+		"upstreams: [{url: \"http://a/v1\"}]":                                                                                           `c.yaml:1: upstreams[0].url: "http://a/v1": prefix /v1, want it without /v1, which is part of every request's own path`,
+		"upstreams: [{url: \"http://a/p?x\"}]":                                                                                          `c.yaml:1: upstreams[0].url: "http://a/p?x": want http://HOST:PORT or http://HOST:PORT/PREFIX, without a user, query or fragment`,
+		"upstreams: [{url: \"http://a/p/../q\"}]":                                                                                       `c.yaml:1: upstreams[0].url: "http://a/p/../q": prefix /p/../q, want names of letters, digits and -._~ between slashes, and none of dots alone`,
+		"upstreams: [{url: \"http://a/~p\"}]":                                                                                           `c.yaml:1: upstreams[0].name: "a:80/~p", want 1..128 letters, digits and .:_-@/[]`,
+		"upstreams: [{url: \"http://a/p\"}, {url: \"http://a/p/\"}]":                                                                    `c.yaml:1: upstreams[1].name: "a:80/p" is the name of upstreams[0] already: one entry a server, or give them names`,
 		"upstreams: [{url: \"http://a\", data_parallel_ranks: 4097}]":                                                                   "c.yaml:1: upstreams[0].data_parallel_ranks: 4097, want 0..4096",
 		"upstreams: [{url: \"http://a\", data_parallel_ranks: -1}]":                                                                     "c.yaml:1: upstreams[0].data_parallel_ranks: -1, want 0..4096",
 		"upstreams: [{url: \"http://a\", data_parallel_ranks: two}]":                                                                    `c.yaml:1: upstreams[0].data_parallel_ranks: "two", want a whole number`,

@@ -51,7 +51,8 @@ func (p *prober) dial(ctx context.Context, timeout time.Duration) (conn *transpo
 }
 
 func (p *prober) get(conn *transport.Conn, path string, timeout time.Duration) (transport.Answer, error) {
-	head := []byte("GET " + path + " HTTP/1.1\r\nHost: " + p.server.Address().Host + "\r\nUser-Agent: tether\r\nAccept: */*\r\n")
+	address := p.server.Address()
+	head := []byte("GET " + address.Prefix + path + " HTTP/1.1\r\nHost: " + address.Host + "\r\nUser-Agent: tether\r\nAccept: */*\r\n")
 	if key := p.server.RequestOptions().Key; key != "" {
 		head = key.AppendAuthorization(head)
 	}

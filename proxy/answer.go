@@ -13,6 +13,7 @@ type answerFields struct {
 	outcome              session.Outcome
 	upstream             string // name to show, "" for none
 	allow                string // methods, on 405
+	prefix               string // of the upstream's URL: URLs in the answer are given without it
 	connection           string // Connection's value, "" for no such field
 	retryAfter           bool   // ask the client to try again in a second
 	tunnel               bool   // the answer opens a WebSocket
@@ -66,7 +67,7 @@ func appendAnswerHead(dst []byte, h *http1.Head, own answerFields, chunked bool)
 				continue
 			}
 		case "location", "content-location":
-			dst = appendField(append(dst, f.Name...), ": ", nil, withoutAuthority(f.Value))
+			dst = appendField(append(dst, f.Name...), ": ", nil, clientPath(f.Value, own.prefix))
 			continue
 		}
 		cors = cors || http1.EqualFold(f.Name, "access-control-allow-origin")
@@ -95,8 +96,23 @@ func connectionNames(lines []byte) (names []byte) {
 	return names
 }
 
-// withoutAuthority is a URL as a path: clients must not learn where the upstream is, and they reach the path
-// through tether as well.
+// clientPath is a URL of an upstream as a client can ask for it: as a path, without the prefix of the upstream's own URL. Clients
+// must not learn where the upstream is.
+func clientPath(url []byte, prefix string) []byte {
+	url = withoutAuthority(url)
+	rest, has := bytes.CutPrefix(url, []byte(prefix))
+	switch {
+	case prefix == "" || !has:
+		return url
+	case len(rest) == 0 || rest[0] == '?' || rest[0] == '#':
+		return append([]byte("/"), rest...)
+	case rest[0] == '/':
+		return rest
+	}
+	return url // another name that begins like the prefix
+}
+
+// withoutAuthority is a URL as a path.
 func withoutAuthority(url []byte) []byte {
 	if i := bytes.IndexAny(url, ":/?#"); i >= 0 && bytes.HasPrefix(url[i:], []byte("://")) {
 		url = url[i+1:]

@@ -43,3 +43,24 @@ func TestAnswerHeaders(t *testing.T) {
 		}
 	}
 }
+
+// Clients reach the paths of an upstream without the prefix of its URL.
+func TestLocationsLoseThePrefix(t *testing.T) {
+	for location, want := range map[string]string{
+		"http://10.0.0.1:8000/gpu-0/v1/models?a=b": "/v1/models?a=b",
+		"/gpu-0/v1/models":                         "/v1/models",
+		"/gpu-0":                                   "/",
+		"/gpu-0/":                                  "/",
+		"/gpu-0?x=1":                               "/?x=1",
+		"/gpu-01/v1":                               "/gpu-01/v1",
+		"/v1/models":                               "/v1/models", // the server does not know of the prefix
+		"relative":                                 "relative",
+	} {
+		for _, name := range []string{"Location", "Content-Location"} {
+			got := answerHeadFrom(t, "/gpu-0", "HTTP/1.1 307 Temporary Redirect\r\n"+name+": "+location+"\r\n\r\n", false)
+			if !strings.Contains(got, name+": "+want+"\r\n") {
+				t.Errorf("%s: %s", location, got)
+			}
+		}
+	}
+}

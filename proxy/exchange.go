@@ -227,8 +227,11 @@ func (x *exchange) fields() answerFields {
 		sessionID: x.caller.session.ID(), requestID: x.req.requestID, outcome: outcomeOf(&x.tries, &x.route),
 		allow: x.req.allowed, connection: x.client.connection(x.closing),
 	}
-	if u := x.route.Last(); x.settings.ExposeUpstream && u != nil {
-		f.upstream = u.Name()
+	if u := x.route.Last(); u != nil {
+		f.prefix = u.Address().Prefix
+		if x.settings.ExposeUpstream {
+			f.upstream = u.Name()
+		}
 	}
 	return f
 }

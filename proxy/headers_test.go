@@ -173,10 +173,16 @@ func TestAffinityHeader(t *testing.T) {
 
 func answerHead(t *testing.T, head string, chunked bool) string {
 	t.Helper()
+	return answerHeadFrom(t, "", head, chunked)
+}
+
+// answerHeadFrom is the head for a client of an answer from an upstream whose URL has a prefix.
+func answerHeadFrom(t *testing.T, prefix, head string, chunked bool) string {
+	t.Helper()
 	var h http1.Head
 	if _, err := http1.ParseHead([]byte(head), 0, &h); err != nil {
 		t.Fatal(err)
 	}
-	own := answerFields{sessionID: []byte("s"), requestID: []byte("r"), outcome: session.Pinned}
+	own := answerFields{sessionID: []byte("s"), requestID: []byte("r"), outcome: session.Pinned, prefix: prefix}
 	return string(appendAnswerHead(nil, &h, own, chunked))
 }

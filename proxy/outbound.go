@@ -17,12 +17,13 @@ type outbound struct {
 
 // append appends the request head for u to dst.
 func (o *outbound) append(dst []byte, u *upstream.Upstream) []byte {
-	r, in, options := o.request, &o.request.in, u.RequestOptions()
-	dst = append(append(append(append(dst, r.head.method...), ' '), r.head.target...), " HTTP/1.1\r\nHost: "...)
+	r, in, options, address := o.request, &o.request.in, u.RequestOptions(), u.Address()
+	dst = append(append(append(dst, r.head.method...), ' '), address.Prefix...)
+	dst = append(append(dst, r.head.target...), " HTTP/1.1\r\nHost: "...)
 	if options.PreserveHost && len(in.host) > 0 {
 		dst = append(dst, in.host...)
 	} else {
-		dst = append(dst, u.Address().Host...)
+		dst = append(dst, address.Host...)
 	}
 	dst = in.appendLines(append(dst, "\r\n"...), options)
 	if rank := u.Rank(); rank != upstream.NoRank {

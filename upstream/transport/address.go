@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"strconv"
+	"strings"
 )
 
 // Address is where a server listens. It is never shown or logged.
@@ -19,10 +20,12 @@ type Address struct {
 	Host string
 	// Secure tells that the server speaks TLS.
 	Secure bool
+	// Prefix stands before the path of every request to the server, "/vllm-0"; "" for none. It does not end with a slash.
+	Prefix string
 }
 
-// ParseURL reads http://HOST[:PORT], https://HOST[:PORT] (port 80 and 443 by default) or http+unix:///PATH. A path, query,
-// fragment or user behind http or https is an error: requests keep the client's path.
+// ParseURL reads http://HOST[:PORT][/PREFIX], https://HOST[:PORT][/PREFIX] (port 80 and 443 by default) or http+unix:///PATH. A
+// query, fragment or user is an error, and so is a prefix that servers could read in two ways.
 func ParseURL(raw string) (Address, error) {
 	u, err := url.Parse(raw)
 	if err != nil {
@@ -54,8 +57,12 @@ func parseTCP(u *url.URL, defaultPort string) (Address, error) {
 	switch {
 	case u.Hostname() == "":
 		return Address{}, fmt.Errorf("no host, want %s://HOST:PORT", u.Scheme)
-	case u.Path != "" && u.Path != "/", u.RawQuery != "", u.Fragment != "", u.User != nil:
-		return Address{}, fmt.Errorf("want %s://HOST:PORT and nothing behind it: requests keep the client's path", u.Scheme)
+	case u.RawQuery != "" || u.ForceQuery, u.Fragment != "", u.User != nil:
+		return Address{}, fmt.Errorf("want %s://HOST:PORT or %s://HOST:PORT/PREFIX, without a user, query or fragment", u.Scheme, u.Scheme)
+	}
+	prefix := strings.TrimSuffix(u.EscapedPath(), "/")
+	if err := checkPrefix(prefix); err != nil {
+		return Address{}, err
 	}
 	port := u.Port()
 	if port == "" {
@@ -64,5 +71,23 @@ func parseTCP(u *url.URL, defaultPort string) (Address, error) {
 	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
 		return Address{}, fmt.Errorf("port %s, want 1..65535", port)
 	}
-	return Address{Network: "tcp", Dial: net.JoinHostPort(u.Hostname(), port), Host: u.Host}, nil
+	return Address{Network: "tcp", Dial: net.JoinHostPort(u.Hostname(), port), Host: u.Host, Prefix: prefix}, nil
 }
+
+// checkPrefix refuses what a server may take for another path, and the end of the URL that clients of the OpenAI API are given.
+func checkPrefix(prefix string) error {
+	if prefix == "" {
+		return nil
+	}
+	for segment := range strings.SplitSeq(prefix[1:], "/") {
+		if segment == "" || strings.Trim(segment, ".") == "" || strings.ContainsFunc(segment, func(c rune) bool { return !strings.ContainsRune(prefixSigns, c) }) {
+			return fmt.Errorf("prefix %s, want names of letters, digits and -._~ between slashes, and none of dots alone", prefix)
+		}
+	}
+	if strings.HasSuffix(prefix, "/v1") {
+		return fmt.Errorf("prefix %s, want it without /v1, which is part of every request's own path", prefix)
+	}
+	return nil
+}
+
+const prefixSigns = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~"
