@@ -20,7 +20,7 @@ type Config struct {
 	Fall int `yaml:"fall"`
 }
 
-// Default is the configuration in force where nothing is configured.
+// Default returns the configuration for keys that are not set.
 func Default() Config {
 	return Config{Path: "/health", Interval: 5 * time.Second, Timeout: 2 * time.Second, Rise: 2, Fall: 3}
 }

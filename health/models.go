@@ -27,15 +27,15 @@ func (p *prober) readModels(conn *transport.Conn, timeout time.Duration) {
 	}
 }
 
-// readModelsAnew is readModels for a server that closes the connection behind its health.
-func (p *prober) readModelsAnew(ctx context.Context, timeout time.Duration) {
+// redialForModels is readModels on a new connection, for a server that closes the connection after each answer.
+func (p *prober) redialForModels(ctx context.Context, timeout time.Duration) {
 	if conn, hangUp, err := p.dial(ctx, timeout); err == nil {
 		p.readModels(conn, timeout)
 		hangUp()
 	}
 }
 
-// noteKey notes whether the server refused the request for want of a key, and warns when it begins to refuse the configured one.
+// noteKey notes whether the server refused the request because of the API key, and warns once it refuses the configured one.
 func (p *prober) noteKey(refused bool) {
 	if refused && !p.server.NeedsKey() && p.server.RequestOptions().Key != "" {
 		p.warn("it refuses the key of api_key_file: it says 401 to /v1/models")

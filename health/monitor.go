@@ -2,7 +2,7 @@
 // verdicts into the states of its upstreams, along with the models that the server lists. Trouble of traffic makes the next
 // probe come sooner; it takes no upstream down.
 //
-// Goroutines: Monitor.Run, started and awaited by the caller, and below it one prober a server.
+// Goroutines: Monitor.Run, started and awaited by the caller, and one prober for each server, awaited by Run.
 //
 // The rules of config.go are tested in package config.
 package health
@@ -20,7 +20,7 @@ import (
 
 // Monitor runs the probers.
 type Monitor struct {
-	settings atomic.Pointer[Config] // set by Use; a prober loads them once a probe
+	settings atomic.Pointer[Config] // set by Use; a prober loads them for each probe
 	hooks    Hooks
 	uses     chan use
 	first    chan *upstream.Server // servers that got their first verdict
@@ -87,7 +87,7 @@ func (m *Monitor) Run(ctx context.Context) error {
 		case u := <-m.uses:
 			if before := m.settings.Swap(&u.settings); before != nil && *before != u.settings {
 				for _, p := range probers {
-					p.resettle()
+					p.notifySettings()
 				}
 			}
 			wanted := m.reconcile(ctx, &all, probers, u.table)
@@ -139,7 +139,7 @@ func (m *Monitor) reconcile(ctx context.Context, all *sync.WaitGroup, probers ma
 func (m *Monitor) start(ctx context.Context, all *sync.WaitGroup, s *upstream.Server) running {
 	ctx, cancel := context.WithCancel(ctx)
 	p := &prober{
-		settings: &m.settings, resettled: make(chan struct{}, 1), server: s, buf: make([]byte, maxHead), hooks: m.hooks, lookup: m.lookup,
+		settings: &m.settings, newSettings: make(chan struct{}, 1), server: s, buf: make([]byte, maxHead), hooks: m.hooks, lookup: m.lookup,
 		first: func() {
 			select {
 			case m.first <- s:

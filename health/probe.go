@@ -15,7 +15,7 @@ const (
 	maxModelsBody = 8 << 20
 )
 
-// probe asks for the health, and for the models if the server is well.
+// probe requests the health, and the models if the server is healthy.
 func (p *prober) probe(ctx context.Context, cfg *Config) result {
 	conn, hangUp, err := p.dial(ctx, cfg.Timeout)
 	var answer transport.Answer
@@ -34,7 +34,7 @@ func (p *prober) probe(ctx context.Context, cfg *Config) result {
 	_, err = conn.ReadBody(&answer, maxHealthBody, cfg.Timeout)
 	switch {
 	case err == nil && answer.Close:
-		p.readModelsAnew(ctx, cfg.Timeout)
+		p.redialForModels(ctx, cfg.Timeout)
 	case err == nil:
 		p.readModels(conn, cfg.Timeout)
 	}

@@ -11,16 +11,16 @@ import (
 
 // prober watches one server.
 type prober struct {
-	settings  *atomic.Pointer[Config] // the monitor's
-	resettled chan struct{}           // capacity 1: the settings have changed
-	server    *upstream.Server
-	tally     tally
-	buf       []byte // for response heads
-	hooks     Hooks
-	first     func() // called once, at the first verdict
+	settings    *atomic.Pointer[Config] // the monitor's
+	newSettings chan struct{}           // capacity 1: has an element after the settings changed
+	server      *upstream.Server
+	tally       tally
+	buf         []byte // for response heads
+	hooks       Hooks
+	first       func() // called once, at the first verdict
 
-	lookup         lookupIP
-	lotteryChecked bool
+	lookup      lookupIP
+	nameChecked bool // warnOfSharedName was called
 }
 
 // fastInterval is the time between probes while something is unsettled: there is no verdict yet, or traffic had trouble
@@ -33,9 +33,9 @@ func (p *prober) run(ctx context.Context) {
 		started := time.Now()
 		cfg := p.settings.Load()
 		p.apply(p.probe(ctx, cfg), started, cfg)
-		if p.tally.health == upstream.Up && !p.lotteryChecked {
-			p.lotteryChecked = true
-			p.warnOfLottery(ctx, cfg.Timeout)
+		if p.tally.health == upstream.Up && !p.nameChecked {
+			p.nameChecked = true
+			p.warnOfSharedName(ctx, cfg.Timeout)
 		}
 		if ctx.Err() != nil || !p.wait(ctx, started) {
 			return
@@ -54,7 +54,7 @@ func (p *prober) wait(ctx context.Context, started time.Time) bool {
 			return true
 		case <-p.server.ProbeWanted():
 			due.Reset(time.Until(started.Add(min(fastInterval, p.settings.Load().Interval))))
-		case <-p.resettled:
+		case <-p.newSettings:
 			due.Reset(time.Until(started.Add(p.pause())))
 		case <-ctx.Done():
 			return false
@@ -62,10 +62,10 @@ func (p *prober) wait(ctx context.Context, started time.Time) bool {
 	}
 }
 
-// resettle makes a wait under way follow the present settings. It does not block.
-func (p *prober) resettle() {
+// notifySettings makes a wait in progress follow the present settings. It does not block.
+func (p *prober) notifySettings() {
 	select {
-	case p.resettled <- struct{}{}:
+	case p.newSettings <- struct{}{}:
 	default: // wait has not seen the last change yet
 	}
 }
@@ -97,7 +97,7 @@ func (p *prober) apply(r result, now time.Time, cfg *Config) {
 	case health != before:
 		p.server.SetHealth(health, reasons[r])
 	case r == succeeded:
-		p.server.Cleared()
+		p.server.ProbeSucceeded()
 	}
 	if r != succeeded && r != noEvidence {
 		p.server.ProbeFailed()

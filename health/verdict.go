@@ -41,7 +41,7 @@ func (r result) weight() int {
 const firstTimeouts = 2
 
 // tally turns the results of a server's probes into its health: rise successes in a row bring it up, failures in a row whose
-// weights add up to fall take it down. The first verdict comes sooner.
+// weights add up to fall take it down. The first verdict takes fewer of them.
 type tally struct {
 	health   upstream.Health
 	good     int  // successes in a row, while down

@@ -134,7 +134,7 @@ func TestConcurrentRequestsOfANewSession(t *testing.T) {
 				got[i] = r.Next(f.now)
 				if i%2 == 0 {
 					got[i].Suspected("test")
-					defer got[i].Cleared()
+					defer got[i].ProbeSucceeded()
 				}
 				r.Answered(200, f.now)
 				r.End(f.now)

@@ -16,10 +16,10 @@ func TestOnlyChangesAreHeard(t *testing.T) {
 	u, heard := newUpstream(t)
 	u.SetHealth(Up, "probe succeeded")
 	u.SetHealth(Up, "probe succeeded")
-	u.Cleared()
+	u.ProbeSucceeded()
 	u.Suspected("refused")
 	u.Suspected("refused")
-	u.Cleared()
+	u.ProbeSucceeded()
 	u.Drain(false)
 	u.Drain(true)
 	u.Undrain()
@@ -61,7 +61,7 @@ func TestRanksAreOneServer(t *testing.T) {
 		t.Error("a second probe is wanted")
 	default:
 	}
-	m[0].Cleared()
+	m[0].ProbeSucceeded()
 	m[1].SaidLeaving()
 	m[0].SaidLeaving()
 	if got := wordsOf(m); got != "up, leaving | up, leaving, draining | up, leaving" || !m[2].State().LeavingConfirmed() {
@@ -142,7 +142,7 @@ func TestRanksAgree(t *testing.T) {
 				member(one(t)).SetHealth(Health(rapid.IntRange(int(Up), int(TimedOut)).Draw(t, "health")), "test")
 			},
 			"suspected": func(t *rapid.T) { member(one(t)).Suspected("test") },
-			"cleared":   func(t *rapid.T) { member(one(t)).Cleared() },
+			"succeeded": func(t *rapid.T) { member(one(t)).ProbeSucceeded() },
 			"leaving":   func(t *rapid.T) { member(one(t)).SaidLeaving() },
 			"failed":    func(t *rapid.T) { member(one(t)).ProbeFailed() },
 			"drain": func(t *rapid.T) {

@@ -34,8 +34,8 @@ func (s *Server) Suspected(reason string) {
 	}
 }
 
-// Cleared notes that a probe succeeded while the health stays as it is.
-func (s *Server) Cleared() { s.states.change(nil, suspect, 0, "probe succeeded") }
+// ProbeSucceeded notes a probe that succeeded and does not change the health. It ends suspicion.
+func (s *Server) ProbeSucceeded() { s.states.change(nil, suspect, 0, "probe succeeded") }
 
 // leavingFor is how long a server counts as leaving if it neither goes down nor says again that it is shutting down.
 const leavingFor = 2 * time.Minute
@@ -77,7 +77,7 @@ func (u *Upstream) Drain(hard bool) {
 	u.states.change(u, draining|drainingHard, drained(hard), byOperator)
 }
 
-// Undrain takes Drain back, but not a drain of the configuration.
+// Undrain ends a drain by Drain, but not a drain of the configuration.
 func (u *Upstream) Undrain() { u.states.change(u, draining|drainingHard, 0, byOperator) }
 
 // Drain drains all upstreams of the server.
@@ -85,7 +85,7 @@ func (s *Server) Drain(hard bool) {
 	s.states.change(nil, draining|drainingHard, drained(hard), byOperator)
 }
 
-// Undrain takes back the drains of all upstreams of the server.
+// Undrain ends the drains of all upstreams of the server, but not a drain of the configuration.
 func (s *Server) Undrain() { s.states.change(nil, draining|drainingHard, 0, byOperator) }
 
 func drained(hard bool) State {

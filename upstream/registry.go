@@ -31,10 +31,10 @@ func NewRegistry(onChange func(Change)) *Registry {
 	return r
 }
 
-// Table is the present set.
+// Table returns the present table.
 func (r *Registry) Table() *Table { return r.table.Load() }
 
-// Apply makes specs the set. A server whose name and address stay is kept with its state and connections; its ranks that stay
+// Apply replaces the table by that of specs. A server whose name and address stay is kept with its state and connections; its ranks that stay
 // keep their Refs, drains and requests in flight. All others are new. The idle connections of a removed server are closed,
 // and its requests in flight end in their own time. Apply returns the Refs of the removed upstreams.
 func (r *Registry) Apply(specs []Spec) (removed []Ref, err error) {

@@ -44,7 +44,7 @@ func (s State) LeavingConfirmed() bool { return s&leavingConfirmed != 0 }
 // Draining reports whether no new sessions are wanted, by an operator or the configuration.
 func (s State) Draining() bool { return s&(draining|drainingHard|drainConfigured) != 0 }
 
-// DrainingHard reports whether pinned sessions shall go elsewhere too.
+// DrainingHard reports whether pinned sessions must go elsewhere as well.
 func (s State) DrainingHard() bool { return s&drainingHard != 0 }
 
 // Words describes the state for people: "up", "down, draining".

@@ -4,7 +4,7 @@
 //
 // It neither decides where a request goes nor whether it is tried again; an attempt that fails ends with a failure.Kind.
 //
-// Goroutines: sendAll, one a large request body, owned by its Conn.
+// Goroutines: sendAll, one for each large request body, owned by its Conn.
 package transport
 
 import (
@@ -28,7 +28,7 @@ type Conn struct {
 }
 
 // Keep gives the connection back to its pool at now, for the next request. The caller has read a to its end, and nothing
-// behind it. A connection that cannot be used again is closed: Keep waits, as Close does, unless Sent reports true.
+// after it. A connection that cannot be used again is closed: Keep waits, as Close does, unless Sent reports true.
 func (c *Conn) Keep(a *Answer, now time.Time) {
 	if a.Close || !c.Sent() || c.sendErr != nil {
 		c.Close()
@@ -37,8 +37,8 @@ func (c *Conn) Keep(a *Answer, now time.Time) {
 	c.pool.put(c, now)
 }
 
-// Close closes the connection, which tells the server to stop working on the request, and waits until Send has ended: head and
-// body are the caller's again.
+// Close closes the connection, which tells the server to stop working on the request, and waits until Send has ended. Then head
+// and body belong to the caller again.
 func (c *Conn) Close() {
 	c.Abort()
 	if c.sending != nil {

@@ -34,7 +34,7 @@ func (c *Conn) ReadBody(a *Answer, max int, limit time.Duration) ([]byte, error)
 		}
 		if framing.Done() {
 			if n < len(part) {
-				a.Close = true // bytes behind the answer: the connection must not be used again
+				a.Close = true // bytes after the answer: the connection must not be used again
 			}
 			return body, nil
 		}

@@ -23,7 +23,7 @@ func TestReadBody(t *testing.T) {
 		{"cut chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", true, 10, "", true, false},
 		{"malformed chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxx", false, 10, "", true, false},
 		{"too large", okAnswer, false, 1, "", true, false},
-		{"bytes behind it", okAnswer + "HTTP", false, 10, "ok", false, false},
+		{"bytes after it", okAnswer + "HTTP", false, 10, "ok", false, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newServer(t)

@@ -75,12 +75,12 @@ func TestInterimAnswers(t *testing.T) {
 		c.Send([]byte("x"), Body{}, time.Now())
 		_, _ = peer.Write([]byte(strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", n) + okAnswer))
 		if a, err := c.Receive(make([]byte, 1024), patience); err != want {
-			t.Errorf("behind %d: %d %v, want %v", n, a.Status, err, want)
+			t.Errorf("after %d: %d %v, want %v", n, a.Status, err, want)
 		}
 	}
 }
 
-// A request for another protocol gets the 101, and the bytes behind it untouched.
+// A request for another protocol gets the 101, and the bytes after it untouched.
 func TestReceiveSwitch(t *testing.T) {
 	const switching = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"
 	for _, follows := range []string{"", "\x00HTTP/1.1 200 OK\r\n\r\n"} {

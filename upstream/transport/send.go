@@ -29,7 +29,7 @@ type written struct {
 
 var noRelease = func() {}
 
-// Send writes a request at now. It has no error: when the server is gone, or takes no more, Receive tells. head and body are
+// Send writes a request at now. It returns no error: if the server is gone or accepts no more, Receive fails. head and body are
 // lent to the connection: they must stay unchanged until Sent reports true, Keep or Close has returned, or Discard has
 // released them.
 func (c *Conn) Send(head []byte, body Body, now time.Time) {

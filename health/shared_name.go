@@ -10,9 +10,9 @@ import (
 // lookupIP is net.Resolver.LookupNetIP.
 type lookupIP func(ctx context.Context, network, host string) ([]netip.Addr, error)
 
-// warnOfLottery warns of a name that stands for several servers: each connection may reach another server, and with it another
+// warnOfSharedName warns of a name that stands for several servers: each connection may reach another server, and so another
 // cache. The look-up may take up to the timeout, so no verdict waits for it.
-func (p *prober) warnOfLottery(ctx context.Context, timeout time.Duration) {
+func (p *prober) warnOfSharedName(ctx context.Context, timeout time.Duration) {
 	address := p.server.Address()
 	host, _, err := net.SplitHostPort(address.Dial)
 	if address.Network != "tcp" || err != nil || net.ParseIP(host) != nil {

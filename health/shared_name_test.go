@@ -12,8 +12,8 @@ import (
 	"tether/upstream"
 )
 
-// A name with several addresses makes a warning; one address of each IP version is no lottery.
-func TestLottery(t *testing.T) {
+// A name with several addresses makes a warning; one address of each IP version does not.
+func TestSharedName(t *testing.T) {
 	for _, c := range []struct {
 		name      string
 		addresses []string
@@ -41,7 +41,7 @@ func TestLottery(t *testing.T) {
 				}
 				return addresses, c.err
 			}
-			p.warnOfLottery(t.Context(), time.Second)
+			p.warnOfSharedName(t.Context(), time.Second)
 			if (warnings == 1) != c.want {
 				t.Errorf("%d warnings", warnings)
 			}
@@ -50,7 +50,7 @@ func TestLottery(t *testing.T) {
 }
 
 // The look-up for the warning delays no verdict, and is made once.
-func TestLotteryComesAfterTheVerdict(t *testing.T) {
+func TestSharedNameWarnsAfterTheVerdict(t *testing.T) {
 	s := startSim(t, sim.Config{})
 	w := watch(t, quick())
 	asked := make(chan upstream.Health, 100)
