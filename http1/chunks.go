@@ -124,7 +124,7 @@ func (c *Chunks) sizeByte(b byte) error {
 	return nil
 }
 
-// extensionByte reads any number of ;name, ;name=token and ;name="quoted", up to the CR behind them.
+// extensionByte reads any number of ;name, ;name=token and ;name="quoted", up to the CR after them.
 func (c *Chunks) extensionByte(b byte) error {
 	if c.size++; c.size > maxChunkLine {
 		return ErrChunkExtension

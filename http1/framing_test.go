@@ -63,7 +63,7 @@ func TestFraming(t *testing.T) {
 	}
 }
 
-// Bytes behind the answer are not a part of it: they are neither counted nor decoded.
+// Bytes after the answer are not a part of it: they are neither counted nor decoded.
 func TestFramingEndsWithTheAnswer(t *testing.T) {
 	for _, c := range []struct{ head, body string }{
 		{lengthHead, "0123456789"},

@@ -39,7 +39,7 @@ type Guard struct {
 
 	// Authority is the authority of a target in absolute form, in lower case; nil for any other target.
 	Authority []byte
-	// Path is where the path begins in the target: behind scheme and authority if the target is a whole URL.
+	// Path is where the path begins in the target: after scheme and authority if the target is a whole URL.
 	Path int
 	// Length is the Content-Length, 0 without one. Chunked excludes it.
 	Length int64
@@ -52,23 +52,23 @@ type Guard struct {
 type guardState uint8
 
 const (
-	atStart       guardState = iota // before the request line; one empty line is skipped (RFC 9112 2.2)
-	atStartLF                       // in that empty line
-	atLine                          // before the request line, behind the empty line
-	inMethod                        //
-	atTarget                        // behind the space that ends the method
-	inScheme                        // of a target in absolute form
-	inAuthority                     // of a target in absolute form
-	afterAsterisk                   //
-	inTarget                        //
-	inVersion                       //
-	atVersionLF                     //
-	atField                         // at the start of a field line, or of the blank line
-	inName                          //
-	inValue                         //
-	atValueLF                       //
-	atEndLF                         // behind the CR of the blank line
-	atEnd                           // the head is complete
+	atStart   guardState = iota // before the request line; one empty line is skipped (RFC 9112 2.2)
+	atStartLF                   // in that empty line
+	atLine                      // before the request line, after the empty line
+	inMethod
+	atTarget    // after the space that ends the method
+	inScheme    // of a target in absolute form
+	inAuthority // of a target in absolute form
+	afterAsterisk
+	inTarget
+	inVersion
+	atVersionLF
+	atField // at the start of a field line, or of the blank line
+	inName
+	inValue
+	atValueLF
+	atEndLF // after the CR of the blank line
+	atEnd   // the head is complete
 )
 
 // Reset makes g ready for the next head, of at most maxBytes and maxFields.

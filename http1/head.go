@@ -18,7 +18,7 @@ var (
 
 // Head is a parsed response head. Its slices are parts of the buffer that was parsed.
 type Head struct {
-	// StatusLine is the first line with its CRLF. Lines are the field lines behind it, each with its CRLF, for Fields.
+	// StatusLine is the first line with its CRLF. Lines are the field lines after it, each with its CRLF, for Fields.
 	StatusLine, Lines []byte
 	// Status is 100..999.
 	Status int
@@ -107,7 +107,7 @@ func (h *Head) statusLine() (minor byte, err error) {
 	return minor, nil
 }
 
-// headCounts are what fields has found so far of the fields that may not be repeated, or not at any length.
+// headCounts is what has been found so far of the fields that may not be repeated, or that are limited in length.
 type headCounts struct {
 	minor              byte // of the version
 	lengths, transfers int
@@ -164,7 +164,7 @@ func (h *Head) field(name, value []byte, n *headCounts) error {
 }
 
 // checkNoBody handles answers that announce a body though their status rules it out (RFC 9112 6.3, 9110 8.6): the next bytes may be
-// that body. Behind a 204 they do no harm, since the connection is closed; behind an interim answer they would be read as the
+// that body. After a 204 they do no harm, since the connection is closed; after an interim answer they would be read as the
 // answer.
 func (h *Head) checkNoBody() error {
 	switch announced := h.Length > 0 || h.Chunked; {

@@ -73,7 +73,7 @@ func TestParseHeadRefuses(t *testing.T) {
 		{"no name", lines("HTTP/1.1 200 OK", ": b"), ErrResponseField},
 		{"blank before the colon", lines("HTTP/1.1 200 OK", "A : b"), ErrResponseField},
 		{"NUL", lines("HTTP/1.1 200 OK", "A: \x00"), ErrResponseField},
-		{"bare LF behind a field", "HTTP/1.1 200 OK\r\nA: b\nC: d\r\n\r\n", ErrResponseField},
+		{"bare LF after a field", "HTTP/1.1 200 OK\r\nA: b\nC: d\r\n\r\n", ErrResponseField},
 		{"bare CR in a value", lines("HTTP/1.1 200 OK", "A: b\rc"), ErrResponseField},
 		{"length twice", lines("HTTP/1.1 200 OK", "Content-Length: 5", "Content-Length: 5"), ErrResponseLength},
 		{"length no number", lines("HTTP/1.1 200 OK", "Content-Length: five"), ErrResponseLength},

@@ -21,8 +21,8 @@ type Client struct {
 	bound Aborter // guarded by mu: what is aborted when the peer leaves
 }
 
-// Aborter is work that is pointless once the client has left. Abort may be called from any goroutine, at most once a
-// Bind. It must not wait for a peer.
+// Aborter is work that is pointless once the client has left. Abort may be called from any goroutine, at most once for
+// each Bind. It must not wait for a peer.
 type Aborter interface{ Abort() }
 
 // Bind ties a to the client: if the peer leaves before Unbind, a is aborted. If the peer has left already, Bind returns false

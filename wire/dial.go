@@ -22,7 +22,7 @@ const userTimeout = 30 * time.Second
 var dialOptions = socketOptions(userTimeout, 0)
 
 // Dial connects to address on network "tcp" or "unix" within timeout, or until ctx ends, and speaks TLS as secure says, nil for
-// none. Names are resolved anew at each call. The error is failure.Refused, Unreachable, Insecure or Exhausted.
+// none. Each call resolves the name again. The error is failure.Refused, Unreachable, Insecure or Exhausted.
 func Dial(ctx context.Context, network, address string, secure *tls.Config, timeout time.Duration) (*Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()

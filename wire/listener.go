@@ -15,7 +15,7 @@ type ListenConfig struct {
 	WriteTimeout time.Duration
 	// TLS is what clients must speak, nil for none. Client.Handshake begins it.
 	TLS *tls.Config
-	// OnFailure is called when a client could not be accepted, for want of descriptors or memory; it may be nil. The client
+	// OnFailure is called when a client could not be accepted, for lack of descriptors or memory; it may be nil. The client
 	// waits in the backlog, or is gone.
 	OnFailure func()
 }
@@ -55,7 +55,7 @@ func (l *Listener) Addr() net.Addr { return l.tcp.Addr() }
 // Close ends Accept. Accepted clients stay.
 func (l *Listener) Close() error { return l.tcp.Close() }
 
-// acceptBackOff is how long Accept rests when the process is out of descriptors or memory: long enough not to
+// acceptBackOff is how long Accept pauses when the process is out of descriptors or memory: long enough not to
 // spin, short enough to go on as soon as a connection is closed.
 const acceptBackOff = 10 * time.Millisecond
 

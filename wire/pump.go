@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// Tap sees the bytes that are pumped: the rules about them live behind it.
+// Tap sees the bytes that are pumped, and has the rules about them.
 type Tap interface {
 	// Take receives the bytes of one read from the source. It returns the bytes to pass on, often p itself, valid until the next
 	// call, and whether more are to come. Take may be called on the thread of an event loop that serves many streams: it must
-	// not block and must not panic. An upstream connection is given up there by a form of close that does not wait for its
+	// not block and must not panic. So it must not close an upstream connection in a way that waits for the connection's
 	// sender.
 	Take(now time.Time, p []byte) (out []byte, more bool)
 }

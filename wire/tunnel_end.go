@@ -14,8 +14,8 @@ type carried struct {
 	panicked    error
 }
 
-// outcome judges the end of a tunnel by how its two directions ended: the first row that holds counts. Where a deadline ended a
-// direction, t.why says for whose sake it was set.
+// outcome judges the end of a tunnel by how its two directions ended: the first row that holds counts. If a deadline ended a
+// direction, t.why says why the deadline was set.
 func (t *Tunnel) outcome(down, up carried) (End, error) {
 	for _, row := range [...]struct {
 		holds bool

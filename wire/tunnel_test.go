@@ -171,7 +171,7 @@ func TestTunnelUpstreamEnds(t *testing.T) {
 }
 
 // clogged fills the pipe to the upstream, which reads nothing, until the tunnel's write waits. The tunnel has received all that
-// the client sent by then: a FIN behind more bytes than the sockets hold cannot be seen.
+// the client sent by then: a FIN after more bytes than the sockets hold cannot be seen.
 func (b *bore) clogged() {
 	b.t.Helper()
 	buf := make([]byte, 16<<10)

@@ -6,7 +6,7 @@ import (
 )
 
 // Watch learns from the kernel that clients left, whether or not any goroutine reads from them. Every client is registered once.
-// That costs nothing a request, and unread pipelined bytes do not hide the FIN as they would from a read.
+// That costs nothing per request, and unread pipelined bytes do not hide the FIN as they would from a read.
 type Watch struct {
 	kernelWatch
 
