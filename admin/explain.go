@@ -16,7 +16,7 @@ import (
 type Guide struct {
 	Router     *session.Router
 	Identifier *identity.Identifier
-	// Read reads a request as it was received from a connection, or as people keep one in a file.
+	// Read reads a request, as a connection delivers it or as people keep it in a file.
 	Read func(raw []byte) session.Reading
 }
 
@@ -35,7 +35,7 @@ type Request struct {
 	Method string `json:"method,omitempty"`
 	// Path is the endpoint, with {id} for ids; "" if no endpoint matches.
 	Path string `json:"path,omitempty"`
-	// Status and Refused are the answer of tether's own, if no upstream gets the request.
+	// Status and Refused are tether's own answer, if no upstream gets the request.
 	Status  int    `json:"status,omitempty"`
 	Refused string `json:"refused,omitempty"`
 	Note    string `json:"note,omitempty"`
@@ -49,7 +49,7 @@ type Source struct {
 	Finding string `json:"finding"`
 }
 
-// Place is where a session, or a request without one, goes. Upstreams stand here by their names.
+// Place is where a session, or a request without one, goes. It gives upstreams by their names.
 type Place struct {
 	// Session is the prefix of the session's hash, "" without a session.
 	Session string `json:"session,omitempty"`
@@ -115,8 +115,8 @@ func (g *Guide) Session(id string, model *string) (w Where, err error) {
 	return w, nil
 }
 
-// models returns the given model, or the model behind the given alias. If one is nil, it returns all known models, and
-// behind them "" for requests that name no model.
+// models returns the given model, or the model of the given alias. If one is nil, it returns all known models, and last ""
+// for requests that name no model.
 func (g *Guide) models(one *string) []string {
 	if one != nil {
 		return []string{g.Identifier.Model(*one)}
@@ -190,7 +190,7 @@ func placeOf(e session.Explanation) Place {
 	return p
 }
 
-// maxModel limits the name of a model in a question, in bytes; the data plane takes a longer name for none.
+// maxModel limits the name of a model in a question, in bytes. The data plane cuts longer names.
 const maxModel = 512
 
 // checkNames returns what is wrong with a session's id or a model's name as a *Problem. model may be nil.
@@ -244,7 +244,7 @@ func (s *Server) whereRequest(w http.ResponseWriter, r *http.Request) {
 func problemOfBody(err error, want string) error {
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {
-		return &Problem{413, "the body is larger than this takes"}
+		return &Problem{413, "the body is too large"}
 	}
 	return &Problem{400, want}
 }

@@ -45,7 +45,7 @@ func isLoopback(host string) bool {
 func protect(mux *http.ServeMux) http.Handler {
 	p := http.NewCrossOriginProtection()
 	p.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		writeError(w, 403, "this came from a page of another site")
+		writeError(w, 403, "a page of another site sent this request")
 	}))
 	return p.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, pattern := mux.Handler(r); pattern == "" {

@@ -73,7 +73,7 @@ func (s *Server) move(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// lookup returns the pins of the session in the path. If there are none it answers so, and returns false.
+// lookup returns the pins of the session in the path. Without any, it answers 404 and returns false.
 func (s *Server) lookup(w http.ResponseWriter, r *http.Request) ([]session.Session, bool) {
 	var model *string
 	if q := r.URL.Query(); q.Has("model") {

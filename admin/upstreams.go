@@ -70,7 +70,7 @@ type drainable interface {
 	Undrain()
 }
 
-// operate calls do with the upstream or server that has the name in the path, and shows the result.
+// operate calls do with the upstream or server that the path names, and shows the result.
 func (s *Server) operate(w http.ResponseWriter, r *http.Request, do func(drainable)) {
 	table, name := s.deps.Registry.Table(), r.PathValue("name")
 	if m := table.Named(name); m != nil {

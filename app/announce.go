@@ -10,16 +10,16 @@ import (
 	"tether/session"
 )
 
-// announce logs the warnings of the configuration, the listeners, who may use them and which key of the configuration changes that, and the maps.
+// announce logs the warnings of the configuration, the maps, and the listeners: who may use each, and which key changes that.
 func (a *app) announce() {
 	s := a.settings.Load()
 	for _, w := range s.Warnings {
 		a.log.Warn("configuration", zap.String("warning", w))
 	}
-	a.log.Info("listening for clients", zap.Stringer("address", a.listener.Addr()), zap.String("tls", s.clientsSpeak()),
+	a.log.Info("listening for clients", zap.Stringer("address", a.listener.Addr()), zap.String("tls", s.tlsForClients()),
 		zap.String("open_to", s.openTo(a.listener.Addr())))
 	a.log.Info("listening for operators", zap.Stringer("address", a.adminListener.Addr()), zap.String("open_to", s.adminOpenTo(a.admin.Open())))
-	if n := s.keyed(); n > 0 && s.keys == nil {
+	if n := s.upstreamsWithKey(); n > 0 && s.keys == nil {
 		a.log.Info("API keys of upstreams are sent for clients without keys: every client that can connect here uses them", zap.Int("upstreams", n))
 	}
 	if len(s.secret) == 0 {
@@ -48,6 +48,7 @@ func (s *settings) openTo(addr net.Addr) string {
 	return reach(addr) + ", without API keys: auth.keys_file requires them"
 }
 
+// reach says who can connect to a listener on address a.
 func reach(a net.Addr) string {
 	if addr, err := netip.ParseAddrPort(a.String()); err == nil && addr.Addr().IsLoopback() {
 		return "this host"
@@ -55,8 +56,8 @@ func reach(a net.Addr) string {
 	return "everyone who can connect"
 }
 
-// clientsSpeak says whether clients speak TLS.
-func (s *settings) clientsSpeak() string {
+// tlsForClients says whether clients speak TLS.
+func (s *settings) tlsForClients() string {
 	switch {
 	case !s.TLS.On():
 		return "off: tls.cert and tls.key turn it on"
@@ -66,8 +67,8 @@ func (s *settings) clientsSpeak() string {
 	return "on"
 }
 
-// keyed counts the upstreams that get an API key from tether.
-func (s *settings) keyed() (n int) {
+// upstreamsWithKey counts the upstreams to which tether sends an API key.
+func (s *settings) upstreamsWithKey() (n int) {
 	for _, u := range s.Upstreams {
 		if u.APIKey != "" {
 			n++

@@ -30,8 +30,8 @@ type Addresses struct{ Clients, Operators string }
 type Env struct {
 	Version string
 	Memory  int64       // the process's memory limit in bytes
-	Log     *zap.Logger // for all that is not about one request
-	Access  io.Writer   // for lines of the access log
+	Log     *zap.Logger // tether's own log
+	Access  io.Writer   // receives the lines of the access log
 	// Dropped has, for each log by its name, the function that counts the lines that the log dropped.
 	Dropped map[string]func() uint64
 }
@@ -153,7 +153,7 @@ func (a *app) apply(s *settings) error {
 	table := a.registry.Table()
 	a.log.Info("ring", zap.Int("upstreams", len(table.Members)), zap.String("digest", fmt.Sprintf("%016x", a.router.Digest())),
 		zap.Bool("affinity", s.Session.Routing.Affinity))
-	a.monitor.Use(table, s.Health) // it reports changes, which the log has behind the ring
+	a.monitor.Use(table, s.Health) // last: the changes that it logs belong after the ring
 	return nil
 }
 

@@ -11,7 +11,7 @@ import (
 	"tether/tlsfiles"
 )
 
-// How often files are looked at.
+// The intervals at which files are checked for changes.
 const (
 	keysEvery         = time.Second
 	certificatesEvery = 5 * time.Second

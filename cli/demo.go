@@ -30,8 +30,8 @@ func demoCommand(version string) *cobra.Command {
 		Short: "show what tether is for: simulated servers, conversations, and the death of a server",
 		Long: "Show what tether is for, in one process: simulated vLLM servers, a tether in front of them, conversations that\n" +
 			"grow turn by turn, and the death and return of a server. It reads no configuration. --once shows a run with\n" +
-			"affinity and one without, prints both side by side, and fails if a promise did not hold. It listens on free\n" +
-			"ports unless the flags name others.",
+			"affinity and one without, prints both side by side, and fails if a promise did not hold. Such a run listens on\n" +
+			"free ports unless the flags name others.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
 	}
@@ -78,7 +78,7 @@ func (o *demoOptions) check(cmd *cobra.Command) error {
 	if cmd.Flags().Changed("affinity") {
 		return usageError("--once runs with and without affinity: leave --affinity out")
 	}
-	// No one connects to it, and a busy port is no reason to fail.
+	// Clients from outside do not connect to such a run, so any free ports will do: a busy port must not make it fail.
 	for name, addr := range map[string]*string{"listen": &o.listen, "admin-listen": &o.admin} {
 		if !cmd.Flags().Changed(name) {
 			*addr = "127.0.0.1:0"
@@ -136,7 +136,7 @@ func startProxy(immediate context.Context, cfg *config.Config, env app.Env) (*de
 	}
 }
 
-// dialable returns a listener's address as a client on this host writes it.
+// dialable returns the address at which a client on this host reaches the listener on addr.
 func dialable(addr string) string {
 	host, port, err := net.SplitHostPort(addr)
 	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {

@@ -14,8 +14,8 @@ import (
 // delay, a second signal an immediate one. SIGHUP calls onHangUp. The caller calls stop when it is done.
 func untilSignal(onHangUp func()) (shutdown app.Shutdown, stop func()) {
 	s := &signals{received: make(chan os.Signal, 4), ended: make(chan struct{}), onHangUp: onHangUp}
-	shutdown.Graceful, s.want = context.WithCancel(context.Background())
-	shutdown.Immediate, s.need = context.WithCancel(context.Background())
+	shutdown.Graceful, s.stopGracefully = context.WithCancel(context.Background())
+	shutdown.Immediate, s.stopAtOnce = context.WithCancel(context.Background())
 	shutdown.Delayed = s.delayed.Load
 	signal.Notify(s.received, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	go s.follow()
@@ -24,27 +24,28 @@ func untilSignal(onHangUp func()) (shutdown app.Shutdown, stop func()) {
 
 // signals turns the process's signals into a shutdown.
 type signals struct {
-	received   chan os.Signal
-	ended      chan struct{}
-	want, need context.CancelFunc
-	delayed    atomic.Bool // the first signal was SIGTERM
-	onHangUp   func()
+	received chan os.Signal
+	ended    chan struct{} // closed at the end of follow
+	delayed  atomic.Bool   // the first signal was SIGTERM
+	onHangUp func()
+
+	stopGracefully, stopAtOnce context.CancelFunc
 }
 
 // follow handles signals until stop.
 func (s *signals) follow() {
 	defer close(s.ended)
-	wanted := false
+	stopping := false
 	for sig := range s.received {
 		switch {
 		case sig == syscall.SIGHUP:
 			s.onHangUp()
-		case !wanted:
-			wanted = true
+		case !stopping:
+			stopping = true
 			s.delayed.Store(sig == syscall.SIGTERM)
-			s.want()
+			s.stopGracefully()
 		default:
-			s.need()
+			s.stopAtOnce()
 		}
 	}
 }
@@ -53,6 +54,6 @@ func (s *signals) stop() {
 	signal.Stop(s.received)
 	close(s.received)
 	<-s.ended
-	s.want()
-	s.need()
+	s.stopGracefully()
+	s.stopAtOnce()
 }

@@ -84,7 +84,7 @@ func printPlace(line func(...string), p *admin.Place) {
 	printWalk(line, p.Walk, !drawn)
 }
 
-// shownSteps is how many upstreams are listed behind the one that gets the request.
+// shownSteps bounds the upstreams that are listed after the one that gets the request.
 const shownSteps = 16
 
 func printWalk(line func(...string), walk []admin.Step, ordered bool) {

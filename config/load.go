@@ -114,7 +114,7 @@ type loader struct {
 func (l *loader) file(path string) bool {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		l.problems.add(place{name: path}, "cannot read the configuration: "+files.Reason(err)+", want the path of a YAML file behind -c")
+		l.problems.add(place{name: path}, "cannot read the configuration: "+files.Reason(err)+", want the path of a YAML file after -c")
 		return false
 	}
 	file, err := parser.ParseBytes(text, 0)
@@ -170,9 +170,9 @@ func (l *loader) replaced(path string, by place) {
 
 const envPrefix = "TETHER_"
 
-// ofKubernetes matches the variables that Kubernetes gives every pod for each Service of its namespace: here those of a
+// kubernetesVariable matches the variables that Kubernetes gives every pod for each Service of its namespace: here those of a
 // Service called tether, and of Services whose names begin with tether-.
-var ofKubernetes = regexp.MustCompile(`^TETHER_(?:[A-Z0-9_]+_)?` +
+var kubernetesVariable = regexp.MustCompile(`^TETHER_(?:[A-Z0-9_]+_)?` +
 	`(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT(?:_[0-9]+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)?)$`)
 
 // environ sets the leaves that variables name. Variables of Kubernetes are skipped; every other unknown variable with the
@@ -190,7 +190,7 @@ func (l *loader) environ(environ []string) {
 		case name == FileVariable: // see read
 		case known:
 			l.text(path, value, name)
-		case strings.HasPrefix(name, envPrefix) && !ofKubernetes.MatchString(name):
+		case strings.HasPrefix(name, envPrefix) && !kubernetesVariable.MatchString(name):
 			nearest, _ := closest(name, keysOf(paths))
 			l.warnings = append(l.warnings, problem{place{name: name}, "unknown variable, ignored; the nearest known one is " + nearest})
 		}

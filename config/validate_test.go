@@ -46,7 +46,7 @@ func TestProblems(t *testing.T) {
 		up + "proxy: {min_body_rate: 0B}":                                              "c.yaml:2: proxy.min_body_rate: 0B, want 1KiB..1GiB",
 		up + "proxy: {min_body_rate: 2GiB}":                                            "c.yaml:2: proxy.min_body_rate: 2GiB, want 1KiB..1GiB",
 		up + "proxy: {expose: [\"GET /a/../b\"]}":                                      `c.yaml:2: proxy.expose[0]: "GET /a/../b" has /./, .., //, an escaped . or /, or a backslash in it`,
-		up + "proxy: {expose: [\"GET /a*\"]}":                                          `c.yaml:2: proxy.expose[0]: "GET /a*", want a * only at the end, behind a /`,
+		up + "proxy: {expose: [\"GET /a*\"]}":                                          `c.yaml:2: proxy.expose[0]: "GET /a*", want a * only at the end, after a /`,
 		up + "admin: {listen: \":8080\"}":                                              `c.yaml:2: admin.listen: ":8080" is where clients are served, want another`,
 		up + "listen: \":99999\"":                                                      `c.yaml:2: listen: ":99999" has the port "99999", want 0..65535`,
 		up + "listen: \":nope\"":                                                       `c.yaml:2: listen: ":nope" has the port "nope", want 0..65535`,

@@ -9,8 +9,8 @@ import (
 // Set is files that make sense together: a certificate and its key, or one file alone.
 type Set struct {
 	Paths []string // "" has no content
-	What  string   // what each should be, for errors: "a PEM file"
-	Max   int64    // bytes of each
+	What  string   // what each file should be, for errors: "a PEM file"
+	Max   int64    // limit of each file, in bytes
 }
 
 // Read returns the contents in the order of the paths. Every error is an *Error.
@@ -29,9 +29,9 @@ func (s *Set) Read() (contents [][]byte, err error) {
 
 // Follower keeps what was made of a set of files up to date. Its methods are for one goroutine at a time.
 //
-// It compares contents, not the time of the last change: what Kubernetes mounts changes by a link. New contents count
-// when two looks in a row found them, because files may be half written. Contents that cannot be used leave everything
-// as it was, and are reported once.
+// It compares contents, not the time of the last change: Kubernetes changes a mounted file by replacing a link. New contents
+// count once two reads in a row found them, because files may be half written. Contents that cannot be used change nothing,
+// and are reported once.
 type Follower struct {
 	set     Set
 	apply   func(contents [][]byte) error
@@ -52,8 +52,8 @@ func NewFollower(set Set, apply func(contents [][]byte) error) (*Follower, error
 	return f, nil
 }
 
-// Refresh looks at the files once, and applies their contents if they are new. It reports whether they are; err is
-// why they could not be applied.
+// Refresh reads the files once, and applies their contents if they are new. It reports whether they are new; err is the
+// reason why they could not be applied.
 func (f *Follower) Refresh() (changed bool, err error) {
 	contents, err := f.set.Read()
 	if !f.changes.isNew(digestOf(err, contents...)) {
@@ -65,8 +65,8 @@ func (f *Follower) Refresh() (changed bool, err error) {
 	return true, err
 }
 
-// Follow refreshes all at this interval until ctx ends. It calls onChange with the index of each whose contents changed,
-// and with the reason if they could not be applied.
+// Follow refreshes all followers at an interval until ctx ends. It calls onChange with the index of each follower whose
+// contents changed, and with the reason if they could not be applied.
 func Follow(ctx context.Context, every time.Duration, all []*Follower, onChange func(i int, err error)) error {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
@@ -84,7 +84,7 @@ func Follow(ctx context.Context, every time.Duration, all []*Follower, onChange 
 	}
 }
 
-// digest stands for what one look found: contents, or the reason why they could not be read.
+// digest stands for what one read found: contents, or the reason why they could not be read.
 type digest [sha256.Size]byte
 
 func digestOf(err error, contents ...[]byte) (d digest) {
@@ -92,7 +92,7 @@ func digestOf(err error, contents ...[]byte) (d digest) {
 		contents = [][]byte{[]byte(err.Error())}
 	}
 	h := sha256.New()
-	for _, content := range contents { // hashed one by one: where a file ends counts
+	for _, content := range contents { // hashed one by one: a byte that moves to another file is a change
 		sum := sha256.Sum256(content)
 		h.Write(sum[:])
 	}

@@ -17,8 +17,8 @@ type Error struct{ Path, Problem string }
 
 func (e *Error) Error() string { return fmt.Sprintf("%q %s", e.Path, e.Problem) }
 
-// Read returns the content of a regular file, which can be read again and again. The content may have max bytes. what
-// tells in errors what the file should be: "a file with API keys". Every error is an *Error.
+// Read returns the content of a regular file, of at most max bytes. what tells in errors what the file should be: "a file
+// with API keys". Every error is an *Error.
 func Read(path, what string, max int64) ([]byte, error) {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() { // a pipe would block
 		return nil, &Error{path, "is no regular file, want " + what}

@@ -8,7 +8,7 @@ import "fmt"
 
 // Listener is the TLS part of a listener's configuration. Without Cert and Key the listener does not speak TLS.
 type Listener struct {
-	// Cert is a PEM file with the certificate and the intermediate ones behind it. Key is a PEM file with its key.
+	// Cert is a PEM file with the certificate, followed by the intermediate ones. Key is a PEM file with its key.
 	Cert string `yaml:"cert"`
 	Key  string `yaml:"key"`
 	// ClientCA is a PEM file with authorities: clients must show a certificate of one of them. If empty, clients need
