@@ -263,7 +263,7 @@ func TestUnixSockets(t *testing.T) {
 	r.want(r.chat("x", sid), 502, "pinned")
 }
 
-// An answer that ends the connection arrives whole, whatever the client has sent behind its request.
+// An answer that ends the connection arrives whole, whatever the client has sent after its request.
 func TestWholeAnswersArriveWhole(t *testing.T) {
 	t.Parallel()
 	body := strings.Repeat("x", 100<<10)

@@ -4,7 +4,7 @@ import "sync"
 
 // The sizes of the buffers of a connection, in bytes.
 const (
-	// clientBuffer bounds one read from a client for a head, and so the bytes that may be left over behind the head.
+	// clientBuffer bounds one read from a client for a head, and so the bytes that may be left over after the head.
 	clientBuffer = 16 << 10
 
 	// answerBuffer bounds one read from an upstream, and so the head of its answer.

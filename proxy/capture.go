@@ -26,7 +26,7 @@ func (p *Proxy) Read(raw []byte) (r session.Reading) {
 	q.unread = len(body) > 0
 	f := s.admit(&q, &c)
 	r.Found = c.search.Trace()
-	if f == nil && !q.is(realtimeAPI) { // behind a handshake there is no body
+	if f == nil && !q.is(realtimeAPI) { // after a handshake there is no body
 		f = q.takeBody(body, int64(s.MaxBody))
 	}
 	if f != nil {
@@ -101,7 +101,7 @@ func (r *request) takeBody(rest []byte, limit int64) *fault {
 	return nil
 }
 
-// splitCapture cuts a request into its head, whose lines end with CRLF then, and the bytes behind the blank line. It
+// splitCapture cuts a request into its head, whose lines end with CRLF then, and the bytes after the blank line. It
 // reads no further than it must to see that the head has more than max bytes.
 func splitCapture(raw []byte, max int) (head, rest []byte) {
 	for rest = raw; len(rest) > 0 && len(head) <= max; {
@@ -118,7 +118,7 @@ func splitCapture(raw []byte, max int) (head, rest []byte) {
 }
 
 // unchunk takes the chunked coding off a body, and reports whether all of it was there. It is more lenient than http1.Chunks, which
-// is for the network, and than net/http: both want a CRLF behind the data of a chunk, and in a file that may be an LF.
+// is for the network, and than net/http: both want a CRLF after the data of a chunk, and in a file that may be an LF.
 func unchunk(rest []byte) (body []byte, whole bool) {
 	for {
 		line, after, _ := bytes.Cut(rest, []byte{'\n'})

@@ -132,7 +132,7 @@ func TestReadNotes(t *testing.T) {
 	}
 }
 
-// A WebSocket's handshake is read with its query. Bytes that were captured behind it do not count.
+// A WebSocket's handshake is read with its query. Bytes that were captured after it do not count.
 func TestReadHandshake(t *testing.T) {
 	p, ids := reader(t)
 	for raw, want := range map[string]session.Request{

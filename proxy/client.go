@@ -27,7 +27,7 @@ type client struct {
 	guard http1.Guard
 	fresh bool    // the guard has seen no byte of the next head
 	whole bool    // the head was read to its end; what follows belongs to the exchange
-	rest  []byte  // bytes that were read from the socket and belong behind the head
+	rest  []byte  // bytes that were read from the socket and belong after the head
 	buf   *[]byte // that rest lies in, from clientBuffers
 	ended bool    // nothing more is read
 
@@ -144,7 +144,7 @@ func (c *client) refuse(f *fault) {
 	c.linger()
 }
 
-// keepRest copies bytes that were read from the socket and belong behind the head.
+// keepRest copies bytes that were read from the socket and belong after the head.
 func (c *client) keepRest(b []byte) {
 	c.rest = nil
 	if len(b) > 0 {
@@ -153,7 +153,7 @@ func (c *client) keepRest(b []byte) {
 	}
 }
 
-// takeRest gives the bytes that were read from the socket behind the head, and the buffer that they lie in.
+// takeRest gives the bytes that were read from the socket after the head, and the buffer that they lie in.
 func (c *client) takeRest() (rest, buf []byte) {
 	buf = c.restBuffer()
 	rest, c.rest = c.rest, nil

@@ -24,7 +24,7 @@ func parseExposed(s string) (exposedPath, error) {
 	path, prefix := strings.CutSuffix(path, "*")
 	switch {
 	case strings.Contains(path, "*"), prefix && !strings.HasSuffix(path, "/"):
-		return exposedPath{}, fmt.Errorf("%q, want a * only at the end, behind a /", s)
+		return exposedPath{}, fmt.Errorf("%q, want a * only at the end, after a /", s)
 	case nonCanonical([]byte(path)):
 		return exposedPath{}, fmt.Errorf("%q has /./, .., //, an escaped . or /, or a backslash in it", s)
 	}

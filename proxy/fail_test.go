@@ -573,7 +573,7 @@ func TestHeadMalformedOrTooLarge(t *testing.T) {
 	r.want(r.chat("hello", sid, "X-Sim-Fault: 1xx=30"), 502, "pinned")
 }
 
-// Bytes behind an answer are dropped, and the connection is closed: they belong to no request.
+// Bytes after an answer are dropped, and the connection is closed: they belong to no request.
 func TestBytesBehindAnAnswer(t *testing.T) {
 	const more = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
 	for name, late := range map[string]bool{"with it": false, "after it": true} {

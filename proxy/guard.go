@@ -12,7 +12,7 @@ func (x *exchange) guard() *fault {
 		r.account = x.p.budget.account(r.in.client(x.client.address, s.trusted))
 	}
 	f := s.admit(r, &x.caller)
-	// A connection that sent a handshake takes no other request, whatever the answer: bytes that a client sends behind it are meant
+	// A connection that sent a handshake takes no other request, whatever the answer: bytes that a client sends after it are meant
 	// for the WebSocket, and others may have chosen them.
 	x.closing = x.closing || r.is(realtimeAPI)
 	if f == nil && x.p.inFlight.Load() >= int64(s.MaxInFlight) {

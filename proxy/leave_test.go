@@ -20,7 +20,7 @@ type moment struct {
 	// body and fault make a request that waits at that point; there returns when the point is reached.
 	body  string
 	fault string
-	after string // sent behind the request
+	after string // sent after the request
 	there func(*rig, *rawConn)
 }
 

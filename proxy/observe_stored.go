@@ -25,7 +25,7 @@ const (
 	inLine            // in a line without data
 	inJSON            // between strings
 	inText            // in a string
-	inEscape          // behind a backslash in a string
+	inEscape          // after a backslash in a string
 )
 
 // scanMember is the member whose value follows.

@@ -36,7 +36,7 @@ func TestResponseScan(t *testing.T) {
 		{name: "an object", body: `{"id":{"id":"resp_2"}}`},
 		{name: "escaped", body: `{"id":"resp_\u0031"}`},
 		{name: "a list", body: `[{"id":"resp_2"}]`},
-		{name: "behind it", body: `{"x":1}{"id":"resp_2"}`},
+		{name: "after it", body: `{"x":1}{"id":"resp_2"}`},
 		{name: "a text", body: `"id":"resp_2"`},
 		{name: "unbalanced", body: `}}{"id":"resp_2"}`},
 		{name: "cut", body: `{"id":"resp_1`},

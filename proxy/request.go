@@ -44,7 +44,7 @@ func (r *request) reset(b *budget) {
 		b.release(r.account)
 	}
 	lines := r.in.lines[:cap(r.in.lines)]
-	clear(lines) // the fields that Connection named lie behind the end
+	clear(lines) // the fields that Connection named lie after the end
 	*r = request{in: inbound{lines: lines[:0]}}
 }
 

@@ -358,7 +358,7 @@ func (c *corked) uncork() error {
 	return err
 }
 
-// Bytes behind an answer must not begin the next one, even if TLS has them in its own buffers, where no peek at the socket
+// Bytes after an answer must not begin the next one, even if TLS has them in its own buffers, where no peek at the socket
 // finds them: a second record that arrived with the first.
 func TestBytesBehindAnAnswerUnderTLS(t *testing.T) {
 	authority := tlstest.NewAuthority(t)

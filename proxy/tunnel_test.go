@@ -260,7 +260,7 @@ func TestHandshakeRefusals(t *testing.T) {
 	}
 	for i, c := range refusals {
 		conn := r.dial()
-		conn.send(c.request + handshake(realtimePath)) // the bytes behind the first are no request
+		conn.send(c.request + handshake(realtimePath)) // the bytes after the first are no request
 		_, _ = conn.r.Peek(1)
 		peeked, _ := conn.r.Peek(conn.r.Buffered())
 		head, _, _ := strings.Cut(string(peeked), "\r\n\r\n") // copied: reading the answer changes the spelling of names
@@ -283,7 +283,7 @@ func TestHandshakeRefusals(t *testing.T) {
 		}
 		conn.Close()
 	}
-	for _, seen := range r.sims[0].Requests() { // the handshakes behind the 404 and 405
+	for _, seen := range r.sims[0].Requests() { // the handshakes after the 404 and 405
 		if seen.Header.Get("X-Session-Id") == "s-1" {
 			t.Errorf("the server saw %+v", seen)
 		}
@@ -353,7 +353,7 @@ func TestMalformedSwitch(t *testing.T) {
 	}
 }
 
-// Any other answer is passed on as it is, and the connection ends with it: bytes that the client sent behind its handshake were meant
+// Any other answer is passed on as it is, and the connection ends with it: bytes that the client sent after its handshake were meant
 // for a WebSocket, and are no request.
 func TestHandshakeIsRefusedByServer(t *testing.T) {
 	s := newScript(t)

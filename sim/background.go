@@ -39,7 +39,7 @@ func (r *responseRun) background(ctx context.Context, cancel context.CancelFunc)
 	_, _ = r.produce(ctx) // an error means that the response was cancelled, which its state says, or that the server is gone
 }
 
-// followResponse streams the events of a background response, from the one behind the number after. A response without events has an
+// followResponse streams the events of a background response, from the one that follows the number after. A response without events has an
 // empty stream that is cut, as in vLLM.
 func followResponse(a *answer, r *storedResponse, after string) error {
 	return a.stream(func() error {

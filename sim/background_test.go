@@ -49,7 +49,7 @@ func TestFollowBackgroundResponse(t *testing.T) {
 	}
 	rest = get200(t, s, "/v1/responses/"+id+"?stream=true&starting_after=10").body
 	if !strings.HasSuffix(whole, rest) || strings.Count(rest, "event: ") != 2 {
-		t.Errorf("behind event 10: %s", rest)
+		t.Errorf("after event 10: %s", rest)
 	}
 }
 

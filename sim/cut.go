@@ -33,8 +33,8 @@ func (w *writer) cutAfterEvent() error {
 	return w.cut(f)
 }
 
-// cutInsideChunk sends the first half of the next chunk and closes the connection, when a fault wants that after as many
-// events as were sent. The chunk after the last event is the one that ends the body.
+// cutInsideChunk sends the first half of the next chunk and closes the connection, if a fault is due after exactly as many
+// events as were sent. It reports whether it did. The chunk after the last event is the one that ends the body.
 func (w *writer) cutInsideChunk(next []byte) bool {
 	f, ok := w.fault(fault.CutInside)
 	if !ok || f.N != w.events || w.over {

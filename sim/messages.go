@@ -21,8 +21,8 @@ func (q messagesRequest) prompts() prompts {
 	return chatPrompts(q.Tools, systemText(q.System), q.Messages)
 }
 
-// systemText is the system prompt. As in vLLM, it leaves out the block that Claude Code puts at the head of the prompt, and
-// that is another one for each request.
+// systemText is the system prompt. As in vLLM, it leaves out the block that Claude Code puts at the head of the prompt, which
+// differs in every request.
 func systemText(system json.RawMessage) string {
 	var blocks []json.RawMessage
 	if json.Unmarshal(system, &blocks) != nil {

@@ -15,7 +15,7 @@ type family struct {
 	samples          func(*engine.Engine) []sample
 }
 
-// sample is one line of a family. Its label goes where Prometheus sorts it: behind engine, before model_name.
+// sample is one line of a family. Its label goes where Prometheus sorts it: after engine, before model_name.
 type sample struct {
 	suffix, label string
 	value         float64

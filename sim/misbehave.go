@@ -10,8 +10,8 @@ import (
 	"tether/sim/fault"
 )
 
-// early applies the fault that answers before the body is read. The body stays unread: a client that sends on is reset when
-// the connection closes.
+// early applies the fault that answers before the body is read. The body stays unread: a client that is still sending is reset
+// when the connection closes.
 func (a *answer) early() error {
 	f, ok := a.fault(fault.Early)
 	if !ok {

@@ -211,7 +211,7 @@ func (d *dialog) refuse(message, code string) error {
 	return d.reply(`{"type":"error","error":%s,"code":%s}`, quote(message), quote(code))
 }
 
-// reply sends one event, and applies the fault that is due behind it.
+// reply sends one event, and applies the fault that is due after it.
 func (d *dialog) reply(format string, args ...any) error {
 	if err := d.ws.Write(d.ctx, websocket.MessageText, fmt.Appendf(nil, format, args...)); err != nil {
 		return err

@@ -84,7 +84,7 @@ func checkBackground(cfg Config, q responsesRequest) error {
 	return nil
 }
 
-// conversation returns the conversation of the previous response and, behind it, the input.
+// conversation returns the conversation of the previous response and, after it, the input.
 func conversation(a *answer, q responsesRequest) ([]message, error) {
 	var before []message
 	if id := q.PreviousResponseID; id != nil {

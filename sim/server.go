@@ -143,7 +143,7 @@ func (s *Server) Forget() {
 	s.memory.Store(&memory{ranks: engine.NewRanks(s.cfg.Ranks, s.cfg.engine(), s.bell.ring), store: newStore()})
 }
 
-// Inject makes the server apply a fault from now on, beside those injected before. An unknown kind or a wrong argument is an
+// Inject makes the server apply a fault from now on, in addition to those injected before. An unknown kind or a wrong argument is an
 // error.
 func (s *Server) Inject(f fault.Fault) error { return s.faults.Inject(f) }
 
