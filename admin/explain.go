@@ -64,6 +64,8 @@ type Place struct {
 	// Pin is the upstream of the session's pin, "" without a pin. PinSkipped says why the pin is not followed.
 	Pin        string `json:"pin,omitempty"`
 	PinSkipped string `json:"pin_skipped,omitempty"`
+	// InFlight is how many requests are in flight under the session's id, if they are more than one conversation has.
+	InFlight int `json:"in_flight,omitempty"`
 	// Walk lists all upstreams in the order in which they are considered.
 	Walk []Step `json:"walk"`
 }
@@ -183,6 +185,9 @@ func placeOf(e session.Explanation) Place {
 	}
 	if e.Pin != nil {
 		p.Pin = e.Pin.Name()
+	}
+	if e.InFlight > session.MaxInFlight {
+		p.InFlight = e.InFlight
 	}
 	for i, s := range e.Steps {
 		p.Walk[i] = Step{Upstream: s.Upstream.Name(), State: s.Upstream.State().Words(), Verdict: string(s.Verdict), Why: s.Why}

@@ -63,6 +63,7 @@ type app struct {
 	monitor  *health.Monitor
 	metrics  *metrics.Metrics
 	access   *accesslog.Log
+	hot      hotSessions
 	shutdown Shutdown
 	steps    *steps
 
@@ -79,6 +80,7 @@ func build(shutdown Shutdown, cfg *config.Config, env Env) (*app, error) {
 		return nil, err
 	}
 	a := &app{log: env.Log, shutdown: shutdown, steps: newSteps()}
+	a.hot.log = env.Log
 	mode, _ := accesslog.ParseMode(s.Log.Access) // a valid configuration has one
 	a.access = accesslog.New(mode, env.Access)
 	registry := upstream.NewRegistry(a.changed)

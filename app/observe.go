@@ -11,6 +11,9 @@ import (
 func (a *app) done(r *proxy.Record) {
 	a.metrics.Done(r)
 	a.access.Done(r)
+	if r.Hot > 0 {
+		a.hot.done(r)
+	}
 }
 
 // warned is called with what an operator should know about an upstream.

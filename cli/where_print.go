@@ -81,6 +81,9 @@ func printPlace(line func(...string), p *admin.Place) {
 		pin += ", not followed: " + p.PinSkipped
 	}
 	line("pin", pin)
+	if p.InFlight > 0 {
+		line("in flight", fmt.Sprintf("%d under this id: several conversations may share it", p.InFlight))
+	}
 	printWalk(line, p.Walk, !drawn)
 }
 

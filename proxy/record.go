@@ -39,6 +39,9 @@ type Record struct {
 	Tries             []Try
 	// Surplus is true if too many requests had the same synthetic id at the time.
 	Surplus bool
+	// Hot is how many requests were in flight under the session's id, this one included, if they were more than one
+	// conversation has; otherwise 0.
+	Hot int
 	// PromptTokens are the tokens of the prompt, CachedTokens those of them that the server had in its prefix cache,
 	// -1 where the answer does not say.
 	PromptTokens, CachedTokens int
@@ -80,6 +83,7 @@ func (x *exchange) record(now time.Time) {
 	r.Caller, r.Model, r.Key, r.Source = c.name, c.search.Model, c.key, c.session.Source
 	r.Ignored, r.Unfilled = c.search.Ignored, c.search.Unfilled
 	r.Upstream, r.Outcome, r.Surplus = x.route.Last(), outcomeOf(t, &x.route), x.route.Surplus()
+	r.Hot = x.route.Hot()
 	r.Attempts, r.Replays, r.Tries = t.count, t.replays, t.tries
 	r.PromptTokens, r.CachedTokens = x.relay.usage.tokens()
 	r.BytesOut += x.relay.bytes

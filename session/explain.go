@@ -19,6 +19,8 @@ type Explanation struct {
 	Upstream *upstream.Upstream
 	// Outcome is the outcome if the upstream answers well.
 	Outcome Outcome
+	// InFlight is how many requests are in flight under the session's id, 0 for an id that many conversations may share.
+	InFlight int
 	// Why says in a few words how the upstream is chosen.
 	Why string
 	// Steps has all upstreams, in the order of the ring, or else of the table.
@@ -68,6 +70,9 @@ func (r *Router) Explain(req Request, now time.Time) Explanation {
 		x.surplus = req.Shared && x.stored() < 0 && r.crowds.full(req.Key, x.candidates.cfg.OpeningMaxInFlight)
 		x.pin.to, _ = r.pins.Peek(req.Key, now)
 	}
+	if !req.Shared && !req.Synthetic && !x.req.Key.IsZero() {
+		x.inFlight = r.inFlight.count(req.Key)
+	}
 	if x.order() != byRing {
 		x.i, x.p = x.candidates.firstInTable()
 		return x.draw()
@@ -87,7 +92,7 @@ func (x *explained) walk() (e Explanation) {
 		e.Outcome = x.foreseen()
 	}
 	order, home := x.wholeOrder()
-	e.Home = v.upstream(home)
+	e.Home, e.InFlight = v.upstream(home), x.inFlight
 	e.Steps = x.steps(order)
 	return e
 }

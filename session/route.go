@@ -43,6 +43,9 @@ type Route struct {
 
 	counted bool // in the crowd of its id
 	surplus bool // the crowd of its id is full without this request
+
+	inFlight int  // requests in flight under its id when it began, itself included; 0 if they are not counted
+	entered  bool // in the count of inFlight
 }
 
 // Start begins the route of a request.
@@ -53,6 +56,9 @@ func (r *Router) Start(t *Route, req Request, now time.Time) {
 	}
 	if t.req.Key.IsZero() {
 		return
+	}
+	if !req.Shared && !req.Synthetic {
+		t.inFlight, t.entered = r.inFlight.enter(req.Key), true
 	}
 	if req.Shared && t.stored() < 0 {
 		t.counted = r.crowds.enter(req.Key, t.candidates.cfg.OpeningMaxInFlight)
@@ -248,6 +254,15 @@ func (t *Route) Outcome() Outcome { return t.outcome }
 // Surplus reports whether the crowd of the request's id was full.
 func (t *Route) Surplus() bool { return t.surplus }
 
+// Hot returns how many requests were in flight under the session's id when this one began, itself included, if they were
+// more than MaxInFlight; otherwise 0.
+func (t *Route) Hot() int {
+	if t.inFlight <= MaxInFlight {
+		return 0
+	}
+	return t.inFlight
+}
+
 // Last returns the upstream of the last attempt, nil before the first one.
 func (t *Route) Last() *upstream.Upstream {
 	if len(t.candidates.tried) == 0 {
@@ -268,6 +283,10 @@ func (t *Route) End(now time.Time) {
 	if t.counted {
 		t.router.crowds.leave(t.req.Key)
 		t.counted = false
+	}
+	if t.entered {
+		t.router.inFlight.leave(t.req.Key)
+		t.entered = false
 	}
 	t.pin.release(now)
 }
