@@ -14,7 +14,6 @@ import (
 	"tether/demo"
 )
 
-// demoOptions are the flags of the demonstration.
 type demoOptions struct {
 	version       string
 	upstreams     int

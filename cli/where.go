@@ -22,7 +22,6 @@ import (
 	"tether/session/identity"
 )
 
-// whereOptions are the flags of where.
 type whereOptions struct {
 	file      string
 	admin     string
@@ -170,7 +169,6 @@ func (o *whereOptions) compute(q question) (found admin.Where, err error) {
 // askTime is how long the admin listener may take to answer.
 const askTime = 30 * time.Second
 
-// ask asks the admin listener.
 func (o *whereOptions) ask(ctx context.Context, q question) (found admin.Where, err error) {
 	base, err := url.Parse(o.admin)
 	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" || base.User != nil {

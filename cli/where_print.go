@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -61,11 +62,11 @@ func printRequest(line func(...string), r *admin.Request) {
 }
 
 func printPlace(line func(...string), p *admin.Place) {
-	line("session", orNone(p.Session))
+	line("session", cmp.Or(p.Session, "none"))
 	if p.Source != "" {
 		line("id from", p.Source)
 	}
-	line("model", orNone(p.Model))
+	line("model", cmp.Or(p.Model, "none"))
 	drawn := slices.ContainsFunc(p.Walk, func(s admin.Step) bool { return s.Verdict == "candidate" })
 	to := p.Upstream
 	switch {
@@ -75,8 +76,8 @@ func printPlace(line func(...string), p *admin.Place) {
 		to = "no upstream"
 	}
 	line("goes to", fmt.Sprintf("%s (%s): %s", to, p.Outcome, p.Why))
-	line("home", orNone(p.Home))
-	pin := orNone(p.Pin)
+	line("home", cmp.Or(p.Home, "none"))
+	pin := cmp.Or(p.Pin, "none")
 	if p.PinSkipped != "" {
 		pin += ", not followed: " + p.PinSkipped
 	}
@@ -112,13 +113,6 @@ func printWalk(line func(...string), walk []admin.Step, ordered bool) {
 		line(label, name, s.State, verdict)
 		label = ""
 	}
-}
-
-func orNone(s string) string {
-	if s == "" {
-		return "none"
-	}
-	return s
 }
 
 // printable escapes characters that a terminal could act on, and bytes that are not text.

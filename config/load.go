@@ -119,7 +119,8 @@ func (l *loader) file(path string) bool {
 	}
 	file, err := parser.ParseBytes(text, 0)
 	if err != nil {
-		l.problems.add(place{name: path}, "not YAML: "+firstLine(err))
+		what, _, _ := strings.Cut(err.Error(), "\n") // an excerpt of the file follows
+		l.problems.add(place{name: path}, "not YAML: "+what)
 		return false
 	}
 	if len(file.Docs) > 1 {
@@ -131,12 +132,6 @@ func (l *loader) file(path string) bool {
 		t.set("", reflect.ValueOf(l.cfg).Elem(), file.Docs[0].Body)
 	}
 	return true
-}
-
-// firstLine returns the first line of the parser's error; an excerpt of the file follows it.
-func firstLine(err error) string {
-	line, _, _ := strings.Cut(err.Error(), "\n")
-	return line
 }
 
 func (l *loader) upstreamFlags(urls []string) {
@@ -240,9 +235,4 @@ func eachField(v reflect.Value, visit func(key string, f reflect.Value)) {
 	}
 }
 
-func join(path, key string) string {
-	if path == "" {
-		return key
-	}
-	return path + "." + key
-}
+func join(path, key string) string { return strings.TrimPrefix(path+"."+key, ".") }

@@ -12,7 +12,6 @@ import (
 	"tether/session/identity"
 )
 
-// validate checks the whole configuration.
 func (l *loader) validate(memory int64) {
 	c := l.cfg
 	below := func(parent string) func(key, problem string) {

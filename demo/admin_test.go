@@ -16,15 +16,15 @@ func TestStates(t *testing.T) {
 	client := &http.Client{Transport: &http.Transport{}}
 	defer client.CloseIdleConnections()
 	addr := strings.TrimPrefix(s.URL, "http://")
-	if got := states(t.Context(), client, addr); !maps.Equal(got, map[string]string{"vllm-0": "up", "vllm-1": "up, draining"}) {
+	if got := states(client, addr); !maps.Equal(got, map[string]string{"vllm-0": "up", "vllm-1": "up, draining"}) {
 		t.Errorf("%v", got)
 	}
 	text = "no JSON"
-	if got := states(t.Context(), client, addr); len(got) != 0 {
+	if got := states(client, addr); len(got) != 0 {
 		t.Errorf("%v", got)
 	}
 	s.Close()
-	if got := states(t.Context(), client, addr); len(got) != 0 {
+	if got := states(client, addr); len(got) != 0 {
 		t.Errorf("%v", got)
 	}
 }

@@ -32,7 +32,7 @@ type cluster struct {
 func newCluster(cfg Config, s *screen) (*cluster, error) {
 	c := &cluster{
 		cfg: cfg, screen: s, tracker: newTracker(cfg.Upstreams), turns: &turnLog{}, started: time.Now(),
-		admin: &http.Client{Transport: &http.Transport{}}, stopClients: func() {},
+		admin: &http.Client{Transport: &http.Transport{}, Timeout: adminTimeout}, stopClients: func() {},
 	}
 	if err := c.start(); err != nil {
 		return nil, errors.Join(err, c.close())
@@ -105,7 +105,7 @@ func (c *cluster) watch(ctx context.Context, shortest time.Duration, condition f
 			return errEnded
 		case <-ticks.C:
 		}
-		c.show(ctx)
+		c.show()
 		took := time.Since(began)
 		if took >= shortest && (condition == nil || condition() || took >= shortest+patience) {
 			return nil
@@ -113,8 +113,8 @@ func (c *cluster) watch(ctx context.Context, shortest time.Duration, condition f
 	}
 }
 
-func (c *cluster) show(ctx context.Context) {
-	c.states = states(ctx, c.admin, c.proxy.Operators)
+func (c *cluster) show() {
+	c.states = states(c.admin, c.proxy.Operators)
 	c.screen.setTable(table(&tableData{
 		affinity: c.cfg.Affinity, age: time.Since(c.started), names: c.names, states: c.states,
 		sessions: c.tracker.sessions(), turns: c.turns.since(time.Now().Add(-window)),

@@ -10,7 +10,6 @@ import (
 // model is the name of the model that the simulated servers serve.
 const model = "tiny"
 
-// message is one message of a chat.
 type message struct {
 	Role    string `json:"role"`
 	Content string `json:"content"`
@@ -41,7 +40,6 @@ func newConversation(number int, p *Pace, random *rand.Rand) *conversation {
 	return &conversation{pace: p, random: random, messages: []message{{"user", first}}}
 }
 
-// request returns the body of the next turn's request.
 func (c *conversation) request() []byte {
 	body, err := json.Marshal(chat{
 		Model: model, Messages: c.messages, MaxTokens: c.pace.Answer, Stream: true, StreamOptions: map[string]bool{"include_usage": true},
@@ -52,7 +50,6 @@ func (c *conversation) request() []byte {
 	return body
 }
 
-// answered adds an answer and the next question.
 func (c *conversation) answered(answer string) {
 	c.messages = append(c.messages, message{"assistant", answer}, message{"user", prose(c.random, c.pace.Question)})
 }
@@ -82,7 +79,6 @@ func numberOf(body []byte) (n int, ok bool) {
 var vocabulary = strings.Fields("a of the and over under which there water river house light paper stone garden winter summer " +
 	"morning evening letter story window bridge harbour quiet bright narrow open early late carries follows remembers keeps")
 
-// prose returns n random words.
 func prose(random *rand.Rand, n int) string {
 	words := make([]string, n)
 	for i := range words {

@@ -13,7 +13,6 @@ import (
 // Page is the width of the printed text, in columns.
 const Page = 80
 
-// noFigure stands where there is no figure.
 const noFigure = "-"
 
 func percent(share float64) string {

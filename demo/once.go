@@ -79,7 +79,6 @@ func (o *outage) result() (r Result) {
 	return r
 }
 
-// compare returns the lines that show two results side by side.
 func compare(on, off *Result) []string {
 	rows := []string{"\taffinity on\taffinity off"}
 	for _, line := range []struct {

@@ -77,7 +77,6 @@ func (o *outage) restart(ctx context.Context) error {
 	return o.watch(ctx, o.cfg.Pace.After, func() bool { return o.state() == "up" })
 }
 
-// report prints which conversations moved.
 func (o *outage) report() {
 	orphans, others := o.tracker.moves()
 	o.log("Moved: %d of the %s of %s that went on%s, %d of the %d others.", orphans.Moved,

@@ -54,7 +54,6 @@ func (c *cluster) introduction() []string {
 	return append(lines, "")
 }
 
-// subject says what is shown.
 func (c *Config) subject() string {
 	return fmt.Sprintf("%d conversations that grow turn by turn, over %d simulated vLLM servers. Their clients send no session id.",
 		c.Pace.Conversations, c.Upstreams)

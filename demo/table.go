@@ -8,7 +8,6 @@ import (
 // window is the time that the figures of the table cover.
 const window = 10 * time.Second
 
-// tableData is what the table shows.
 type tableData struct {
 	affinity bool
 	age      time.Duration // since the start
@@ -18,7 +17,6 @@ type tableData struct {
 	turns    []turn            // of the window
 }
 
-// table returns the lines of the table.
 func table(d *tableData) []string {
 	rows := []string{"server\tstate\tsessions\tturns/s\thit rate\tTTFT p50\tTTFT p99"}
 	for i, name := range d.names {
@@ -42,7 +40,6 @@ func (d *tableData) row(name, state string, sessions int, s summary) string {
 		percent(s.hitRate()), latency(s.percentile(0.5)), latency(s.percentile(0.99)))
 }
 
-// legend says what the columns of the table are.
 func legend() []string {
 	return []string{
 		"sessions  conversations whose latest request the server received",

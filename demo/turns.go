@@ -24,7 +24,6 @@ type turnLog struct {
 	turns []turn // guarded by mu; the oldest first
 }
 
-// add adds an answered turn.
 func (l *turnLog) add(r reply, later bool) {
 	r.text = ""
 	l.mu.Lock()

@@ -14,7 +14,6 @@ type answer struct {
 	model string // as the request named it
 }
 
-// handle answers one request.
 func (l *life) handle(w http.ResponseWriter, r *http.Request) {
 	a := &answer{writer: newWriter(l, w, r), srv: l.srv}
 	if !l.enter() {

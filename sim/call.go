@@ -178,7 +178,6 @@ func (a *answer) admit() bool {
 	return !refused && a.life.admit()
 }
 
-// release ends the call.
 func (c *call) release() {
 	if !c.refused {
 		c.life.release()

@@ -28,7 +28,6 @@ func chat(a *answer, q chatRequest) error {
 	})
 }
 
-// chatBatchRequest is the body of /v1/chat/completions/batch.
 type chatBatchRequest struct {
 	options
 	Conversations [][]message     `json:"messages"`

@@ -7,7 +7,6 @@ import (
 	"tether/sim/engine"
 )
 
-// completionRequest is the body of /v1/completions.
 type completionRequest struct {
 	options
 	Prompt    promptField `json:"prompt"`

@@ -61,7 +61,6 @@ func (s *connSet) answering() bool {
 	return false
 }
 
-// list returns the open connections.
 func (s *connSet) list() []*conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()

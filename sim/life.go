@@ -120,36 +120,17 @@ func (l *life) isClosing() bool {
 	return l.closing
 }
 
-// stop lets requests finish until the timeout, then cuts them. It returns when all has ended.
+// stop lets requests finish until the timeout, then cuts them. It returns when all has ended. net/http sends the end of an answer
+// after the handler has returned.
 func (l *life) stop(timeout time.Duration) {
 	l.close()
-	timer := time.NewTimer(max(timeout, 0))
-	defer timer.Stop()
-	select {
-	case <-l.quiet:
-		l.awaitAnswers(timer.C)
-	case <-timer.C:
-	}
+	ctx, cancel := context.WithTimeout(context.Background(), max(timeout, 0))
+	defer cancel()
+	_ = l.srv.Await(ctx, func(load Load) bool { return load.Requests == 0 && !l.conns.answering() })
 	l.cut()
 	l.await()
 }
 
-// awaitAnswers waits until net/http has sent the answers whose handlers have returned, or for the timeout.
-func (l *life) awaitAnswers(timeout <-chan time.Time) {
-	for {
-		changed := l.srv.bell.wait()
-		if !l.conns.answering() {
-			return
-		}
-		select {
-		case <-changed:
-		case <-timeout:
-			return
-		}
-	}
-}
-
-// cut closes every connection.
 func (l *life) cut() {
 	l.cancel()
 	_ = l.http.Close()

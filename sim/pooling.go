@@ -66,7 +66,6 @@ func classify(a *answer, q embeddingsRequest) error {
 	})
 }
 
-// embedRequest is the body of /v2/embed.
 type embedRequest struct {
 	options
 	Texts []string `json:"texts"`

@@ -26,7 +26,6 @@ func (m *message) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// newMessage makes a message of a text.
 func newMessage(role, text string) message {
 	return message{Role: role, Content: json.RawMessage(quote(text))}
 }

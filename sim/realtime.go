@@ -196,7 +196,6 @@ func (d *dialog) transcribe() error {
 	return nil
 }
 
-// finish ends the utterance.
 func (d *dialog) finish() error {
 	u := d.utterance
 	if u == nil {

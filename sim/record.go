@@ -77,7 +77,6 @@ func (a *answer) receive() (err error) {
 	return err
 }
 
-// remember adds the request to the remembered ones.
 func (a *answer) remember(body []byte) {
 	r := a.r
 	a.seen = &Seen{
@@ -88,7 +87,6 @@ func (a *answer) remember(body []byte) {
 	a.srv.seen.add(a.seen)
 }
 
-// report reports how the request ended.
 func (a *answer) report() {
 	if a.seen == nil {
 		return

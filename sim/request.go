@@ -2,6 +2,7 @@ package sim
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,13 +37,10 @@ func (a *answer) decode(into any, required ...string) error {
 // missingFields returns a finding for each required field that is missing, and the path of the first one.
 func missingFields(fields map[string]json.RawMessage, required []string) (findings []string, first string) {
 	for _, name := range required {
-		if _, ok := fields[name]; ok {
-			continue
+		if _, ok := fields[name]; !ok {
+			first = cmp.Or(first, "body."+name)
+			findings = append(findings, finding("missing", "body."+name, "Field required", fmt.Sprintf("<dict of %d items>", len(fields))))
 		}
-		if findings == nil {
-			first = "body." + name
-		}
-		findings = append(findings, finding("missing", "body."+name, "Field required", fmt.Sprintf("<dict of %d items>", len(fields))))
 	}
 	return findings, first
 }

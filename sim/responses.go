@@ -8,7 +8,6 @@ import (
 	"tether/sim/engine"
 )
 
-// responsesRequest is the body of /v1/responses.
 type responsesRequest struct {
 	options
 	Input              json.RawMessage `json:"input"`

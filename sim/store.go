@@ -8,7 +8,6 @@ import (
 // maxStored is the number of responses that a server remembers, the newest ones. vLLM's own store has no bound.
 const maxStored = 10000
 
-// store holds the responses of one server.
 type store struct {
 	mu   sync.Mutex
 	byID map[string]*storedResponse // guarded by mu
@@ -92,13 +91,11 @@ func (r *storedResponse) abort() (state response, ok bool) {
 	return r.response, true
 }
 
-// log adds an event to the stream.
 func (r *storedResponse) log(name string, data []byte) error {
 	r.update(func() { r.events = append(r.events, event{name, data}) })
 	return nil
 }
 
-// end ends the stream.
 func (r *storedResponse) end() { r.update(func() { r.over = true }) }
 
 // next waits for the i-th event. It is not ok when the stream ends before that event.

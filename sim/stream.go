@@ -18,7 +18,6 @@ type format struct {
 	end func(engine.Tally) error
 }
 
-// respond runs the job and answers with it.
 func (c *call) respond(stream bool, f format) error {
 	if stream {
 		return c.stream(func() error { return c.events(f) })
@@ -86,7 +85,6 @@ func usageJSON(t engine.Tally, created string) string {
 		t.Prompt, t.Prompt+t.Completion, t.Completion, t.Cached, created)
 }
 
-// plainUsageJSON is a usage object without details.
 func plainUsageJSON(prompt, completion int) string {
 	return fmt.Sprintf(`{"prompt_tokens":%d,"total_tokens":%d,"completion_tokens":%d,"prompt_tokens_details":null,`+
 		`"completion_tokens_details":null}`, prompt, prompt+completion, completion)

@@ -27,7 +27,6 @@ func tokenize(a *answer, q tokenizeRequest) error {
 	})
 }
 
-// detokenizeRequest is the body of /detokenize.
 type detokenizeRequest struct {
 	options
 	Tokens []engine.Token `json:"tokens"`

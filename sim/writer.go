@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -37,10 +38,8 @@ func newWriter(l *life, w http.ResponseWriter, r *http.Request) *writer {
 // fault returns the first fault of the request that is of one of the kinds.
 func (w *writer) fault(kinds ...fault.Kind) (fault.Active, bool) {
 	for _, f := range w.faults {
-		for _, k := range kinds {
-			if f.Kind == k {
-				return f, true
-			}
+		if slices.Contains(kinds, f.Kind) {
+			return f, true
 		}
 	}
 	return fault.Active{}, false

@@ -21,7 +21,6 @@ type Spec struct {
 	transport.RequestOptions
 }
 
-// ranks are the ranks of the server's upstreams.
 func (s *Spec) ranks() []int {
 	if s.Ranks == 0 {
 		return []int{NoRank}

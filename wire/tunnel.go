@@ -126,7 +126,6 @@ func (t *Tunnel) carry(side Side, from, to net.Conn, buf []byte) carried {
 	}
 }
 
-// pass writes bytes from one side to the other.
 func (t *Tunnel) pass(from Side, to net.Conn, b []byte) error {
 	t.received(from, len(b))
 	_, err := to.Write(b)

@@ -1,6 +1,7 @@
 package fault
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -49,13 +50,9 @@ func (s *Set) Inject(f Fault) error {
 	if f.Times < 0 {
 		return fmt.Errorf("fault %s: times %d, want 0 or more", f.Kind, f.Times)
 	}
-	left := f.Times
-	if left == 0 {
-		left = -1
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.armed = append(s.armed, &armed{f, active, left})
+	s.armed = append(s.armed, &armed{f, active, cmp.Or(f.Times, -1)})
 	return nil
 }
 
