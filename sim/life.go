@@ -21,8 +21,9 @@ type life struct {
 	cancel context.CancelFunc
 	served chan struct{} // closed when the accept loop has ended
 	closed chan struct{} // closed by close; releases what faults hold
-	quiet  chan struct{} // closed when close was called and no request is left
 	lost   atomic.Bool   // the caches go with this life
+
+	inFlight sync.WaitGroup // of requests; none is added to a closing life
 
 	mu       sync.Mutex
 	requests int  // guarded by mu; between enter and exit
@@ -35,7 +36,7 @@ type life struct {
 func newLife(s *Server, ln net.Listener) *life {
 	l := &life{
 		srv: s, ln: ln, conns: &connSet{all: map[*conn]bool{}, changed: s.bell.ring},
-		served: make(chan struct{}), closed: make(chan struct{}), quiet: make(chan struct{}),
+		served: make(chan struct{}), closed: make(chan struct{}),
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.http = &http.Server{
@@ -68,16 +69,15 @@ func (l *life) enter() (ok bool) {
 	l.update(func() {
 		if ok = !l.closing; ok {
 			l.requests++
+			l.inFlight.Add(1)
 		}
 	})
 	return ok
 }
 
 func (l *life) exit() {
-	l.update(func() {
-		l.requests--
-		l.settleLocked()
-	})
+	l.update(func() { l.requests-- })
+	l.inFlight.Done()
 }
 
 // admit counts a job for the engines, unless the server is draining. The caller ends the count with release.
@@ -101,17 +101,10 @@ func (l *life) close() {
 		if !l.closing {
 			l.closing = true
 			close(l.closed)
-			l.settleLocked()
 		}
 	})
 	l.http.SetKeepAlivesEnabled(false) // closes idle connections
 	_ = l.ln.Close()                   // fails when the life ends twice
-}
-
-func (l *life) settleLocked() {
-	if l.closing && l.requests == 0 {
-		close(l.quiet) // once: no request enters a closing life
-	}
 }
 
 func (l *life) isClosing() bool {
@@ -151,5 +144,5 @@ func (l *life) die() {
 // await returns when the accept loop and all requests have ended.
 func (l *life) await() {
 	<-l.served
-	<-l.quiet
+	l.inFlight.Wait()
 }
