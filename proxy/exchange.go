@@ -142,20 +142,18 @@ func (x *exchange) forward() *fault {
 	t.begin(len(x.caller.namedResponse(&x.req)) > 0, x.caller.search.Background)
 	var u *upstream.Upstream
 	next := tryNext
-	for t.count < x.settings.MaxAttempts {
+	for next != fail && t.count < x.settings.MaxAttempts {
 		if next == tryNext {
 			if u = x.route.Next(x.now); u == nil {
 				break
 			}
 			t.replayed = false
 		}
-		switch next = x.try(u); next {
-		case relayAnswer:
+		if next = x.try(u); next == relayAnswer {
 			return nil
-		case fail:
-			return t.fault()
 		}
 	}
+	x.route.Unanswered(x.now)
 	return t.fault()
 }
 

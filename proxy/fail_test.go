@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -47,6 +48,29 @@ func TestConnectRefused(t *testing.T) {
 		t.Error("the server is not suspect")
 	}
 	r.want(r.chat("hello", sid), 200, "pinned")
+}
+
+// Of many turns at once of a session whose server died, one moves the session. The others are answered where it is pinned by then.
+func TestManyTurnsAtOnceOfADeadServer(t *testing.T) {
+	const turns = 8
+	r, home := settled(t, 4)
+	r.simOf(home).Kill()
+	var waiting sync.WaitGroup
+	outcomes := make([]string, turns)
+	for i := range turns {
+		waiting.Go(func() {
+			if a := r.tryChat(); a != nil {
+				outcomes[i] = a.outcome()
+			}
+		})
+	}
+	waiting.Wait()
+	slices.Sort(outcomes)
+	want := append([]string{"moved"}, slices.Repeat([]string{"pinned"}, turns-1)...)
+	t.Logf("%d turns: %v", turns, outcomes)
+	if !slices.Equal(outcomes, want) {
+		t.Errorf("%v, want %v", outcomes, want)
+	}
 }
 
 func TestConnectRefusedByAll(t *testing.T) {

@@ -56,11 +56,11 @@ func (p *pin) bind(to upstream.Ref, now time.Time) {
 // confirm makes the pin that this request made a lasting one, to the upstream that answered. It reports false if another
 // request has taken the pin, which then stays as it is.
 func (p *pin) confirm(to upstream.Ref, now time.Time) bool {
-	p.state, p.used = confirmed, now
+	p.state, p.used = followed, now
 	if !p.pins.Confirm(p.key, p.to, to, p.synthetic, now) {
 		return false
 	}
-	p.to = to
+	p.state, p.to = confirmed, to
 	return true
 }
 
@@ -71,6 +71,13 @@ func (p *pin) move(to upstream.Ref, now time.Time) bool {
 	}
 	p.to = to
 	return true
+}
+
+// lookUp learns where other requests have moved the pin, if they have. It is no use of the pin.
+func (p *pin) lookUp(now time.Time) {
+	if to, ok := p.pins.Peek(p.key, now); ok {
+		p.to = to
+	}
 }
 
 // refresh keeps a lasting pin alive if its last use is older than age.

@@ -152,7 +152,8 @@ func TestPinMadeAgainIsOnProbation(t *testing.T) {
 	}
 }
 
-// If several requests find their server gone, the first one that is answered moves the session. The others spill.
+// If several requests find their server gone, the first one that is answered moves the session. A request that another upstream
+// answers spills.
 func TestPinThatWasRewrittenStays(t *testing.T) {
 	f := newFleet(t, 4, nil)
 	k := testKey(1)
@@ -171,6 +172,81 @@ func TestPinThatWasRewrittenStays(t *testing.T) {
 		t.Errorf("the slow request is %s, want spilled", o)
 	}
 	slow.End(f.now)
+	u, o := f.turn(k)
+	f.want(u, o, second, Pinned)
+}
+
+// If several requests find their server gone and go to one other, the first one that is answered moves the session there. The others
+// are where the session is pinned by then.
+func TestPinIsWhereOthersMovedIt(t *testing.T) {
+	f := newFleet(t, 4, nil)
+	k := testKey(1)
+	f.turn(k)
+	routes := make([]*Route, 8)
+	for i := range routes {
+		routes[i] = f.start(Request{Key: k})
+		routes[i].Next(f.now)
+	}
+	var second *upstream.Upstream
+	for _, r := range routes {
+		r.Refused()
+		second = r.Next(f.now)
+	}
+	for i, r := range routes {
+		r.Answered(200, f.now)
+		want := Pinned
+		if i == 0 {
+			want = Moved
+		}
+		f.want(r.Last(), r.Outcome(), second, want)
+		r.End(f.now)
+	}
+	u, o := f.turn(k)
+	f.want(u, o, second, Pinned)
+}
+
+// The same for the first turns of a session. The one that made the pin is new if the session is where it was answered.
+func TestFirstPinThatAnotherMoved(t *testing.T) {
+	for _, c := range []struct {
+		order [2]int
+		want  [2]Outcome
+	}{{[2]int{0, 1}, [2]Outcome{Moved, Pinned}}, {[2]int{1, 0}, [2]Outcome{Moved, New}}} {
+		f := newFleet(t, 4, nil)
+		k := testKey(1)
+		routes := [2]*Route{f.start(Request{Key: k}), f.start(Request{Key: k})}
+		routes[0].Next(f.now)
+		routes[1].Next(f.now)
+		for _, r := range routes {
+			r.Refused()
+			r.Next(f.now)
+		}
+		for n, i := range c.order {
+			routes[i].Answered(200, f.now)
+			f.want(routes[i].Last(), routes[i].Outcome(), routes[0].Last(), c.want[n])
+		}
+		for _, r := range routes {
+			r.End(f.now)
+		}
+	}
+}
+
+// A request that its pinned upstream answers late, or not at all, spills if another request has moved the session meanwhile.
+func TestPinThatMovedAway(t *testing.T) {
+	f := newFleet(t, 4, nil)
+	k := testKey(1)
+	home, _ := f.turn(k)
+	slow, never := f.start(Request{Key: k}), f.start(Request{Key: k})
+	slow.Next(f.now)
+	never.Next(f.now)
+	home.Drain(true)
+	second, o := f.turn(k)
+	f.want(second, o, second, Moved)
+	slow.Answered(200, f.now)
+	never.Unanswered(f.now)
+	for _, r := range []*Route{slow, never} {
+		f.want(r.Last(), r.Outcome(), home, Spilled)
+		r.End(f.now)
+	}
 	u, o := f.turn(k)
 	f.want(u, o, second, Pinned)
 }

@@ -200,7 +200,7 @@ func (t *Route) outcomeAt(i int) Outcome {
 // that has the effect of a probe that found it down.
 func (t *Route) Refused() { t.refused = t.refused || t.ref(t.last) == t.pin.to }
 
-// Answered records that the upstream of the last attempt sent a response head, and settles the pin.
+// Answered records that the upstream of the last attempt sent a response head, and settles the pin and the outcome.
 func (t *Route) Answered(status int, now time.Time) {
 	to := t.ref(t.last)
 	switch {
@@ -208,16 +208,32 @@ func (t *Route) Answered(status int, now time.Time) {
 		return
 	case t.pin.state != unconfirmed:
 		t.pin.refresh(now, recent)
-	case status >= 400:
+	case status >= 400 || t.pin.confirm(to, now):
 		return
-	case t.pin.confirm(to, now):
-		return
-	default:
-		t.outcome = Spilled
 	}
 	if t.shouldMove(t.last, status) && t.pin.move(to, now) {
 		t.outcome = Moved
+		return
 	}
+	t.settle(now)
+}
+
+// Unanswered records that no upstream answered, and settles the outcome.
+func (t *Route) Unanswered(now time.Time) {
+	if len(t.candidates.tried) > 0 && !t.req.Key.IsZero() && !t.surplus {
+		t.settle(now)
+	}
+}
+
+// settle makes the outcome true at now: other requests of the session may have moved the pin since Next. They do that if the
+// pinned upstream is lost to the session, so a request that goes to an eligible pinned upstream does not look the pin up.
+func (t *Route) settle(now time.Time) {
+	all := t.candidates.ignoringTried()
+	if t.ref(t.last) == t.pin.to && all.eligible(t.last, servePinned) {
+		return
+	}
+	t.pin.lookUp(now)
+	t.outcome = t.outcomeAt(t.last)
 }
 
 // shouldMove reports whether the pin follows an answer of upstream i: if the pinned upstream is lost to the session, or if
