@@ -24,23 +24,21 @@ func errorBody(status int, message string) any {
 	return map[string]any{"error": map[string]any{"message": message, "code": status}}
 }
 
-// Problem is the error of a request to the API that cannot be fulfilled.
-type Problem struct {
-	// Status is the HTTP status of the answer.
-	Status int
-	// Message says what is wrong, and repeats nothing of the request.
-	Message string
+// problem is the error of a request to the API that cannot be fulfilled.
+type problem struct {
+	status  int    // of the answer
+	message string // what is wrong; it repeats nothing of the request
 }
 
-func (p *Problem) Error() string { return p.Message }
+func (p *problem) Error() string { return p.message }
 
-// writeProblem answers with err, if it is a *Problem; the text of any other error is not shown.
+// writeProblem answers with err, if it is a *problem; the text of any other error is not shown.
 func writeProblem(w http.ResponseWriter, err error) {
-	var p *Problem
+	var p *problem
 	if !errors.As(err, &p) {
-		p = &Problem{500, "internal error"}
+		p = &problem{500, "internal error"}
 	}
-	writeError(w, p.Status, p.Message)
+	writeError(w, p.status, p.message)
 }
 
 // maxShown limits the name of a model in an answer, in bytes: a client or a server chose it. Longer names end with an

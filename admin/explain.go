@@ -89,7 +89,7 @@ const (
 const maxPlaces = 16
 
 // Session explains where the session goes under the model, or under all known models if model is nil. A session without
-// a pin goes where a request with the id in a header would go. Every error is a *Problem.
+// a pin goes where a request with the id in a header would go. Every error is a *problem.
 func (g *Guide) Session(id string, model *string) (w Where, err error) {
 	if err := checkNames(id, model); err != nil {
 		return w, err
@@ -198,13 +198,13 @@ func placeOf(e session.Explanation) Place {
 // maxModel limits the name of a model in a question, in bytes. The data plane cuts longer names.
 const maxModel = 512
 
-// checkNames returns what is wrong with a session's id or a model's name as a *Problem. model may be nil.
+// checkNames returns what is wrong with a session's id or a model's name as a *problem. model may be nil.
 func checkNames(id string, model *string) error {
 	if !identity.Valid([]byte(id)) {
-		return &Problem{400, "want a session id of 1..256 bytes of visible ASCII"}
+		return &problem{400, "want a session id of 1..256 bytes of visible ASCII"}
 	}
 	if model != nil && len(*model) > maxModel {
-		return &Problem{400, "want a model's name of at most 512 bytes"}
+		return &problem{400, "want a model's name of at most 512 bytes"}
 	}
 	return nil
 }
@@ -249,7 +249,7 @@ func (s *Server) whereRequest(w http.ResponseWriter, r *http.Request) {
 func problemOfBody(err error, want string) error {
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {
-		return &Problem{413, "the body is too large"}
+		return &problem{413, "the body is too large"}
 	}
-	return &Problem{400, want}
+	return &problem{400, want}
 }

@@ -63,12 +63,12 @@ func (m *Monitor) Use(table *upstream.Table, settings Config) {
 	}
 }
 
-// Ready is closed when every server of the first table has its first verdict or left the table, or FirstWait is over.
+// Ready is closed when every server of the first table has its first verdict or left the table, or firstWait is over.
 // Servers of later tables are not waited for.
 func (m *Monitor) Ready() <-chan struct{} { return m.ready }
 
-// FirstWait is how long Ready waits at most: time for two probes that time out.
-func (c *Config) FirstWait() time.Duration { return 2*c.Timeout + time.Second }
+// firstWait is how long Ready waits at most: time for two probes that time out.
+func (c *Config) firstWait() time.Duration { return 2*c.Timeout + time.Second }
 
 // Run probes until ctx ends, and returns when all probers have ended.
 func (m *Monitor) Run(ctx context.Context) error {
@@ -93,7 +93,7 @@ func (m *Monitor) Run(ctx context.Context) error {
 			wanted := m.reconcile(ctx, &all, probers, u.table)
 			if missing == nil {
 				missing = wanted
-				deadline = time.After(u.settings.FirstWait())
+				deadline = time.After(u.settings.firstWait())
 			}
 			maps.DeleteFunc(missing, func(s *upstream.Server, _ bool) bool { return !wanted[s] })
 			close(u.done)

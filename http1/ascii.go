@@ -36,15 +36,15 @@ func EqualFold(b []byte, lower string) bool {
 		return false
 	}
 	for i := range b {
-		if Lower(b[i]) != lower[i] {
+		if toLower(b[i]) != lower[i] {
 			return false
 		}
 	}
 	return true
 }
 
-// Lower is c in lower case, for ASCII.
-func Lower(c byte) byte {
+// toLower returns c in lower case, for ASCII.
+func toLower(c byte) byte {
 	if c >= 'A' && c <= 'Z' {
 		return c | 0x20
 	}
@@ -84,7 +84,7 @@ func FoldName(buf, name []byte) []byte {
 		if c == '_' {
 			c = '-'
 		}
-		buf[i] = Lower(c)
+		buf[i] = toLower(c)
 	}
 	return buf[:len(name)]
 }

@@ -24,7 +24,7 @@ const (
 // NewFraming returns the framing of the answer with head h, to a request other than CONNECT.
 func NewFraming(h *Head) Framing {
 	switch {
-	case h.Bodiless():
+	case h.bodiless():
 		return Framing{kind: lengthBody}
 	case h.Chunked:
 		return Framing{kind: chunkedBody}

@@ -159,7 +159,7 @@ func FuzzFraming(f *testing.F) {
 		if whole.BetweenEvents() && !eventMayFollow(string(a)) {
 			t.Fatalf("an event may not follow %q", a)
 		}
-		if err == nil && !h.Bodiless() {
+		if err == nil && !h.bodiless() {
 			asGoReads(t, head+body, string(a), whole.Done() || whole.UntilClose())
 		}
 	})

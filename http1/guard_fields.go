@@ -35,7 +35,7 @@ func (g *Guard) lineStart(c byte) (int, error) {
 func (g *Guard) name(p []byte) (int, error) {
 	for i, c := range p {
 		if class[c]&isToken != 0 {
-			g.collect(Lower(c))
+			g.collect(toLower(c))
 			continue
 		}
 		if c != ':' || g.n == 0 {
@@ -104,8 +104,8 @@ func (g *Guard) field() error {
 		if g.connection += g.n; g.connection > maxConnection {
 			return ErrField
 		}
-		g.closing = g.closing || HasToken(v, "close")
-		g.keepAlive = g.keepAlive || HasToken(v, "keep-alive")
+		g.closing = g.closing || hasToken(v, "close")
+		g.keepAlive = g.keepAlive || hasToken(v, "keep-alive")
 	case expectField:
 		if g.tooLong() || !EqualFold(v, "100-continue") {
 			return ErrExpectation

@@ -66,7 +66,7 @@ func (g *Guard) targetForm(c byte) (int, error) {
 }
 
 func (g *Guard) scheme(c byte) (int, error) {
-	g.collect(Lower(c))
+	g.collect(toLower(c))
 	switch s := g.token(); {
 	case string(s) == "http://" || string(s) == "https://":
 		g.Path = len(s)
@@ -82,7 +82,7 @@ func (g *Guard) scheme(c byte) (int, error) {
 func (g *Guard) authorityByte(c byte) (int, error) {
 	switch v := g.token(); {
 	case c != '/' && class[c]&isTarget != 0:
-		g.collect(Lower(c))
+		g.collect(toLower(c))
 		return 1, nil
 	case c != '/' || g.tooLong() || !validHost(v):
 		return 0, ErrRequestLine

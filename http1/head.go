@@ -80,8 +80,8 @@ func begins(buf []byte, from int) error {
 	}
 }
 
-// Bodiless reports whether the answer has no body by its status or its request (RFC 9112 6.3).
-func (h *Head) Bodiless() bool {
+// bodiless reports whether the answer has no body by its status or its request (RFC 9112 6.3).
+func (h *Head) bodiless() bool {
 	return h.ToHEAD || h.Status < 200 || h.Status == 204 || h.Status == 304
 }
 
@@ -142,8 +142,8 @@ func (h *Head) field(name, value []byte, n *headCounts) error {
 			return ErrResponseField
 		}
 		h.Names = h.Names || NamesFields(value)
-		h.Close = h.Close || HasToken(value, "close")
-		n.keepAlive = n.keepAlive || HasToken(value, "keep-alive")
+		h.Close = h.Close || hasToken(value, "close")
+		n.keepAlive = n.keepAlive || hasToken(value, "keep-alive")
 	case EqualFold(name, "content-type"):
 		h.EventStream = isEventStream(value)
 	case EqualFold(name, "content-length"):

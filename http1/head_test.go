@@ -121,7 +121,7 @@ func FuzzParseHead(f *testing.F) {
 			t.Fatalf("Go refuses %q: %v", text[:n], err)
 		}
 		length, framing := r.ContentLength, NewFraming(&h)
-		if h.Bodiless() {
+		if h.bodiless() {
 			length = h.Length
 		}
 		if r.StatusCode != h.Status || length != h.Length || len(r.TransferEncoding) > 0 != h.Chunked || r.Close && !h.Close && !framing.UntilClose() {

@@ -2,8 +2,8 @@ package http1
 
 import "bytes"
 
-// HasToken reports whether a comma-separated list has the token lower, without regard to case.
-func HasToken(list []byte, lower string) bool {
+// hasToken reports whether a comma-separated list has the token lower, without regard to case.
+func hasToken(list []byte, lower string) bool {
 	for len(list) > 0 {
 		var item []byte
 		item, list = NextToken(list)

@@ -53,7 +53,7 @@ type upgrade struct {
 func (u *upgrade) take(f *Fields) {
 	switch {
 	case EqualFold(f.Name, "connection"):
-		u.connection = u.connection || HasToken(f.Value, "upgrade")
+		u.connection = u.connection || hasToken(f.Value, "upgrade")
 	case EqualFold(f.Name, "upgrade"):
 		u.fields++
 		u.webSocket = EqualFold(f.Value, "websocket")
