@@ -26,8 +26,8 @@ type attempt struct {
 	buf    *[]byte // the read buffer of the answer, from answerBuffers; nil before the first attempt
 }
 
-// ask sends the request that o describes to the upstream and waits for the head of the answer. fresh wants a new connection. The error
-// is a failure.Kind; after it there is no connection. now is moved on by what it waits for.
+// ask sends the request that o describes to the upstream and waits for the head of the answer. With fresh, it takes
+// no idle connection. The error is a failure.Kind; after it there is no connection. ask moves now on after each wait.
 func (a *attempt) ask(o *outbound, fresh bool, s *settings, now *time.Time) error {
 	if fresh || !a.takeIdle(*now) {
 		err := a.dial(o.client, s.ConnectTimeout)
@@ -100,7 +100,7 @@ type aborter func()
 
 func (a aborter) Abort() { a() }
 
-// bind ties the connection to the client: from here to the end of the answer the client's leaving closes it.
+// bind ties the connection to the client: until the end of the answer, the connection is closed if the client leaves.
 func (a *attempt) bind(c *client) error {
 	if c.Bind(a.conn.Conn) {
 		return nil
@@ -130,8 +130,8 @@ func (a *attempt) receive(socketKey []byte, limit time.Duration) (err error) {
 	return err
 }
 
-// outcome classifies the answer, whose head arrived at now, by what it says of the upstream. Of a 500 or 503 it may read the body,
-// within limit; the bytes stay with the answer.
+// outcome classifies the answer, whose head arrived at now, by what it says about the upstream. It may read the body of a 500 or
+// 503, within limit; the bytes stay with the answer.
 func (a *attempt) outcome(now time.Time, limit time.Duration) failure.Kind {
 	status := a.answer.Status
 	if status != 500 && status != 503 {
@@ -179,6 +179,6 @@ func (a *attempt) reset() {
 	if a.buf != nil {
 		answerBuffers.Put(a.buf)
 	}
-	clear(a.head[:cap(a.head)]) // an attempt before may have had a longer head
+	clear(a.head[:cap(a.head)]) // an earlier attempt may have had a longer head
 	*a = attempt{head: a.head[:0]}
 }

@@ -47,20 +47,20 @@ func (b *body) read(c *client, limit int64) *fault {
 	return nil
 }
 
-// fromRest takes a body that arrived with its head. It costs nothing: the buffer is the client's either way.
+// fromRest takes a body that arrived with its head. The budget is not charged: the client's connection has the buffer anyway.
 func (b *body) fromRest(c *client, n int) {
 	b.bytes, c.rest = c.rest[:n:n], c.rest[n:]
 }
 
 func (b *body) readLength(c *client, limit int, started time.Time) *fault {
 	length := int(c.guard.Length)
-	most := max(length, min(limit, maxBodyBuffer)) // pooled buffers have few sizes
-	if f := b.add(c.rest, most); f != nil {
+	maxSize := max(length, min(limit, maxBodyBuffer)) // pooled buffers have few sizes
+	if f := b.add(c.rest, maxSize); f != nil {
 		return f
 	}
 	c.rest = nil
 	for received := b.received(); received < length; received = b.received() {
-		space, f := b.space(most)
+		space, f := b.space(maxSize)
 		if f != nil {
 			return f
 		}
@@ -131,10 +131,10 @@ func timeFor(received, rate int64) time.Duration {
 // received is how much of the body has arrived, while it is read.
 func (b *body) received() int { return len(b.parts)*maxBodyBuffer + len(b.bytes) }
 
-// add adds data to a body of at most most bytes.
-func (b *body) add(data []byte, most int) *fault {
+// add adds data to a body of at most maxSize bytes.
+func (b *body) add(data []byte, maxSize int) *fault {
 	for len(data) > 0 {
-		space, f := b.space(most)
+		space, f := b.space(maxSize)
 		if f != nil {
 			return f
 		}
@@ -144,24 +144,24 @@ func (b *body) add(data []byte, most int) *fault {
 	return nil
 }
 
-// space gives the free end of the buffer, or of the next one where the buffer is full.
-func (b *body) space(most int) ([]byte, *fault) {
+// space returns the free end of the buffer. A full buffer grows first.
+func (b *body) space(maxSize int) ([]byte, *fault) {
 	if len(b.bytes) == cap(b.bytes) {
-		if f := b.grow(most - len(b.parts)*maxBodyBuffer); f != nil {
+		if f := b.grow(maxSize - len(b.parts)*maxBodyBuffer); f != nil {
 			return nil, f
 		}
 	}
 	return b.bytes[len(b.bytes):cap(b.bytes)], nil
 }
 
-// grow moves the content of a full buffer to a larger one, of at most most bytes. A buffer of the largest pooled size becomes a part
+// grow moves the content of a full buffer to a larger one, of at most maxSize bytes. A buffer of the largest pooled size becomes a part
 // instead, and a new one follows it. So no body takes more than 1 MiB beyond what was received, however large it is, and none is
 // copied over and over.
-func (b *body) grow(most int) *fault {
+func (b *body) grow(maxSize int) *fault {
 	if len(b.bytes) == maxBodyBuffer {
-		return b.addPart(min(maxBodyBuffer, most-maxBodyBuffer))
+		return b.addPart(min(maxBodyBuffer, maxSize-maxBodyBuffer))
 	}
-	size := min(max(firstBodyBuffer, len(b.bytes)*bodyBufferGrowth), most)
+	size := min(max(firstBodyBuffer, len(b.bytes)*bodyBufferGrowth), maxSize)
 	if f := b.pay(size - len(b.bytes)); f != nil {
 		return f
 	}
@@ -229,7 +229,7 @@ func (b *body) free() {
 	b.bytes, b.buf, b.parts = nil, nil, nil
 }
 
-// lend leaves b and the head of an attempt to the goroutine that still sends them, and gives the function that frees them.
+// lend leaves b and the head of an attempt to the goroutine that still sends them, and returns the function that frees them.
 func lend(b *body, a *attempt) (release func()) {
 	lent := *b
 	lent.budget.hold(lent.account)

@@ -46,9 +46,9 @@ const (
 
 func newBudget() *budget { return &budget{accounts: map[netip.Addr]*account{}} }
 
-// account gives the account of an address. The caller releases it as often as it was given.
+// account returns the account of an address. Each call needs one release.
 func (b *budget) account(a netip.Addr) *account {
-	a = customer(a)
+	a = accountAddress(a)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	c := b.accounts[a]
@@ -60,7 +60,7 @@ func (b *budget) account(a netip.Addr) *account {
 	return c
 }
 
-// hold gives c once more: it is to be released once more.
+// hold keeps c for one more release.
 func (b *budget) hold(c *account) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -75,8 +75,8 @@ func (b *budget) release(c *account) {
 	}
 }
 
-// customer is the address that stands for all addresses of one customer: of IPv6 the network of 64 bits.
-func customer(a netip.Addr) netip.Addr {
+// accountAddress returns the address whose account a uses: for IPv6 that of its network of 64 bits, which one host can fill.
+func accountAddress(a netip.Addr) netip.Addr {
 	if network, err := a.Prefix(64); a.Is6() && err == nil {
 		return network.Addr()
 	}
@@ -100,7 +100,7 @@ func (b *budget) take(c *account, n int64, limits *bodyLimits) *fault {
 	return nil
 }
 
-// give takes n bytes back from c.
+// give returns n bytes that c took.
 func (b *budget) give(c *account, n int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

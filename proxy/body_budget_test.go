@@ -112,11 +112,11 @@ func TestAccounts(t *testing.T) {
 	for a, want := range map[string]string{
 		"10.0.0.1": "10.0.0.1", "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::", "2001:db8:1:2::": "2001:db8:1:2::", "2001:db8:1:3::1": "2001:db8:1:3::", "::1": "::",
 	} {
-		if got := customer(netip.MustParseAddr(a)); got.String() != want {
+		if got := accountAddress(netip.MustParseAddr(a)); got.String() != want {
 			t.Errorf("%s: %s, want %s", a, got, want)
 		}
 	}
-	if customer(netip.Addr{}).IsValid() {
+	if accountAddress(netip.Addr{}).IsValid() {
 		t.Error("there is an account of no address")
 	}
 }

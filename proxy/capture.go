@@ -10,8 +10,8 @@ import (
 	"tether/session"
 )
 
-// Read tells what becomes of a request up to the point where it would be sent to an upstream. raw is the request as it comes over
-// a connection, or as people keep one in a file: lines may end with LF alone, and a body may do without a length.
+// Read takes a request through all steps up to the point where it would be sent to an upstream, and returns the result. raw is the
+// request as a connection delivers it, or as people keep it in a file: lines may end with LF alone, and a body needs no length.
 func (p *Proxy) Read(raw []byte) (r session.Reading) {
 	s := p.settings.Load()
 	var q request
@@ -56,9 +56,9 @@ func note(q *request, c *caller, local bool) string {
 	case q.in.off:
 		return "the request wants no affinity: X-Tether-Affinity: off"
 	case len(c.namedResponse(q)) > 0:
-		return "it is about a stored response: it goes where that was made, and where that is not known by its session, or else by the response's id"
+		return "it is about a stored response: it goes to the server that made the response; if that is unknown, by its session, or else by the response's id"
 	case q.endpoint.drawsID() && !c.search.IsJSON && !q.is(realtimeAPI):
-		return "the body is no JSON object: nothing is looked for in it, and no id is made"
+		return "the body is no JSON object: tether finds no id in it, and makes none up"
 	}
 	return ""
 }

@@ -113,11 +113,11 @@ func TestReadNotes(t *testing.T) {
 			line: "POST /v1/completions", fields: "X-Tether-Affinity: off\nX-Session-Id: s\n", path: "/v1/completions",
 			note: "the request wants no affinity: X-Tether-Affinity: off",
 		},
-		{line: "POST /v1/completions", body: "{", path: "/v1/completions", note: "the body is no JSON object: nothing is looked for in it, and no id is made"},
+		{line: "POST /v1/completions", body: "{", path: "/v1/completions", note: "the body is no JSON object: tether finds no id in it, and makes none up"},
 		{line: "POST /v1/completions", body: "{}", path: "/v1/completions", session: true},
 		{
 			line: "GET /v1/responses/resp_1", path: "/v1/responses/{id}", place: true,
-			note: "it is about a stored response: it goes where that was made, and where that is not known by its session, or else by the response's id",
+			note: "it is about a stored response: it goes to the server that made the response; if that is unknown, by its session, or else by the response's id",
 		},
 	} {
 		r := p.Read([]byte(c.line + " HTTP/1.1\nHost: h\n" + c.fields + "\n" + c.body))

@@ -14,7 +14,7 @@ type clients struct {
 
 	mu      sync.Mutex
 	open    map[*client]bool // guarded by mu
-	refused int              // guarded by mu: connections that are being answered that there are too many
+	refused int              // guarded by mu: connections that are being refused with an answer
 	all     sync.WaitGroup   // of the goroutines of both; Add is called with mu held
 }
 
@@ -87,10 +87,10 @@ func (s *clients) remove(c *client) {
 	c.account.conns--
 }
 
-// maxRefused bounds the connections that are being answered that there are too many.
+// maxRefused bounds the connections that are refused with an answer at the same time. Further ones are closed.
 const maxRefused = 64
 
-// addRefused enters a connection that is answered that there are too many, unless too many of them are.
+// addRefused counts a connection that is to be refused with an answer. It reports false if maxRefused are being refused.
 func (s *clients) addRefused() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -114,7 +114,8 @@ func (s *clients) len() int {
 	return len(s.open)
 }
 
-// stop ends the idle connections, waits until ctx ends for the others, and cuts those that are left then. It gives their number.
+// stop ends the idle connections, waits until ctx ends for the others, and cuts those that are left then. It returns the number
+// of those it cut.
 func (s *clients) stop(ctx context.Context) (cut int) {
 	s.stopping.Store(true)
 	s.each(func(c *client) {

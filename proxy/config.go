@@ -54,7 +54,7 @@ type Config struct {
 	ExposeUpstream bool `yaml:"expose_upstream"`
 }
 
-// Default is the configuration where nothing else is set.
+// Default returns the configuration for keys that are not set.
 func Default() Config {
 	return Config{
 		MaxAttempts: 3, ConnectTimeout: 2 * time.Second, HeadTimeout: 30 * time.Minute, IdleTimeout: 10 * time.Minute,
@@ -67,8 +67,8 @@ func Default() Config {
 	}
 }
 
-// Validate reports every problem: the key below proxy, and what is wrong with it. memory is the memory limit in
-// bytes that shares are taken of.
+// Validate reports every problem: the key below proxy, and what is wrong with its value. memory is the process's memory limit in
+// bytes, for shares of it.
 func (c *Config) Validate(memory int64, report func(key, problem string)) {
 	count := func(key string, n, low, high int) {
 		if n < low || n > high {

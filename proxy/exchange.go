@@ -56,7 +56,7 @@ func newExchange(p *Proxy) *exchange {
 	return x
 }
 
-// handle serves one request of c, and reports whether the connection shall be closed. The head is complete, and the body is still
+// handle serves one request of c, and reports whether the connection must be closed. The head is complete, and the body is still
 // on the connection.
 func (p *Proxy) handle(c *client, h head) (closing bool) {
 	x := p.exchanges.Get().(*exchange)
@@ -186,7 +186,7 @@ func (x *exchange) begin(c *client, h head) {
 	x.written, x.closing = false, !c.guard.KeepAlive()
 }
 
-// end gives back all that the exchange holds, and reports whether the connection shall be closed. It is the one
+// end gives back all that the exchange holds, and reports whether the connection must be closed. It is the one
 // way out of every exchange.
 func (x *exchange) end() (closing bool) {
 	now := time.Now()

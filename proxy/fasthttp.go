@@ -10,8 +10,8 @@ import (
 // connection. Both take bytes from parserConn and hand over the method, the target and the header lines: the rest of the proxy
 // depends on nothing else of it.
 //
-// fasthttp never decides where a request ends. The guard does, before fasthttp sees a byte: one that lets a head pass has found
-// one meaning in it. So what matters in a new version of fasthttp is what it refuses or changes in such a head (FuzzHead finds
+// fasthttp never decides where a request ends. The guard does, before fasthttp sees a byte, and it lets only heads pass that have
+// one meaning. So what matters in a new version of fasthttp is what it refuses or changes in such a head (FuzzHead finds
 // that), and what it reads or writes beside it. Version 1.78 reads what a handler left of a streamed body, so fasthttp is told of
 // every request that there is no body.
 

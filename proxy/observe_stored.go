@@ -1,7 +1,7 @@
 package proxy
 
-// storedScan finds the id of a stored response in the answer that brings the response: in the member id of a JSON answer, or of the
-// member response in the data of a stream's first event. The response lives in the memory of the server that made it, and the
+// storedScan finds the id of a stored response in the answer that delivers the response: in id of a JSON answer, or in response.id of
+// the data of a stream's first event. The response lives in the memory of the server that made it, and the
 // requests that go on with it have the id. The scan is shown the body part by part, keeps one name or id of
 // it, and ends once it has the id.
 type storedScan struct {

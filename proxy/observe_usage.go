@@ -37,7 +37,7 @@ func (u *usage) tokens() (prompt, cached int) {
 	return prompt, cached
 }
 
-// lastUsage is the text from the brace of the last "usage": { on. Text that a model wrote cannot be taken for it: its quotes are escaped.
+// lastUsage returns p from the opening brace of the last object named usage on. Text that a model wrote cannot be taken for it: its quotes are escaped.
 func lastUsage(p []byte) []byte {
 	const key = `"usage"`
 	for {
@@ -54,7 +54,7 @@ func lastUsage(p []byte) []byte {
 	}
 }
 
-// number is the value of a key, -1 if there is none that is a number.
+// number returns the value of a key, -1 without the key or if its value is no number.
 func number(object []byte, key string) int {
 	_, rest, ok := bytes.Cut(object, []byte(key))
 	if !ok {

@@ -3,7 +3,7 @@
 // retry, relay, or tunnel for a WebSocket.
 //
 // It is the only importer of fasthttp, in one file, which parses request heads and runs the loop over the requests of a connection.
-// All that leaves tether, and every body, goes past fasthttp.
+// Bodies, and all that tether sends, bypass fasthttp.
 //
 // Each file's rules are tested in the test file of its name, with these exceptions. fail_test.go is the table of failures, leave_test.go has
 // clients that leave, memory_test.go and apart_linux_test.go what stays behind, ranks_test.go, realclients_test.go and tls_test.go the
@@ -31,7 +31,7 @@ type Deps struct {
 	Router   *session.Router
 	// Verdicts is closed when requests need not wait for health any longer.
 	Verdicts <-chan struct{}
-	// MemoryLimit is the process's, in bytes: shares are taken of it.
+	// MemoryLimit is the process's memory limit in bytes, for shares of it.
 	MemoryLimit int64
 	// OnDone is called with every request that is over, on the request's goroutine. nil is allowed.
 	OnDone func(*Record)

@@ -15,11 +15,11 @@ type Record struct {
 	Method, Path []byte
 	// Route is the path on the allowlist, ids as {id}, "" where there is none.
 	Route string
-	// Caller is the name of the API key that came with it, "" without one.
+	// Caller is the name of the API key that the request carried, "" without one.
 	Caller string
 	// Model is the model asked for, with an alias replaced by its model.
 	Model []byte
-	// Status is what the client was answered, 499 if it left before; 101 for a WebSocket, however that ended.
+	// Status is the status of the answer: 499 if the client left before, 101 for a WebSocket, however that ended.
 	Status int
 	// Reason names what went wrong, "" for an answer that was passed on whole, or a WebSocket that the upstream ended.
 	Reason  string

@@ -137,7 +137,7 @@ func (t *attempts) answered() verdict { return relayAnswer }
 
 func (t *attempts) stopped() verdict { return fail }
 
-// notSent: the upstream has not got the request. But on the connection before a replay it may have got it, and died over it.
+// notSent: the upstream did not get the request. Before a replay, though, it may have got the request and died over it.
 func (t *attempts) notSent() verdict {
 	if t.replayed {
 		return t.death()
@@ -154,7 +154,7 @@ func (t *attempts) stale() verdict {
 	return retrySame
 }
 
-// death: an upstream died over the whole request, or as good as.
+// death: an upstream died that got the whole request, or most likely did.
 func (t *attempts) death() verdict {
 	t.died = true
 	if t.onlyThere || t.background || t.given {

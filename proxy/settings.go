@@ -13,7 +13,7 @@ type Settings struct {
 	Config Config
 	// Identifier finds the sessions of requests.
 	Identifier *identity.Identifier
-	// Keys are the API keys, of which a client needs one. With nil clients need none.
+	// Keys are the API keys: a client needs one of them. If nil, clients need no key.
 	Keys *auth.Keys
 }
 

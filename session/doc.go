@@ -1,5 +1,5 @@
-// Package session knows where the requests of each conversation go: a Router gives every request its Route over the
-// upstreams. Package identity below it finds out which session a request belongs to; package pins remembers where each
+// Package session knows where the requests of each conversation go: a Router gives every request its Route, the upstreams
+// that the request tries. Package identity below it finds out which session a request belongs to; package pins remembers where each
 // session is.
 //
 // Package proxy calls it for every request, package admin looks sessions up. It opens no connections: it reads what its

@@ -116,7 +116,7 @@ func (x *explained) why(i int, p purpose) string {
 	return "its state has changed just now"
 }
 
-// whyChosen says how the request comes to its upstream.
+// whyChosen says why the request goes to its upstream.
 func (x *explained) whyChosen() string {
 	switch {
 	case x.i < 0:

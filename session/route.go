@@ -27,7 +27,7 @@ type Request struct {
 // MaxTries is the greatest number of upstreams that one Route returns.
 const MaxTries = 16
 
-// Route is the way of one request over the upstreams: Router.Start, then Next for each attempt, Refused or Answered after
+// Route is the upstreams that one request tries, one after another: Router.Start, then Next for each attempt, Refused or Answered after
 // it, and End once, however the request ends. It belongs to one goroutine, and can be used for one request after another.
 type Route struct {
 	router     *Router
