@@ -1,6 +1,9 @@
 package sim
 
-import "sync"
+import (
+	"context"
+	"sync"
+)
 
 // bell wakes all that wait for the next change. Its zero value is ready.
 type bell struct {
@@ -16,6 +19,21 @@ func (b *bell) wait() <-chan struct{} {
 		b.ch = make(chan struct{})
 	}
 	return b.ch
+}
+
+// await returns when the condition holds, or with ctx's error. It checks the condition at every ring, and never polls.
+func (b *bell) await(ctx context.Context, condition func() bool) error {
+	for {
+		changed := b.wait()
+		if condition() {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 func (b *bell) ring() {

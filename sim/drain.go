@@ -2,7 +2,8 @@ package sim
 
 import (
 	"context"
-	"time"
+
+	"tether/sim/engine"
 )
 
 // Drain ends the server as vLLM ends on SIGTERM with --shutdown-timeout: requests in flight finish; new ones get 500 "cannot
@@ -37,11 +38,7 @@ func (s *Server) awaitDrained(ctx context.Context, l *life) error {
 		return l.jobs == 0 // for good: a draining life admits no further job
 	})
 	if err == nil {
-		select {
-		case <-time.After(s.cfg.RefuseAfter):
-		case <-either.Done():
-			err = either.Err()
-		}
+		err = engine.Pause(either, s.cfg.RefuseAfter)
 	}
 	if l.ctx.Err() != nil {
 		return nil

@@ -35,15 +35,5 @@ func (s *Server) Stats() engine.Stats { return s.memory.Load().ranks.Stats() }
 // Await returns when the load satisfies the condition, or with ctx's error. It checks the condition at every change of the load
 // and of Stats, which the condition may ask for too, and never polls.
 func (s *Server) Await(ctx context.Context, condition func(Load) bool) error {
-	for {
-		changed := s.bell.wait()
-		if condition(s.Load()) {
-			return nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
+	return s.bell.await(ctx, func() bool { return condition(s.Load()) })
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"tether/sim/engine"
 	"tether/sim/fault"
 )
 
@@ -47,7 +48,7 @@ var beforeAnswer = []struct {
 	kinds []fault.Kind
 	apply func(*answer, fault.Active) error
 }{
-	{[]fault.Kind{fault.Slow}, slow},
+	{[]fault.Kind{fault.Slow}, func(a *answer, f fault.Active) error { return engine.Pause(a.r.Context(), f.Delay) }},
 	{[]fault.Kind{fault.Kill, fault.Reset, fault.Close, fault.BadHead}, breakConnection},
 	{[]fault.Kind{fault.Hang, fault.HangHealth}, func(a *answer, f fault.Active) error { return a.hold(f) }},
 	{[]fault.Kind{fault.Interim}, interim},
@@ -66,15 +67,6 @@ func (a *answer) misbehave() error {
 		}
 	}
 	return nil
-}
-
-func slow(a *answer, f fault.Active) error {
-	select {
-	case <-time.After(f.Delay):
-		return nil
-	case <-a.r.Context().Done():
-		return a.r.Context().Err()
-	}
 }
 
 // breakConnection ends the connection before a head.

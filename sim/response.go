@@ -20,14 +20,6 @@ type response struct {
 	usage      string // JSON
 }
 
-// newResponse is the response to a request before its answer is there.
-func newResponse(c *call, q responsesRequest) response {
-	return response{
-		id: "resp_" + newID(), created: c.created, model: c.model, max: c.job.Max, q: q,
-		status: "in_progress", incomplete: "null", usage: "null",
-	}
-}
-
 const responseForm = `{"id":"%s","created_at":%d,"incomplete_details":%s,"instructions":%s,"metadata":%s,"model":%s,` +
 	`"object":"response","output":[%s],"parallel_tool_calls":true,"temperature":%s,"tool_choice":%s,"tools":%s,"top_p":%s,` +
 	`"background":%t,"max_output_tokens":%d,"max_tool_calls":null,"previous_response_id":%s,"prompt":null,"reasoning":null,` +

@@ -25,8 +25,11 @@ type responseRun struct {
 
 func (c *call) newRun(q responsesRequest, messages []message) *responseRun {
 	return &responseRun{
-		c: c, response: newResponse(c, q), messages: messages, item: "msg_" + newID(),
-		keep: q.wantsStore() && !c.srv.cfg.NoStore,
+		c: c, messages: messages, item: "msg_" + newID(), keep: q.wantsStore() && !c.srv.cfg.NoStore,
+		response: response{
+			id: "resp_" + newID(), created: c.created, model: c.model, max: c.job.Max, q: q,
+			status: "in_progress", incomplete: "null", usage: "null",
+		},
 	}
 }
 

@@ -100,21 +100,13 @@ func (r *storedResponse) end() { r.update(func() { r.over = true }) }
 
 // next waits for the i-th event. It is not ok when the stream ends before that event.
 func (r *storedResponse) next(ctx context.Context, i int) (e event, ok bool, err error) {
-	for {
-		changed := r.bell.wait()
+	err = r.bell.await(ctx, func() bool {
 		r.mu.Lock()
-		n, over := len(r.events), r.over
-		if i < n {
+		defer r.mu.Unlock()
+		if ok = i < len(r.events); ok {
 			e = r.events[i]
 		}
-		r.mu.Unlock()
-		if i < n || over {
-			return e, i < n, nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return event{}, false, ctx.Err()
-		}
-	}
+		return ok || r.over
+	})
+	return e, ok, err
 }

@@ -92,7 +92,7 @@ func (e *Engine) Run(ctx context.Context, j Job, emit func(Step) error) (Tally, 
 func (e *Engine) prefill(ctx context.Context, j Job) (Tally, error) {
 	t := e.lookUp(j)
 	uncached := t.Prompt - t.Cached
-	if err := pause(ctx, time.Duration(uncached)*e.cfg.PrefillPerToken); err != nil {
+	if err := Pause(ctx, time.Duration(uncached)*e.cfg.PrefillPerToken); err != nil {
 		return t, err
 	}
 	e.mu.Lock()
@@ -134,7 +134,7 @@ func (e *Engine) decode(ctx context.Context, j Job, emit func(Step) error) (n in
 	seeds := j.seeds()
 	var delay time.Duration
 	for i := range j.Max {
-		if err = pause(ctx, delay); err != nil {
+		if err = Pause(ctx, delay); err != nil {
 			break
 		}
 		delay = e.cfg.DecodePerToken
@@ -192,8 +192,8 @@ func (j Job) seeds() []uint64 {
 	return seeds
 }
 
-// pause waits for d, or returns ctx's error. It checks ctx even when d is 0, so that a job without timing can be aborted too.
-func pause(ctx context.Context, d time.Duration) error {
+// Pause waits for d, or returns ctx's error. It checks ctx even when d is 0, so that a job without timing can be aborted too.
+func Pause(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return ctx.Err()
 	}
