@@ -3,7 +3,6 @@ package sim
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
 
 	"tether/sim/engine"
 )
@@ -17,24 +16,10 @@ type messagesRequest struct {
 	MaxTokens *int            `json:"max_tokens"`
 }
 
+// prompts leaves out the block that Claude Code puts at the head of the system prompt, as vLLM does: the block is another one for
+// each request.
 func (q messagesRequest) prompts() prompts {
-	return chatPrompts(q.Tools, systemText(q.System), q.Messages)
-}
-
-// systemText is the system prompt. As in vLLM, it leaves out the block that Claude Code puts at the head of the prompt, which
-// differs in every request.
-func systemText(system json.RawMessage) string {
-	var blocks []json.RawMessage
-	if json.Unmarshal(system, &blocks) != nil {
-		return contentText(system)
-	}
-	var b strings.Builder
-	for _, block := range blocks {
-		if text := partText(block); !strings.HasPrefix(text, "x-anthropic-billing-header") {
-			b.WriteString(text)
-		}
-	}
-	return b.String()
+	return chatPrompts(q.Tools, contentText(q.System, "x-anthropic-billing-header"), q.Messages)
 }
 
 func messages(a *answer, q messagesRequest) error {

@@ -65,13 +65,13 @@ func (m message) text() string {
 		return string(m.raw)
 	}
 	if calls := string(m.ToolCalls); calls != "" && calls != "null" {
-		return contentText(m.Content) + calls
+		return contentText(m.Content, "") + calls
 	}
-	return contentText(m.Content)
+	return contentText(m.Content, "")
 }
 
-// contentText is the text of a string, or of a list of parts.
-func contentText(content json.RawMessage) string {
+// contentText is the text of a string, or of a list of parts. It leaves out parts that begin with a prefix, "" for none.
+func contentText(content json.RawMessage, leaveOut string) string {
 	var text string
 	if json.Unmarshal(content, &text) == nil {
 		return text
@@ -82,7 +82,9 @@ func contentText(content json.RawMessage) string {
 	}
 	var b strings.Builder
 	for _, p := range parts {
-		b.WriteString(partText(p))
+		if text := partText(p); leaveOut == "" || !strings.HasPrefix(text, leaveOut) {
+			b.WriteString(text)
+		}
 	}
 	return b.String()
 }
