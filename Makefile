@@ -101,7 +101,7 @@ test-vllm-ranks: ## test with one real vLLM server that has two data-parallel ra
 test-logs: ## stall both logs under load, and compare with a tether whose logs are read (90 s)
 	$(TEST_PLAIN) -run StallUnderLoad -v ./e2e/logs -stall 60s
 
-test-endurance: ## measure ordinary clients beside thousands that only take (2 min, ulimit -n 13500)
+test-endurance: ## measure ordinary clients beside thousands that are idle, slow or deaf (2 min, ulimit -n 13500)
 	$(TEST_PLAIN) -run Endurance -v ./e2e/endurance -full
 
 # The files of the image. This is the only list of them: the Dockerfile copies the folder, and e2e/image runs it in an empty root.

@@ -44,7 +44,7 @@ func TestMoves(t *testing.T) {
 }
 
 // A conversation that leaves its server and returns has moved.
-func TestOthersThatMove(t *testing.T) {
+func TestConversationsOnOtherServersThatMove(t *testing.T) {
 	k := outageOf(t)
 	k.received(0, 2)
 	k.received(0, 0)

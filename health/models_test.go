@@ -14,7 +14,7 @@ import (
 )
 
 // A server that closes after /health still lists its models.
-func TestModelsThoughHealthCloses(t *testing.T) {
+func TestModelsAfterHealthClosesTheConnection(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/health", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Connection", "close") })
 	mux.HandleFunc("/v1/models", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"data":[{"id":"a"}]}`) })

@@ -51,7 +51,7 @@ func TestConnectRefused(t *testing.T) {
 }
 
 // Of many turns at once of a session whose server died, one moves the session. The others are answered where it is pinned by then.
-func TestManyTurnsAtOnceOfADeadServer(t *testing.T) {
+func TestConcurrentTurnsOfADeadServer(t *testing.T) {
 	const turns = 8
 	r, home := settled(t, 4)
 	r.simOf(home).Kill()
@@ -598,7 +598,7 @@ func TestHeadMalformedOrTooLarge(t *testing.T) {
 }
 
 // Bytes after an answer are dropped, and the connection is closed: they belong to no request.
-func TestBytesBehindAnAnswer(t *testing.T) {
+func TestBytesAfterAnAnswer(t *testing.T) {
 	const more = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
 	for name, late := range map[string]bool{"with it": false, "after it": true} {
 		t.Run(name, func(t *testing.T) {

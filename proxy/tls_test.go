@@ -360,7 +360,7 @@ func (c *corked) uncork() error {
 
 // Bytes after an answer must not begin the next one, even if TLS has them in its own buffers, where no peek at the socket
 // finds them: a second record that arrived with the first.
-func TestBytesBehindAnAnswerUnderTLS(t *testing.T) {
+func TestBytesAfterAnAnswerUnderTLS(t *testing.T) {
 	authority := tlstest.NewAuthority(t)
 	server := &tls.Config{Certificates: []tls.Certificate{authority.Issue(time.Hour, "127.0.0.1").Load(t)}}
 	addr := serveEach(t, func(c net.Conn) { answersTwice(c, server) })

@@ -208,7 +208,7 @@ func TestExplainWords(t *testing.T) {
 }
 
 // Explanations run beside requests: for the race detector.
-func TestExplainBesideRequests(t *testing.T) {
+func TestExplainDuringRequests(t *testing.T) {
 	f := newFleet(t, 4, nil)
 	var all sync.WaitGroup
 	work := func(do func(n int)) {

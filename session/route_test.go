@@ -94,7 +94,7 @@ func TestRefusedCountsAsDown(t *testing.T) {
 }
 
 // A failed attempt alone does not move the pin: another server serves this one request.
-func TestBlipSpills(t *testing.T) {
+func TestShortFailureSpills(t *testing.T) {
 	f := newFleet(t, 4, nil)
 	k := testKey(1)
 	home, _ := f.turn(k)

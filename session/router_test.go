@@ -153,7 +153,7 @@ func TestConfigure(t *testing.T) {
 }
 
 // Tables and settings are replaced beside requests, and none of them gets lost.
-func TestConfigureBesideUse(t *testing.T) {
+func TestConfigureDuringUse(t *testing.T) {
 	f := newFleet(t, 4, nil)
 	var all sync.WaitGroup
 	all.Go(func() {

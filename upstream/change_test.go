@@ -12,7 +12,7 @@ import (
 )
 
 // onChange is called for changes alone.
-func TestOnlyChangesAreHeard(t *testing.T) {
+func TestOnlyChangesAreReported(t *testing.T) {
 	u, heard := newUpstream(t)
 	u.SetHealth(Up, "probe succeeded")
 	u.SetHealth(Up, "probe succeeded")

@@ -86,7 +86,7 @@ func TestApplyClosesConnections(t *testing.T) {
 // maxIdle is longer than a connection may be idle.
 const maxIdle = 5 * time.Second
 
-func TestRunClosesWhatIdles(t *testing.T) {
+func TestRunClosesIdleConnections(t *testing.T) {
 	s := listen(t)
 	r := NewRegistry(nil)
 	mustApply(t, r, Spec{Name: "a", Address: s.u.Address()})

@@ -81,7 +81,7 @@ func TestUnixSocket(t *testing.T) {
 }
 
 // A process without descriptors cannot resolve names either. That says nothing about the upstream.
-func TestNameWithoutDescriptors(t *testing.T) {
+func TestResolverWithoutDescriptors(t *testing.T) {
 	free := exhaust(t)
 	_, byAddress := Dial(t.Context(), "tcp", "127.0.0.1:1", nil, time.Second)
 	_, byName := Dial(t.Context(), "tcp", "vllm-0.vllm.example:80", nil, time.Second)

@@ -107,7 +107,7 @@ func TestServersThatWantAKey(t *testing.T) {
 
 // Official clients work unchanged with a tether that wants keys. They send the key as usual, and tether replaces it by the servers'
 // key.
-func TestTetherThatWantsKeys(t *testing.T) {
+func TestTetherThatRequiresKeys(t *testing.T) {
 	const key = "sk-of-a-client"
 	dir := t.TempDir()
 	files := map[string]string{

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// attack runs the clients that only take. A client that was cut connects again until stop is called.
+// attack runs the idle, slow and deaf clients. A client that was cut connects again until stop is called.
 type attack struct {
 	w       *world
 	running context.Context // until stop is called

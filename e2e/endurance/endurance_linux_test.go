@@ -1,5 +1,5 @@
-// Package endurance runs the built binary under clients that only take: thousands that send nothing, hundreds that send one byte
-// a second, and some that read nothing of an endless stream.
+// Package endurance runs the built binary under clients that only cost: thousands that send nothing, hundreds that send one byte
+// per second, and some that read nothing of an endless stream.
 package endurance
 
 import (

@@ -108,7 +108,7 @@ func TestErrorWhileStalled(t *testing.T) {
 }
 
 // What net/http complains about on the admin listener is a line of tether's own log like all others.
-func TestComplaintsOfTheAdminListener(t *testing.T) {
+func TestErrorsOfTheAdminListener(t *testing.T) {
 	out, errOut := newPipe(t), newPipe(t)
 	w := start(t, out.w, errOut.w, simulated(t))
 	out.read()

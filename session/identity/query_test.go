@@ -76,7 +76,7 @@ func TestAliasInQuery(t *testing.T) {
 }
 
 // After Identify a Search holds nothing of the query, and nothing of one request reaches the next.
-func TestQueryIsLetGo(t *testing.T) {
+func TestQueryIsForgotten(t *testing.T) {
 	id := mustIdentifier(t, nil)
 	query := []byte("model=model-of-a&session_id=%78%79")
 	s := new(Search)

@@ -80,7 +80,7 @@ func TestCookies(t *testing.T) {
 }
 
 // After Identify a Search holds nothing of head and body: their memory may belong to another request.
-func TestSearchLetsGo(t *testing.T) {
+func TestSearchForgetsItsRequest(t *testing.T) {
 	id := mustIdentifier(t, nil)
 	body := []byte(`{"model":"model-of-a","previous_response_id":"resp_a","session_id":"\u0061 b","messages":[{"role":"user","content":"Hello"}]}`)
 	s := new(Search)

@@ -43,7 +43,7 @@ func TestJudges(t *testing.T) {
 }
 
 // The package of the kinds names them without its own name.
-func TestJudgesBesideTheKinds(t *testing.T) {
+func TestKindsWithoutTheirPackage(t *testing.T) {
 	tr := readFiles(t, map[string]string{"failure/f.go": kindsOfTest, "failure/g.go": "package failure\n\nvar weights = map[Kind]int{Refused: 1, Cut: 2}\n"})
 	if got := tr.judges(); !slices.Equal(got, []string{"failure weights"}) {
 		t.Errorf("%v", got)

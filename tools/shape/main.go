@@ -1,5 +1,5 @@
 // Command shape prints how much of the source a reader must hold in mind: exported names, methods, files, lines, and the places
-// that judge a failed attempt. It exits with 1 where the tree exceeds a limit. It counts the Go files of one module without
+// that judge a failed attempt. It exits with 1 if the tree exceeds a limit. It counts the Go files of one module without
 // tests, and skips e2e, which holds nothing but tests.
 package main
 

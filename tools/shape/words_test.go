@@ -15,7 +15,7 @@ func TestWords(t *testing.T) {
 }
 
 // Every word of routing names a declaration, so that the list does not outlive the code.
-func TestWordsExist(t *testing.T) {
+func TestWordsOfRoutingExist(t *testing.T) {
 	tr, err := read(root)
 	if err != nil {
 		t.Fatal(err)

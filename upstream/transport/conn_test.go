@@ -105,7 +105,7 @@ func TestTakeUnderABlockedSend(t *testing.T) {
 }
 
 // Where nothing is being sent any more, Discard releases at once and closes at once.
-func TestDiscardBehindASend(t *testing.T) {
+func TestDiscardDuringASend(t *testing.T) {
 	s := newServer(t)
 	for _, body := range []int{0, sendInline + 1} {
 		c, peer := s.dial()
