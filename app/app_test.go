@@ -255,3 +255,43 @@ func TestConversationsStay(t *testing.T) {
 		})
 	}
 }
+
+// The conversations of a server that sleeps move, as those of a server that is down do, and the server comes back when it wakes up.
+func TestSleepingServer(t *testing.T) {
+	sims, urls := startSims(t, 2, sim.Config{SleepMode: true})
+	s := startTether(t, nil, urls...)
+	s.await(0, "up")
+	s.await(1, "up")
+	turn := func() (server, outcome string) {
+		t.Helper()
+		res, body, err := post(t, s.addr, hello)
+		if err != nil || res.StatusCode != 200 {
+			t.Fatal(res, body, err)
+		}
+		return res.Header.Get("X-Sim-Server"), res.Header.Get("X-Tether-Affinity")
+	}
+	first, _ := turn()
+	asleep := 0
+	if first == "vllm-1" {
+		asleep = 1
+	}
+	sims[asleep].Sleep()
+	s.await(asleep, "down")
+	if server, outcome := turn(); server == first || outcome != "moved" {
+		t.Errorf("%s by %s while %s sleeps", outcome, server, first)
+	}
+	sims[asleep].WakeUp()
+	s.await(asleep, "up")
+	sims[1-asleep].Sleep()
+	s.await(1-asleep, "down")
+	if server, outcome := turn(); server != first || outcome != "moved" {
+		t.Errorf("%s by %s, which is awake", outcome, server)
+	}
+	sims[asleep].Sleep()
+	s.logs.await(t, "sleep", func() bool { return s.upstreams()[asleep].State == "down" })
+	if res, _, err := post(t, s.addr, hello); err != nil || res.StatusCode != 503 || res.Header.Get("Retry-After") == "" {
+		t.Errorf("all asleep: %v, %v", res, err)
+	}
+	sims[0].WakeUp() // it holds no request up
+	sims[1].WakeUp()
+}

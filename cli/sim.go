@@ -46,6 +46,7 @@ func simCommand(errOut io.Writer) *cobra.Command {
 	flags.IntVar(&cfg.CacheBlocks, "num-gpu-blocks", d.CacheBlocks, "size of the prefix cache in blocks")
 	flags.IntVar(&cfg.BlockSize, "block-size", d.BlockSize, "tokens in a block")
 	flags.IntVar(&cfg.Ranks, "data-parallel-size", d.Ranks, "data-parallel ranks, each with a cache of its own; X-data-parallel-rank names one")
+	flags.BoolVar(&cfg.SleepMode, "enable-sleep-mode", false, "add /sleep, /wake_up and /is_sleeping")
 	flags.StringVar(&cfg.APIKey, "api-key", "", "API key that requests must have")
 	return cmd
 }

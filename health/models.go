@@ -1,37 +1,19 @@
 package health
 
-import (
-	"context"
-	"time"
-
-	"tether/upstream/models"
-	"tether/upstream/transport"
-)
+import "tether/upstream/models"
 
 // readModels refreshes the server's list of models. If that fails, the last known list stays in force.
-func (p *prober) readModels(conn *transport.Conn, timeout time.Duration) {
-	answer, err := p.get(conn, "/v1/models", timeout)
+func (p *prober) readModels(v *visit) {
+	status, body, err := v.get("/v1/models", maxModelsBody)
 	if err != nil {
 		return
 	}
-	body, err := conn.ReadBody(&answer, maxModelsBody, timeout)
-	if err != nil {
-		return
-	}
-	p.noteKey(answer.Status == 401)
-	if answer.Status != 200 {
+	p.noteKey(status == 401)
+	if status != 200 {
 		return
 	}
 	if list, ok := models.Parse(body); ok {
 		p.server.SetModels(list)
-	}
-}
-
-// redialForModels is readModels on a new connection, for a server that closes the connection after each answer.
-func (p *prober) redialForModels(ctx context.Context, timeout time.Duration) {
-	if conn, hangUp, err := p.dial(ctx, timeout); err == nil {
-		p.readModels(conn, timeout)
-		hangUp()
 	}
 }
 

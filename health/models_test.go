@@ -60,7 +60,7 @@ func TestModelsWithAKey(t *testing.T) {
 			t.Fatal(what)
 		}
 	}
-	await("probed too seldom", func() bool { return len(s.Requests()) >= 6 })
+	await("probed too seldom", func() bool { return len(s.Requests()) >= 7 }) // three probes: the first one asks for sleepPath too
 	text := <-w.warnings
 	if !strings.Contains(text, "api_key_file") || strings.Contains(text, "wrong") || !u.NeedsKey() || u.Models() != nil {
 		t.Errorf("warned %q, asks for a key: %v, models %v", text, u.NeedsKey(), u.Models())

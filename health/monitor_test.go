@@ -408,6 +408,7 @@ func TestSettingsChange(t *testing.T) {
 	if got := <-paths; got != "/health" {
 		t.Fatalf("probed %s", got)
 	}
+	<-paths     // whether it sleeps
 	<-paths     // of the models
 	<-w.changes // from unknown to up
 	w.cfg.Interval, w.cfg.Path, w.cfg.Fall = 100*time.Millisecond, "/ping", 1
@@ -438,7 +439,7 @@ func TestSettingsStay(t *testing.T) {
 	for range 10 {
 		w.monitor.Use(w.registry.Table(), cfg)
 	}
-	if n := len(s.Requests()); n > 2 { // /health and /v1/models
+	if n := len(s.Requests()); n > 3 { // /health, /is_sleeping and /v1/models
 		t.Errorf("%d requests", n)
 	}
 }

@@ -15,47 +15,74 @@ const (
 	maxModelsBody = 8 << 20
 )
 
-// probe requests the health, and the models if the server is healthy.
+// probe requests the health, and of a healthy server whether it sleeps, and its models.
 func (p *prober) probe(ctx context.Context, cfg *Config) result {
-	conn, hangUp, err := p.dial(ctx, cfg.Timeout)
-	var answer transport.Answer
-	if err == nil {
-		defer hangUp()
-		answer, err = p.get(conn, cfg.Path, cfg.Timeout)
-	}
+	v := visit{p: p, ctx: ctx, timeout: cfg.Timeout}
+	defer v.hangUp()
+	status, _, err := v.get(cfg.Path, maxHealthBody)
 	switch {
 	case ctx.Err() != nil:
 		return noEvidence
-	case err != nil:
+	case status == 0:
 		return result(failure.Of(err).ProbeWord())
-	case answer.Status < 200 || answer.Status > 299:
+	case status < 200 || status > 299:
 		return wrongAnswer
+	case err != nil:
+		return succeeded // the connection is at an unknown place of the answer
+	case p.sleeps(&v):
+		return asleep
 	}
-	_, err = conn.ReadBody(&answer, maxHealthBody, cfg.Timeout)
-	switch {
-	case err == nil && answer.Close:
-		p.redialForModels(ctx, cfg.Timeout)
-	case err == nil:
-		p.readModels(conn, cfg.Timeout)
-	}
+	p.readModels(&v)
 	return succeeded
 }
 
-// dial connects until hangUp is called or ctx ends.
-func (p *prober) dial(ctx context.Context, timeout time.Duration) (conn *transport.Conn, hangUp func(), err error) {
-	if conn, err = p.server.Dial(ctx, timeout); err != nil {
-		return nil, nil, err
-	}
-	stop := context.AfterFunc(ctx, conn.Abort)
-	return conn, func() { stop(); conn.Close() }, nil
+// visit is one probe's connection to a server. A server that closes it behind an answer gets another one.
+type visit struct {
+	p       *prober
+	ctx     context.Context // of the prober: its end cuts the connection
+	timeout time.Duration
+
+	conn   *transport.Conn // nil without one
+	unbind func() bool
 }
 
-func (p *prober) get(conn *transport.Conn, path string, timeout time.Duration) (transport.Answer, error) {
+// get asks for a path, and reads the body up to limit. The status is 0 without a response head. An error means that the body
+// is not whole.
+func (v *visit) get(path string, limit int) (status int, body []byte, err error) {
+	if v.conn == nil {
+		if v.conn, err = v.p.server.Dial(v.ctx, v.timeout); err != nil {
+			return 0, nil, err
+		}
+		v.unbind = context.AfterFunc(v.ctx, v.conn.Abort)
+	}
+	v.conn.Send(v.p.head(path), transport.Body{}, time.Now())
+	answer, err := v.conn.Receive(v.p.buf, v.timeout)
+	if err != nil {
+		v.hangUp()
+		return 0, nil, err
+	}
+	body, err = v.conn.ReadBody(&answer, limit, v.timeout)
+	if err != nil || answer.Close {
+		v.hangUp()
+	}
+	return answer.Status, body, err
+}
+
+// hangUp closes the connection, if there is one.
+func (v *visit) hangUp() {
+	if v.conn != nil {
+		v.unbind()
+		v.conn.Close()
+		v.conn = nil
+	}
+}
+
+// head is the head of a probe.
+func (p *prober) head(path string) []byte {
 	address := p.server.Address()
 	head := []byte("GET " + address.Prefix + path + " HTTP/1.1\r\nHost: " + address.Host + "\r\nUser-Agent: tether\r\nAccept: */*\r\n")
 	if key := p.server.RequestOptions().Key; key != "" {
 		head = key.AppendAuthorization(head)
 	}
-	conn.Send(append(head, "\r\n"...), transport.Body{}, time.Now())
-	return conn.Receive(p.buf, timeout)
+	return append(head, "\r\n"...)
 }

@@ -19,6 +19,9 @@ type prober struct {
 	hooks       Hooks
 	first       func() // called once, at the first verdict
 
+	asleep      bool // the server said so last
+	neverSleeps bool // the server has no sleepPath
+
 	lookup      lookupIP
 	nameChecked bool // warnOfSharedName was called
 }
@@ -99,8 +102,11 @@ func (p *prober) apply(r result, now time.Time, cfg *Config) {
 	case r == succeeded:
 		p.server.ProbeSucceeded()
 	}
-	if r != succeeded && r != noEvidence {
+	if r != succeeded && r != noEvidence && r != asleep {
 		p.server.ProbeFailed()
+	}
+	if (health == upstream.Down || health == upstream.TimedOut) && r != asleep {
+		p.asleep, p.neverSleeps = false, false
 	}
 	if before == upstream.Unknown && health != upstream.Unknown && p.first != nil {
 		p.first()

@@ -13,6 +13,8 @@ const (
 	insecure result = "insecure"
 	// wrongAnswer: an answer, but not 2xx.
 	wrongAnswer result = "wrong_answer"
+	// asleep: the server answers, and says that its engine sleeps or is paused.
+	asleep result = "asleep"
 	// timedOut: a connection, but no answer in time.
 	timedOut result = "timed_out"
 	// noEvidence says nothing about the upstream: its engine is busy, or tether itself is in trouble.
@@ -25,6 +27,7 @@ var reasons = map[result]string{
 	failedConnection: "probe could not connect",
 	insecure:         "probe got no TLS connection: no TLS there, or a certificate that is not trusted",
 	wrongAnswer:      "probe got a wrong status",
+	asleep:           "it is asleep or paused",
 	timedOut:         "probe timed out",
 	noEvidence:       "probe said nothing",
 }
@@ -41,7 +44,8 @@ func (r result) weight() int {
 const firstTimeouts = 2
 
 // tally turns the results of a server's probes into its health: rise successes in a row bring it up, failures in a row whose
-// weights add up to fall take it down. The first verdict takes fewer of them.
+// weights add up to fall take it down. The first verdict takes fewer of them. One probe that finds the server asleep takes it down,
+// and one that finds it awake again brings it up.
 type tally struct {
 	health   upstream.Health
 	good     int  // successes in a row, while down
@@ -56,6 +60,8 @@ func (t *tally) note(r result, rise, fall int) upstream.Health {
 		return t.health
 	case succeeded:
 		t.success(rise)
+	case asleep: // which is no guess, and neither is the end of it
+		*t = tally{health: upstream.Down, good: rise - 1}
 	default:
 		t.failure(r, fall)
 	}

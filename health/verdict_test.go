@@ -14,6 +14,7 @@ func TestTally(t *testing.T) {
 		bad  = wrongAnswer
 		slow = timedOut
 		none = noEvidence
+		zzz  = asleep
 	)
 	for _, c := range []struct {
 		name    string
@@ -39,6 +40,11 @@ func TestTally(t *testing.T) {
 		{"rise 2", []result{conn, ok, ok}, []upstream.Health{upstream.Down, upstream.Down, upstream.Up}},
 		{"a failure on the way up", []result{conn, ok, bad, ok, ok}, []upstream.Health{upstream.Down, upstream.Down, upstream.Down, upstream.Down, upstream.Up}},
 		{"old successes do not count", []result{ok, ok, ok, conn, conn, ok, ok}, []upstream.Health{upstream.Up, upstream.Up, upstream.Up, upstream.Up, upstream.Down, upstream.Down, upstream.Up}},
+		{"asleep first", []result{zzz, ok}, []upstream.Health{upstream.Down, upstream.Up}},
+		{"asleep", []result{ok, zzz, zzz, ok}, []upstream.Health{upstream.Up, upstream.Down, upstream.Down, upstream.Up}},
+		{"asleep, then silence", []result{ok, zzz, none, ok}, []upstream.Health{upstream.Up, upstream.Down, upstream.Down, upstream.Up}},
+		{"asleep, then refused", []result{ok, zzz, conn, ok, ok}, []upstream.Health{upstream.Up, upstream.Down, upstream.Down, upstream.Down, upstream.Up}},
+		{"timeouts, then asleep", []result{ok, slow, slow, slow, zzz, slow}, []upstream.Health{upstream.Up, upstream.Up, upstream.Up, upstream.TimedOut, upstream.Down, upstream.Down}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var tally tally

@@ -192,6 +192,9 @@ func (c *call) run(emit func(engine.Step) error) (t engine.Tally, err error) {
 		}
 		return t, nil
 	}
+	if err := c.srv.memory.Load().sleep.wait(c.r.Context()); err != nil {
+		return t, err
+	}
 	return c.engine.Run(c.r.Context(), c.job, emit)
 }
 

@@ -47,6 +47,8 @@ type Config struct {
 	APIKey string
 	// AllowedOrigins are the origins that CORS allows; "*" is all. Default: none, as vLLM 0.32.0.
 	AllowedOrigins []string
+	// SleepMode adds the calls /sleep, /wake_up and /is_sleeping (--enable-sleep-mode in development mode). Default: off.
+	SleepMode bool
 	// NoStore turns the store of responses off (VLLM_ENABLE_RESPONSES_API_STORE unset): every response id is unknown.
 	// Default: off, there is a store.
 	NoStore bool

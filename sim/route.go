@@ -78,6 +78,9 @@ func routeOf(path string) (route, bool) {
 func (a *answer) route() error {
 	path := a.r.URL.Path
 	r, ok := routeOf(path)
+	if a.srv.cfg.SleepMode && !ok {
+		r, ok = sleepRoutes[path]
+	}
 	switch {
 	case wantsWebSocket(a.r):
 		webSocket(a, path)

@@ -31,6 +31,7 @@ type Server struct {
 type memory struct {
 	ranks *engine.Ranks
 	store *store
+	sleep *sleep
 }
 
 // New makes a server that does not listen yet. A configuration that Validate refuses is a bug of the caller: New panics.
@@ -140,7 +141,7 @@ func (s *Server) current() *life {
 
 // Forget empties the caches, the counters of Stats and the store of responses at once. Requests in flight continue.
 func (s *Server) Forget() {
-	s.memory.Store(&memory{ranks: engine.NewRanks(s.cfg.Ranks, s.cfg.engine(), s.bell.ring), store: newStore()})
+	s.memory.Store(&memory{ranks: engine.NewRanks(s.cfg.Ranks, s.cfg.engine(), s.bell.ring), store: newStore(), sleep: &sleep{}})
 }
 
 // Inject makes the server apply a fault from now on, in addition to those injected before. An unknown kind or a wrong argument is an

@@ -14,7 +14,7 @@ type Fault struct {
 	// Arg is the argument of the kind, as in "slow=ARG". Empty: the default of the kind.
 	Arg string `json:"arg,omitempty"`
 	// Path is the decoded path of the requests that the fault applies to. A "*" at its end matches every path with that prefix.
-	// Empty: every path but those of monitoring (/health, /ping, /load, /metrics, /version, /v1/models). HangHealth and
+	// Empty: every path but those of monitoring (/health, /ping, /load, /metrics, /version, /v1/models, /is_sleeping). HangHealth and
 	// Unhealthy apply to /health and /ping whatever Path says.
 	Path string `json:"path,omitempty"`
 	// Times is the number of requests that the fault applies to, counted from the next one. 0: all, until the faults are
@@ -124,5 +124,5 @@ func isHealth(path string) bool {
 }
 
 func isMonitoring(path string) bool {
-	return isHealth(path) || slices.Contains([]string{"/load", "/metrics", "/version", "/v1/models"}, path)
+	return isHealth(path) || slices.Contains([]string{"/load", "/metrics", "/version", "/v1/models", "/is_sleeping"}, path)
 }
