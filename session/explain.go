@@ -149,7 +149,7 @@ func (x *explained) foreseen() Outcome {
 // the first one, -1 if no upstream can be the home.
 func (x *explained) wholeOrder() (order []int, home int) {
 	home = -1
-	walk := x.candidates.walk(x.ringKey())
+	walk := x.candidates.walk(x.req.ringKey())
 	for i := walk.Next(x.candidates.assignable); i >= 0; i = walk.Next(x.candidates.assignable) {
 		order = append(order, i)
 		home = order[0]

@@ -24,6 +24,14 @@ type Request struct {
 	ModelGuessed bool
 }
 
+// ringKey returns the key that the ring places.
+func (r *Request) ringKey() uint64 {
+	if !r.Response.IsZero() && (r.Synthetic || r.Key.IsZero()) {
+		return r.Response.Ring()
+	}
+	return r.Key.Ring()
+}
+
 // MaxTries is the greatest number of upstreams that one Route returns.
 const MaxTries = 16
 
@@ -93,7 +101,7 @@ func (t *Route) Next(now time.Time) *upstream.Upstream {
 		return nil
 	}
 	if t.shouldBind(i, p) {
-		t.pin.bind(t.ref(i), now)
+		t.pin.bind(t.candidates.ref(i), now)
 		// The first of several concurrent requests of a new session chooses for all of them.
 		if first := t.pinned(); p != serveStored && first >= 0 {
 			i = first
@@ -109,8 +117,6 @@ func (t *Route) Next(now time.Time) *upstream.Upstream {
 // More reports whether Next would return an upstream.
 func (t *Route) More() bool { return len(t.candidates.tried) < MaxTries && t.candidates.exists() }
 
-func (t *Route) ref(i int) upstream.Ref { return t.candidates.table.Members[i].Ref() }
-
 // find returns the upstream that the request goes to as things are, -1 for none, and the purpose that it is eligible for.
 // Without an upstream p is the last purpose that was tried.
 func (t *Route) find() (i int, p purpose) {
@@ -123,7 +129,7 @@ func (t *Route) find() (i int, p purpose) {
 			return i, servePinned
 		}
 	}
-	return t.router.place(&t.candidates, o, t.ringKey())
+	return t.router.place(&t.candidates, o, t.req.ringKey())
 }
 
 // stored returns the upstream that stores the response which the request is about, -1 if the request cannot go there. No
@@ -159,14 +165,6 @@ func (t *Route) order() order {
 	return byRing
 }
 
-// ringKey is the key that the ring places.
-func (t *Route) ringKey() uint64 {
-	if !t.req.Response.IsZero() && (t.req.Synthetic || t.req.Key.IsZero()) {
-		return t.req.Response.Ring()
-	}
-	return t.req.Key.Ring()
-}
-
 // shouldBind reports whether upstream i, which is eligible for p, becomes the place of the request's session: the session
 // has no pin yet. If a response led the request to i, i must be eligible for new sessions as well.
 func (t *Route) shouldBind(i int, p purpose) bool {
@@ -184,13 +182,13 @@ func (t *Route) outcomeAt(i int) Outcome {
 	switch {
 	case t.surplus:
 		return Spilled
-	case t.ref(i) == t.storedAt && (t.req.Synthetic || t.req.ModelGuessed || t.req.Key.IsZero()):
+	case t.candidates.ref(i) == t.storedAt && (t.req.Synthetic || t.req.ModelGuessed || t.req.Key.IsZero()):
 		return Pinned // the response stands for the session, which the request does not name
 	case t.req.Key.IsZero():
 		return None
 	case t.pin.madeHere():
 		return New
-	case t.ref(i) == t.pin.to:
+	case t.candidates.ref(i) == t.pin.to:
 		return Pinned
 	}
 	return Spilled
@@ -198,11 +196,11 @@ func (t *Route) outcomeAt(i int) Outcome {
 
 // Refused records that the upstream of the last attempt refused the connection. For the sessions that are pinned to it
 // that has the effect of a probe that found it down.
-func (t *Route) Refused() { t.refused = t.refused || t.ref(t.last) == t.pin.to }
+func (t *Route) Refused() { t.refused = t.refused || t.candidates.ref(t.last) == t.pin.to }
 
 // Answered records that the upstream of the last attempt sent a response head, and settles the pin and the outcome.
 func (t *Route) Answered(status int, now time.Time) {
-	to := t.ref(t.last)
+	to := t.candidates.ref(t.last)
 	switch {
 	case t.req.Key.IsZero() || t.surplus:
 		return
@@ -229,7 +227,7 @@ func (t *Route) Unanswered(now time.Time) {
 // pinned upstream is lost to the session, so a request that goes to an eligible pinned upstream does not look the pin up.
 func (t *Route) settle(now time.Time) {
 	all := t.candidates.ignoringTried()
-	if t.ref(t.last) == t.pin.to && all.eligible(t.last, servePinned) {
+	if t.candidates.ref(t.last) == t.pin.to && all.eligible(t.last, servePinned) {
 		return
 	}
 	t.pin.lookUp(now)
@@ -240,7 +238,7 @@ func (t *Route) settle(now time.Time) {
 // the conversation goes on with a response that i stores. The pin of an id that many conversations share follows no
 // response.
 func (t *Route) shouldMove(i, status int) bool {
-	to := t.ref(i)
+	to := t.candidates.ref(i)
 	if t.pin.to == 0 || t.pin.to == to {
 		return false
 	}
@@ -260,7 +258,7 @@ func (t *Route) shouldMove(i, status int) bool {
 // about it.
 func (t *Route) Learn(response identity.Key, now time.Time) {
 	if t.candidates.cfg.Affinity {
-		t.router.responses.Set(response, t.ref(t.last), now)
+		t.router.responses.Set(response, t.candidates.ref(t.last), now)
 	}
 }
 

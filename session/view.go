@@ -38,3 +38,6 @@ func (v *view) upstream(i int) *upstream.Upstream {
 	}
 	return v.table.Members[i].Upstream
 }
+
+// ref returns the Ref of the upstream with index i.
+func (v *view) ref(i int) upstream.Ref { return v.table.Members[i].Ref() }
