@@ -21,8 +21,8 @@ func healthCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "health [-c config.yaml]",
 		Short: "exit 0 if the tether on this host is ready, for a container's health check",
-		Long: "Ask the admin listener on this host whether tether is ready. The exit code is 0 if it is, else 1, and a line says\n" +
-			"why. The address comes from where run takes it: the file, TETHER_ADMIN_LISTEN, or --admin-listen.",
+		Long: "Ask the admin listener on this host whether tether is ready. The exit code is 0 if it is. Otherwise it is 1,\n" +
+			"and a line says why. As for run, the address comes from the file, TETHER_ADMIN_LISTEN, or --admin-listen.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			listen, err := config.AdminListen(o.source(cmd.Flags()))

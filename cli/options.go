@@ -22,13 +22,13 @@ func (o *options) add(flags *pflag.FlagSet) {
 	o.addFile(flags)
 	flags.StringVar(&o.listen, "listen", ":8080", "address for clients")
 	o.addAdmin(flags)
-	flags.StringArrayVar(&o.upstreams, "upstream", nil, "URL of a vLLM server, http://HOST:PORT; repeat it for each server")
+	flags.StringArrayVar(&o.upstreams, "upstream", nil, "`URL` of a vLLM server, http://HOST:PORT; repeat it for each server")
 	flags.StringVar(&o.logLevel, "log-level", "info", "debug, info, warn or error")
 	flags.StringVar(&o.affinity, "affinity", "on", "on, or off: round robin, for comparison")
 }
 
 func (o *options) addFile(flags *pflag.FlagSet) {
-	flags.StringVarP(&o.file, "config", "c", "", "configuration file (YAML); default: $"+config.FileVariable)
+	flags.StringVarP(&o.file, "config", "c", "", "read the configuration from `FILE` (YAML); default: $"+config.FileVariable)
 }
 
 func (o *options) addAdmin(flags *pflag.FlagSet) {

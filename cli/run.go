@@ -16,7 +16,7 @@ func runCommand(version string, errOut *logs.Writer) *cobra.Command {
 		Use:   "run [-c config.yaml] [--upstream URL]...",
 		Short: "serve clients",
 		Long: "Serve clients. The file overrides the defaults, TETHER_* in the environment override the file, and flags override\n" +
-			"all of them. SIGTERM stops tether gracefully after proxy.shutdown_delay, SIGINT without the delay. A second signal\n" +
+			"everything. SIGTERM stops tether gracefully after proxy.shutdown_delay, SIGINT without the delay. A second signal\n" +
 			"stops it at once.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

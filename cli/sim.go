@@ -18,8 +18,8 @@ func simCommand(errOut io.Writer) *cobra.Command {
 		Use:   "sim --listen :8000",
 		Short: "run one simulated vLLM server, to try tether without a GPU",
 		Long: "Run one simulated vLLM server: its API and streams, a prefix cache, and the time that prompts take.\n" +
-			"The request header X-Sim-Fault, or POST /sim/fault, makes it misbehave. SIGTERM drains it as it drains vLLM, SIGINT\n" +
-			"without vLLM's wait for late requests. A second signal ends it at once.",
+			"The request header X-Sim-Fault, or POST /sim/fault, makes it misbehave. SIGTERM drains it as it drains vLLM. SIGINT\n" +
+			"drains it too, and closes the port at once. A second signal cuts all requests.",
 		Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if err := cfg.Validate(); err != nil {

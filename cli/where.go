@@ -71,11 +71,11 @@ func whereCommand() *cobra.Command {
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVarP(&o.file, "config", "c", "", "configuration file (YAML) to compute the answer from")
-	flags.StringVar(&o.admin, "admin", "http://127.0.0.1:8081", "URL of the admin listener to ask")
-	flags.StringVar(&o.tokenFile, "token-file", "", "file with the token of the admin listener")
+	flags.StringVarP(&o.file, "config", "c", "", "compute the answer from the configuration in `FILE` (YAML)")
+	flags.StringVar(&o.admin, "admin", "http://127.0.0.1:8081", "ask the admin listener at `URL`")
+	flags.StringVar(&o.tokenFile, "token-file", "", "read the token of the admin listener from `FILE`")
 	flags.StringVar(&o.model, "model", "", "the session's model; default: all known models")
-	flags.StringVar(&o.request, "request", "", "file with a captured request, - for standard input")
+	flags.StringVar(&o.request, "request", "", "read a captured request from `FILE`, - for standard input")
 	flags.BoolVar(&o.json, "json", false, "print JSON")
 	return cmd
 }
