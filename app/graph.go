@@ -48,6 +48,7 @@ func (g *graph) apply(s *settings) error {
 		return err
 	}
 	g.router.Configure(s.Session.Routing)
+	g.pins.SetTTL(s.Session.Pins.TTL)
 	g.settings.Store(s)
 	return g.proxy.Use(s.proxy())
 }

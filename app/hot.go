@@ -12,8 +12,8 @@ import (
 // hotPause is the least time between two warnings of hotSessions.
 const hotPause = time.Minute
 
-// hotSessions warns of session ids that have more requests in flight than one conversation has: a constant, or the id of a
-// team, makes one server hot.
+// hotSessions warns of session ids that have more requests in flight than one conversation has: an id that is a constant, or
+// that a team shares, sends too much to one server.
 type hotSessions struct {
 	log *zap.Logger
 

@@ -78,7 +78,7 @@ func newMap(n, capacity int, ttl time.Duration) *Map {
 // TTL returns how long a pin lives after its last use.
 func (m *Map) TTL() time.Duration { return time.Duration(m.ttl.Load()) }
 
-// SetTTL changes how long pins live after their last use. It counts for the pins that the map has, too.
+// SetTTL changes how long pins live after their last use, those that the map already has included.
 func (m *Map) SetTTL(ttl time.Duration) {
 	m.ttl.Store(int64(ttl))
 	for i := range m.shards {
