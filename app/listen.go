@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"syscall"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -52,11 +53,18 @@ func (a *app) serveClients() {
 	a.steps.atEnd("readiness", a.leave)
 }
 
+// drainTime is how long the listener may take to accept the connections that have begun. It takes 50 ms, unless the process is out
+// of descriptors.
+const drainTime = time.Second
+
 // serve returns the part that serves the clients of l.
 func serve(p *proxy.Proxy, l *wire.Listener) func(ctx context.Context) error {
 	return func(ctx context.Context) error {
 		closed := make(chan struct{})
 		stop := context.AfterFunc(ctx, func() { // closing the listener ends Serve
+			drain, cancel := context.WithTimeout(context.Background(), drainTime)
+			l.Drain(drain)
+			cancel()
 			_ = l.Close()
 			close(closed)
 		})

@@ -119,7 +119,7 @@ func (c *client) receiveHead(b []byte) (int, error) {
 	}
 	c.idle.Store(true)
 	defer c.idle.Store(false)
-	if c.p.clients.stopping.Load() {
+	if c.p.clients.stopping.Load() && c.Quiet() {
 		return 0, io.EOF
 	}
 	return c.Read(b)

@@ -10,7 +10,7 @@ import (
 type clients struct {
 	idleClosed atomic.Int64 // connections that were closed because they were idle for too long
 	displaced  atomic.Int64 // connections without a request that were closed in favour of others
-	stopping   atomic.Bool  // no request is read any more
+	stopping   atomic.Bool  // no request is awaited any more
 
 	mu      sync.Mutex
 	open    map[*client]bool // guarded by mu
@@ -119,7 +119,7 @@ func (s *clients) len() int {
 func (s *clients) stop(ctx context.Context) (cut int) {
 	s.stopping.Store(true)
 	s.each(func(c *client) {
-		if c.idle.Load() {
+		if c.idle.Load() && c.Quiet() { // a request that was sent before is served
 			_ = c.Drop() // its goroutine ends with it
 		}
 	})

@@ -81,6 +81,12 @@ func (c *Client) Secure() bool {
 	return is
 }
 
+// Quiet reports, without waiting, whether the peer has sent nothing that was not read yet, and has not left.
+func (c *Client) Quiet() (is bool) {
+	raw, err := c.tcp.SyscallConn()
+	return err == nil && raw.Control(func(fd uintptr) { is = quiet(fd) }) == nil && is
+}
+
 // Close closes the connection in good order: bytes that were written are still delivered.
 func (c *Client) Close() error {
 	c.watch.remove(c)

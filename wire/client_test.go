@@ -162,3 +162,30 @@ func BenchmarkBind(b *testing.B) {
 		c.Unbind()
 	}
 }
+
+func TestQuiet(t *testing.T) {
+	peer, c := connect(t, listen(t, ListenConfig{}))
+	if !c.Quiet() {
+		t.Fatal("a connection without a byte is not quiet")
+	}
+	if _, err := peer.Write([]byte{'x'}); err != nil {
+		t.Fatal(err)
+	}
+	awaitNoise(t, c)
+	var b [1]byte
+	if _, err := c.Read(b[:]); err != nil || !c.Quiet() {
+		t.Errorf("after the byte was read (%v), the connection is not quiet", err)
+	}
+	peer.Close()
+	awaitNoise(t, c)
+}
+
+// awaitNoise waits until c is not quiet.
+func awaitNoise(t *testing.T, c *Client) {
+	t.Helper()
+	for end := time.Now().Add(patience); c.Quiet(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the connection stays quiet")
+		}
+	}
+}

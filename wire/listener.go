@@ -55,6 +55,26 @@ func (l *Listener) Addr() net.Addr { return l.tcp.Addr() }
 // Close ends Accept. Accepted clients stay.
 func (l *Listener) Close() error { return l.tcp.Close() }
 
+// handshakeTime is for how long Drain lets handshakes end that have begun, and clients send their first request.
+const handshakeTime = 50 * time.Millisecond
+
+// Drain makes the kernel begin no more connections, and waits until Accept, on another goroutine, has accepted those that it has
+// begun, or ctx ends. Close would reset them, although their clients may have sent a request. A client that begins to connect
+// meanwhile tries again after a second. Where the kernel cannot do it, Drain does nothing. The listener must still be closed.
+func (l *Listener) Drain(ctx context.Context) {
+	raw, err := l.tcp.SyscallConn()
+	if err != nil || dropNew(raw) != nil {
+		return
+	}
+	for begun := time.Now(); time.Since(begun) < handshakeTime || backlog(raw) > 0; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(handshakeTime / 10):
+		}
+	}
+}
+
 // acceptBackOff is how long Accept pauses when the process is out of descriptors or memory: long enough not to
 // spin, short enough to go on as soon as a connection is closed.
 const acceptBackOff = 10 * time.Millisecond

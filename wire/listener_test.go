@@ -2,8 +2,12 @@ package wire
 
 import (
 	"errors"
+	"io"
 	"net"
 	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -80,4 +84,67 @@ func exhaust(t *testing.T) (free func()) {
 		}
 		hogs = append(hogs, f)
 	}
+}
+
+// A listener that is drained before it is closed serves every connection that a client got.
+func TestDrainServesAllConnections(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux drains a listener")
+	}
+	t.Parallel()
+	for range 3 {
+		l := listen(t, ListenConfig{})
+		var accepting, clients sync.WaitGroup
+		accepting.Go(func() {
+			for {
+				c, err := l.Accept()
+				if err != nil {
+					return
+				}
+				clients.Go(func() {
+					_, _ = io.Copy(c.Conn, c.Conn)
+					c.Close()
+				})
+			}
+		})
+		var served, lost atomic.Int64
+		enough := make(chan struct{})
+		for range 4 {
+			clients.Go(func() {
+				for {
+					c, err := net.DialTimeout("tcp", l.Addr().String(), patience)
+					if err != nil {
+						return // the listener is closed
+					}
+					if echoes(c) {
+						if served.Add(1) == 50 {
+							close(enough)
+						}
+					} else {
+						lost.Add(1)
+					}
+					c.Close()
+				}
+			})
+		}
+		<-enough
+		l.Drain(t.Context())
+		l.Close()
+		accepting.Wait()
+		clients.Wait()
+		if n := lost.Load(); n > 0 {
+			t.Errorf("%d connections are lost, %d are served", n, served.Load())
+		}
+	}
+}
+
+// echoes reports whether the peer sends back what it is sent.
+func echoes(c net.Conn) bool {
+	_ = c.SetDeadline(time.Now().Add(patience))
+	var b [1]byte
+	_, err := c.Write([]byte{'x'})
+	if err == nil {
+		_, err = c.Read(b[:])
+	}
+	return err == nil
 }

@@ -12,6 +12,12 @@ func socketOptions(time.Duration, int) func(network, address string, raw syscall
 	return nil
 }
 
+// dropNew fails: this kernel has no filters on listening sockets.
+func dropNew(syscall.RawConn) error { return unix.ENOTSUP }
+
+// backlog is unknown here.
+func backlog(syscall.RawConn) int { return 0 }
+
 // quiet reports whether there is nothing to read: no byte, no end, no error.
 func quiet(fd uintptr) bool {
 	var b [1]byte

@@ -32,6 +32,33 @@ func setOption(raw syscall.RawConn, option, value int) error {
 	return errors.Join(err, optErr)
 }
 
+// dropNew makes the kernel drop each segment with SYN to a listening socket. Handshakes that have begun go on.
+func dropNew(listening syscall.RawConn) error {
+	const flags, syn, keep = 13, 0x02, 0xffffffff // where the flags of TCP are in a segment; a flag; a length
+	filter := []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: flags},
+		{Code: unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K, K: syn, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: 0},
+		{Code: unix.BPF_RET | unix.BPF_K, K: keep},
+	}
+	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	var optErr error
+	err := listening.Control(func(fd uintptr) {
+		optErr = unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &program)
+	})
+	return errors.Join(err, optErr)
+}
+
+// backlog is how many connections of a listening socket wait for Accept; 0 if unknown.
+func backlog(listening syscall.RawConn) (n int) {
+	_ = listening.Control(func(fd uintptr) { // fails only on a closed listener
+		if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
+			n = int(info.Unacked) // so the kernel shows the backlog of a listening socket
+		}
+	})
+	return n
+}
+
 // quiet reports whether there is nothing to read: no byte, no end, no error. It peeks and never blocks, so a raw system call
 // will do.
 func quiet(fd uintptr) bool {
