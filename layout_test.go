@@ -67,6 +67,7 @@ var layers = map[string]layer{
 	"e2e/clients":        {[]string{"e2e/binary", "sim"}, "these tests know tether as users do, by its binary"},
 	"e2e/endurance":      {[]string{"e2e/binary", "sim", "tlsfiles/tlstest"}, "these tests know tether as users do, by its binary"},
 	"e2e/logs":           {[]string{"e2e/binary", "sim"}, "these tests know tether as users do, by its binary"},
+	"e2e/haproxy":        {[]string{"e2e/binary", "sim"}, "these tests know tether as users do, by its binary"},
 	"e2e/vectors":        {[]string{"e2e/binary"}, "a shared reading of HTTP would share its mistakes"},
 }
 

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -67,14 +68,24 @@ type Tether struct {
 // additional arguments of "tether run".
 func Run(t testing.TB, upstreams []string, args ...string) *Tether {
 	t.Helper()
-	return RunTo(t, nil, nil, upstreams, args...)
+	return run(t, FreeAddr(t), FreeAddr(t), nil, nil, upstreams, args)
+}
+
+// RunAt is Run with the addresses of the listeners for clients and for operators.
+func RunAt(t testing.TB, data, admin string, upstreams []string, args ...string) *Tether {
+	t.Helper()
+	return run(t, data, admin, nil, nil, upstreams, args)
 }
 
 // RunTo is Run with files for the standard output and the standard error of tether. Each may be nil: the output is then
 // discarded, and Log has the error.
 func RunTo(t testing.TB, out, errOut *os.File, upstreams []string, args ...string) *Tether {
 	t.Helper()
-	data, admin := FreeAddr(t), FreeAddr(t)
+	return run(t, FreeAddr(t), FreeAddr(t), out, errOut, upstreams, args)
+}
+
+func run(t testing.TB, data, admin string, out, errOut *os.File, upstreams, args []string) *Tether {
+	t.Helper()
 	p := &Tether{URL: "http://" + data, Admin: "http://" + admin}
 	args = append([]string{"run", "--listen", data, "--admin-listen", admin}, args...)
 	for _, u := range upstreams {
@@ -171,13 +182,21 @@ func (p *Tether) Await(t testing.TB, series string, limit time.Duration, holds f
 // Log returns the log so far. It is complete in cleanups that were registered before Run.
 func (p *Tether) Log() string { return p.log.String() }
 
-// FreeAddr returns an address of this host on which no process listens.
+// given has the addresses that FreeAddr returned: the kernel may choose a port twice, as long as no process uses it.
+var given sync.Map
+
+// FreeAddr returns an address of this host on which no process listens, another one at each call.
 func FreeAddr(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		addr := l.Addr().String()
+		l.Close()
+		if _, twice := given.LoadOrStore(addr, true); !twice {
+			return addr
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
 }
