@@ -29,7 +29,7 @@ func (b *body) read(c *client, limit int64) *fault {
 	switch {
 	case g.Length > limit:
 		return faultBodyTooLarge
-	case !g.Chunked && g.Length <= int64(len(c.rest)):
+	case c.hasBody():
 		b.fromRest(c, int(g.Length))
 		return nil
 	}
@@ -46,6 +46,9 @@ func (b *body) read(c *client, limit int64) *fault {
 	b.concat()
 	return nil
 }
+
+// hasBody reports whether the whole body of the request has arrived with its head.
+func (c *client) hasBody() bool { return !c.guard.Chunked && c.guard.Length <= int64(len(c.rest)) }
 
 // fromRest takes a body that arrived with its head. The budget is not charged: the client's connection has the buffer anyway.
 func (b *body) fromRest(c *client, n int) {

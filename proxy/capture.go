@@ -31,7 +31,7 @@ func (p *Proxy) Read(raw []byte) (r session.Reading) {
 	}
 	if f != nil {
 		r.Status, r.Refused = f.status, f.message
-		c.identifyByHead()
+		c.identifyRefused()
 		r.Source = c.session.Source
 		return r
 	}

@@ -244,7 +244,7 @@ func outcomeOf(t *attempts, r *session.Route) session.Outcome {
 
 // answer answers with a JSON body of tether's own.
 func (x *exchange) answer(body []byte) {
-	x.caller.identifyByHead()
+	x.caller.identifyRefused()
 	x.rec.Status = 200
 	x.closing = x.closing || x.p.closing.Load()
 	x.rec.BytesOut = int64(len(body))
@@ -264,7 +264,7 @@ func (x *exchange) fail(f *fault) {
 		x.closing = true
 		return
 	}
-	x.caller.identifyByHead()
+	x.caller.identifyRefused()
 	x.closing = x.closing || x.p.closing.Load() || x.req.unread || f == faultPanic
 	x.reply = appendFault(x.reply[:0], f, x.fields(), x.req.api())
 	answer := x.reply

@@ -129,3 +129,56 @@ func TestMaxInFlight(t *testing.T) {
 	r.recorded(3)
 	r.want(r.chat("z"), 200, "new")
 }
+
+// A refusal shows the session's id wherever the id was read: in a head always, in a body that arrived before the refusal, and not in
+// one that did not. A refused request that is here as a whole keeps its connection.
+func TestRefusalsShowTheSession(t *testing.T) {
+	r := fleet(t, 1, sim.Config{}, func(r *rig) { r.cfg.MaxInFlight, r.cfg.MaxBody = 1, 64<<10 })
+	const withID = `{"model":"tiny","session_id":"mine","messages":[{"role":"user","content":"x"}]}`
+	whole, derived := r.do("POST", chatPath, withID).Header.Get("X-Session-Id"), r.chat("x").Header.Get("X-Session-Id")
+	if whole == "" || derived == "" || whole == derived {
+		t.Fatalf("%q, %q", whole, derived)
+	}
+	late := r.dial() // its head arrives before the limit is reached, the end of its body after that
+	large := strings.Replace(withID, "{", "{"+strings.Repeat(" ", 20<<10), 1)
+	late.send("POST " + chatPath + " HTTP/1.1\r\nHost: a\r\nContent-Length: " + fmt.Sprint(len(large)) + "\r\n\r\n" + large[:len(large)-1])
+	r.awaitBodies(64 << 10) // one buffer
+	r.must(r.sims[0].Inject(simfault.Fault{Kind: simfault.Hang}))
+	held := r.dial()
+	held.send(post(chatPath, chat("y")))
+	r.awaitLoad(0, func(l sim.Load) bool { return l.Held == 1 })
+	late.send(large[len(large)-1:])
+	c := r.dial()
+	ask := func(request string) *answer { c.send(request); return c.receive() }
+	headOf := func(length int, fields string) *answer {
+		c := r.dial()
+		c.send(fmt.Sprintf("POST %s HTTP/1.1\r\nHost: a\r\n%sContent-Length: %d\r\n\r\n", chatPath, fields, length))
+		return c.receive()
+	}
+	for name, x := range map[string]struct {
+		a      *answer
+		status int
+		id     string
+		closes bool
+	}{
+		"a body that arrived slowly":          {late.receive(), 503, whole, false},
+		"a body that arrived with its head":   {ask(post(chatPath, withID)), 503, whole, false},
+		"an opening":                          {ask(post(chatPath, chat("x"))), 503, derived, false},
+		"an opening, without affinity":        {ask(post(chatPath, chat("x"), "X-Tether-Affinity: off")), 503, "", false},
+		"a body that has yet to arrive":       {headOf(90, ""), 503, "", true},
+		"a body that has yet to arrive, head": {headOf(90, sid+"\r\n"), 503, "s-1", true},
+	} {
+		if got := x.a.Header.Get("X-Session-Id"); x.a.StatusCode != x.status || got != x.id || x.a.Close != x.closes {
+			t.Errorf("%s: %d with the id %q, closes: %v, want %d, %q, %v", name, x.a.StatusCode, got, x.a.Close, x.status, x.id, x.closes)
+		}
+	}
+	r.sims[0].ClearFaults()
+	if held.receive().StatusCode != 200 {
+		t.Error("the request within the limit failed")
+	}
+	for fields, id := range map[string]string{"": "", sid + "\r\n": "s-1"} {
+		if a := headOf(65<<10, fields); a.StatusCode != 413 || a.Header.Get("X-Session-Id") != id || !a.Close {
+			t.Errorf("a body that is too large: %d with the id %q, closes: %v, want the id %q", a.StatusCode, a.Header.Get("X-Session-Id"), a.Close, id)
+		}
+	}
+}

@@ -39,12 +39,11 @@ func (c *caller) identify(r *request, router *session.Router, now time.Time) ses
 	if r.endpoint.aboutResponses() {
 		c.stored = c.search.Caller()
 	}
-	if !r.endpoint.hasAffinity() || r.in.off {
-		c.readBody(r, identity.Opaque)
+	c.readBody(r)
+	if !r.hasAffinity() {
 		c.search.Identify(&c.session, false)
 		return session.Request{Model: c.search.Model}
 	}
-	c.readBody(r, r.endpoint.shape())
 	c.search.Identify(&c.session, r.endpoint.drawsID())
 	to := session.Request{Synthetic: c.session.Synthetic(), Shared: c.session.Shared, Model: c.search.Model}
 	switch id := c.session.ID(); {
@@ -62,8 +61,9 @@ func (c *caller) identify(r *request, router *session.Router, now time.Time) ses
 	return to
 }
 
-// identifyByHead finds the session of a request that is refused before identify: its answer shows the id as well.
-func (c *caller) identifyByHead() {
+// identifyRefused finds the session of a request that is refused before identify, by the head and what else was read of the request:
+// its answer shows the id as well.
+func (c *caller) identifyRefused() {
 	if !c.identified {
 		c.identified = true
 		c.search.Identify(&c.session, false)
@@ -71,7 +71,11 @@ func (c *caller) identifyByHead() {
 }
 
 // readBody shows the search the body, or the query that stands for it.
-func (c *caller) readBody(r *request, shape identity.Shape) {
+func (c *caller) readBody(r *request) {
+	shape := identity.Opaque
+	if r.hasAffinity() {
+		shape = r.endpoint.shape()
+	}
 	boundary := r.in.boundary()
 	switch {
 	case r.is(realtimeAPI):

@@ -63,6 +63,9 @@ func (r *request) query() []byte {
 // is reports whether r is a call of the API a.
 func (r *request) is(a api) bool { return r.endpoint != nil && r.endpoint.api == a }
 
+// hasAffinity reports whether the session of the request decides where the request goes.
+func (r *request) hasAffinity() bool { return r.endpoint.hasAffinity() && !r.in.off }
+
 // api is the API of the call, statelessAPI for a path that is not served.
 func (r *request) api() api {
 	if r.endpoint == nil {
