@@ -59,6 +59,39 @@ func TestPlaceholdersAreNoSessions(t *testing.T) {
 	}
 }
 
+// A conversation about a picture stays on its server, if the client says the picture in another way from turn to turn.
+func TestPicturesStay(t *testing.T) {
+	r := fleet(t, 4, sim.Config{})
+	for name, turns := range map[string][2]string{
+		"uuid, then the uuid alone": {
+			`{"type":"image_url","image_url":{"url":"data:image/png;base64,%d"},"uuid":"p-%[1]d"}`, `{"type":"image_url","image_url":null,"uuid":"p-%[1]d"}`,
+		},
+		"presigned URLs": {
+			`{"type":"image_url","image_url":{"url":"https://b.example/%d.png?sig=1"}}`, `{"type":"image_url","image_url":{"url":"https://b.example/%d.png?sig=2"}}`,
+		},
+		"detail that appears": {
+			`{"type":"image_url","image_url":{"url":"data:image/png;base64,%d"}}`, `{"type":"image_url","image_url":{"url":"data:image/png;base64,%d","detail":"auto"}}`,
+		},
+	} {
+		const all = 20
+		stayed, servers := 0, map[string]bool{}
+		for n := range all {
+			var by [2]string
+			for turn, part := range turns {
+				later := []string{"", `,{"role":"assistant","content":"A cat."},{"role":"user","content":"Which colour?"}`}[turn]
+				by[turn] = r.do("POST", chatPath, fmt.Sprintf(`{"model":"tiny","max_tokens":1,"messages":[{"role":"user","content":[{"type":"text","text":"What is this?"},`+part+`]}%s]}`, n, later)).server()
+			}
+			if servers[by[0]] = true; by[0] == by[1] {
+				stayed++
+			}
+		}
+		t.Logf("%s: %d of %d conversations stay, on %d servers", name, stayed, all, len(servers))
+		if stayed != all || len(servers) < 3 {
+			t.Errorf("%s: %d of %d conversations stay, on %d servers", name, stayed, all, len(servers))
+		}
+	}
+}
+
 // Malformed bodies are for the server to judge: they reach it byte for byte, with an id if they have one.
 func TestBadBodiesAreForwarded(t *testing.T) {
 	r := fleet(t, 2, sim.Config{})

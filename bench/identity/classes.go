@@ -50,6 +50,8 @@ func classes() []*class {
 		{name: "agents with 20 sub-agents", same: true, start: agents},
 		{name: "the same, `subagents: own`", configure: own, start: agents},
 		{name: "refreshed JWTs", same: true, start: tokens},
+		{name: "pictures, later by their `uuid` alone", same: true, start: pictures(byUUID)},
+		{name: "pictures by presigned URLs", same: true, start: pictures(presigned)},
 		{name: "1,000 chats with `X-Session-Id: undefined`", same: true, even: true, start: unfilled},
 		{name: "1,000 times the same greeting, a key each", same: true, even: true, start: greetings(ownKey)},
 		{name: "1,000 times the same greeting, one key", even: true, crowd: true, start: greetings(oneKey)},
@@ -167,7 +169,7 @@ func fewShots(w *world, c *class) {
 	system := w.prose(100, 150)
 	var examples []message
 	for range 4 {
-		examples = append(examples, message{"user", w.prose(20, 40)}, message{"assistant", w.prose(20, 40)})
+		examples = append(examples, message{Role: "user", Content: w.prose(20, 40)}, message{Role: "assistant", Content: w.prose(20, 40)})
 	}
 	people(w, c, 1000, func(n int) *talk {
 		return &talk{turns: w.turns(4), system: system, headers: oneKey(n), history: slices.Clone(examples)}
@@ -221,7 +223,7 @@ func edits(w *world, c *class) {
 		t := &talk{turns: w.turns(6), system: system, headers: oneKey(n)}
 		t.sends = func(turn int, system string, history []message) (string, []message) {
 			if turn == t.turns/2 {
-				t.history = []message{{"user", history[0].Content + " " + history[len(history)-1].Content}}
+				t.history = []message{{Role: "user", Content: history[0].Content + " " + history[len(history)-1].Content}}
 			}
 			return system, t.history
 		}

@@ -9,8 +9,8 @@ import (
 
 // message is a turn of a conversation.
 type message struct {
-	Role    string `json:"role"`
-	Content string `json:"content"`
+	Role, Content string
+	picture       picture
 }
 
 // talk is a conversation. Its client keeps the history and sends it with every turn.
@@ -40,7 +40,7 @@ func (w *world) talk(t *talk, done func() error) error {
 	if t.turn == 0 && t.first != "" {
 		said = t.first
 	}
-	t.history = append(t.history, message{"user", said})
+	t.history = append(t.history, message{Role: "user", Content: said})
 	system, history := t.system, t.history
 	if t.sends != nil {
 		system, history = t.sends(t.turn, system, history)
@@ -48,7 +48,7 @@ func (w *world) talk(t *talk, done func() error) error {
 	answer := w.prose(60, 200)
 	return w.ask(t.request(w, system, history), prompt(system, history), answer, t.before, func(a answered) error {
 		t.class.count(t, a)
-		t.history = append(t.history, message{"assistant", answer})
+		t.history = append(t.history, message{Role: "assistant", Content: answer})
 		t.before, t.turn = a.by, t.turn+1
 		switch {
 		case t.turn < t.turns:
@@ -68,8 +68,8 @@ func (w *world) spread(mean time.Duration) time.Duration {
 // prompt returns the prompt that a server makes of a conversation.
 func prompt(system string, history []message) string {
 	var b strings.Builder
-	for _, m := range append([]message{{"system", system}}, history...) {
-		fmt.Fprintf(&b, "<%s>\n%s</>\n", m.Role, m.Content)
+	for _, m := range append([]message{{Role: "system", Content: system}}, history...) {
+		fmt.Fprintf(&b, "<%s>\n%s%s</>\n", m.Role, m.picture.shown, m.Content)
 	}
 	b.WriteString("<assistant>\n")
 	return b.String()
@@ -87,7 +87,7 @@ func (t *talk) request(w *world, system string, history []message) []byte {
 	case "/v1/responses":
 		body["instructions"], body["input"] = system, history
 	default:
-		path, body["messages"] = "/v1/chat/completions", append([]message{{"system", system}}, history...)
+		path, body["messages"] = "/v1/chat/completions", append([]message{{Role: "system", Content: system}}, history...)
 	}
 	text, err := json.Marshal(body)
 	if err != nil {

@@ -31,6 +31,7 @@ type opening struct {
 
 	h, one  xxh3.Hasher // one is for a single string
 	buf     [512]byte
+	url     []byte // buffer for a decoded URL
 	markBuf [1]byte
 }
 
@@ -39,6 +40,7 @@ const (
 	systemMark = 0xf8
 	userMark   = 0xf9
 	partMark   = 0xfb
+	uuidMark   = 0xfa // in a part
 )
 
 // forget prepares o for another conversation.
@@ -123,35 +125,6 @@ func (o *opening) content(j *jsonscan.Scanner) xxh3.Uint128 {
 
 // noText is the hash of no text.
 var noText = xxh3.Hash128(nil)
-
-// part hashes a part: its text, or all strings of a part that is no text, such as an image. The order of the strings does
-// not count, so that neither the order of members nor white space does. Cache hints, which move from turn to turn, do not
-// count either.
-func (o *opening) part(j *jsonscan.Scanner) {
-	text, isText := j.RawString()
-	var others uint64
-	j.Object(func(name []byte) {
-		if string(name) == "cache_control" {
-			return
-		}
-		if string(name) == "text" {
-			if text, isText = j.RawString(); isText {
-				return
-			}
-		}
-		j.Strings(func(body []byte) {
-			o.one.Reset()
-			o.text(&o.one, body)
-			others += o.one.Sum64()
-		})
-	})
-	if isText {
-		o.text(&o.h, text)
-		return
-	}
-	o.mark(partMark)
-	o.write(binary.LittleEndian.AppendUint64(o.buf[:0], others))
-}
 
 // billing begins a text block that Claude Code puts in front of the system prompt, a different one in each request. vLLM
 // leaves it out of the prompt.

@@ -46,6 +46,38 @@ func TestOpeningSurvives(t *testing.T) {
 			`{"messages":[{"role":"user","content":[{"type":"text","text":"Look"},{"type":"image","source":{"type":"base64","data":"QUJD"}}]}]}`,
 			`{"messages":[{"role":"user","content":[{"text":"Look","type":"text","cache_control":{"type":"ephemeral"}},{"source":{"data":"QUJD","type":"base64"},"type":"image","cache_control":{"type":"ephemeral"}}]}]}`,
 		}},
+		"a picture by its uuid, with and without the picture": {Chat, []string{
+			`{"messages":[{"role":"user","content":[{"type":"text","text":"Look"},{"type":"image_url","image_url":{"url":"data:image/png;base64,QUJD"},"uuid":"p-1"}]}]}`,
+			`{"messages":[{"role":"user","content":[{"type":"text","text":"Look"},{"type":"image_url","image_url":null,"uuid":"p-1"}]},{"role":"assistant","content":"A"},{"role":"user","content":"B"}]}`,
+			`{"messages":[{"role":"user","content":[{"type":"text","text":"Look"},{"uuid":"p-1","image_url":null}]}]}`,
+			`{"messages":[{"role":"user","content":[{"type":"text","text":"Look"},{"uuid":"\u0070-1","image_url":{},"type":"image_url"}]}]}`,
+			`{"messages":[{"role":"user","content":[{"type":"text","text":"Look"},{"uuid":"p-1","image_url":"https://example.com/a.png","detail":"high"}]}]}`,
+		}},
+		"a picture by a number as its uuid": {Chat, []string{
+			`{"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:,A"},"uuid":7}]}]}`,
+			`{"messages":[{"role":"user","content":[{"type":"image_url","image_url":null,"uuid":"7"}]}]}`,
+		}},
+		"a uuid that is null is none": {Chat, []string{
+			`{"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:,A"}}]}]}`,
+			`{"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:,A"},"uuid":null}]}]}`,
+			`{"messages":[{"role":"user","content":[{"type":"image_url","uuid":"x","image_url":{"url":"data:,A"},"uuid":null}]}]}`,
+		}},
+		"presigned URLs, a new signature in each turn": {Chat, []string{
+			`{"messages":[{"role":"user","content":[{"type":"text","text":"Look"},{"type":"image_url","image_url":{"url":"https://b.s3.amazonaws.com/p/1.png"}}]}]}`,
+			`{"messages":[{"role":"user","content":[{"type":"text","text":"Look"},{"type":"image_url","image_url":{"url":"https://b.s3.amazonaws.com/p/1.png?X-Amz-Date=1&X-Amz-Signature=2"}}]}]}`,
+			`{"messages":[{"role":"user","content":[{"type":"text","text":"Look"},{"type":"image_url","image_url":{"url":"https:\/\/b.s3.amazonaws.com\/p\/1.png?sig=3\u0026se=4#t=1"}}]}]}`,
+			`{"messages":[{"role":"user","content":[{"type":"text","text":"Look"},{"type":"image_url","image_url":{"url":"\u0068ttps://b.s3.amazonaws.com/p/1.png\u003fsig=5"}}]}]}`,
+			`{"messages":[{"role":"user","content":[{"type":"text","text":"Look"},{"type":"image_url","image_url":{"url":"https://b.s3.amazonaws.com/p/1.png#page","detail":"low"}}]}]}`,
+			`{"messages":[{"role":"user","content":[{"type":"text","text":"Look"},{"type":"image_url","image_url":{"detail":"auto","url":"https://b.s3.amazonaws.com/p/1.png?sig=` + strings.Repeat("x", maxURL) + `"},"detail":"high"}]}]}`,
+		}},
+		"presigned URLs in Anthropic's form": {Chat, []string{
+			`{"messages":[{"role":"user","content":[{"type":"image","source":{"type":"url","url":"http://h/1.png?sig=1"}}]}]}`,
+			`{"messages":[{"role":"user","content":[{"type":"image","source":{"type":"url","url":"http://h/1.png?sig=2"},"cache_control":{"type":"ephemeral"}}]}]}`,
+		}},
+		"presigned URLs in the Responses API": {Responses, []string{
+			`{"input":[{"role":"user","content":[{"type":"input_image","image_url":"https://h/1.png?sig=1","detail":"auto"}]}]}`,
+			`{"input":[{"role":"user","content":[{"type":"input_image","image_url":"https://h/1.png?sig=2"}]}]}`,
+		}},
 		"anthropic's system beside the messages": {Chat, []string{
 			`{"system":"S","messages":[{"role":"user","content":"Hi"}]}`,
 			`{"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":"A"}],"system":[{"type":"text","text":"S","cache_control":{"type":"ephemeral"}}]}`,
@@ -109,6 +141,18 @@ func TestOpeningDiffers(t *testing.T) {
 			`{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"Hi"},{"type":"image","data":"B"}]}]}`,
 			`{"model":"m","messages":[{"role":"user","content":[{"type":"image","data":"B"},{"type":"text","text":"Hi"}]}]}`,
 			`{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"Hi"},{"type":"image_url","image_url":{"url":"A"}}]}]}`,
+			`{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"Hi"},{"type":"image","data":"B","uuid":"1"}]}]}`,
+			`{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"Hi"},{"type":"image","data":"B","uuid":"2"}]}]}`,
+			`{"model":"m","messages":[{"role":"user","content":[{"uuid":"1"},{"type":"text","text":"Hi"}]}]}`,
+			`{"model":"m","messages":[{"role":"user","content":[{"type":"image_url","image_url":"https://h/a?x"}]}]}`,
+			`{"model":"m","messages":[{"role":"user","content":[{"type":"image_url","image_url":"https://h/b?x"}]}]}`,
+			`{"model":"m","messages":[{"role":"user","content":[{"type":"image_url","image_url":"http://h/a?x"}]}]}`,
+			`{"model":"m","messages":[{"role":"user","content":[{"type":"image_url","image_url":"s3://h/a?x"}]}]}`,
+			`{"model":"m","messages":[{"role":"user","content":[{"type":"image_url","image_url":"s3://h/a?y"}]}]}`,
+			`{"model":"m","messages":[{"role":"user","content":[{"type":"image_url","image_url":"data:,a?x"}]}]}`,
+			`{"model":"m","messages":[{"role":"user","content":[{"type":"image_url","image_url":"data:,a?y"}]}]}`,
+			`{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"https://h/a?x"}]}]}`,
+			`{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"https://h/a?y"}]}]}`,
 			`{"model":"m","messages":[{"role":"system","content":"S"},{"role":"system","content":"T"},{"role":"user","content":"Hi"}]}`,
 			`{"model":"m","messages":[{"role":"system","content":"ST"},{"role":"user","content":"Hi"}]}`,
 			`{"model":"m","system":"S","messages":[{"role":"user","content":"Hi"}]}`,
@@ -167,13 +211,35 @@ type said struct {
 	first         []piece // of the user's first message
 }
 
-// piece is a text, or an image.
-type piece struct{ text, image string }
+// piece is a text, or an image: by its data, by an address of the web, or by its uuid.
+type piece struct{ text, image, uuid string }
+
+// drawImage writes an image in one of the ways that there are.
+func (p piece) drawImage(t *rapid.T) map[string]any {
+	url := map[string]any{"url": p.image}
+	image := map[string]any{"type": "image_url", "image_url": url}
+	if strings.HasPrefix(p.image, "https:") {
+		if mark := rapid.SampledFrom([]string{"", "?", "#"}).Draw(t, "mark"); mark != "" {
+			url["url"] = p.image + mark + rapid.StringMatching(`[a-z=&?#/]*`).Draw(t, "signature")
+		}
+	}
+	if rapid.Bool().Draw(t, "detailed") {
+		url["detail"] = rapid.SampledFrom([]string{"low", "high", "auto"}).Draw(t, "detail")
+	}
+	if p.uuid != "" {
+		image["uuid"] = p.uuid
+		if rapid.Bool().Draw(t, "cached") {
+			image["image_url"] = nil
+		}
+	}
+	return image
+}
 
 func drawSaid(t *rapid.T) said {
 	pieces := rapid.Custom(func(t *rapid.T) piece {
 		if rapid.IntRange(0, 3).Draw(t, "kind") == 0 {
-			return piece{image: "data:" + rapid.String().Draw(t, "image")}
+			of := rapid.SampledFrom([]string{"data:,", "https://h/"}).Draw(t, "of")
+			return piece{image: of + rapid.StringMatching(`[a-z\\/"\x{e9}]*`).Draw(t, "image"), uuid: rapid.SampledFrom([]string{"", "u-1", "u/2"}).Draw(t, "uuid")}
 		}
 		return piece{text: rapid.String().Draw(t, "text")}
 	})
@@ -221,8 +287,7 @@ func (c said) content(t *rapid.T, api string) any {
 	for _, p := range c.first {
 		if p.image != "" {
 			all = "\x00"
-			image := map[string]any{"type": "image_url", "image_url": map[string]any{"url": p.image, "detail": "low"}}
-			parts = append(parts, hinted(t, image))
+			parts = append(parts, hinted(t, p.drawImage(t)))
 			continue
 		}
 		all += p.text
@@ -284,6 +349,8 @@ func write(t *rapid.T, v any) string {
 	gap := func() string { return rapid.SampledFrom([]string{"", "", " ", "\n\t"}).Draw(t, "gap") }
 	var items []string
 	switch v := v.(type) {
+	case nil:
+		return "null"
 	case string:
 		return `"` + escape(t, v) + `"`
 	case verbatim:
@@ -348,9 +415,12 @@ func TestOpeningProperty(t *testing.T) {
 			other.system += "x"
 		case 3:
 			p := &other.first[rapid.IntRange(0, len(c.first)-1).Draw(t, "piece")]
-			if p.image != "" {
+			switch {
+			case p.uuid != "":
+				p.uuid += "x"
+			case p.image != "":
 				p.image += "x"
-			} else {
+			default:
 				p.text += "x"
 			}
 		}
