@@ -43,7 +43,7 @@ func (l *loader) upstreams() {
 			report("name", fmt.Sprintf("%q, want 1..128 letters, digits and .:_-@/[]", name))
 		}
 		if first, twice := names[name]; twice {
-			report("name", fmt.Sprintf("%q is the name of upstreams[%d] already: one entry a server, or give them names", name, first))
+			report("name", fmt.Sprintf("%q is the name of upstreams[%d] already: one entry for each server, or give them names", name, first))
 		}
 		names[name] = i
 		if u.Weight != nil && (*u.Weight < 0 || *u.Weight > ring.FullWeight) {

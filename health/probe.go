@@ -15,7 +15,7 @@ const (
 	maxModelsBody = 8 << 20
 )
 
-// probe requests the health, and of a healthy server whether it sleeps, and its models.
+// probe requests the health. If the server is healthy, probe also asks whether it sleeps, and then for its models.
 func (p *prober) probe(ctx context.Context, cfg *Config) result {
 	v := visit{p: p, ctx: ctx, timeout: cfg.Timeout}
 	defer v.hangUp()
@@ -28,7 +28,7 @@ func (p *prober) probe(ctx context.Context, cfg *Config) result {
 	case status < 200 || status > 299:
 		return wrongAnswer
 	case err != nil:
-		return succeeded // the connection is at an unknown place of the answer
+		return succeeded // but the connection cannot be used again: where the answer ends is unknown
 	case p.sleeps(&v):
 		return asleep
 	}
@@ -36,18 +36,18 @@ func (p *prober) probe(ctx context.Context, cfg *Config) result {
 	return succeeded
 }
 
-// visit is one probe's connection to a server. A server that closes it behind an answer gets another one.
+// visit is the connection of one probe to a server. If the server closes it after an answer, visit opens another one.
 type visit struct {
 	p       *prober
-	ctx     context.Context // of the prober: its end cuts the connection
+	ctx     context.Context // the prober's: its end cuts the connection
 	timeout time.Duration
 
 	conn   *transport.Conn // nil without one
 	unbind func() bool
 }
 
-// get asks for a path, and reads the body up to limit. The status is 0 without a response head. An error means that the body
-// is not whole.
+// get requests a path, and reads a body of at most limit bytes. The status is 0 without a response head. An error means that
+// the body is not whole.
 func (v *visit) get(path string, limit int) (status int, body []byte, err error) {
 	if v.conn == nil {
 		if v.conn, err = v.p.server.Dial(v.ctx, v.timeout); err != nil {

@@ -60,7 +60,7 @@ func (t *tally) note(r result, rise, fall int) upstream.Health {
 		return t.health
 	case succeeded:
 		t.success(rise)
-	case asleep: // which is no guess, and neither is the end of it
+	case asleep: // certain, because the server says so; so is the end of its sleep
 		*t = tally{health: upstream.Down, good: rise - 1}
 	default:
 		t.failure(r, fall)

@@ -1,17 +1,18 @@
 // Package proxy is the data plane: it receives requests, finds their session, sends them where package session says, and
-// relays the answers. One request is one exchange, and exchange.run is its story, a file for each step: guard, body, identify, attempt and
-// retry, relay, or tunnel for a WebSocket.
+// relays the answers. One request is one exchange. exchange.run takes it through its steps, each in a file of its own: guard,
+// body, identify, attempt and retry, relay, or tunnel for a WebSocket. Package app starts and stops the proxy.
 //
-// It is the only importer of fasthttp, in one file, which parses request heads and runs the loop over the requests of a connection.
-// Bodies, and all that tether sends, bypass fasthttp.
+// It does not own the sockets (package wire), the connections to servers (package transport), or the choice of the upstream
+// (package session). Only fasthttp.go imports fasthttp, which parses request heads and runs the loop over the requests of a
+// connection. Bodies, and all that tether sends, bypass fasthttp.
 //
-// Each file's rules are tested in the test file of its name, with these exceptions. fail_test.go is the table of failures, leave_test.go has
-// clients that leave, memory_test.go and apart_linux_test.go what stays behind, ranks_test.go, realclients_test.go and tls_test.go the
-// whole proxy with ranks, recorded clients, and TLS. accept.go is tested in client_set_test.go and tls_test.go, buffers.go in body_test.go, observe.go by the
-// tests of its two observers.
+// Each file is tested in the test file of its name, with these exceptions: accept.go in client_set_test.go and tls_test.go,
+// buffers.go in body_test.go, and observe.go by the tests of its two observers. Some test files are about the whole proxy:
+// fail_test.go has the table of failures, leave_test.go clients that leave, memory_test.go and apart_linux_test.go what
+// remains after requests, ranks_test.go, realclients_test.go and tls_test.go ranks, recorded clients and TLS.
 //
-// Goroutines: Serve's, and one a client connection, or one that is turned away, all ended when Shutdown has returned. Send of package
-// transport adds one for a large body, Tunnel of package wire one for a WebSocket.
+// Goroutines: that of Serve, and one for each client connection and for each connection that is turned away. All have ended
+// when Shutdown has returned. Send of package transport adds one for a large body, Tunnel of package wire one for a WebSocket.
 package proxy
 
 import (

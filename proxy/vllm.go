@@ -41,8 +41,8 @@ const (
 	refusalTime = 5 * time.Second
 )
 
-// refusalOf is the kind of the refusal that an answer is, None if it is none. The text must be the whole message: a model may well
-// write such words.
+// refusalOf returns the kind of failure by which an answer refuses its request, None if it does not refuse it. The text of a
+// refusal must be the whole message: a model may well write such words.
 func refusalOf(status int, body []byte) failure.Kind {
 	for _, r := range refusals {
 		if r.status == status && bytes.Contains(body, []byte(r.text)) && errorMessage(body) == r.text {

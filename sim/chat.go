@@ -53,7 +53,7 @@ const chatChoiceForm = `{"index":%d,"message":{"role":"assistant","content":%s,"
 const chatRoleForm = `%s{"index":%d,"delta":{"role":"assistant","content":""},"logprobs":null,` +
 	`"finish_reason":null}],"prompt_token_ids":null,"prompt_text":null}`
 
-// chatFormat streams the role of each choice before the first token, and then one chunk a token. Batches have no details in
+// chatFormat streams the role of each choice before the first token, and then one chunk for each token. Batches have no details in
 // their usage.
 func chatFormat(c *call, details bool) format {
 	head := c.chunkHead("chatcmpl-", "chat.completion.chunk")

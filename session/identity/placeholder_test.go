@@ -40,7 +40,7 @@ func TestPlaceholders(t *testing.T) {
 	}
 }
 
-// A placeholder counts as absent in every place: the next source gives the id. It is no error of the client's, and the place
+// A placeholder counts as absent in every place: the next source gives the id. It is not a client's error, and the place
 // is remembered without the value.
 func TestPlaceholdersCountAsAbsent(t *testing.T) {
 	id := mustIdentifier(t, func(c *Config) { c.Sources = append([]string{"cookie:sid"}, c.Sources...) })
@@ -75,7 +75,7 @@ func TestPlaceholdersCountAsAbsent(t *testing.T) {
 	}
 }
 
-// Beside a placeholder, a real id of the same name counts.
+// If one name has a placeholder and a real id, the real id counts.
 func TestIDBesidePlaceholder(t *testing.T) {
 	id := mustIdentifier(t, nil)
 	for _, headers := range [][]string{{"X-Session-Id: undefined", "X-Session-Id: abc"}, {"X-Session-Id: abc", "x_session_id: null"}} {

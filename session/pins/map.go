@@ -47,7 +47,7 @@ const (
 )
 
 // NewMap returns a map for max pins, at least 1000, that live for ttl after their last use. It allocates all its memory at
-// once, about 44 bytes a pin; the system provides the memory as it is used.
+// once, about 44 bytes per pin; the system provides the memory as it is used.
 func NewMap(max int, ttl time.Duration) *Map {
 	n := 1
 	for n < maxShards && max/(2*n) >= minShard {

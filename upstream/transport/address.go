@@ -74,7 +74,8 @@ func parseTCP(u *url.URL, defaultPort string) (Address, error) {
 	return Address{Network: "tcp", Dial: net.JoinHostPort(u.Hostname(), port), Host: u.Host, Prefix: prefix}, nil
 }
 
-// checkPrefix refuses what a server may take for another path, and the end of the URL that clients of the OpenAI API are given.
+// checkPrefix refuses a prefix that a server may take for another path. It also refuses one that ends with /v1, as the base URLs
+// of OpenAI's clients do: every request's own path has the /v1.
 func checkPrefix(prefix string) error {
 	if prefix == "" {
 		return nil
