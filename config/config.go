@@ -1,6 +1,8 @@
 // Package config composes the configurations of the packages. It loads defaults, then the file, then the environment,
 // then flags, and reports every problem at once, each with its place. Each key lives in the package that uses it.
 //
+// It reads files, and starts nothing. The commands in package cli load it, and package app runs with the result.
+//
 // The texts of problems.go are tested by every test of an error.
 package config
 

@@ -1,5 +1,6 @@
 // Package discovery says which upstream servers there are: each of its sources gives a set of named servers. The only
-// source so far is the list in the configuration. It opens no file and no connection.
+// source so far is the list in the configuration. It opens no file and no connection. Package config
+// calls it.
 package discovery
 
 import "tether/upstream"

@@ -1,5 +1,5 @@
 // Package files reads the files that a configuration names, and follows their changes. It does not know what they
-// hold.
+// hold: packages auth and tlsfiles do, and package app runs Follow.
 //
 // Goroutines: Follow, started and awaited by the caller.
 package files

@@ -1,6 +1,6 @@
 // Package health finds out which upstreams can serve: it probes each server, counts with rise and fall, and writes the
-// verdicts into the states of its upstreams, along with the models that the server lists. Trouble of traffic makes the next
-// probe come sooner; it takes no upstream down.
+// verdicts into the states of its upstreams, along with the models that the server lists. Trouble of traffic brings the next
+// probe forward; it takes no upstream down. Package app runs the Monitor; where requests go is decided in package session.
 //
 // Goroutines: Monitor.Run, started and awaited by the caller, and one prober for each server, awaited by Run.
 //

@@ -1,5 +1,6 @@
 // Package logs keeps the process's work from waiting for its logs. A Writer takes the lines of one log and never makes
 // its callers wait, whatever becomes of the file behind it: a pipe that is not read or has lost its reader, a full disk.
+// Packages cli and app start one for each log. It does not know what the lines say.
 //
 // harden.go and crash_linux.go change the process: they are tested in e2e/logs, on a process of their own.
 //

@@ -1,5 +1,6 @@
 // Package tlsfiles makes TLS configurations from files, and makes them again when the files change, so that
-// certificates are renewed without a restart. It does not know who listens or dials with them.
+// certificates are renewed without a restart. Package app gives them to the listener and to the upstreams;
+// this package does not know who listens or dials with them.
 //
 // The rules of pems.go are tested by config_test.go.
 package tlsfiles

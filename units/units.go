@@ -1,4 +1,5 @@
-// Package units has the quantities of the configuration that Go has no type for: sizes and shares of memory.
+// Package units has the quantities of the configuration that Go has no type for: sizes and shares of memory. Packages with
+// such keys use it; it does not know the memory of the process.
 package units
 
 import (

@@ -1,5 +1,6 @@
 // Package wire owns the sockets: it listens, dials, watches whether clients left, pumps answers, and carries tunnels. It
 // is the only package that knows descriptors and socket options. It knows no HTTP: a Tap has the rules about the bytes.
+// Package app listens by it, package proxy serves its clients, and package transport dials by it.
 //
 // Goroutines: Watch.Run, one for the process, started and awaited by the caller. A Pump runs on the caller's goroutine; a Tunnel
 // runs on the caller's and one of its own.

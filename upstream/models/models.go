@@ -1,4 +1,6 @@
-// Package models has the models of a server: the immutable List of them, and which list of a server is in force (Served).
+// Package models has the models of a server: the immutable List of them, and which list of a server is in force (Served). It
+// does not ask servers: the registry assigns the configured models, and package health sets the listed ones. Packages session,
+// proxy, admin and metrics read them.
 package models
 
 import (
