@@ -43,6 +43,15 @@ func (g *Guard) Handshake(lines []byte) (key []byte, err error) {
 	return key, nil
 }
 
+// AsksWebSocket reports whether the fields ask for a WebSocket, by a handshake that may be malformed otherwise.
+func (g *Guard) AsksWebSocket(lines []byte) bool {
+	var u upgrade
+	for f := NewFields(lines); f.Next(); {
+		u.take(&f)
+	}
+	return !g.HTTP10() && u.connection && u.webSocket // HTTP/1.0 must ignore Upgrade (RFC 9110 7.8)
+}
+
 // upgrade is what a head says about another protocol on its connection.
 type upgrade struct {
 	connection bool // Connection has the token upgrade

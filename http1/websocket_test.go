@@ -75,6 +75,29 @@ func TestHandshake(t *testing.T) {
 	}
 }
 
+func TestAsksWebSocket(t *testing.T) {
+	for _, c := range []struct {
+		version, fields string
+		want            bool
+	}{
+		{"HTTP/1.1", handshakeFields, true},
+		{"HTTP/1.1", "Host: h\r\nupgrade:websocket\r\nconnection:x,upgrade\r\n", true},
+		{"HTTP/1.0", handshakeFields, false},
+		{"HTTP/1.1", "Host: h\r\nConnection: upgrade\r\nUpgrade: h2c\r\n", false},
+		{"HTTP/1.1", "Host: h\r\nUpgrade: websocket\r\n", false},
+		{"HTTP/1.1", "Host: h\r\n", false},
+	} {
+		var g Guard
+		g.Reset(16<<10, 100)
+		if _, done, err := g.Head([]byte("GET / " + c.version + "\r\n" + c.fields + "\r\n")); err != nil || !done {
+			t.Fatalf("the guard: done %v, %v", done, err)
+		}
+		if g.AsksWebSocket([]byte(c.fields)) != c.want {
+			t.Errorf("%s %q: want %v", c.version, c.fields, c.want)
+		}
+	}
+}
+
 func TestSwitches(t *testing.T) {
 	const fields = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " + rfcAccept + "\r\n"
 	for _, c := range []struct {

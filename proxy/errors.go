@@ -56,10 +56,12 @@ var (
 	faultExpectation     = &fault{status: 417, kind: invalidRequest, reason: "expectation", message: "The expectation is not supported."}
 	faultWebSocket       = &fault{status: 400, kind: invalidRequest, reason: "websocket", message: "The WebSocket handshake is malformed: it wants one Upgrade, one Sec-WebSocket-Version, one Sec-WebSocket-Key of 16 bytes in base64, and no body."}
 	faultUpgrade         = &fault{status: http.StatusUpgradeRequired, kind: invalidRequest, reason: "upgrade", message: "This path is a WebSocket: it wants Connection: Upgrade, Upgrade: websocket and Sec-WebSocket-Version: 13."}
-	faultAddressClients  = &fault{status: 429, kind: rateLimit, reason: "address_connections", message: "Too many connections from this address.", retryAfter: true}
-	faultManyHeaders     = &fault{status: 431, kind: invalidRequest, reason: "too_many_headers", message: "The request has more header fields than this server takes."}
-	faultHeadTooLarge    = &fault{status: 431, kind: invalidRequest, reason: "head_too_large", message: "The request's head is larger than this server takes."}
-	faultVersion         = &fault{status: 505, kind: invalidRequest, reason: "version", message: "Only HTTP/1.0 and HTTP/1.1 are spoken here."}
+	// Codex first asks for a WebSocket at /v1/responses. After a 426 it goes on with POST at once, after a 405 in 5 to 10 s.
+	faultNoWebSocket    = &fault{status: http.StatusUpgradeRequired, kind: invalidRequest, reason: "no_websocket", message: "This path is no WebSocket: only HTTP/1.1 is spoken here."}
+	faultAddressClients = &fault{status: 429, kind: rateLimit, reason: "address_connections", message: "Too many connections from this address.", retryAfter: true}
+	faultManyHeaders    = &fault{status: 431, kind: invalidRequest, reason: "too_many_headers", message: "The request has more header fields than this server takes."}
+	faultHeadTooLarge   = &fault{status: 431, kind: invalidRequest, reason: "head_too_large", message: "The request's head is larger than this server takes."}
+	faultVersion        = &fault{status: 505, kind: invalidRequest, reason: "version", message: "Only HTTP/1.0 and HTTP/1.1 are spoken here."}
 
 	faultHandshake = &fault{status: 400, reason: "tls"} // for metrics alone: without TLS there is no answer
 
@@ -114,8 +116,11 @@ func appendFault(dst []byte, f *fault, own answerFields, a api) []byte {
 	if f.status == 401 {
 		dst = append(dst, "WWW-Authenticate: Bearer\r\n"...)
 	}
-	if f.status == http.StatusUpgradeRequired { // RFC 9110 15.5.22, RFC 6455 4.4
-		dst = append(dst, webSocket+"Sec-WebSocket-Version: 13\r\n"...)
+	switch f { // 426 names what is spoken here (RFC 9110 15.5.22)
+	case faultUpgrade:
+		dst = append(dst, webSocket+"Sec-WebSocket-Version: 13\r\n"...) // RFC 6455 4.4
+	case faultNoWebSocket:
+		dst = append(dst, "Connection: Upgrade\r\nUpgrade: HTTP/1.1\r\n"...)
 	}
 	if f.noRetry {
 		dst = append(dst, "X-Should-Retry: false\r\n"...)

@@ -88,6 +88,9 @@ func (r *request) find(x exposed) *fault {
 	switch {
 	case r.endpoint == nil && methods != nil:
 		r.allowed = strings.Join(methods, ", ")
+		if string(r.head.method) == "GET" && r.framing.AsksWebSocket(r.head.fields) {
+			return faultNoWebSocket
+		}
 		return faultMethod
 	case r.endpoint == nil:
 		return cmp.Or(unexposed[string(r.head.method)+" "+string(r.path())], faultNotFound)

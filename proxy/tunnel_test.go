@@ -318,6 +318,47 @@ func TestUpgradeElsewhere(t *testing.T) {
 	}
 }
 
+// Where a path has no WebSocket and does not take GET, a handshake gets 426 with what is spoken there (RFC 9110 15.5.22). Codex asks
+// POST /v1/responses this way first.
+func TestNoWebSocket(t *testing.T) {
+	r := fleet(t, 1, sim.Config{})
+	r.up(0).SetModels(list(`{"id":"tiny"}`))
+	for _, c := range []struct {
+		name, request string
+		status        int
+	}{
+		{"/v1/responses", handshake("/v1/responses", sid), 426},
+		{"another call", handshake(chatPath, sid), 426},
+		{"a stored response's cancel", handshake("/v1/responses/resp_1/cancel", sid), 426},
+		{"without a key", strings.Replace(handshake("/v1/responses", sid), "Sec-WebSocket-Key: "+rfcKey+"\r\n", "", 1), 426},
+		{"no upgrade", "GET /v1/responses HTTP/1.1\r\nHost: a\r\n" + sid + "\r\n\r\n", 405},
+		{"h2c", strings.Replace(handshake("/v1/responses", sid), "websocket", "h2c", 1), 405},
+		{"HTTP/1.0", strings.Replace(handshake("/v1/responses", sid), "HTTP/1.1", "HTTP/1.0", 1), 405},
+		{"another method", strings.Replace(handshake("/v1/responses", sid), "GET", "DELETE", 1), 405},
+		{"an unknown path", handshake("/v1/other", sid), 404},
+		{"a path that takes GET", handshake("/v1/models", sid), 200},
+	} {
+		conn := r.dial()
+		conn.send(c.request)
+		a := conn.receive()
+		if a.StatusCode != c.status || a.Header.Get("X-Session-Id") != "s-1" {
+			t.Errorf("%s: %d %v, want %d", c.name, a.StatusCode, a.Header, c.status)
+		}
+		if c.status == 426 {
+			if a.Header.Get("Upgrade") != "HTTP/1.1" || a.Header.Get("Allow") != "POST" {
+				t.Errorf("%s: %v", c.name, a.Header)
+			}
+			if rest, err := conn.rest(); rest != "" || err != nil || !a.Close {
+				t.Errorf("%s: then %q, %v; the connection must end", c.name, rest, err)
+			}
+		}
+		conn.Close()
+	}
+	if n := count(r.sims); n != 0 {
+		t.Errorf("the server got %d requests", n)
+	}
+}
+
 // A 101 that does not fit the handshake is a malformed answer, and no other server gets the request.
 func TestMalformedSwitch(t *testing.T) {
 	for name, head := range map[string]string{
