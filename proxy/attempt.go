@@ -20,6 +20,7 @@ type Try struct {
 // ask waits for the upstream, in dial and receive, and so does outcome. drop waits for the goroutine that sends a large body.
 type attempt struct {
 	up     *upstream.Upstream // the request is counted in flight there; nil before and after
+	began  time.Time
 	conn   *transport.Conn    // bound to the client once bind has succeeded; nil before and after
 	head   []byte             // of the request to the upstream, lent to conn
 	answer transport.Answer
@@ -53,11 +54,11 @@ func (a *attempt) ask(o *outbound, fresh bool, s *settings, now *time.Time) erro
 	return err
 }
 
-// begin counts the request in flight at u, and no longer at the upstream before.
-func (a *attempt) begin(u *upstream.Upstream) {
+// begin counts the request in flight at u from now on, and no longer at the upstream before.
+func (a *attempt) begin(u *upstream.Upstream, now time.Time) {
 	a.leave()
 	u.Begin()
-	a.up = u
+	a.up, a.began = u, now
 	if a.buf == nil {
 		a.buf = answerBuffers.Get().(*[]byte)
 	}

@@ -160,7 +160,7 @@ func (x *exchange) forward() *fault {
 // try makes one attempt at u and says what follows it. With relayAnswer, the attempt has the answer; otherwise it has no connection.
 func (x *exchange) try(u *upstream.Upstream) verdict {
 	a, t := &x.attempt, &x.tries
-	a.begin(u)
+	a.begin(u, x.now)
 	o := outbound{request: &x.req, client: x.client, session: &x.caller.session, body: x.req.sent(&x.caller.search.Edit)}
 	k := failure.Of(a.ask(&o, t.replayed, x.settings, &x.now))
 	if k == failure.None {
@@ -168,6 +168,9 @@ func (x *exchange) try(u *upstream.Upstream) verdict {
 	}
 	next := t.after(k)
 	consequences[k].apply(u, &x.route)
+	if consequences[k].charged || k == failure.None && a.answer.Status >= 400 {
+		x.route.Failed(x.now.Sub(a.began), x.now)
+	}
 	if a.conn != nil && (next == relayAnswer || t.count == x.settings.MaxAttempts || !x.route.More()) {
 		t.note(u, failure.None)
 		return relayAnswer

@@ -169,7 +169,16 @@ func (x *exchange) finished(now time.Time, clean bool) {
 		a.conn.Close() // which waits for nothing: the request was sent
 	}
 	a.conn = nil
+	x.complete(now)
 	a.leave()
+}
+
+// complete notes how long the whole answer took that was complete at now. Only calls that make a server work say how long its answers
+// take, and no errors.
+func (x *exchange) complete(now time.Time) {
+	if a := &x.attempt; a.answer.Status < 400 && x.req.endpoint.method == "POST" {
+		x.route.Last().Answered(now.Sub(a.began))
+	}
 }
 
 // settle ends the relay. The client of an answer that is not whole sees that.
@@ -187,6 +196,7 @@ func (x *exchange) settle(end wire.End, err error) {
 		x.closing = true
 	case r.framing.Done():
 	case r.framing.UntilClose() && end == wire.SourceEnded && err == io.EOF:
+		x.complete(r.last)
 	case end == wire.SourceIdle:
 		x.cut("upstream_idle")
 	case r.broken:
@@ -201,6 +211,8 @@ func (x *exchange) settle(end wire.End, err error) {
 func (x *exchange) cut(reason string) {
 	x.rec.Reason = reason
 	x.closing = true
+	now := time.Now()
+	x.route.Failed(now.Sub(x.attempt.began), now)
 	a, r := &x.attempt.answer, &x.relay
 	if a.EventStream && !a.Encoded && r.framing.BetweenEvents() {
 		x.write(cutEvent(x.req.endpoint.api, r.chunked()))

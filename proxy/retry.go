@@ -38,6 +38,8 @@ type consequence struct {
 	leaving bool
 	// retryAfter: the answer asks the client to try again in a second, if it is passed on.
 	retryAfter bool
+	// charged: the upstream is charged for the failure as for an answer, so that quick failures earn it no calls.
+	charged bool
 	// ours: the failure says nothing of the upstream, and does not count as an attempt.
 	ours bool
 }
@@ -45,18 +47,18 @@ type consequence struct {
 // consequences are indexed by the kind of failure. The word of the kind is what metrics say of the attempt.
 var consequences = [failure.Count]consequence{
 	failure.None:        {next: (*attempts).answered},
-	failure.Refused:     {next: (*attempts).notSent, fault: faultNoAnswer, suspicion: "it refused a request's connection", unpins: true},
-	failure.Unreachable: {next: (*attempts).notSent, fault: faultNoAnswer, suspicion: "a request could not connect to it"},
-	failure.Insecure:    {next: (*attempts).notSent, fault: faultNoAnswer, suspicion: "a request got no TLS connection to it"},
+	failure.Refused:     {next: (*attempts).notSent, fault: faultNoAnswer, suspicion: "it refused a request's connection", unpins: true, charged: true},
+	failure.Unreachable: {next: (*attempts).notSent, fault: faultNoAnswer, suspicion: "a request could not connect to it", charged: true},
+	failure.Insecure:    {next: (*attempts).notSent, fault: faultNoAnswer, suspicion: "a request got no TLS connection to it", charged: true},
 	failure.Exhausted:   {next: (*attempts).stopped, fault: faultExhausted, ours: true},
 	failure.Stale:       {next: (*attempts).stale, fault: faultNoAnswer},
-	failure.Cut:         {next: (*attempts).death, fault: faultDied},
-	failure.BadHead:     {next: (*attempts).stopped, fault: faultBadHead},
-	failure.HeadTimeout: {next: (*attempts).stopped, fault: faultHeadTimeout},
-	failure.Busy:        {next: (*attempts).overloaded, fault: faultNoUpstream},
-	failure.Declined:    {next: (*attempts).declined, fault: faultNoUpstream, retryAfter: true},
-	failure.Full:        {next: (*attempts).refused, fault: faultNoUpstream, retryAfter: true},
-	failure.Leaving:     {next: (*attempts).refused, fault: faultNoUpstream, leaving: true},
+	failure.Cut:         {next: (*attempts).death, fault: faultDied, charged: true},
+	failure.BadHead:     {next: (*attempts).stopped, fault: faultBadHead, charged: true},
+	failure.HeadTimeout: {next: (*attempts).stopped, fault: faultHeadTimeout, charged: true},
+	failure.Busy:        {next: (*attempts).overloaded, fault: faultNoUpstream, charged: true},
+	failure.Declined:    {next: (*attempts).declined, fault: faultNoUpstream, retryAfter: true, charged: true},
+	failure.Full:        {next: (*attempts).refused, fault: faultNoUpstream, retryAfter: true, charged: true},
+	failure.Leaving:     {next: (*attempts).refused, fault: faultNoUpstream, leaving: true, charged: true},
 	failure.ClientGone:  {next: (*attempts).stopped, fault: faultClientGone},
 }
 

@@ -2,6 +2,7 @@ package session
 
 import (
 	"slices"
+	"time"
 
 	"tether/upstream"
 )
@@ -11,6 +12,7 @@ type candidates struct {
 	*view
 	model []byte
 	tried []*upstream.Server
+	now   time.Time // of the present choice
 
 	// modelKnown is true once modelListed tells whether any upstream lists the model.
 	modelKnown, modelListed bool

@@ -70,7 +70,7 @@ func (c *candidates) scan(p purpose, start, except int) int {
 	return -1
 }
 
-// lessLoaded draws two eligible upstreams at random and returns the one with fewer requests in flight; ties take turns.
+// lessLoaded draws two eligible upstreams at random and returns the one with less load; ties take turns.
 // -1 stands for none.
 func (r *Router) lessLoaded(c *candidates, p purpose) int {
 	a := r.draw(c, p, -1)
@@ -78,7 +78,7 @@ func (r *Router) lessLoaded(c *candidates, p purpose) int {
 	if b < 0 {
 		return a
 	}
-	x, y := c.table.Members[a].InFlight(), c.table.Members[b].InFlight()
+	x, y := c.table.Members[a].Load(c.now), c.table.Members[b].Load(c.now)
 	if y < x || y == x && r.turn.Add(1)%2 == 0 {
 		return b
 	}

@@ -96,6 +96,7 @@ func (t *Route) Next(now time.Time) *upstream.Upstream {
 	if n == MaxTries {
 		return nil
 	}
+	t.candidates.now = now
 	i, p := t.find()
 	if i < 0 {
 		return nil

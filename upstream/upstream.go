@@ -23,6 +23,8 @@ type Upstream struct {
 
 	state    atomic.Uint32 // State; written by states alone
 	inFlight atomic.Int64
+	charged  atomic.Pointer[charge] // nil before the first quick failure
+	pace     atomic.Int64           // ns, 0 before the first answer
 }
 
 // NoRank is the Rank of an upstream that is a whole server.

@@ -1,0 +1,40 @@
+package session
+
+import "time"
+
+const (
+	// unknownPace stands for the pace of upstreams that have not answered yet.
+	unknownPace = 10 * time.Second
+	// slowestPace bounds for how long a failure counts: answers may take hours.
+	slowestPace = time.Minute
+)
+
+// Failed records that the attempt at the last upstream failed at now, after took, or that its answer is an error. A server that fails
+// quickly has few requests in flight, and would draw the calls that go by load. So the upstream is charged as if the attempt had taken
+// as long as answers of the other upstreams of the model take.
+func (t *Route) Failed(took time.Duration, now time.Time) {
+	pace, busiest := t.candidates.others(t.last)
+	t.candidates.upstream(t.last).Charge(took, pace, busiest+1, now)
+}
+
+// others returns the mean pace of the upstreams that may serve the model, besides those of upstream i's server, and the most requests
+// in flight at one of them. A charge beyond that would not change which upstream is taken, only for how long.
+func (c *candidates) others(i int) (pace time.Duration, busiest int64) {
+	var sum time.Duration
+	var known int64
+	for j := range c.table.Members {
+		m := &c.table.Members[j]
+		if m.Server == c.table.Members[i].Server || !c.serves(j) {
+			continue
+		}
+		busiest = max(busiest, m.InFlight())
+		if p := m.Pace(); p > 0 {
+			sum += min(p, slowestPace)
+			known++
+		}
+	}
+	if known == 0 {
+		return unknownPace, busiest
+	}
+	return sum / time.Duration(known), busiest
+}

@@ -1,0 +1,181 @@
+package session
+
+import (
+	"container/heap"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"tether/ring"
+	"tether/upstream"
+)
+
+// simulated is a fleet under a number of callers, each of whom calls again as soon as it is answered, in simulated time.
+type simulated struct {
+	*fleet
+	req     func(call int) Request
+	answers func(u *upstream.Upstream) (status int, took time.Duration)
+	ends    ends
+	calls   int
+	served  map[string]int // calls by upstream
+}
+
+// end is the end of a call.
+type end struct {
+	at     time.Time
+	route  *Route
+	status int
+	took   time.Duration
+}
+
+type ends []end
+
+func (e ends) Len() int           { return len(e) }
+func (e ends) Less(i, j int) bool { return e[i].at.Before(e[j].at) }
+func (e ends) Swap(i, j int)      { e[i], e[j] = e[j], e[i] }
+func (e *ends) Push(v any)        { *e = append(*e, v.(end)) }
+func (e *ends) Pop() any          { v := (*e)[len(*e)-1]; *e = (*e)[:len(*e)-1]; return v }
+
+func simulate(t *testing.T, upstreams int) *simulated {
+	s := &simulated{fleet: newFleet(t, upstreams, nil), served: map[string]int{}}
+	s.router.intN = rand.New(rand.NewPCG(1, 2)).IntN
+	s.req = func(int) Request { return Request{} }
+	return s
+}
+
+func (s *simulated) call() {
+	r := s.start(s.req(s.calls))
+	s.calls++
+	u := r.Next(s.now)
+	u.Begin()
+	s.served[u.Name()]++
+	status, took := s.answers(u)
+	heap.Push(&s.ends, end{s.now.Add(took), r, status, took})
+}
+
+// run has n calls of so many callers, the first ones included.
+func (s *simulated) run(callers, n int) {
+	s.calls, s.served = 0, map[string]int{}
+	for range callers - len(s.ends) {
+		s.call()
+	}
+	for s.calls < n {
+		e := heap.Pop(&s.ends).(end)
+		s.now = e.at
+		u := e.route.Last()
+		e.route.Answered(e.status, s.now)
+		if e.status >= 400 {
+			e.route.Failed(e.took, s.now)
+		} else {
+			u.Answered(e.took)
+		}
+		u.End()
+		e.route.End(s.now)
+		s.call()
+	}
+}
+
+// failing makes vllm-0 fail within a millisecond while failing is true. The others take about usual.
+func failing(failing *bool, usual time.Duration) func(*upstream.Upstream) (int, time.Duration) {
+	random := rand.New(rand.NewPCG(3, 4))
+	return func(u *upstream.Upstream) (int, time.Duration) {
+		if *failing && u.Name() == "vllm-0" {
+			return 500, time.Millisecond
+		}
+		return 200, time.Duration((0.5 + random.Float64()) * float64(usual))
+	}
+}
+
+// One of four upstreams fails at once. It gets no more calls without a session than the others, however long their answers take and
+// however many callers there are. Without charges it gets 50 % of them, and of the surplus of a crowd.
+func TestFailingFastEarnsNothing(t *testing.T) {
+	requests := map[string]func(call int) Request{
+		"no session": func(int) Request { return Request{} },
+		"surplus":    func(int) Request { return Request{Key: testKey(1), Synthetic: true, Shared: true} },
+	}
+	for what, req := range requests {
+		for _, callers := range []int{1, 4, 16, 256} {
+			for _, usual := range []time.Duration{5 * time.Millisecond, time.Second, 30 * time.Second} {
+				if what == "surplus" && callers < 16 {
+					continue // no surplus
+				}
+				s := simulate(t, 4)
+				always := true
+				s.req, s.answers = req, failing(&always, usual)
+				const calls = 4000
+				if what == "surplus" { // the session itself is elsewhere
+					s.router.pins.Bind(testKey(1), s.up("vllm-1").Ref(), true, s.now)
+				}
+				s.run(callers, calls)
+				share := float64(s.served["vllm-0"]) / calls
+				t.Logf("%s, %d callers, answers of %v: %.1f %% of the calls fail", what, callers, usual, 100*share)
+				if share > 0.28 {
+					t.Errorf("%s, %d callers, answers of %v: %.1f %% of the calls fail", what, callers, usual, 100*share)
+				}
+			}
+		}
+	}
+}
+
+// An upstream that has stopped failing has its share of the calls again soon.
+func TestChargeIsForgotten(t *testing.T) {
+	for _, usual := range []time.Duration{5 * time.Millisecond, 30 * time.Second} {
+		s := simulate(t, 4)
+		fails := true
+		s.answers = failing(&fails, usual)
+		s.run(32, 4000)
+		fails = false
+		began := s.now
+		s.run(32, 400)
+		s.run(32, 4000)
+		if share := float64(s.served["vllm-0"]) / 4000; share < 0.23 || share > 0.27 {
+			t.Errorf("answers of %v: a share of %.3f some %v after the end of the failures", usual, share, s.now.Sub(began))
+		}
+	}
+}
+
+// Upstreams that all fail share the calls evenly.
+func TestAllFailAlike(t *testing.T) {
+	s := simulate(t, 4)
+	s.answers = func(*upstream.Upstream) (int, time.Duration) { return 500, time.Millisecond }
+	s.run(16, 4000)
+	for i := range 4 {
+		if n := s.served[fmt.Sprint("vllm-", i)]; n < 900 || n > 1100 {
+			t.Errorf("vllm-%d: %d of 4000 calls", i, n)
+		}
+	}
+}
+
+// A charge is measured by the upstreams of the same model, and not by other ranks of the same server.
+func TestOthersServeTheModel(t *testing.T) {
+	f := newFleet(t, 4, nil)
+	f.specs[0].Ranks = 2
+	for i := range f.specs {
+		f.specs[i].Slot = ring.Unnumbered
+	}
+	f.apply()
+	for _, m := range f.registry.Table().Members {
+		m.SetHealth(upstream.Up, "test")
+		m.SetModels(models("a"))
+	}
+	f.up("vllm-3").SetModels(models("b"))
+	for name, pace := range map[string]time.Duration{"vllm-0@1": time.Hour, "vllm-1": 2 * time.Second, "vllm-2": 4 * time.Second, "vllm-3": time.Minute} {
+		f.up(name).Answered(pace)
+	}
+	for _, name := range []string{"vllm-0@1", "vllm-2", "vllm-2", "vllm-3", "vllm-3", "vllm-3"} {
+		f.up(name).Begin()
+	}
+	c := candidates{view: f.router.view.Load(), model: []byte("a")}
+	if pace, busiest := c.others(0); pace != 3*time.Second || busiest != 2 {
+		t.Errorf("model a: %v, %d in flight; want 3s, 2", pace, busiest)
+	}
+	c.model, c.modelKnown = []byte("b"), false
+	if pace, busiest := c.others(0); pace != time.Minute || busiest != 3 {
+		t.Errorf("model b: %v, %d in flight; want 1m, 3", pace, busiest)
+	}
+	c.model, c.modelKnown = []byte("b"), false
+	if pace, _ := c.others(4); pace != unknownPace {
+		t.Errorf("no other: %v, want %v", pace, unknownPace)
+	}
+}
