@@ -21,8 +21,8 @@ type Try struct {
 type attempt struct {
 	up     *upstream.Upstream // the request is counted in flight there; nil before and after
 	began  time.Time
-	conn   *transport.Conn    // bound to the client once bind has succeeded; nil before and after
-	head   []byte             // of the request to the upstream, lent to conn
+	conn   *transport.Conn // bound to the client once bind has succeeded; nil before and after
+	head   []byte          // of the request to the upstream, lent to conn
 	answer transport.Answer
 	buf    *[]byte // the read buffer of the answer, from answerBuffers; nil before the first attempt
 }

@@ -147,7 +147,7 @@ func tokens(w *world, c *class) {
 // unfilled starts chats of an app that sends the same placeholder as the id of each of them.
 func unfilled(w *world, c *class) {
 	system := w.prose(200, 300)
-	people(w, c, 1000, func(n int) *talk {
+	people(w, c, 1000, func(int) *talk {
 		return &talk{turns: w.turns(6), system: system, headers: func(int) []string {
 			return []string{"Authorization: Bearer sk-app", "X-Session-Id: undefined"}
 		}}

@@ -103,7 +103,12 @@ func (s *server) begin(n int) {
 // isProbe reports whether a request is tether's own. It compares every byte, so that no smuggled request passes for a probe.
 func (s *server) isProbe(q *request) bool {
 	const probe = "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: tether\r\nAccept: */*\r\n\r\n"
-	return q.raw == fmt.Sprintf(probe, "/health", s.addr) || q.raw == fmt.Sprintf(probe, "/v1/models", s.addr)
+	for _, path := range []string{"/health", "/is_sleeping", "/v1/models"} {
+		if q.raw == fmt.Sprintf(probe, path, s.addr) {
+			return true
+		}
+	}
+	return false
 }
 
 // plain sends an answer whose framing is beyond doubt.

@@ -5,8 +5,7 @@ type Finding uint8
 
 // Findings.
 const (
-	// notReached means that a source before this one won.
-	notReached Finding = iota
+	_ Finding = iota // a source before this one won
 	// noID means that the source has no id.
 	noID
 	// invalidID means that the source's value is no session id, see Valid.
