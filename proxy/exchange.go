@@ -167,7 +167,7 @@ func (x *exchange) try(u *upstream.Upstream) verdict {
 		k = a.outcome(x.now, x.settings.IdleTimeout)
 	}
 	next := t.after(k)
-	consequences[k].apply(u, &x.route)
+	consequences[k].apply(u, &x.route, x.now)
 	if consequences[k].charged || k == failure.None && a.answer.Status >= 400 {
 		x.route.Failed(x.now.Sub(a.began), x.now)
 	}

@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"time"
+
 	"tether/failure"
 	"tether/session"
 	"tether/upstream"
@@ -36,6 +38,8 @@ type consequence struct {
 	unpins bool
 	// leaving: the upstream takes no new sessions.
 	leaving bool
+	// full: the upstream takes no new sessions for a moment, if another one does.
+	full bool
 	// retryAfter: the answer asks the client to try again in a second, if it is passed on.
 	retryAfter bool
 	// charged: the upstream is charged for the failure as for an answer, so that quick failures earn it no calls.
@@ -57,13 +61,13 @@ var consequences = [failure.Count]consequence{
 	failure.HeadTimeout: {next: (*attempts).stopped, fault: faultHeadTimeout, charged: true},
 	failure.Busy:        {next: (*attempts).overloaded, fault: faultNoUpstream, charged: true},
 	failure.Declined:    {next: (*attempts).declined, fault: faultNoUpstream, retryAfter: true, charged: true},
-	failure.Full:        {next: (*attempts).refused, fault: faultNoUpstream, retryAfter: true, charged: true},
+	failure.Full:        {next: (*attempts).refused, fault: faultNoUpstream, full: true, retryAfter: true, charged: true},
 	failure.Leaving:     {next: (*attempts).refused, fault: faultNoUpstream, leaving: true, charged: true},
 	failure.ClientGone:  {next: (*attempts).stopped, fault: faultClientGone},
 }
 
-// apply tells the upstream and the route what the failure means to them.
-func (c *consequence) apply(u *upstream.Upstream, r *session.Route) {
+// apply tells the upstream and the route what the failure at now means to them.
+func (c *consequence) apply(u *upstream.Upstream, r *session.Route, now time.Time) {
 	if c.unpins {
 		r.Refused()
 	}
@@ -72,6 +76,9 @@ func (c *consequence) apply(u *upstream.Upstream, r *session.Route) {
 	}
 	if c.leaving {
 		u.SaidLeaving()
+	}
+	if c.full {
+		u.SaidFull(now)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"tether/failure"
 	"tether/sim"
@@ -165,6 +166,8 @@ func TestFailureTableIsDocumented(t *testing.T) {
 			becomes = "suspect "
 		case c.leaving:
 			becomes = "leaving "
+		case c.full:
+			becomes = "full "
 		}
 		row := regexp.MustCompile(fmt.Sprintf("(?m)^\\| `%s` \\| [^|]+ \\| %s \\| %s\\|$", k.Word(), gets, becomes))
 		if !row.Match(text) {
@@ -229,6 +232,32 @@ func TestRefusalsAtTheDoor(t *testing.T) {
 				})
 			}
 		})
+	}
+}
+
+// Six of eight servers are full, and a request has three attempts. A session that meets three of them gets 503. All that come after
+// know these three, for a moment, and ask others.
+//
+// While every session asked the first three of its order, 58 of 120 failed, and failed again when they tried again.
+func TestMostServersRefuse(t *testing.T) {
+	r := fleet(t, 8, sim.Config{})
+	for i := range 6 {
+		r.must(r.sims[i].Inject(simfault.Fault{Kind: simfault.QueueFull}))
+	}
+	began := time.Now()
+	got, _ := r.served(120, func(i int) *answer { return r.chat("hello", fmt.Sprint("X-Session-Id: new-", i)) })
+	t.Logf("new sessions: %v", got)
+	failed := 120 - got["200 new"]
+	got, _ = r.served(40, func(i int) *answer {
+		id := fmt.Sprint("pinned-", i)
+		r.pin(id, r.up(i%6))
+		return r.chat("hello", "X-Session-Id: "+id)
+	})
+	t.Logf("pinned to a server that refuses: %v", got)
+	failed += 40 - got["200 spilled"]
+	// Each failure needs three servers that are not known to be full.
+	if most := 2 * (1 + int(time.Since(began)/(3*time.Second))); failed > most {
+		t.Errorf("%d failed, want at most %d", failed, most)
 	}
 }
 

@@ -22,9 +22,10 @@ type candidates struct {
 type purpose uint8
 
 const (
-	// The next three are new places for a session, the strictest first. A request takes the first of them for which an
+	// The next four are new places for a session, the strictest first. A request takes the first of them for which an
 	// upstream is eligible.
-	newPlace         purpose = iota // on an upstream that is up, and neither suspect nor leaving
+	newPlace         purpose = iota // on an upstream that is up, and neither suspect nor leaving nor full
+	newPlaceFull                    // on an upstream that is up, and neither suspect nor leaving
 	newPlaceDoubtful                // on any upstream that is up
 	newPlaceFailOpen                // on any upstream, if probe timeouts alone keep all of them down
 
@@ -44,6 +45,7 @@ const (
 	notUp
 	suspect
 	leaving
+	full
 	notServing
 )
 
@@ -61,11 +63,13 @@ func (c *candidates) obstacle(i int, p purpose) obstacle {
 		return draining
 	case s.Health() != upstream.Up && !c.mayAnswer(s.Health(), p):
 		return notUp
-	case p == newPlace && s.Suspect():
+	case p <= newPlaceFull && s.Suspect():
 		return suspect
-	case (p == newPlace || p == takeOver) && s.Leaving(),
+	case (p <= newPlaceFull || p == takeOver) && s.Leaving(),
 		p == servePinned && s.LeavingConfirmed() && c.hasAlternative(i):
 		return leaving
+	case p == newPlace && m.Full(c.now):
+		return full
 	case !c.serves(i):
 		return notServing
 	}
@@ -84,7 +88,7 @@ func (c *candidates) ignoringTried() candidates {
 // mayAnswer reports whether an upstream that is not up may answer a request for a purpose all the same.
 func (c *candidates) mayAnswer(h upstream.Health, p purpose) bool {
 	switch p {
-	case newPlace, newPlaceDoubtful:
+	case newPlace, newPlaceFull, newPlaceDoubtful:
 		return false
 	case newPlaceFailOpen:
 		return true
@@ -110,7 +114,7 @@ func (c *candidates) failOpen() bool {
 // hasAlternative reports whether another upstream than i is a new place for the sessions of i.
 func (c *candidates) hasAlternative(i int) bool {
 	for j := range c.table.Members {
-		if j != i && c.eligible(j, newPlace) {
+		if j != i && c.eligible(j, newPlaceFull) {
 			return true
 		}
 	}
@@ -175,6 +179,8 @@ func (o obstacle) words(u *upstream.Upstream) string {
 		return "suspect: requests had trouble connecting"
 	case leaving:
 		return "leaving: it said that it is shutting down"
+	case full:
+		return "full: it has just refused a request"
 	case notServing:
 		return "does not serve the model"
 	}

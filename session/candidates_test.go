@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -371,40 +372,48 @@ func TestPinFollowsItsModel(t *testing.T) {
 
 // Each state of an upstream keeps it from certain purposes.
 func TestObstacles(t *testing.T) {
-	all := []purpose{newPlace, newPlaceDoubtful, newPlaceFailOpen, servePinned, serveStored, takeOver}
+	all := []purpose{newPlace, newPlaceFull, newPlaceDoubtful, newPlaceFailOpen, servePinned, serveStored, takeOver}
 	for _, c := range []struct {
 		state  string
 		change func(f *fleet, u *upstream.Upstream)
-		want   [6]obstacle // in the order of all
+		want   [7]obstacle // in the order of all
 	}{
-		{"up", func(*fleet, *upstream.Upstream) {}, [6]obstacle{}},
-		{"weight 0", func(f *fleet, u *upstream.Upstream) { f.weightless(u) }, [6]obstacle{weightless, weightless, weightless, 0, 0, weightless}},
-		{"draining", func(_ *fleet, u *upstream.Upstream) { u.Drain(false) }, [6]obstacle{draining, draining, draining, 0, 0, draining}},
-		{"draining hard", func(_ *fleet, u *upstream.Upstream) { u.Drain(true) }, [6]obstacle{draining, draining, draining, draining, 0, draining}},
-		{"down", func(_ *fleet, u *upstream.Upstream) { u.SetHealth(upstream.Down, "") }, [6]obstacle{notUp, notUp, 0, notUp, notUp, notUp}},
-		{"timed out", func(_ *fleet, u *upstream.Upstream) { u.SetHealth(upstream.TimedOut, "") }, [6]obstacle{notUp, notUp, 0, notUp, notUp, notUp}},
+		{"up", func(*fleet, *upstream.Upstream) {}, [7]obstacle{}},
+		{"weight 0", func(f *fleet, u *upstream.Upstream) { f.weightless(u) }, [7]obstacle{weightless, weightless, weightless, weightless, 0, 0, weightless}},
+		{"draining", func(_ *fleet, u *upstream.Upstream) { u.Drain(false) }, [7]obstacle{draining, draining, draining, draining, 0, 0, draining}},
+		{"draining hard", func(_ *fleet, u *upstream.Upstream) { u.Drain(true) }, [7]obstacle{draining, draining, draining, draining, draining, 0, draining}},
+		{"down", func(_ *fleet, u *upstream.Upstream) { u.SetHealth(upstream.Down, "") }, [7]obstacle{notUp, notUp, notUp, 0, notUp, notUp, notUp}},
+		{"timed out", func(_ *fleet, u *upstream.Upstream) { u.SetHealth(upstream.TimedOut, "") }, [7]obstacle{notUp, notUp, notUp, 0, notUp, notUp, notUp}},
 		{"all timed out", func(f *fleet, _ *upstream.Upstream) {
 			for _, m := range f.registry.Table().Members {
 				m.SetHealth(upstream.TimedOut, "")
 			}
-		}, [6]obstacle{notUp, notUp, 0, 0, 0, 0}},
-		{"suspect", func(_ *fleet, u *upstream.Upstream) { u.Suspected("") }, [6]obstacle{suspect}},
-		{"leaving", func(_ *fleet, u *upstream.Upstream) { u.SaidLeaving() }, [6]obstacle{leaving, 0, 0, 0, 0, leaving}},
-		{"leaving confirmed", func(_ *fleet, u *upstream.Upstream) { u.SaidLeaving(); u.SaidLeaving() }, [6]obstacle{leaving, 0, 0, leaving, 0, leaving}},
+		}, [7]obstacle{notUp, notUp, notUp, 0, 0, 0, 0}},
+		{"suspect", func(_ *fleet, u *upstream.Upstream) { u.Suspected("") }, [7]obstacle{suspect, suspect}},
+		{"leaving", func(_ *fleet, u *upstream.Upstream) { u.SaidLeaving() }, [7]obstacle{leaving, leaving, 0, 0, 0, 0, leaving}},
+		{"leaving confirmed", func(_ *fleet, u *upstream.Upstream) { u.SaidLeaving(); u.SaidLeaving() }, [7]obstacle{leaving, leaving, 0, 0, leaving, 0, leaving}},
 		{"leaving confirmed, without an alternative", func(f *fleet, u *upstream.Upstream) {
 			u.SaidLeaving()
 			u.SaidLeaving()
 			f.up("vllm-1").SetHealth(upstream.Down, "")
-		}, [6]obstacle{leaving, 0, 0, 0, 0, leaving}},
+		}, [7]obstacle{leaving, leaving, 0, 0, 0, 0, leaving}},
+		{"full", func(f *fleet, u *upstream.Upstream) { u.SaidFull(f.now) }, [7]obstacle{full}},
+		{"full a while ago", func(f *fleet, u *upstream.Upstream) { u.SaidFull(f.now.Add(-3 * time.Second)) }, [7]obstacle{}},
+		{"full and suspect", func(f *fleet, u *upstream.Upstream) { u.SaidFull(f.now); u.Suspected("") }, [7]obstacle{suspect, suspect}},
+		{"leaving confirmed, the others full", func(f *fleet, u *upstream.Upstream) {
+			u.SaidLeaving()
+			u.SaidLeaving()
+			f.up("vllm-1").SaidFull(f.now)
+		}, [7]obstacle{leaving, leaving, 0, 0, leaving, 0, leaving}},
 		{"another model", func(f *fleet, u *upstream.Upstream) {
 			u.SetModels(models("other"))
 			f.up("vllm-1").SetModels(models("m"))
-		}, [6]obstacle{notServing, notServing, notServing, notServing, notServing, notServing}},
+		}, [7]obstacle{notServing, notServing, notServing, notServing, notServing, notServing, notServing}},
 	} {
 		f := newFleet(t, 2, nil)
 		u := f.up("vllm-0")
 		c.change(f, u)
-		among := candidates{view: f.router.view.Load(), model: []byte("m")}
+		among := candidates{view: f.router.view.Load(), model: []byte("m"), now: f.now}
 		for n, p := range all {
 			if got := among.obstacle(0, p); got != c.want[n] {
 				t.Errorf("%s, purpose %d: obstacle %d, want %d", c.state, p, got, c.want[n])
@@ -416,5 +425,52 @@ func TestObstacles(t *testing.T) {
 				t.Errorf("%s, purpose %d: obstacle %d of an upstream that was tried", c.state, p, got)
 			}
 		}
+	}
+}
+
+// A server that has just refused a request because it is full gets no new sessions while another one may take them. Its own sessions
+// still ask it first, and it has its homes back soon.
+func TestFullServersComeLast(t *testing.T) {
+	f := newFleet(t, 3, nil)
+	k := testKey(1)
+	home, _ := f.turn(k)
+	home.SaidFull(f.now)
+	for n := uint64(10); n < 40; n++ {
+		if u, _ := f.turn(testKey(n)); u == home {
+			t.Fatal("a new session went to a server that is full")
+		}
+		if u, _ := f.turn(identity.Key{}); u == home {
+			t.Fatal("a call without a session went to a server that is full")
+		}
+	}
+	f.router.pins.Delete(k, f.now)
+	if e := f.router.Explain(Request{Key: k}, f.now); e.Steps[0] != (Step{home, Skipped, "full: it has just refused a request"}) || e.Upstream == home {
+		t.Errorf("explained as %+v", e)
+	}
+	f.router.pins.Bind(k, home.Ref(), false, f.now)
+	u, o := f.turn(k)
+	f.want(u, o, home, Pinned)
+	for _, m := range f.registry.Table().Members {
+		m.SaidFull(f.now)
+	}
+	if e := f.router.Explain(Request{Key: testKey(49)}, f.now); e.Upstream != e.Home || !strings.HasSuffix(e.Why, "all of them are full") {
+		t.Errorf("all are full: explained as %+v", e)
+	}
+	seen := map[*upstream.Upstream]bool{}
+	for n := uint64(50); n < 80; n++ {
+		u, _ := f.turn(testKey(n))
+		seen[u] = true
+	}
+	if len(seen) != 3 {
+		t.Errorf("all are full: new sessions go to %d servers", len(seen))
+	}
+	for _, m := range f.registry.Table().Members {
+		if m.Upstream != home {
+			m.SaidFull(f.now.Add(time.Minute))
+		}
+	}
+	f.now = f.now.Add(4 * time.Second)
+	if u, o := f.turn(testKey(99)); u != home || o != New {
+		t.Errorf("%s at %s, want new at %s, which is no longer full", o, u.Name(), home.Name())
 	}
 }

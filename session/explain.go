@@ -62,7 +62,7 @@ type explained struct {
 // those that change something: it uses no pin, enters no crowd and takes no turn.
 func (r *Router) Explain(req Request, now time.Time) Explanation {
 	var x explained
-	r.begin(&x.Route, req)
+	r.begin(&x.Route, req, now)
 	if !x.req.Response.IsZero() {
 		x.storedAt, _ = r.responses.Peek(x.req.Response, now)
 	}
@@ -125,6 +125,8 @@ func (x *explained) whyChosen() string {
 		return "it made the response that the request is about"
 	case x.p == servePinned:
 		return "it is pinned there"
+	case x.p == newPlaceFull:
+		return "the first of its order that is neither suspect nor leaving: all of them are full"
 	case x.p == newPlaceDoubtful:
 		return "the first of its order that is up: all of them are suspect or leaving"
 	case x.p == newPlaceFailOpen:

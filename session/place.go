@@ -39,7 +39,7 @@ func (c *candidates) firstInTable() (i int, p purpose) {
 
 // relaxing calls search with the purposes of a new place, the strictest first, until it finds an upstream.
 func (c *candidates) relaxing(search func(purpose) int) (i int, p purpose) {
-	for _, p = range [...]purpose{newPlace, newPlaceDoubtful} {
+	for _, p = range [...]purpose{newPlace, newPlaceFull, newPlaceDoubtful} {
 		if i = search(p); i >= 0 {
 			return i, p
 		}

@@ -58,7 +58,7 @@ type Route struct {
 
 // Start begins the route of a request.
 func (r *Router) Start(t *Route, req Request, now time.Time) {
-	r.begin(t, req)
+	r.begin(t, req, now)
 	if !t.req.Response.IsZero() {
 		t.storedAt, _ = r.responses.Get(req.Response, now)
 	}
@@ -78,14 +78,14 @@ func (r *Router) Start(t *Route, req Request, now time.Time) {
 }
 
 // begin resets t to the beginning of a request's route.
-func (r *Router) begin(t *Route, req Request) {
+func (r *Router) begin(t *Route, req Request, now time.Time) {
 	v := r.view.Load()
 	if !v.cfg.Affinity {
 		req.Key, req.Response = identity.Key{}, identity.Key{}
 	}
 	*t = Route{}
 	t.router, t.req = r, req
-	t.candidates.view, t.candidates.model = v, req.Model
+	t.candidates.view, t.candidates.model, t.candidates.now = v, req.Model, now
 	t.pin.pins, t.pin.key, t.pin.synthetic = r.pins, req.Key, req.Synthetic
 }
 
