@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"sync/atomic"
 
 	"go.uber.org/zap"
 
@@ -70,7 +69,6 @@ type app struct {
 	listener      *wire.Listener // for clients
 	adminListener net.Listener
 	admin         *admin.Server
-	leaving       atomic.Bool // set when the shutdown begins; tether is not ready from then on
 }
 
 // build makes all parts. It opens no listener and starts nothing.
@@ -157,14 +155,4 @@ func (a *app) apply(s *settings) error {
 		zap.Bool("affinity", s.Session.Routing.Affinity))
 	a.monitor.Use(table, s.Health) // last: the changes that it logs belong after the ring
 	return nil
-}
-
-// ready reports whether tether wants requests and has an upstream for them.
-func (a *app) ready() bool {
-	select {
-	case <-a.monitor.Ready():
-		return !a.leaving.Load() && a.router.Ready()
-	default:
-		return false
-	}
 }

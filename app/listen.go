@@ -25,7 +25,7 @@ func (a *app) serveOperators() (err error) {
 		return ListenError("admin-listen", s.Admin.Listen, err)
 	}
 	a.admin = admin.NewServer(a.adminListener.Addr(), admin.Deps{
-		Registry: a.registry, Pins: a.pins, Ready: a.ready, Metrics: a.metrics.Handler(), Token: string(s.token),
+		Registry: a.registry, Pins: a.pins, Ready: a.proxy.Ready, Metrics: a.metrics.Handler(), Token: string(s.token),
 		Guide: a.guide(), ErrorLog: errorLog,
 		MaxRequest: int64(s.Proxy.MaxHeader) + int64(s.Proxy.MaxBody),
 	})

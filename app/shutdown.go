@@ -39,7 +39,6 @@ func (s *Shutdown) delay(cfg *proxy.Config) time.Duration {
 
 // leave makes tether not ready, and serves on for the delay.
 func (a *app) leave(deadline context.Context) error {
-	a.leaving.Store(true)
 	a.proxy.LastAnswers()
 	delay := a.shutdown.delay(&a.settings.Load().Proxy)
 	if delay == 0 {

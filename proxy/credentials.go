@@ -36,12 +36,12 @@ func (c *credentials) take(key []byte) bool {
 	return c.wanted
 }
 
-// authorize finds out whose key the request has. Without configured keys no request needs one; with them, only a
-// browser's preflight does without: it cannot have a key, and has no body.
+// authorize finds out whose key the request has. Without configured keys no request needs one. With them, two kinds of requests do
+// without: a browser's preflight, which cannot have a key and has no body, and a load balancer's question whether tether is ready.
 func (c *caller) authorize(r *request, keys *auth.Keys) *fault {
 	sent := &r.in.keys
 	switch {
-	case !sent.wanted, r.endpoint == preflightEndpoint && r.in.preflight() && !r.unread:
+	case !sent.wanted, r.is(healthAPI), r.endpoint == preflightEndpoint && r.in.preflight() && !r.unread:
 		return nil
 	case sent.key == nil:
 		return faultNoKey

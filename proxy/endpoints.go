@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 	"strings"
 
@@ -34,14 +35,18 @@ const (
 	cohereAPI
 	// realtimeAPI: the call is a WebSocket. Its query stands for a body.
 	realtimeAPI
+	// From here on the calls have no affinity.
+	//
 	// modelsAPI: the list of models, which tether answers by itself where it can.
 	modelsAPI
 	// modelAPI: one model, whose id is in the path. tether answers by itself: vLLM has no such call.
 	modelAPI
+	// healthAPI: tether says whether it is ready, unless the configuration exposes the servers' call.
+	healthAPI
 )
 
 // hasAffinity reports whether the session of a call decides where the call goes.
-func (a api) hasAffinity() bool { return a != statelessAPI && a != modelsAPI && a != modelAPI }
+func (a api) hasAffinity() bool { return a != statelessAPI && a < modelsAPI }
 
 // drawsID reports whether a call that names no session gets a random id.
 func (a api) drawsID() bool { return a.hasAffinity() && a != storedAPI }
@@ -84,6 +89,7 @@ var endpoints = func() map[string]*endpoint {
 		"POST /tokenize", "POST /detokenize", "POST /v1/audio/transcriptions", "POST /v1/audio/translations")
 	add(realtimeAPI, "GET /v1/realtime")
 	add(modelsAPI, "GET /v1/models")
+	add(healthAPI, "GET /health", "HEAD /health", "GET /ping", "HEAD /ping", "POST /ping") // vLLM's, and HEAD
 	return all
 }()
 
@@ -131,6 +137,9 @@ func (e exposed) find(method, path []byte) (found *endpoint, id []byte, methods 
 	var buf [96]byte
 	key := append(append(append(buf[:0], method...), ' '), path...)
 	if found := endpoints[string(key)]; found != nil {
+		if found.api == healthAPI {
+			found = cmp.Or(e.match(method, path), found)
+		}
 		return found, nil, nil
 	}
 	methods = methodsOf[string(path)]

@@ -142,9 +142,12 @@ func (f *fault) codeJSON() string {
 	return `"` + f.code + `"`
 }
 
-// appendOwnHead appends the head of a JSON answer of tether's own, without the blank line.
+// appendOwnHead appends the head of an answer of tether's own, without the blank line. The body is JSON of that length, or nothing.
 func appendOwnHead(dst []byte, status, length int, own answerFields) []byte {
-	dst = append(dst, "HTTP/1.1 "+strconv.Itoa(status)+" "+http.StatusText(status)+"\r\nContent-Type: application/json\r\n"...)
+	dst = append(dst, "HTTP/1.1 "+strconv.Itoa(status)+" "+http.StatusText(status)+"\r\n"...)
+	if length > 0 {
+		dst = append(dst, "Content-Type: application/json\r\n"...)
+	}
 	dst = append(appendNumber(dst, "Content-Length: ", int64(length)), "Date: "...)
 	dst = time.Now().UTC().AppendFormat(dst, http.TimeFormat)
 	return own.append(append(dst, "\r\n"...))

@@ -80,6 +80,10 @@ func (x *exchange) run() *fault {
 	if f := x.guard(); f != nil {
 		return f
 	}
+	if x.req.is(healthAPI) {
+		x.answerHealth()
+		return nil
+	}
 	if f := x.req.readBody(x.client, x.p.budget, x.settings); f != nil {
 		return f
 	}
@@ -98,7 +102,7 @@ func (x *exchange) run() *fault {
 	}
 	if body, own, f := x.p.ownAnswer(&x.req, x.settings); own {
 		if f == nil {
-			x.answer(body)
+			x.answer(200, body)
 		}
 		return f
 	}
@@ -246,12 +250,12 @@ func outcomeOf(t *attempts, r *session.Route) session.Outcome {
 }
 
 // answer answers with a JSON body of tether's own.
-func (x *exchange) answer(body []byte) {
+func (x *exchange) answer(status int, body []byte) {
 	x.caller.identifyRefused()
-	x.rec.Status = 200
-	x.closing = x.closing || x.p.closing.Load()
+	x.rec.Status = status
+	x.closing = x.closing || x.p.closing.Load() || x.req.unread
 	x.rec.BytesOut = int64(len(body))
-	x.reply = append(appendOwnHead(x.reply[:0], 200, len(body), x.fields()), "\r\n"...)
+	x.reply = append(appendOwnHead(x.reply[:0], status, len(body), x.fields()), "\r\n"...)
 	x.write(append(x.reply, body...))
 }
 

@@ -15,7 +15,7 @@ func (x *exchange) guard() *fault {
 	// A connection that sent a handshake takes no other request, whatever the answer: bytes that a client sends after it are meant
 	// for the WebSocket, and others may have chosen them.
 	x.closing = x.closing || r.is(realtimeAPI) || f == faultNoWebSocket
-	if f == nil && x.p.inFlight.Load() >= int64(s.MaxInFlight) && !x.client.hasBody() { // enter refuses a request that is here as a whole
+	if f == nil && !r.is(healthAPI) && x.p.inFlight.Load() >= int64(s.MaxInFlight) && !x.client.hasBody() { // enter refuses a request that is here as a whole
 		return faultTooManyRequests
 	}
 	return f

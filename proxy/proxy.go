@@ -77,7 +77,7 @@ func (p *Proxy) InFlight() int64 { return p.inFlight.Load() }
 // BodyBytes is the memory that request bodies take now.
 func (p *Proxy) BodyBytes() int64 { return p.budget.inUse() }
 
-// LastAnswers makes every answer from now on end its connection, so that clients go elsewhere while they are still
+// LastAnswers ends readiness, and makes every answer from now on end its connection, so that clients go elsewhere while they are still
 // served here.
 func (p *Proxy) LastAnswers() { p.closing.Store(true) }
 

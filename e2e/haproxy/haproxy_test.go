@@ -34,7 +34,7 @@ type front struct {
 	log  bytes.Buffer
 }
 
-// The check is HAProxy's default: "GET /v1/models HTTP/1.0" without any field. The rest is the default too, but for the times.
+// The check is HTTP/1.0 without any field, HAProxy's default. The rest is the default too, apart from times.
 const configuration = `global
     stats socket %[1]s/stats.sock mode 600 level admin
 defaults
@@ -44,12 +44,15 @@ defaults
     timeout server 30s
 listen tether
     bind %[2]s
-    option httpchk GET /v1/models
-    server tether %[3]s check
+    option httpchk GET %[4]s
+    server tether %[3]s check inter %[5]s
 `
 
-// newFront runs HAProxy in front of a tether that listens on addr, until the test ends.
-func newFront(t *testing.T, addr string) *front {
+// checkInterval is HAProxy's default.
+const checkInterval = 2 * time.Second
+
+// newFront runs HAProxy in front of a tether that listens on addr, until the test ends. It checks the path each interval.
+func newFront(t *testing.T, addr, path string, interval time.Duration) *front {
 	t.Helper()
 	if _, err := exec.LookPath("haproxy"); err != nil {
 		t.Skip("haproxy is not installed: tether is not tried behind it")
@@ -60,7 +63,7 @@ func newFront(t *testing.T, addr string) *front {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	f := &front{addr: binary.FreeAddr(t), dir: dir}
-	if err := os.WriteFile(filepath.Join(dir, "cfg"), fmt.Appendf(nil, configuration, dir, f.addr, addr), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "cfg"), fmt.Appendf(nil, configuration, dir, f.addr, addr, path, interval), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	f.start(t)
@@ -163,6 +166,17 @@ func (f *front) server(t *testing.T) map[string]string {
 		return columns
 	}
 	return nil
+}
+
+// awaitCheck waits until the status of HAProxy's check is another than old, and returns what server returns.
+func (f *front) awaitCheck(t *testing.T, old string) (server map[string]string) {
+	t.Helper()
+	await(t, "HAProxy never checked", func() bool {
+		server = f.server(t)
+		status := strings.TrimPrefix(server["check_status"], "* ") // while a check is under way, that of the last one
+		return status != "" && status != "INI" && status != old
+	})
+	return server
 }
 
 // await waits until a condition holds.

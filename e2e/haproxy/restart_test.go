@@ -26,6 +26,14 @@ type scene struct {
 
 func newScene(t *testing.T) *scene {
 	t.Helper()
+	s := newBackend(t)
+	s.front = newFront(t, s.data, "/v1/models", checkInterval)
+	return s
+}
+
+// newBackend is a scene without HAProxy.
+func newBackend(t *testing.T) *scene {
+	t.Helper()
 	s := &scene{t: t, data: binary.FreeAddr(t), admin: binary.FreeAddr(t), config: filepath.Join(t.TempDir(), "config.yaml")}
 	for _, name := range []string{"vllm-0", "vllm-1"} {
 		server := sim.New(sim.Config{Name: name, DecodePerToken: 5 * time.Millisecond})
@@ -39,7 +47,6 @@ func newScene(t *testing.T) *scene {
 		t.Fatal(err)
 	}
 	s.run()
-	s.front = newFront(t, s.data)
 	return s
 }
 
@@ -52,19 +59,44 @@ func (s *scene) run() {
 // HAProxy's default check is HTTP/1.0 without Host. It finds tether up.
 func TestCheck(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
-	var server map[string]string
-	await(t, "HAProxy never checked", func() bool {
-		server = s.front.server(t)
-		status := server["check_status"] // "* ..." while a check is under way
-		return status != "" && status != "INI" && !strings.HasPrefix(status, "*")
-	})
-	if server["status"] != "UP" || server["check_status"] != "L7OK" || server["check_code"] != "200" || server["chkfail"] != "0" {
-		t.Errorf("HAProxy says of tether: %s, check %s with status %s, %s checks failed", server["status"], server["check_status"], server["check_code"], server["chkfail"])
+	s := newBackend(t)
+	for _, path := range []string{"/v1/models", "/health", "/ping"} {
+		s.front = newFront(t, s.data, path, checkInterval)
+		server := s.front.awaitCheck(t, "INI")
+		if server["status"] != "UP" || server["check_status"] != "L7OK" || server["check_code"] != "200" || server["chkfail"] != "0" {
+			t.Errorf("HAProxy says of %s: %s, check %s with status %s, %s checks failed",
+				path, server["status"], server["check_status"], server["check_code"], server["chkfail"])
+		}
+		turns := startTraffic(t, s.front.addr)
+		turns.round(t)
+		turns.end().succeed(t, nil)
 	}
+}
+
+// From SIGTERM on /health is 503, and tether serves on for shutdown_delay. So HAProxy marks tether down before tether closes its listener.
+func TestCheckOfAnEndingTether(t *testing.T) {
+	t.Parallel()
+	s := newBackend(t)
+	s.front = newFront(t, s.data, "/health", 20*time.Millisecond)
+	s.front.awaitCheck(t, "INI")
 	turns := startTraffic(t, s.front.addr)
 	turns.round(t)
-	turns.end().succeed(t, nil)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		s.tether.End(t, syscall.SIGTERM, patience)
+	}()
+	server := s.front.awaitCheck(t, "L7OK")
+	if server["check_status"] != "L7STS" || server["check_code"] != "503" {
+		t.Errorf("HAProxy's check ends with %s, status %s; want 503", server["check_status"], server["check_code"])
+	}
+	await(t, "HAProxy never marked tether down", func() bool { return s.front.server(t)["status"] == "DOWN" })
+	<-ended
+	for _, one := range turns.end() {
+		if one.err != nil && !strings.HasPrefix(one.err.Error(), "status 503: <html>") { // HAProxy's own: it has no other server
+			t.Errorf("a turn failed at tether: %v", one.err)
+		}
+	}
 }
 
 // A reload of HAProxy fails no request: the old worker serves its connections to their end, the new one accepts on the same sockets.
