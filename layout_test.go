@@ -6,6 +6,7 @@ import (
 	"go/token"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -38,7 +39,7 @@ var layers = map[string]layer{
 	"sim":          {[]string{"sim/engine", "sim/fault"}, "the simulator must not share the code that it tests"},
 	"sim/engine":   {nil, "an engine turns tokens into tokens, and knows nothing of HTTP"},
 	"sim/fault":    {nil, "a fault is chosen without knowing what it breaks"},
-	"upstream":     {[]string{"upstream/models", "upstream/transport"}, "who the upstreams are does not depend on who sends them requests or why"},
+	"upstream":     {[]string{"upstream/load", "upstream/models", "upstream/transport"}, "who the upstreams are does not depend on who sends them requests or why"},
 	"jsonscan":     {nil, "a JSON text is read without knowing what its fields mean"},
 	"session":      {[]string{"ring", "session/identity", "session/pins", "upstream"}, "routing decides where a request goes without knowing how its bytes get there"},
 	"discovery":    {[]string{"ring", "upstream"}, "a source names servers and does not know who uses them"},
@@ -56,6 +57,7 @@ var layers = map[string]layer{
 	"e2e":          {[]string{"e2e/binary", "sim", "tlsfiles/tlstest"}, "these tests know tether as users do, by its binary"},
 	"e2e/image":    {[]string{"sim"}, "these tests know tether as users do, by its image"},
 
+	"upstream/load":      {nil, "how busy an upstream is does not depend on which upstream it is"},
 	"upstream/models":    {nil, "a list of models does not know who serves them"},
 	"upstream/transport": {[]string{"failure", "http1", "wire"}, "a connection carries requests and does not know where they should go"},
 	"session/identity":   {[]string{"http1", "jsonscan"}, "whose session a request belongs to does not depend on the upstreams"},
@@ -252,6 +254,15 @@ func TestArchitectureIsWhole(t *testing.T) {
 		if name := strings.TrimPrefix(fields[0], "github.com/"); !strings.Contains(text, name) {
 			t.Errorf("docs/ARCHITECTURE.md gives no reason for %s", name)
 		}
+	}
+}
+
+// The tree is within the limits of tools/shape, which is in a module of its own.
+func TestShape(t *testing.T) {
+	cmd := exec.Command("go", "run", "-trimpath", "./shape", "..")
+	cmd.Dir, cmd.Env = "tools", append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 

@@ -28,8 +28,7 @@ type Guard struct {
 	size      int       // bytes of this head so far
 	fields    int       // fields of this head so far
 	kind      fieldKind // of the line that is being read
-	tok       [264]byte // the method, scheme, authority or version, the field name in lower case, or the value of a special field
-	n         int       // bytes in tok; len(tok)+1 if there were more
+	tok       token     // the method, scheme, authority or version, the field name in lower case, or the value of a special field
 
 	hosts, lengths, transfers int
 	connection                int // bytes in the values of Connection
@@ -135,14 +134,20 @@ func (g *Guard) step(p []byte) (int, error) {
 	return 1, nil
 }
 
-// collect appends c to the token.
-func (g *Guard) collect(c byte) {
-	if g.n < len(g.tok) {
-		g.tok[g.n] = c
-	}
-	g.n = min(g.n+1, len(g.tok)+1)
+// token is a bounded part of a head.
+type token struct {
+	buf [264]byte
+	n   int // bytes in buf; len(buf)+1 if there were more
 }
 
-func (g *Guard) token() []byte { return g.tok[:min(g.n, len(g.tok))] }
+// add appends c.
+func (t *token) add(c byte) {
+	if t.n < len(t.buf) {
+		t.buf[t.n] = c
+	}
+	t.n = min(t.n+1, len(t.buf)+1)
+}
 
-func (g *Guard) tooLong() bool { return g.n > len(g.tok) }
+func (t *token) bytes() []byte { return t.buf[:min(t.n, len(t.buf))] }
+
+func (t *token) tooLong() bool { return t.n > len(t.buf) }

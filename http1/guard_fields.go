@@ -28,21 +28,21 @@ func (g *Guard) lineStart(c byte) (int, error) {
 	if g.fields++; g.fields > g.maxFields {
 		return 0, ErrManyFields
 	}
-	g.state, g.n = inName, 0
+	g.state, g.tok.n = inName, 0
 	return 0, nil
 }
 
 func (g *Guard) name(p []byte) (int, error) {
 	for i, c := range p {
 		if class[c]&isToken != 0 {
-			g.collect(toLower(c))
+			g.tok.add(toLower(c))
 			continue
 		}
-		if c != ':' || g.n == 0 {
+		if c != ':' || g.tok.n == 0 {
 			return i, ErrField
 		}
-		g.kind = kindOf(g.token())
-		g.state, g.n = inValue, 0
+		g.kind = kindOf(g.tok.bytes())
+		g.state, g.tok.n = inValue, 0
 		return i + 1, nil
 	}
 	return len(p), nil
@@ -68,7 +68,7 @@ func (g *Guard) value(p []byte) (int, error) {
 	n := span(p, isValue)
 	if g.kind != plainField {
 		for _, c := range p[:n] {
-			g.collect(c)
+			g.tok.add(c)
 		}
 	}
 	if n == len(p) {
@@ -83,31 +83,31 @@ func (g *Guard) value(p []byte) (int, error) {
 
 // field judges a special field whose value is complete.
 func (g *Guard) field() error {
-	v := Trim(g.token())
+	v := Trim(g.tok.bytes())
 	switch g.kind {
 	case hostField:
-		if g.hosts++; g.hosts > 1 || g.tooLong() || !validHost(v) || g.Authority != nil && !EqualFold(v, string(g.Authority)) {
+		if g.hosts++; g.hosts > 1 || g.tok.tooLong() || !validHost(v) || g.Authority != nil && !EqualFold(v, string(g.Authority)) {
 			return ErrHost
 		}
 	case lengthField:
 		var ok bool
-		if g.Length, ok = parseLength(v); !ok || g.tooLong() || g.lengths > 0 {
+		if g.Length, ok = parseLength(v); !ok || g.tok.tooLong() || g.lengths > 0 {
 			return ErrLength
 		}
 		g.lengths++
 	case transferField:
-		if g.transfers++; g.transfers > 1 || g.tooLong() || g.minor == '0' || !EqualFold(v, "chunked") {
+		if g.transfers++; g.transfers > 1 || g.tok.tooLong() || g.minor == '0' || !EqualFold(v, "chunked") {
 			return ErrTransfer
 		}
 		g.Chunked = true
 	case connectionField:
-		if g.connection += g.n; g.connection > maxConnection {
+		if g.connection += g.tok.n; g.connection > maxConnection {
 			return ErrField
 		}
 		g.closing = g.closing || hasToken(v, "close")
 		g.keepAlive = g.keepAlive || hasToken(v, "keep-alive")
 	case expectField:
-		if g.tooLong() || !EqualFold(v, "100-continue") {
+		if g.tok.tooLong() || !EqualFold(v, "100-continue") {
 			return ErrExpectation
 		}
 		g.Expect = g.minor == '1' // HTTP/1.0 must ignore it (RFC 9110 10.1.1)

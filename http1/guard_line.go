@@ -16,11 +16,11 @@ func (g *Guard) requestLine(p []byte) (int, error) {
 		g.state = inMethod
 		return 0, nil
 	case inMethod:
-		if c == ' ' && g.n > 0 {
-			g.state, g.options = atTarget, string(g.token()) == "OPTIONS"
+		if c == ' ' && g.tok.n > 0 {
+			g.state, g.options = atTarget, string(g.tok.bytes()) == "OPTIONS"
 			return 1, nil
 		}
-		if g.collect(c); class[c]&isToken == 0 || g.n > maxMethod {
+		if g.tok.add(c); class[c]&isToken == 0 || g.tok.n > maxMethod {
 			return 0, ErrRequestLine
 		}
 		return 1, nil
@@ -32,7 +32,7 @@ func (g *Guard) requestLine(p []byte) (int, error) {
 		if p[n] != ' ' {
 			return n, ErrRequestLine
 		}
-		g.state, g.n = inVersion, 0
+		g.state, g.tok.n = inVersion, 0
 		return n + 1, nil
 	}
 	if c == '\r' {
@@ -42,7 +42,7 @@ func (g *Guard) requestLine(p []byte) (int, error) {
 	if class[c]&isTarget == 0 {
 		return 0, ErrRequestLine
 	}
-	g.collect(c)
+	g.tok.add(c)
 	return 1, nil
 }
 
@@ -59,18 +59,18 @@ func (g *Guard) targetForm(c byte) (int, error) {
 	case c == '*':
 		g.state, g.asterisk = afterAsterisk, true
 	default:
-		g.state, g.n = inScheme, 0
+		g.state, g.tok.n = inScheme, 0
 		return 0, nil
 	}
 	return 1, nil
 }
 
 func (g *Guard) scheme(c byte) (int, error) {
-	g.collect(toLower(c))
-	switch s := g.token(); {
+	g.tok.add(toLower(c))
+	switch s := g.tok.bytes(); {
 	case string(s) == "http://" || string(s) == "https://":
 		g.Path = len(s)
-		g.state, g.n = inAuthority, 0
+		g.state, g.tok.n = inAuthority, 0
 	case !bytes.HasPrefix([]byte("http://"), s) && !bytes.HasPrefix([]byte("https://"), s):
 		return 0, ErrRequestLine
 	}
@@ -80,21 +80,21 @@ func (g *Guard) scheme(c byte) (int, error) {
 // authorityByte reads the authority of a target in absolute form. It must equal Host (see field): otherwise a server that trusts
 // the target (RFC 9112 3.2.2) and one that trusts Host would see different requests.
 func (g *Guard) authorityByte(c byte) (int, error) {
-	switch v := g.token(); {
+	switch v := g.tok.bytes(); {
 	case c != '/' && class[c]&isTarget != 0:
-		g.collect(toLower(c))
+		g.tok.add(toLower(c))
 		return 1, nil
-	case c != '/' || g.tooLong() || !validHost(v):
+	case c != '/' || g.tok.tooLong() || !validHost(v):
 		return 0, ErrRequestLine
 	}
-	g.Authority = bytes.Clone(g.token())
+	g.Authority = bytes.Clone(g.tok.bytes())
 	g.Path += len(g.Authority)
 	g.state = inTarget
 	return 0, nil
 }
 
 func (g *Guard) version() error {
-	v := g.token()
+	v := g.tok.bytes()
 	if len(v) != len("HTTP/1.1") || !bytes.HasPrefix(v, []byte("HTTP/")) || v[6] != '.' {
 		return ErrRequestLine
 	}

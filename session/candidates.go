@@ -78,6 +78,15 @@ func (c *candidates) obstacle(i int, p purpose) obstacle {
 
 func (c *candidates) eligible(i int, p purpose) bool { return c.obstacle(i, p) == nothing }
 
+// at returns the upstream of a pin, -1 if the upstream is not eligible for p.
+func (c *candidates) at(to upstream.Ref, p purpose) int {
+	i := c.table.Index(to)
+	if i < 0 || !c.eligible(i, p) {
+		return -1
+	}
+	return i
+}
+
 // ignoringTried are the candidates as if the request had tried none.
 func (c *candidates) ignoringTried() candidates {
 	all := *c

@@ -104,7 +104,7 @@ func (t *Route) Next(now time.Time) *upstream.Upstream {
 	if t.shouldBind(i, p) {
 		t.pin.bind(t.candidates.ref(i), now)
 		// The first of several concurrent requests of a new session chooses for all of them.
-		if first := t.pinned(); p != serveStored && first >= 0 {
+		if first := t.candidates.at(t.pin.to, servePinned); p != serveStored && first >= 0 {
 			i = first
 		}
 	}
@@ -126,7 +126,7 @@ func (t *Route) find() (i int, p purpose) {
 	}
 	o := t.order()
 	if o == byRing {
-		if i = t.pinned(); i >= 0 {
+		if i = t.candidates.at(t.pin.to, servePinned); i >= 0 {
 			return i, servePinned
 		}
 	}
@@ -141,15 +141,6 @@ func (t *Route) stored() int {
 		return -1
 	}
 	if o := t.candidates.obstacle(i, serveStored); o != nothing && !(o == notServing && t.req.ModelGuessed) {
-		return -1
-	}
-	return i
-}
-
-// pinned returns the upstream that the session is pinned to, -1 if the request cannot go there.
-func (t *Route) pinned() int {
-	i := t.candidates.table.Index(t.pin.to)
-	if i < 0 || !t.candidates.eligible(i, servePinned) {
 		return -1
 	}
 	return i

@@ -1,5 +1,6 @@
 // Package upstream owns the vLLM servers as the proxy sees them: who they are (Registry, Table, Server, Upstream) and in which
-// state they are (State). Package transport carries requests to them, package models has what they serve.
+// state they are (State). Package transport carries requests to them, package models has what they serve,
+// package load how busy they are.
 //
 // Nothing here decides where a request goes or whether it is tried again: session and proxy do. Health, operators and
 // traffic change an upstream's state through its methods; readers load one atomic word.
@@ -10,6 +11,8 @@ package upstream
 import (
 	"strconv"
 	"sync/atomic"
+
+	"tether/upstream/load"
 )
 
 // Upstream is one KV cache, and so one place for sessions: a Server, or one data-parallel rank of it. What is true of
@@ -21,10 +24,8 @@ type Upstream struct {
 	ref  Ref
 	rank int
 
-	state    atomic.Uint32 // State; written by states alone
-	inFlight atomic.Int64
-	charged  atomic.Pointer[charge] // nil before the first quick failure
-	pace     atomic.Int64           // ns, 0 before the first answer
+	state atomic.Uint32 // State; written by states alone
+	load.Gauge
 }
 
 // NoRank is the Rank of an upstream that is a whole server.
@@ -49,16 +50,3 @@ func (u *Upstream) Rank() int { return u.rank }
 
 // State is the present state.
 func (u *Upstream) State() State { return State(u.state.Load()) }
-
-// Begin counts a request in flight; each Begin wants one End, on every way out.
-func (u *Upstream) Begin() { u.inFlight.Add(1) }
-
-// End takes back what Begin counted.
-func (u *Upstream) End() {
-	if u.inFlight.Add(-1) < 0 {
-		panic("BUG: more requests ended than begun")
-	}
-}
-
-// InFlight is the number of requests that were begun and not ended.
-func (u *Upstream) InFlight() int64 { return u.inFlight.Load() }

@@ -14,6 +14,9 @@ func TestWords(t *testing.T) {
 	}
 }
 
+// root is this repository.
+const root = "../.."
+
 // Every word of routing names a declaration, so that the list does not outlive the code.
 func TestWordsOfRoutingExist(t *testing.T) {
 	tr, err := read(root)

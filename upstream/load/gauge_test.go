@@ -1,4 +1,4 @@
-package upstream
+package load
 
 import (
 	"sync"
@@ -8,29 +8,29 @@ import (
 
 // A charge counts like requests in flight, decays, and has the area of the time that an answer takes.
 func TestCharge(t *testing.T) {
-	u, _ := newUpstream(t)
+	var g Gauge
 	now := time.Unix(1000, 0)
-	u.Begin()
-	u.Charge(time.Second, time.Second, 100, now) // not quick
-	if got := u.Load(now); got != 1 {
+	g.Begin()
+	g.Charge(time.Second, time.Second, 100, now) // not quick
+	if got := g.Load(now); got != 1 {
 		t.Errorf("a slow failure: load %d", got)
 	}
 	for range 10 {
-		u.Charge(0, time.Second, 100, now)
+		g.Charge(0, time.Second, 100, now)
 	}
 	for _, c := range []struct {
 		after time.Duration
 		want  int64
 	}{{-time.Second, 11}, {0, 11}, {time.Second, 5}, {2 * time.Second, 2}, {3 * time.Second, 1}, {time.Hour, 1}} {
-		if got := u.Load(now.Add(c.after)); got != c.want {
+		if got := g.Load(now.Add(c.after)); got != c.want {
 			t.Errorf("after %v: load %d, want %d", c.after, got, c.want)
 		}
 	}
-	u.End()
+	g.End()
 
 	sum := 0.0
 	for i := range 10_000 {
-		sum += u.charged.Load().left(now.Add(time.Duration(i)*time.Millisecond)) / 1000
+		sum += g.charged.Load().left(now.Add(time.Duration(i)*time.Millisecond)) / 1000
 	}
 	if sum < 9.9 || sum > 10.1 {
 		t.Errorf("10 failures count for %.2f s in total", sum)
@@ -38,71 +38,71 @@ func TestCharge(t *testing.T) {
 }
 
 func TestChargeIsLimited(t *testing.T) {
-	u, _ := newUpstream(t)
+	var g Gauge
 	now := time.Unix(1000, 0)
 	for range 100 {
-		u.Charge(0, time.Minute, 7, now)
+		g.Charge(0, time.Minute, 7, now)
 	}
-	if got := u.Load(now); got != 7 {
+	if got := g.Load(now); got != 7 {
 		t.Errorf("load %d, want 7", got)
 	}
-	u.Charge(0, time.Second, 2, now) // the others have less to do now, and are quicker
-	if got := u.Load(now); got != 2 {
+	g.Charge(0, time.Second, 2, now) // the others have less to do now, and are quicker
+	if got := g.Load(now); got != 2 {
 		t.Errorf("load %d, want 2", got)
 	}
-	if got := u.Load(now.Add(time.Second)); got != 1 {
+	if got := g.Load(now.Add(time.Second)); got != 1 {
 		t.Errorf("after a second: load %d, want 1", got)
 	}
 }
 
 // No charge of concurrent failures is lost.
 func TestChargesAtOnce(t *testing.T) {
-	u, _ := newUpstream(t)
+	var g Gauge
 	now := time.Unix(1000, 0)
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
 			for range 100 {
-				u.Charge(0, time.Second, 1000, now)
-				u.Answered(time.Second)
+				g.Charge(0, time.Second, 1000, now)
+				g.Answered(time.Second)
 			}
 		})
 	}
 	all.Wait()
-	if got := u.Load(now); got != 800 {
+	if got := g.Load(now); got != 800 {
 		t.Errorf("load %d, want 800", got)
 	}
-	if got := u.Pace(); got != time.Second {
+	if got := g.Pace(); got != time.Second {
 		t.Errorf("pace %v", got)
 	}
 }
 
 // The pace follows the last answers.
 func TestPace(t *testing.T) {
-	u, _ := newUpstream(t)
-	if got := u.Pace(); got != 0 {
+	var g Gauge
+	if got := g.Pace(); got != 0 {
 		t.Errorf("%v without an answer", got)
 	}
-	u.Answered(0)
-	if got := u.Pace(); got <= 0 {
+	g.Answered(0)
+	if got := g.Pace(); got <= 0 {
 		t.Errorf("%v after an answer that took no time", got)
 	}
 	for _, usual := range []time.Duration{time.Second, time.Minute, time.Millisecond} {
 		for range 20 * paceOf {
-			u.Answered(usual)
+			g.Answered(usual)
 		}
-		if got := u.Pace(); got < usual*95/100 || got > usual*105/100 {
+		if got := g.Pace(); got < usual*95/100 || got > usual*105/100 {
 			t.Errorf("%v, want about %v", got, usual)
 		}
 	}
 }
 
 func TestLoadAllocatesNothing(t *testing.T) {
-	u, _ := newUpstream(t)
+	var g Gauge
 	now := time.Unix(1000, 0)
-	u.Charge(0, time.Second, 10, now)
+	g.Charge(0, time.Second, 10, now)
 	var sum int64
-	if n := testing.AllocsPerRun(100, func() { u.Answered(time.Second); sum += u.Load(now) }); n != 0 || sum == 0 {
+	if n := testing.AllocsPerRun(100, func() { g.Answered(time.Second); sum += g.Load(now) }); n != 0 || sum == 0 {
 		t.Errorf("%v allocations", n)
 	}
 }

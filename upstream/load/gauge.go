@@ -1,14 +1,37 @@
-package upstream
+// Package load measures how busy an upstream is: by its requests in flight, by failures that were too quick to count among these, and by
+// how long its answers take. Each Upstream of package upstream has a Gauge; package session chooses by it.
+package load
 
 import (
 	"math"
+	"sync/atomic"
 	"time"
 )
 
+// Gauge is the load of one upstream. The zero value is an upstream without requests. It must not be copied.
+type Gauge struct {
+	inFlight atomic.Int64
+	charged  atomic.Pointer[charge] // nil before the first quick failure
+	pace     atomic.Int64           // ns, 0 before the first answer
+}
+
+// Begin counts a request in flight; each Begin wants one End, on every way out.
+func (g *Gauge) Begin() { g.inFlight.Add(1) }
+
+// End takes back what Begin counted.
+func (g *Gauge) End() {
+	if g.inFlight.Add(-1) < 0 {
+		panic("BUG: more requests ended than begun")
+	}
+}
+
+// InFlight is the number of requests that were begun and not ended.
+func (g *Gauge) InFlight() int64 { return g.inFlight.Load() }
+
 // Load is the number of requests in flight at now, and of those that failed quickly and count as if they still were.
-func (u *Upstream) Load(now time.Time) int64 {
-	n := u.InFlight()
-	if c := u.charged.Load(); c != nil {
+func (g *Gauge) Load(now time.Time) int64 {
+	n := g.InFlight()
+	if c := g.charged.Load(); c != nil {
 		n += int64(math.Round(c.left(now)))
 	}
 	return n
@@ -28,19 +51,19 @@ func (c *charge) left(now time.Time) float64 {
 
 // Charge adds to the load for a request that failed at now, after took, while an answer takes usual: together the request counts as if
 // it had taken as long as an answer. The whole charge is at most limit requests.
-func (u *Upstream) Charge(took, usual time.Duration, limit int64, now time.Time) {
+func (g *Gauge) Charge(took, usual time.Duration, limit int64, now time.Time) {
 	if took >= usual {
 		return
 	}
 	next := &charge{at: now, lasting: usual}
 	for {
-		before := u.charged.Load()
+		before := g.charged.Load()
 		next.requests = (usual - took).Seconds() / usual.Seconds()
 		if before != nil {
 			next.requests += before.left(now)
 		}
 		next.requests = min(next.requests, float64(limit))
-		if u.charged.CompareAndSwap(before, next) {
+		if g.charged.CompareAndSwap(before, next) {
 			return
 		}
 	}
@@ -50,15 +73,15 @@ func (u *Upstream) Charge(took, usual time.Duration, limit int64, now time.Time)
 const paceOf = 32
 
 // Answered notes that an answer of the upstream was complete after took. Of two answers at the same moment one may be passed over.
-func (u *Upstream) Answered(took time.Duration) {
-	before := u.pace.Load()
+func (g *Gauge) Answered(took time.Duration) {
+	before := g.pace.Load()
 	if before == 0 {
-		u.pace.Store(max(1, int64(took)))
+		g.pace.Store(max(1, int64(took)))
 		return
 	}
-	u.pace.Store(max(1, before+(int64(took)-before)/paceOf))
+	g.pace.Store(max(1, before+(int64(took)-before)/paceOf))
 }
 
 // Pace is how long the upstream's answers take, from the request to the end of the answer: an average in which the last ones count most.
 // It is 0 before the first one.
-func (u *Upstream) Pace() time.Duration { return time.Duration(u.pace.Load()) }
+func (g *Gauge) Pace() time.Duration { return time.Duration(g.pace.Load()) }
