@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tether/upstream/load"
 	"tether/upstream/models"
 	"tether/upstream/transport"
 )
@@ -14,6 +15,7 @@ import (
 // connections and serve the same models. It must not be copied.
 type Server struct {
 	models.Served
+	load.Fullness
 	name    string
 	address transport.Address
 	pool    transport.Pool
@@ -21,7 +23,6 @@ type Server struct {
 
 	options       atomic.Pointer[transport.RequestOptions] // written by Registry.Apply
 	lastDelivered atomic.Int64                             // Unix ns, 0 for never
-	saidFull      atomic.Int64                             // Unix ns of the last time, 0 for never
 	saidLeaving   atomic.Pointer[time.Time]                // when the server last said that it is shutting down
 	probeWanted   chan struct{}                            // capacity 1
 }
@@ -72,19 +73,6 @@ func (s *Server) LastDelivered() time.Time {
 		return time.Unix(0, ns)
 	}
 	return time.Time{}
-}
-
-// fullFor is how long a server counts as full after it said so: longer than the second after which its clients are asked to try
-// again, so that they find another one.
-const fullFor = 3 * time.Second
-
-// SaidFull notes that the server refused a request at now because its queue is full.
-func (s *Server) SaidFull(now time.Time) { s.saidFull.Store(now.UnixNano()) }
-
-// Full reports whether the server said that it is full, a moment before now.
-func (s *Server) Full(now time.Time) bool {
-	said := s.saidFull.Load()
-	return said != 0 && now.UnixNano()-said < int64(fullFor)
 }
 
 // ProbeWanted is readable when traffic gave reason to probe this server at once.

@@ -49,18 +49,3 @@ func TestRequestOptionsFollowTheConfiguration(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
-
-// A server counts as full for longer than the second after which refused clients try again.
-func TestFull(t *testing.T) {
-	u, _ := newUpstream(t)
-	now := time.Now()
-	if u.Full(now) {
-		t.Error("full without a refusal")
-	}
-	u.SaidFull(now)
-	for after, want := range map[time.Duration]bool{-time.Second: true, 0: true, fullFor - 1: true, fullFor: false, time.Hour: false} {
-		if got := u.Full(now.Add(after)); got != want {
-			t.Errorf("%v after the refusal: %v", after, got)
-		}
-	}
-}

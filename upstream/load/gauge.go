@@ -1,5 +1,6 @@
-// Package load measures how busy an upstream is: by its requests in flight, by failures that were too quick to count among these, and by
-// how long its answers take. Each Upstream of package upstream has a Gauge; package session chooses by it.
+// Package load knows how busy an upstream is: by its requests in flight, by failures that were too quick to count among these, by how
+// long its answers take, and by what its server says. Package upstream has a Gauge for each upstream and a Fullness for each server;
+// package session chooses by them, and package proxy writes them.
 package load
 
 import (
