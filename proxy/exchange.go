@@ -81,7 +81,7 @@ func (x *exchange) run() *fault {
 		return f
 	}
 	if x.req.is(healthAPI) {
-		x.answerHealth()
+		x.answer(healthStatus(x.p.Ready()), nil)
 		return nil
 	}
 	if f := x.req.readBody(x.client, x.p.budget, x.settings); f != nil {

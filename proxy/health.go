@@ -10,12 +10,11 @@ func (p *Proxy) Ready() bool {
 	}
 }
 
-// answerHealth says by the status alone whether tether is ready, as vLLM's /health and /ping do. Load balancers and load tools ask.
-// They learn nothing about servers.
-func (x *exchange) answerHealth() {
-	status := 503
-	if x.p.Ready() {
-		status = 200
+// healthStatus is the status of vLLM's /health and /ping, which say by it alone whether tether is ready. Load balancers and load tools
+// send these requests. They learn nothing about servers.
+func healthStatus(ready bool) int {
+	if ready {
+		return 200
 	}
-	x.answer(status, nil)
+	return 503
 }
