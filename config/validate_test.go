@@ -45,6 +45,7 @@ func TestProblems(t *testing.T) {
 		up + "proxy: {max_body: 2GiB, max_body_total: 1GiB}":                           "c.yaml:2: proxy.max_body_total: 1GiB (1024 MiB), want at least max_body (2GiB)",
 		up + "proxy: {min_body_rate: 0B}":                                              "c.yaml:2: proxy.min_body_rate: 0B, want 1KiB..1GiB",
 		up + "proxy: {min_body_rate: 2GiB}":                                            "c.yaml:2: proxy.min_body_rate: 2GiB, want 1KiB..1GiB",
+		up + "proxy: {cors_origins: [\"*\", \"http://A\"]}":                            `c.yaml:2: proxy.cors_origins[1]: "http://A", want * or an origin as browsers send it, SCHEME://HOST[:PORT]: did you mean "http://a"?` + "\n" + "c.yaml:2: proxy.cors_origins: * and others, want * alone or the others alone",
 		up + "proxy: {expose: [\"GET /a/../b\"]}":                                      `c.yaml:2: proxy.expose[0]: "GET /a/../b" has /./, .., //, an escaped . or /, or a backslash in it`,
 		up + "proxy: {expose: [\"GET /a*\"]}":                                          `c.yaml:2: proxy.expose[0]: "GET /a*", want a * only at the end, after a /`,
 		up + "admin: {listen: \":8080\"}":                                              `c.yaml:2: admin.listen: ":8080" is where clients are served, want another`,

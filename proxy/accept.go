@@ -62,7 +62,7 @@ func (p *Proxy) turnAway(socket *wire.Client, f *fault) {
 
 func (p *Proxy) answerRefused(c *client, f *fault) {
 	defer p.clients.all.Done()
-	c.refuse(f)
+	c.refuse(f, nil)
 	_ = c.Close() // the answer was sent, or the client is gone
 	p.clients.removeRefused()
 }

@@ -17,6 +17,8 @@ type answerFields struct {
 	connection           string // Connection's value, "" for no such field
 	retryAfter           bool   // ask the client to try again in a second
 	tunnel               bool   // the answer opens a WebSocket
+	cors                 *cors  // nil for none
+	origin               []byte // of the page that asks, nil for none
 }
 
 func (a *answerFields) append(dst []byte) []byte {
@@ -53,13 +55,17 @@ func appendAnswerHead(dst []byte, h *http1.Head, own answerFields, chunked bool)
 	if h.Names {
 		lines = withoutNamed(bytes.Clone(lines), connectionNames(lines))
 	}
-	cors := false
+	allowsOrigin, varies := false, false
 	for f := http1.NewFields(lines); f.Next(); {
 		var buf [maxName]byte
 		switch string(http1.FoldName(buf[:], f.Name)) {
 		case "connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "content-length", "upgrade",
 			"x-session-id", "x-request-id", "x-tether-affinity", "x-tether-upstream":
 			continue
+		case "access-control-allow-origin":
+			allowsOrigin = true
+		case "vary":
+			varies = varies || own.cors != nil && variesByOrigin(f.Value)
 		case "retry-after":
 			own.retryAfter = false // the upstream knows better
 		case "trailer":
@@ -70,12 +76,16 @@ func appendAnswerHead(dst []byte, h *http1.Head, own answerFields, chunked bool)
 			dst = appendField(append(dst, f.Name...), ": ", nil, clientPath(f.Value, own.prefix))
 			continue
 		}
-		cors = cors || http1.EqualFold(f.Name, "access-control-allow-origin")
 		dst = append(dst, f.Line...)
 	}
 	dst = own.append(dst)
-	if cors {
-		dst = append(dst, "Access-Control-Expose-Headers: X-Session-Id, X-Tether-Affinity\r\n"...)
+	switch {
+	case allowsOrigin:
+		dst = append(dst, exposedFields...)
+	case own.cors != nil && !own.tunnel:
+		if dst = own.cors.append(dst, own.origin); !varies {
+			dst = append(dst, varyByOrigin...)
+		}
 	}
 	switch {
 	case chunked:

@@ -36,7 +36,7 @@ func (p *Proxy) Read(raw []byte) (r session.Reading) {
 		return r
 	}
 	r.Method, r.Path = q.endpoint.method, q.endpoint.name
-	r.Local = q.is(healthAPI) || q.is(modelAPI) || q.is(modelsAPI) && knowsModels(p.registry)
+	r.Local = s.cors != nil && q.isPreflight() || q.is(healthAPI) || q.is(modelAPI) || q.is(modelsAPI) && knowsModels(p.registry)
 	r.Request = c.identify(&q, p.router, time.Now())
 	r.Note = note(&q, &c, r.Local)
 	if !r.Local && p.router.Unserved(r.Request.Model) {

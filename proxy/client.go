@@ -98,7 +98,7 @@ func (c *client) check(b []byte) (n int, ok bool) {
 		c.headed = time.Now()
 	}
 	if err != nil {
-		c.refuse(faultOfGuard(err))
+		c.refuse(faultOfGuard(err), b)
 		c.ended = true
 		return 0, false
 	}
@@ -131,16 +131,21 @@ func (c *client) giveUp(err error) {
 	switch {
 	case !wire.IsTimeout(err):
 	case c.guard.Begun():
-		c.refuse(faultSlowHead)
+		c.refuse(faultSlowHead, nil)
 	default:
 		c.p.clients.idleClosed.Add(1)
 	}
 }
 
-// refuse answers a request after which the connection cannot be read any further. Nothing else is known of that request.
-func (c *client) refuse(f *fault) {
+// refuse answers a request after which the connection cannot be read any further. Nothing else is known of that request than head,
+// what was read of it last.
+func (c *client) refuse(f *fault, head []byte) {
 	c.p.refused(f)
-	_ = c.send(appendFault(nil, f, answerFields{connection: "close"}, statelessAPI)) // the connection ends either way
+	own := answerFields{connection: "close", cors: c.p.settings.Load().cors}
+	if own.cors != nil {
+		own.origin = own.cors.originIn(head)
+	}
+	_ = c.send(appendFault(nil, f, own, statelessAPI)) // the connection ends either way
 	c.linger()
 }
 

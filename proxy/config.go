@@ -48,6 +48,8 @@ type Config struct {
 	ShutdownTimeout time.Duration `yaml:"shutdown_timeout"`
 	// TrustedProxies are the addresses whose X-Forwarded-* are believed: CIDRs or single addresses.
 	TrustedProxies []string `yaml:"trusted_proxies"`
+	// CORSOrigins are the origins whose pages may read answers in a browser, or "*" for all.
+	CORSOrigins []string `yaml:"cors_origins"`
 	// Expose has further paths to forward, "GET /version", or prefixes, "POST /custom/*"; without affinity.
 	Expose []string `yaml:"expose"`
 	// ExposeUpstream names the upstream of each answer in X-Tether-Upstream.
@@ -63,7 +65,7 @@ func Default() Config {
 		MinBodyRate: 64 * units.KiB,
 		MaxInFlight: 10_000, MaxConnections: 20_000,
 		ShutdownDelay: 5 * time.Second, ShutdownTimeout: 10 * time.Minute,
-		TrustedProxies: []string{}, Expose: []string{},
+		TrustedProxies: []string{}, CORSOrigins: []string{}, Expose: []string{},
 	}
 }
 
@@ -109,6 +111,7 @@ func (c *Config) Validate(memory int64, report func(key, problem string)) {
 			report(fmt.Sprintf("trusted_proxies[%d]", i), fmt.Sprintf("%q, want an address or a CIDR such as 10.0.0.0/8", s))
 		}
 	}
+	checkOrigins(c.CORSOrigins, report)
 	for i, s := range c.Expose {
 		if _, err := parseExposed(s); err != nil {
 			report(fmt.Sprintf("expose[%d]", i), err.Error())

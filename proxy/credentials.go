@@ -41,7 +41,7 @@ func (c *credentials) take(key []byte) bool {
 func (c *caller) authorize(r *request, keys *auth.Keys) *fault {
 	sent := &r.in.keys
 	switch {
-	case !sent.wanted, r.is(healthAPI), r.endpoint == preflightEndpoint && r.in.preflight() && !r.unread:
+	case !sent.wanted, r.is(healthAPI), r.endpoint == preflightEndpoint && r.isPreflight():
 		return nil
 	case sent.key == nil:
 		return faultNoKey

@@ -43,6 +43,7 @@ const (
 var (
 	faultMalformed       = &fault{status: 400, kind: invalidRequest, reason: "malformed", message: "The request is not valid HTTP/1.1."}
 	faultMalformedChunks = &fault{status: 400, kind: invalidRequest, reason: "malformed", message: "The request body's chunked coding is malformed."}
+	faultOrigin          = &fault{status: 400, kind: invalidRequest, reason: "cors_origin", message: "Pages of this origin may not ask this server: the operator can add the origin to proxy.cors_origins."}
 	faultNoKey           = &fault{status: 401, kind: authentication, reason: "no_key", message: "This server wants an API key, as Authorization: Bearer KEY or as X-Api-Key: KEY."}
 	faultWrongKey        = &fault{status: 401, kind: authentication, reason: "wrong_key", message: "The API key is not known here."}
 	faultTwoKeys         = &fault{status: 401, kind: authentication, reason: "two_keys", message: "The request has two different API keys."}
@@ -148,9 +149,15 @@ func appendOwnHead(dst []byte, status, length int, own answerFields) []byte {
 	if length > 0 {
 		dst = append(dst, "Content-Type: application/json\r\n"...)
 	}
-	dst = append(appendNumber(dst, "Content-Length: ", int64(length)), "Date: "...)
-	dst = time.Now().UTC().AppendFormat(dst, http.TimeFormat)
-	return own.append(append(dst, "\r\n"...))
+	if status != http.StatusNoContent { // RFC 9110 8.6
+		dst = appendNumber(dst, "Content-Length: ", int64(length))
+	}
+	dst = time.Now().UTC().AppendFormat(append(dst, "Date: "...), http.TimeFormat)
+	dst = own.append(append(dst, "\r\n"...))
+	if own.cors != nil {
+		dst = append(own.cors.append(dst, own.origin), varyByOrigin...)
+	}
+	return dst
 }
 
 // anthropicKind is the error type of Anthropic's API for a fault's status.

@@ -80,8 +80,12 @@ func (x *exchange) run() *fault {
 	if f := x.guard(); f != nil {
 		return f
 	}
-	if x.req.is(healthAPI) {
+	switch {
+	case x.req.is(healthAPI):
 		x.answer(healthStatus(x.p.Ready()), nil)
+		return nil
+	case x.settings.cors != nil && x.req.isPreflight():
+		x.answer(204, nil)
 		return nil
 	}
 	if f := x.req.readBody(x.client, x.p.budget, x.settings); f != nil {
@@ -230,7 +234,7 @@ func (x *exchange) end() (closing bool) {
 func (x *exchange) fields() answerFields {
 	f := answerFields{
 		sessionID: x.caller.session.ID(), requestID: x.req.requestID, outcome: outcomeOf(&x.tries, &x.route),
-		allow: x.req.allowed, connection: x.client.connection(x.closing),
+		allow: x.req.allowed, connection: x.client.connection(x.closing), cors: x.settings.cors, origin: x.req.in.origin,
 	}
 	if u := x.route.Last(); u != nil {
 		f.prefix = u.Address().Prefix
@@ -249,13 +253,17 @@ func outcomeOf(t *attempts, r *session.Route) session.Outcome {
 	return r.Outcome()
 }
 
-// answer answers with a JSON body of tether's own.
+// answer answers with a JSON body of tether's own, or a preflight with 204.
 func (x *exchange) answer(status int, body []byte) {
 	x.caller.identifyRefused()
 	x.rec.Status = status
 	x.closing = x.closing || x.p.closing.Load() || x.req.unread
 	x.rec.BytesOut = int64(len(body))
-	x.reply = append(appendOwnHead(x.reply[:0], status, len(body), x.fields()), "\r\n"...)
+	x.reply = appendOwnHead(x.reply[:0], status, len(body), x.fields())
+	if status == 204 {
+		x.reply = x.settings.cors.appendPreflight(x.reply, x.req.in.asksHeaders)
+	}
+	x.reply = append(x.reply, "\r\n"...)
 	x.write(append(x.reply, body...))
 }
 

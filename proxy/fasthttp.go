@@ -35,7 +35,7 @@ func newParser(handle func(*client, head) (closing bool), maxHead int) *parser {
 		// Content-Length.
 		ErrorHandler: func(ctx *fasthttp.RequestCtx, _ error) {
 			if c := clientOf(ctx); !c.ended {
-				c.refuse(faultMalformed)
+				c.refuse(faultMalformed, nil)
 			}
 		},
 		// The end of the connection and the body are the proxy's business.

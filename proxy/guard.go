@@ -22,8 +22,16 @@ func (x *exchange) guard() *fault {
 }
 
 // admit matches the endpoint and authenticates the caller. Authentication failures win over 404 and 405, so that outsiders cannot
-// enumerate endpoints.
+// enumerate endpoints. A preflight is for tether where cors_origins is set, whatever its path: the browser shall show the page
+// what is wrong with the request to come.
 func (s *settings) admit(r *request, c *caller) *fault {
+	if s.cors != nil && r.isPreflight() {
+		r.endpoint = preflightEndpoint
+		if !s.cors.allows(r.in.origin) {
+			return faultOrigin
+		}
+		return nil
+	}
 	f := r.find(s.exposed)
 	if stranger := c.authorize(r, s.keys); stranger != nil {
 		r.allowed = ""

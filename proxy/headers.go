@@ -31,7 +31,8 @@ type inbound struct {
 	named                         []byte // the values of Connection that name fields
 	off                           bool   // X-Tether-Affinity: off
 	trusted                       bool   // the peer may speak for others
-	origin, asksMethod            bool   // Origin and Access-Control-Request-Method are there
+	origin, asksHeaders           []byte // Origin, and the fields that a preflight names
+	asksMethod                    bool   // Access-Control-Request-Method is there
 }
 
 // maxName is the length of the longest name that matters.
@@ -89,7 +90,10 @@ func (h *inbound) take(f *http1.Fields) bool {
 		h.contentType = f.Value
 		return true
 	case "origin":
-		h.origin = true
+		h.origin = joinLists(h.origin, f.Value) // which makes no origin of two
+		return true
+	case "access-control-request-headers":
+		h.asksHeaders = joinLists(h.asksHeaders, f.Value)
 		return true
 	case "access-control-request-method":
 		h.asksMethod = true
@@ -110,7 +114,7 @@ func isForwarded(name []byte) bool {
 }
 
 // preflight reports whether this is a CORS-preflight request (Fetch standard).
-func (h *inbound) preflight() bool { return h.origin && h.asksMethod }
+func (h *inbound) preflight() bool { return h.origin != nil && h.asksMethod }
 
 // boundary separates the fields of a body that is a form. "" says that the body is no form.
 func (h *inbound) boundary() string {

@@ -74,6 +74,11 @@ func (r *request) api() api {
 	return r.endpoint.api
 }
 
+// isPreflight reports whether a browser asks for another request whether it may send it. Such a request has no key and no body.
+func (r *request) isPreflight() bool {
+	return string(r.head.method) == "OPTIONS" && r.in.preflight() && !r.unread
+}
+
 func (r *request) isHEAD() bool { return string(r.head.method) == "HEAD" }
 
 // hasBody reports whether the upstream is told the length of a body.

@@ -24,6 +24,7 @@ type settings struct {
 	identifier *identity.Identifier
 	keys       *auth.Keys
 	exposed    exposed
+	cors       *cors // nil for none
 	trusted    []netip.Prefix
 	bodies     bodyLimits
 	parser     *parser
@@ -32,7 +33,7 @@ type settings struct {
 // Use replaces the settings. Requests that have begun keep theirs to their end. A connection that is open takes no larger heads than
 // before: its parser has its buffer already. ClientWriteTimeout belongs to the listener, not to the proxy.
 func (p *Proxy) Use(s Settings) error {
-	n := &settings{Config: s.Config, identifier: s.Identifier, keys: s.Keys}
+	n := &settings{Config: s.Config, identifier: s.Identifier, keys: s.Keys, cors: newCORS(s.Config.CORSOrigins)}
 	var err error
 	if n.exposed, err = parseEach(s.Config.Expose, parseExposed); err != nil {
 		return err
