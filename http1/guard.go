@@ -34,11 +34,13 @@ type Guard struct {
 	connection                int // bytes in the values of Connection
 	minor                     byte
 	closing, keepAlive        bool
-	options, asterisk         bool // the method is OPTIONS, the target is *
+	defaultPort               string // of the scheme of a target in absolute form, with its colon
+	options, asterisk         bool   // the method is OPTIONS, the target is *
 
 	// Authority is the authority of a target in absolute form, in lower case; nil for any other target.
 	Authority []byte
-	// Path is where the path begins in the target: after scheme and authority if the target is a whole URL.
+	// Path is where the path begins in the target: after scheme and authority if the target is a whole URL. A whole URL may have no
+	// path: there is its query, or its end.
 	Path int
 	// Length is the Content-Length, 0 without one. Chunked excludes it.
 	Length int64

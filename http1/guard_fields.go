@@ -86,7 +86,7 @@ func (g *Guard) field() error {
 	v := Trim(g.tok.bytes())
 	switch g.kind {
 	case hostField:
-		if g.hosts++; g.hosts > 1 || g.tok.tooLong() || !validHost(v) || g.Authority != nil && !EqualFold(v, string(g.Authority)) {
+		if g.hosts++; g.hosts > 1 || g.tok.tooLong() || !validHost(v) || g.Authority != nil && !g.sameHost(v) {
 			return ErrHost
 		}
 	case lengthField:

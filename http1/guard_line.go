@@ -71,26 +71,38 @@ func (g *Guard) scheme(c byte) (int, error) {
 	case string(s) == "http://" || string(s) == "https://":
 		g.Path = len(s)
 		g.state, g.tok.n = inAuthority, 0
+		if g.defaultPort = ":80"; len(s) == len("https://") {
+			g.defaultPort = ":443"
+		}
 	case !bytes.HasPrefix([]byte("http://"), s) && !bytes.HasPrefix([]byte("https://"), s):
 		return 0, ErrRequestLine
 	}
 	return 1, nil
 }
 
-// authorityByte reads the authority of a target in absolute form. It must equal Host (see field): otherwise a server that trusts
-// the target (RFC 9112 3.2.2) and one that trusts Host would see different requests.
+// authorityByte reads the authority of a target in absolute form. It must be that of Host (see sameHost): otherwise a server that
+// trusts the target (RFC 9112 3.2.2) and one that trusts Host would see different requests. The path may be empty.
 func (g *Guard) authorityByte(c byte) (int, error) {
 	switch v := g.tok.bytes(); {
-	case c != '/' && class[c]&isTarget != 0:
-		g.tok.add(toLower(c))
-		return 1, nil
-	case c != '/' || g.tok.tooLong() || !validHost(v):
+	case c == '/' || c == '?' || c == ' ':
+		if g.tok.tooLong() || !validHost(v) {
+			return 0, ErrRequestLine
+		}
+		g.Authority = bytes.Clone(v)
+		g.Path += len(v)
+		g.state = inTarget
+		return 0, nil
+	case class[c]&isTarget == 0:
 		return 0, ErrRequestLine
 	}
-	g.Authority = bytes.Clone(g.tok.bytes())
-	g.Path += len(g.Authority)
-	g.state = inTarget
-	return 0, nil
+	g.tok.add(toLower(c))
+	return 1, nil
+}
+
+// sameHost reports whether a valid Host is the authority of the target. A port that is the default of the target's scheme may be
+// missing in either (RFC 9110 4.2.3).
+func (g *Guard) sameHost(host []byte) bool {
+	return EqualFold(bytes.TrimSuffix(host, []byte(g.defaultPort)), string(bytes.TrimSuffix(g.Authority, []byte(g.defaultPort))))
 }
 
 func (g *Guard) version() error {

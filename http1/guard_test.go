@@ -120,7 +120,12 @@ func TestGuardRefuses(t *testing.T) {
 		{"method no token", lines("GE(T / HTTP/1.1", "Host: a"), ErrRequestLine},
 		{"method too long", lines(strings.Repeat("G", 33)+" / HTTP/1.1", "Host: a"), ErrRequestLine},
 		{"absolute target of another host", lines("GET http://b/ HTTP/1.1", "Host: a"), ErrHost},
-		{"absolute target without a path", lines("GET http://a HTTP/1.1", "Host: a"), ErrRequestLine},
+		{"absolute target of another port", lines("GET http://a:81/ HTTP/1.1", "Host: a"), ErrHost},
+		{"absolute target with the port of another scheme", lines("GET http://a:443/ HTTP/1.1", "Host: a"), ErrHost},
+		{"absolute target with a port of two", lines("GET https://a:80/ HTTP/1.1", "Host: a:443"), ErrHost},
+		{"absolute target with an empty port", lines("GET http://a:/ HTTP/1.1", "Host: a"), ErrRequestLine},
+		{"absolute target without a host", lines("GET http://?a HTTP/1.1", "Host: a"), ErrRequestLine},
+		{"absolute target with a fragment", lines("GET http://a#b HTTP/1.1", "Host: a"), ErrRequestLine},
 		{"absolute target with a host too long", lines("GET http://"+strings.Repeat("a", 300)+"/ HTTP/1.1", "Host: a"), ErrRequestLine},
 		{"authority as target", lines("CONNECT a:80 HTTP/1.1", "Host: a"), ErrRequestLine},
 		{"target with a control byte", lines("GET /\x01 HTTP/1.1", "Host: a"), ErrRequestLine},
@@ -216,7 +221,7 @@ func agree(t *testing.T, g *Guard, head string) {
 	}
 	chunked := len(r.TransferEncoding) > 0
 	length := max(0, r.ContentLength)
-	if target := strings.Fields(line)[1]; r.RequestURI != target || target[g.Path] != '/' && target != "*" {
+	if target := strings.Fields(line)[1]; r.RequestURI != target || !pathBegins(target, g) {
 		t.Fatalf("target %q with its path from %d, Go has %q", target, g.Path, r.RequestURI)
 	}
 	if !strings.EqualFold(r.Host, host) {
@@ -228,6 +233,38 @@ func agree(t *testing.T, g *Guard, head string) {
 	if !chunked && length == 0 {
 		if behind, _ := io.ReadAll(rest); string(behind) != "behind" {
 			t.Fatalf("behind %q Go has %q", head, behind)
+		}
+	}
+}
+
+// pathBegins reports whether g.Path is where a path begins in the target, or where an empty one is.
+func pathBegins(target string, g *Guard) bool {
+	rest := target[g.Path:]
+	return strings.HasPrefix(rest, "/") || target == "*" || g.Authority != nil && (rest == "" || rest[0] == '?')
+}
+
+// The authority of a target counts (RFC 9112 3.2.2), and is that of Host: the default port of the scheme may be missing in either.
+func TestAbsoluteTargets(t *testing.T) {
+	for _, c := range []struct{ target, host, authority, rest string }{
+		{"http://a/b?c", "a", "a", "/b?c"},
+		{"http://A:81/b", "a:81", "a:81", "/b"},
+		{"http://a:80/b", "a", "a:80", "/b"},
+		{"http://a/b", "a:80", "a", "/b"},
+		{"http://a:80/b", "A:80", "a:80", "/b"},
+		{"HTTPS://a:443/b", "a", "a:443", "/b"},
+		{"https://a/b", "a:443", "a", "/b"},
+		{"https://a:80/b", "a:80", "a:80", "/b"},
+		{"http://[::1]:80/b", "[::1]", "[::1]:80", "/b"},
+		{"http://a", "a", "a", ""},
+		{"http://a?b/c", "a", "a", "?b/c"},
+		{"http://a:80?b", "a", "a:80", "?b"},
+	} {
+		head := lines("GET "+c.target+" HTTP/1.1", "Host: "+c.host)
+		for size := 1; size <= len(head); size++ {
+			g, _, done, err := feed(head, size)
+			if !done || err != nil || string(g.Authority) != c.authority || c.target[g.Path:] != c.rest {
+				t.Fatalf("%s, Host %s, in pieces of %d: authority %q, rest %q, %v", c.target, c.host, size, g.Authority, c.target[g.Path:], err)
+			}
 		}
 	}
 }

@@ -64,6 +64,24 @@ func TestHostHeader(t *testing.T) {
 	}
 }
 
+// If the target is a whole URL, its authority is the one Host that a server sees. An empty path is /.
+func TestHostOfATarget(t *testing.T) {
+	url, heads := echo(t)
+	r := newRig(t, []string{url}, withOptions(transport.RequestOptions{PreserveHost: true}), func(r *rig) { r.cfg.Expose = []string{"GET /"} })
+	for _, target := range []string{"http://API.example:80", "http://api.example:80/", "http://api.example:80?a=b"} {
+		c := r.dial()
+		c.send("GET " + target + " HTTP/1.1\r\nHost: api.example\r\n\r\n")
+		if a := c.receive(); a.StatusCode != 200 {
+			t.Errorf("%s: %d %s", target, a.StatusCode, a.body)
+			continue
+		}
+		seen := heads()
+		if h := seen[len(seen)-1]; h.Get("Echo-Host") != "api.example:80" || h.Get("X-Forwarded-Host") != "api.example:80" {
+			t.Errorf("%s: Host %q, X-Forwarded-Host %q", target, h.Get("Echo-Host"), h.Get("X-Forwarded-Host"))
+		}
+	}
+}
+
 // A client of HTTP/1.0 may name no host (RFC 9112 3.2). The server then gets its own.
 func TestNoHost(t *testing.T) {
 	url, heads := echo(t)

@@ -35,6 +35,9 @@ type request struct {
 // begin makes r the request of a head that g let pass.
 func (r *request) begin(h head, g *http1.Guard) {
 	h.target = h.target[g.Path:]
+	if g.Authority != nil && !bytes.HasPrefix(h.target, []byte{'/'}) { // an empty path is / (RFC 9110 4.2.3)
+		h.target = append([]byte{'/'}, h.target...)
+	}
 	r.head, r.framing, r.unread = h, g, g.Chunked || g.Length > 0
 }
 
