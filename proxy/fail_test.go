@@ -399,6 +399,14 @@ func TestStatefulCallsAreNotRetried(t *testing.T) {
 			if seen := count(r.sims) - 2; a.server() == "" || (name == "background") != (seen > 1) {
 				t.Errorf("shutdown: %d, seen by %d", a.StatusCode, seen)
 			}
+			if a.Request.Method == "GET" {
+				return // vLLM refuses inference alone
+			}
+			before := count(r.sims)
+			a = send(r, "X-Sim-Fault: queue-full")
+			if seen := count(r.sims) - before; a.StatusCode != 503 || a.Header.Get("Retry-After") != "1" || strings.HasPrefix(name, "background") != (seen > 1) {
+				t.Errorf("full: %d, seen by %d", a.StatusCode, seen)
+			}
 		})
 	}
 }
