@@ -9,6 +9,7 @@ import (
 	"tether/session/identity"
 	"tether/tlsfiles"
 	"tether/upstream"
+	"tether/wire"
 )
 
 // settings is a valid configuration and what was opened for it. It is immutable: another configuration makes another
@@ -19,6 +20,8 @@ type settings struct {
 	token      []byte // of the admin listener; empty for none
 	identifier *identity.Identifier
 	keys       *auth.Keys // nil if clients need none
+	// connections is proxy.max_connections, or what the descriptors of the process allow if that is less.
+	connections int
 
 	specs        []upstream.Spec     // each https upstream with its TLS
 	clientTLS    *tlsfiles.Reloading // nil if clients do not speak TLS
@@ -28,6 +31,7 @@ type settings struct {
 // open reads the files that cfg names. It changes nothing of a tether that runs.
 func open(cfg *config.Config) (*settings, error) {
 	s := &settings{Config: cfg, specs: cfg.Specs()}
+	s.connections = cfg.Proxy.ConnectionsWithin(wire.DescriptorLimit(), len(s.specs))
 	var err error
 	if s.secret, err = config.ReadSecret(cfg.Session.Identity.SecretFile); err != nil {
 		return nil, usageError("session.secret_file: %w", err)
@@ -73,5 +77,7 @@ func (s *settings) openCertificates() (err error) {
 
 // proxy returns the settings of the proxy.
 func (s *settings) proxy() proxy.Settings {
-	return proxy.Settings{Config: s.Proxy, Identifier: s.identifier, Keys: s.keys}
+	cfg := s.Proxy
+	cfg.MaxConnections = s.connections
+	return proxy.Settings{Config: cfg, Identifier: s.identifier, Keys: s.keys}
 }

@@ -84,7 +84,7 @@ var (
 
 	requestsNow    = define("gauge", "tether_requests_in_flight", "Requests in flight, open WebSockets included.")
 	connectionsNow = define("gauge", "tether_client_connections", "Open client connections.")
-	displaced      = define("counter", "tether_client_connections_displaced_total", "Client connections without a whole request that tether closed to accept others.")
+	displaced      = define("counter", "tether_client_connections_displaced_total", "Client connections without a whole request that tether closed to accept others, or for lack of descriptors.")
 	acceptFailures = define("counter", "tether_accept_failures_total", "Failed attempts to accept a client, for lack of descriptors or memory.")
 	idleClosed     = define("counter", "tether_idle_client_connections_closed_total", "Client connections that tether closed because they stayed silent.")
 	bodiesNow      = define("gauge", "tether_request_body_buffer_bytes", "Memory that buffered request bodies take.")

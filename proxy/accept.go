@@ -26,6 +26,10 @@ func (p *Proxy) Serve(l *wire.Listener) {
 	}
 }
 
+// firstRequestTime is by how much later a new connection counts as waiting. Its first request is probably under way, so that kept
+// connections that wait for no longer give way first.
+const firstRequestTime = time.Second
+
 // accept makes a client of an accepted connection, or says why there cannot be another one.
 func (p *Proxy) accept(socket *wire.Client) (*client, *fault) {
 	address, s := addressOf(socket), p.settings.Load()
@@ -36,7 +40,9 @@ func (p *Proxy) accept(socket *wire.Client) (*client, *fault) {
 	if socket.Secure() {
 		c.proto = []byte("https")
 	}
-	c.next(time.Now())
+	now := time.Now()
+	c.next(now)
+	c.waitingSince.Store(now.Add(firstRequestTime).UnixNano())
 	if f := p.clients.add(c, &s.Config); f != nil {
 		p.budget.release(c.account)
 		return nil, f
@@ -52,7 +58,7 @@ func addressOf(socket *wire.Client) netip.Addr {
 
 // turnAway answers a connection that is one too many.
 func (p *Proxy) turnAway(socket *wire.Client, f *fault) {
-	if socket.Secure() || !p.clients.addRefused() { // under TLS an answer would need a handshake first
+	if socket.Secure() || !p.clients.addRefused(maxRefused(p.settings.Load().MaxConnections)) { // under TLS an answer would need a handshake first
 		p.refused(f)
 		_ = socket.Drop()
 		return

@@ -78,7 +78,11 @@ func (a *attempt) takeIdle(now time.Time) bool {
 	return a.conn != nil
 }
 
-// dial opens a connection to the upstream. It ends when the client leaves.
+// maxRedials bounds the further dials of one attempt that found no free descriptor. A descriptor that was freed for it may be taken
+// by another request.
+const maxRedials = 4
+
+// dial opens a connection to the upstream. It ends when the client leaves. If the process is out of descriptors, dial frees some.
 func (a *attempt) dial(c *client, timeout time.Duration) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -86,6 +90,9 @@ func (a *attempt) dial(c *client, timeout time.Duration) error {
 		return failure.ClientGone
 	}
 	conn, err := a.up.Dial(ctx, timeout)
+	for n := 0; err == failure.Exhausted && n < maxRedials && freeDescriptor(c.p); n++ {
+		conn, err = a.up.Dial(ctx, timeout)
+	}
 	switch left := c.Unbind(); {
 	case !left:
 		a.conn = conn

@@ -33,8 +33,8 @@ type client struct {
 
 	// idle says that the goroutine waits for the first byte of a request.
 	idle atomic.Bool
-	// waitingSince is when the connection began to wait for a whole request (Unix ns), 0 while a request is served. The goroutine
-	// that swaps it to 0 owns the connection's fate: enter serves the request, makeRoom closes the connection.
+	// waitingSince is when the connection began to wait for a whole request (Unix ns), 0 while a request is served. For the first
+	// request it is firstRequestTime later. The goroutine that swaps it to 0 owns the connection's fate: enter serves the request, makeRoom closes the connection.
 	waitingSince atomic.Int64
 
 	since    time.Time // when the connection was opened, or its last answer ended

@@ -45,13 +45,28 @@ func (s *clients) full(c *client, limits *Config) *fault {
 	return nil
 }
 
-// makeRoom closes a connection that has no whole request, and reports whether it found one. It looks at sampleSize connections and
-// takes one of the address that has the most, so that one address cannot keep the others out; of these, the one that has waited
-// longest. s.mu is held.
+// makeRoom closes a connection that has no whole request, and reports whether it found one. s.mu is held.
 func (s *clients) makeRoom() bool {
+	const tries = 3 // a request may arrive on the chosen connection at this moment
+	for range tries {
+		c, since := s.leastWanted()
+		if c == nil {
+			return false
+		}
+		if c.waitingSince.CompareAndSwap(since, 0) {
+			s.displaced.Add(1)
+			_ = c.Drop() // its goroutine ends with it
+			return true
+		}
+	}
+	return false
+}
+
+// leastWanted looks at sampleSize connections, and chooses one that has no whole request: one of the address that has the most
+// connections, so that one address cannot keep the others out; of these, the one that has waited longest. It returns nil if there is
+// none. s.mu is held.
+func (s *clients) leastWanted() (chosen *client, since int64) {
 	const sampleSize = 64
-	var chosen *client
-	var since int64
 	looked := 0
 	for c := range s.open {
 		if waiting := c.waitingSince.Load(); waiting != 0 {
@@ -63,12 +78,14 @@ func (s *clients) makeRoom() bool {
 			break
 		}
 	}
-	if chosen == nil || !chosen.waitingSince.CompareAndSwap(since, 0) { // its request arrived at this moment
-		return false
-	}
-	s.displaced.Add(1)
-	_ = chosen.Drop() // its goroutine ends with it
-	return true
+	return chosen, since
+}
+
+// displace closes a connection as makeRoom does, and reports whether it found one.
+func (s *clients) displace() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.makeRoom()
 }
 
 // share is the number of connections of the client's address. A trusted proxy's connections count as one. clients.mu is held.
@@ -87,14 +104,11 @@ func (s *clients) remove(c *client) {
 	c.account.conns--
 }
 
-// maxRefused bounds the connections that are refused with an answer at the same time. Further ones are closed.
-const maxRefused = 64
-
-// addRefused counts a connection that is to be refused with an answer. It reports false if maxRefused are being refused.
-func (s *clients) addRefused() bool {
+// addRefused counts a connection that is to be refused with an answer. It reports false if most are being refused.
+func (s *clients) addRefused(most int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.refused == maxRefused || s.stopping.Load() {
+	if s.refused >= most || s.stopping.Load() {
 		return false
 	}
 	s.refused++

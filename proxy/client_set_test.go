@@ -98,6 +98,28 @@ func TestConnectionsMakeRoom(t *testing.T) {
 	}
 }
 
+// A new connection, whose first request is under way, stays when a kept one can be closed.
+func TestNewConnectionsStay(t *testing.T) {
+	r := fleet(t, 1, sim.Config{}, func(r *rig) { r.cfg.MaxConnections = 2 })
+	began := time.Now()
+	silent := r.dialFrom("127.0.0.2")
+	r.await(1, "connections", r.proxy.Connections)
+	kept := r.dialFrom("127.0.0.3")
+	kept.send(post(chatPath, chat("x"), sid))
+	kept.receive()
+	r.await(2, "connections without a request", r.waiting)
+	another := r.dialFrom("127.0.0.4")
+	another.send(post(chatPath, chat("x"), sid))
+	another.receive()
+	if time.Since(began) >= firstRequestTime {
+		t.Skip("this host is too slow: the silent connection is not new any more")
+	}
+	silent.send(post(chatPath, chat("x"), sid))
+	if a, err := silent.answered(); err != nil || a.StatusCode != 200 {
+		t.Errorf("%d, %v", a.StatusCode, err)
+	}
+}
+
 // waiting is the number of connections without a whole request.
 func (r *rig) waiting() (n int) {
 	r.proxy.clients.each(func(c *client) {

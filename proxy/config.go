@@ -37,7 +37,7 @@ type Config struct {
 	MinBodyRate units.Bytes `yaml:"min_body_rate"`
 	// MaxInFlight bounds the requests in flight, 1..1000000.
 	MaxInFlight int `yaml:"max_in_flight"`
-	// MaxConnections bounds the clients' connections, 1..1000000.
+	// MaxConnections bounds the clients' connections, 1..1000000. See ConnectionsWithin.
 	MaxConnections int `yaml:"max_connections"`
 	// MaxConnectionsPerAddress bounds the connections of one address, of IPv6 one network of 64 bits, 0..1000000; 0 is no bound.
 	// Trusted proxies may have more.

@@ -17,6 +17,7 @@ import (
 	"tether/sim"
 	simfault "tether/sim/fault"
 	"tether/upstream"
+	"tether/wire"
 )
 
 // Each test here is a row of the table "When things fail" in docs/ARCHITECTURE.md.
@@ -191,6 +192,43 @@ func TestOwnResources(t *testing.T) {
 	rec := r.recorded(3)
 	if rec.Attempts != 0 || rec.Reason != "exhausted" || home.State().Suspect() || r.pinned("s-1") != home {
 		t.Errorf("%d attempts, %s, suspect %v", rec.Attempts, rec.Reason, home.State().Suspect())
+	}
+}
+
+// Without a free descriptor, a request to a server takes that of an idle connection to another server.
+func TestIdleConnectionsToServersGiveWay(t *testing.T) {
+	r := fleet(t, 2, sim.Config{})
+	r.pin("s-1", r.up(0))
+	r.pin("s-2", r.up(1))
+	c := r.dial()
+	c.send(post(chatPath, chat("hello"), "X-Session-Id: s-2"))
+	c.receive()
+	exhaust(t)
+	c.send(post(chatPath, chat("hello"), sid))
+	if a := c.receive(); a.StatusCode != 200 {
+		t.Error(a.StatusCode)
+	}
+	if r.up(1).TakeIdle(time.Now()) != nil {
+		t.Error("the idle connection to the other server is left")
+	}
+}
+
+// Without a free descriptor, and without an idle connection to a server, a request takes the descriptor of an idle client.
+func TestIdleClientsGiveWayToRequests(t *testing.T) {
+	r := fleet(t, 1, sim.Config{})
+	c, idle := r.dial(), r.dial()
+	r.await(2, "connections", r.proxy.Connections)
+	exhaust(t)
+	c.send(post(chatPath, chat("hello"), sid))
+	if text, err := idle.rest(); text != "" || wire.IsTimeout(err) {
+		t.Errorf("the idle client got %q, %v", text, err)
+	}
+	idle.Close() // the simulated server, in this process, needs a descriptor too
+	if a := c.receive(); a.StatusCode != 200 {
+		t.Error(a.StatusCode)
+	}
+	if n := r.proxy.Displaced(); n != 1 {
+		t.Errorf("%d clients are counted as displaced", n)
 	}
 }
 

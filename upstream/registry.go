@@ -127,6 +127,14 @@ func (r *Registry) seat() Ref {
 	return r.refs[seat]
 }
 
+// CloseIdle closes the idle connections to all servers, and reports whether there were any.
+func (r *Registry) CloseIdle() (closed bool) {
+	for _, s := range r.Table().Servers {
+		closed = s.pool.CloseIdle() || closed
+	}
+	return closed
+}
+
 // reapEvery is how often Run looks for connections that have been idle for too long.
 const reapEvery = time.Second
 

@@ -71,6 +71,15 @@ func Run(t testing.TB, upstreams []string, args ...string) *Tether {
 	return run(t, FreeAddr(t), FreeAddr(t), nil, nil, upstreams, args)
 }
 
+// RunWithin is Run with a limit on the descriptors of tether.
+func RunWithin(t testing.TB, descriptors int, upstreams []string, args ...string) *Tether {
+	t.Helper()
+	p := newTether(FreeAddr(t), FreeAddr(t), upstreams, args)
+	limited := fmt.Sprintf(`ulimit -n %d; exec "$0" "$@"`, descriptors)
+	p.cmd = exec.Command("sh", append([]string{"-c", limited}, p.cmd.Args...)...)
+	return p.start(t, nil, nil)
+}
+
 // RunAt is Run with the addresses of the listeners for clients and for operators.
 func RunAt(t testing.TB, data, admin string, upstreams []string, args ...string) *Tether {
 	t.Helper()
@@ -86,12 +95,19 @@ func RunTo(t testing.TB, out, errOut *os.File, upstreams []string, args ...strin
 
 func run(t testing.TB, data, admin string, out, errOut *os.File, upstreams, args []string) *Tether {
 	t.Helper()
-	p := &Tether{URL: "http://" + data, Admin: "http://" + admin}
+	return newTether(data, admin, upstreams, args).start(t, out, errOut)
+}
+
+func newTether(data, admin string, upstreams, args []string) *Tether {
 	args = append([]string{"run", "--listen", data, "--admin-listen", admin}, args...)
 	for _, u := range upstreams {
 		args = append(args, "--upstream", u)
 	}
-	p.cmd = exec.Command(path, args...)
+	return &Tether{URL: "http://" + data, Admin: "http://" + admin, cmd: exec.Command(path, args...)}
+}
+
+func (p *Tether) start(t testing.TB, out, errOut *os.File) *Tether {
+	t.Helper()
 	p.cmd.Stderr = &p.log
 	if out != nil {
 		p.cmd.Stdout = out

@@ -59,7 +59,7 @@ func newWorld(t *testing.T, n scale) *world {
 upstreams:
   - { url: %q, models: [tiny] }
   - { url: %q, models: [endless] }
-proxy: { client_idle_timeout: %v, client_write_timeout: %v, max_connections_per_address: 4 }
+proxy: { client_idle_timeout: %v, client_write_timeout: %v, max_connections_per_address: 4, max_in_flight: 1000 }
 `, s.URL(), endless.URL, n.idleLimit, n.deafLimit)
 	return &world{t: t, n: n, attacked: newSide(t, n.ordinary, text), twin: newSide(t, n.ordinary, text)}
 }

@@ -82,13 +82,14 @@ func (p *Pool) Reap(now time.Time) {
 	abortAll(old)
 }
 
-// CloseIdle closes all idle connections.
-func (p *Pool) CloseIdle() {
+// CloseIdle closes all idle connections, and reports whether there were any.
+func (p *Pool) CloseIdle() bool {
 	p.mu.Lock()
 	all := p.idle
 	p.idle = nil
 	p.mu.Unlock()
 	abortAll(all)
+	return len(all) > 0
 }
 
 // Retire closes all idle connections, and every connection that is to be kept from now on.

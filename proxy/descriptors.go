@@ -1,0 +1,25 @@
+package proxy
+
+import "tether/wire"
+
+// ownDescriptors are kept back for what is neither a client nor its server: logs, listeners and pollers (a dozen), operators, and
+// files that are read again.
+const ownDescriptors = 32
+
+// ConnectionsWithin returns MaxConnections, or how many connections of clients leave enough of the process's descriptors for other
+// uses, if that is less. Each request in flight needs a second descriptor for its server, and each probe of a server one; there are
+// clients that are refused with an answer; ownDescriptors are kept back. The result is at least 1.
+func (c *Config) ConnectionsWithin(descriptors, servers int) int {
+	left := descriptors - ownDescriptors - servers - maxRefused(descriptors/2)
+	return max(1, min(c.MaxConnections, max(left/2, left-c.MaxInFlight)))
+}
+
+// maxRefused bounds the connections that are refused with an answer at the same time, beside connections that are served. Further
+// ones are closed.
+func maxRefused(connections int) int { return max(8, min(64, connections/8)) }
+
+// freeDescriptor reports whether the process has a free descriptor. If not, it closes the idle connections to servers. If there are
+// none, it closes a client's connection without a whole request.
+func freeDescriptor(p *Proxy) bool {
+	return wire.HasDescriptor() || p.registry.CloseIdle() || p.clients.displace()
+}
