@@ -56,7 +56,7 @@ func (v *visit) get(path string, limit int) (status int, body []byte, err error)
 		v.unbind = context.AfterFunc(v.ctx, v.conn.Abort)
 	}
 	v.conn.Send(v.p.head(path), transport.Body{}, time.Now())
-	answer, err := v.conn.Receive(v.p.buf, v.timeout)
+	answer, err := v.conn.Receive(v.p.buf, v.timeout, nil)
 	if err != nil {
 		v.hangUp()
 		return 0, nil, err

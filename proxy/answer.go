@@ -50,34 +50,7 @@ func (a *answerFields) append(dst []byte) []byte {
 // appendAnswerHead appends the head of an upstream's answer for the client. chunked says that the body follows in
 // the chunked coding.
 func appendAnswerHead(dst []byte, h *http1.Head, own answerFields, chunked bool) []byte {
-	dst = append(append(dst, "HTTP/1.1"...), h.StatusLine[len("HTTP/1.1"):]...)
-	lines := h.Lines
-	if h.Names {
-		lines = withoutNamed(bytes.Clone(lines), connectionNames(lines))
-	}
-	allowsOrigin, varies := false, false
-	for f := http1.NewFields(lines); f.Next(); {
-		var buf [maxName]byte
-		switch string(http1.FoldName(buf[:], f.Name)) {
-		case "connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "content-length", "upgrade",
-			"x-session-id", "x-request-id", "x-tether-affinity", "x-tether-upstream":
-			continue
-		case "access-control-allow-origin":
-			allowsOrigin = true
-		case "vary":
-			varies = varies || own.cors != nil && variesByOrigin(f.Value)
-		case "retry-after":
-			own.retryAfter = false // the upstream knows better
-		case "trailer":
-			if !chunked {
-				continue
-			}
-		case "location", "content-location":
-			dst = appendField(append(dst, f.Name...), ": ", nil, clientPath(f.Value, own.prefix))
-			continue
-		}
-		dst = append(dst, f.Line...)
-	}
+	dst, allowsOrigin, varies := own.appendTheirs(dst, h, chunked)
 	dst = own.append(dst)
 	switch {
 	case allowsOrigin:
@@ -94,6 +67,46 @@ func appendAnswerHead(dst []byte, h *http1.Head, own answerFields, chunked bool)
 		dst = appendNumber(dst, "Content-Length: ", h.Length)
 	}
 	return append(dst, "\r\n"...)
+}
+
+// appendInterimHead appends an interim answer of an upstream for the client. prefix is that of the upstream's URL.
+func appendInterimHead(dst []byte, h *http1.Head, prefix string) []byte {
+	own := answerFields{prefix: prefix}
+	dst, _, _ = own.appendTheirs(dst, h, false)
+	return append(dst, "\r\n"...)
+}
+
+// appendTheirs appends the status line and those fields of an upstream's answer that are passed on. allowsOrigin and varies tell what
+// the upstream says about pages of other origins.
+func (a *answerFields) appendTheirs(dst []byte, h *http1.Head, chunked bool) (out []byte, allowsOrigin, varies bool) {
+	dst = append(append(dst, "HTTP/1.1"...), h.StatusLine[len("HTTP/1.1"):]...)
+	lines := h.Lines
+	if h.Names {
+		lines = withoutNamed(bytes.Clone(lines), connectionNames(lines))
+	}
+	for f := http1.NewFields(lines); f.Next(); {
+		var buf [maxName]byte
+		switch string(http1.FoldName(buf[:], f.Name)) {
+		case "connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "content-length", "upgrade",
+			"x-session-id", "x-request-id", "x-tether-affinity", "x-tether-upstream":
+			continue
+		case "access-control-allow-origin":
+			allowsOrigin = true
+		case "vary":
+			varies = varies || a.cors != nil && variesByOrigin(f.Value)
+		case "retry-after":
+			a.retryAfter = false // the upstream knows better
+		case "trailer":
+			if !chunked {
+				continue
+			}
+		case "location", "content-location":
+			dst = appendField(append(dst, f.Name...), ": ", nil, clientPath(f.Value, a.prefix))
+			continue
+		}
+		dst = append(dst, f.Line...)
+	}
+	return dst, allowsOrigin, varies
 }
 
 // connectionNames is the list of all Connection fields among lines.

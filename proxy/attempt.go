@@ -41,7 +41,7 @@ func (a *attempt) ask(o *outbound, fresh bool, s *settings, now *time.Time) erro
 		return err
 	}
 	a.send(o, *now)
-	err := a.receive(o.request.socketKey, s.HeadTimeout)
+	err := a.receive(o, s.HeadTimeout)
 	*now = time.Now()
 	if err == nil {
 		a.answer.ToHEAD = o.request.isHEAD()
@@ -126,13 +126,13 @@ func (a *attempt) send(o *outbound, now time.Time) {
 
 // receive waits for the head of the answer. Only a handshake, with its socketKey, may be answered by another protocol, and only if
 // the upstream shows that it read that key: otherwise a request that was no WebSocket to the upstream could open a tunnel.
-func (a *attempt) receive(socketKey []byte, limit time.Duration) (err error) {
-	if socketKey == nil {
-		a.answer, err = a.conn.Receive(*a.buf, limit)
+func (a *attempt) receive(o *outbound, limit time.Duration) (err error) {
+	if o.request.socketKey == nil {
+		a.answer, err = a.conn.Receive(*a.buf, limit, o.onInterim)
 		return err
 	}
-	a.answer, err = a.conn.ReceiveSwitch(*a.buf, limit)
-	if err == nil && a.answer.Status == 101 && !a.answer.Switches(socketKey) {
+	a.answer, err = a.conn.ReceiveSwitch(*a.buf, limit, o.onInterim)
+	if err == nil && a.answer.Status == 101 && !a.answer.Switches(o.request.socketKey) {
 		return failure.BadHead
 	}
 	return err

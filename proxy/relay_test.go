@@ -264,3 +264,83 @@ func TestCutEventInCoheresForm(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
+
+// Interim answers of a server reach a client of HTTP/1.1 as they arrive (RFC 9110 15.2), without fields of the hop, other than
+// 100: what the client waits for is between it and tether.
+func TestInterimAnswers(t *testing.T) {
+	s := newScript(t)
+	r := newRig(t, []string{s.url()})
+	c := r.dial()
+	c.send(post(chatPath, chat("x"), sid))
+	up := s.next()
+	up.request()
+	for _, x := range []struct{ sent, received string }{
+		{"HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\nX-Session-Id: theirs\r\nConnection: x-hop\r\nX-Hop: 1\r\nKeep-Alive: 1\r\n\r\n",
+			"HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n"},
+		{"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n", "HTTP/1.1 102 Processing\r\n\r\n"},
+		{"HTTP/1.0 199 \xc3\xa4\r\nLocation: " + s.url() + "/b\r\n\r\n", "HTTP/1.1 199 \xc3\xa4\r\nLocation: /b\r\n\r\n"},
+	} {
+		up.send(x.sent)
+		got := make([]byte, len(x.received))
+		if _, err := io.ReadFull(c.r, got); err != nil || string(got) != x.received {
+			t.Fatalf("%q, %v; want %q", got, err, x.received)
+		}
+	}
+	up.send(ok("{}"))
+	if a := c.receive(); a.StatusCode != 200 || a.body != "{}" || a.Header.Get("X-Session-Id") != "s-1" {
+		t.Errorf("%d %s %v", a.StatusCode, a.body, a.Header)
+	}
+	c.send(post(chatPath, chat("x"), sid)) // the connection goes on
+	up.request()
+	up.send(ok("{}"))
+	r.want(c.receive(), 200, "pinned")
+}
+
+// HTTP/1.0 has no interim answers.
+func TestInterimAnswersToHTTP10(t *testing.T) {
+	s := newScript(t)
+	r := newRig(t, []string{s.url()})
+	c := r.dial()
+	c.send(strings.Replace(post(chatPath, chat("x"), sid), "HTTP/1.1", "HTTP/1.0", 1))
+	up := s.next()
+	up.request()
+	up.send("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + ok("{}"))
+	if a := c.receive(); a.StatusCode != 200 || a.body != "{}" {
+		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+}
+
+// An interim answer decides nothing: if its server dies, the next one gets the request, and if all die, the client is told.
+func TestInterimAnswersBeforeADeath(t *testing.T) {
+	first, second := newScript(t), newScript(t)
+	r := newRig(t, []string{first.url(), second.url()})
+	r.pin("s-1", r.up(0))
+	const hint = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+	for _, answers := range []bool{true, false} {
+		c := r.dial()
+		c.send(post(chatPath, chat("x"), sid))
+		up := first.next()
+		up.request()
+		up.send(hint)
+		up.reset()
+		other := second.next()
+		other.request()
+		want := 502
+		if answers {
+			want = 200
+			other.send(hint + ok("{}"))
+		} else {
+			other.send(hint)
+			other.reset()
+		}
+		for range 2 {
+			if a := c.receive(); a.StatusCode != 103 {
+				t.Errorf("%d comes before the answer", a.StatusCode)
+			}
+		}
+		if a := c.receive(); a.StatusCode != want {
+			t.Errorf("%d %s, want %d", a.StatusCode, a.body, want)
+		}
+		other.Close()
+	}
+}

@@ -58,7 +58,7 @@ const (
 	stream     = ok + "Transfer-Encoding: chunked\r\n\r\n"
 	smuggled   = "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nsmuggled" // an answer without a request
 	whole      = ok + "Content-Length: 5\r\n\r\nhello"
-	maxInterim = 8 // tether accepts this many interim answers
+	maxInterim = 100 // tether accepts this many interim answers
 )
 
 // answers are the vectors that upstreams send: RFC 9112 4, 6, 7 and 9, RFC 9110 15.

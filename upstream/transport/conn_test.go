@@ -22,7 +22,7 @@ func TestExchange(t *testing.T) {
 		t.Fatalf("the server got %q, %v", got, err)
 	}
 	peer.Write([]byte(okAnswer))
-	a, err := c.Receive(make([]byte, 1024), patience)
+	a, err := c.Receive(make([]byte, 1024), patience, nil)
 	if err != nil || a.Status != 200 || string(a.Rest) != "ok" {
 		t.Fatalf("%+v, %v", a, err)
 	}

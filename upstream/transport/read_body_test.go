@@ -33,7 +33,7 @@ func TestReadBody(t *testing.T) {
 			if c.cut {
 				peer.CloseWrite()
 			}
-			a, err := conn.Receive(make([]byte, 1024), patience)
+			a, err := conn.Receive(make([]byte, 1024), patience, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

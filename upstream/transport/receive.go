@@ -19,14 +19,16 @@ const (
 	// staleWithin is how soon after the request a reused connection must die to count as failure.Stale.
 	staleWithin = time.Second
 
-	// maxInterim bounds the 1xx heads before an answer.
-	maxInterim = 8
+	// maxInterim bounds the interim answers (1xx) before an answer, maxInterimBytes all of them together.
+	maxInterim      = 100
+	maxInterimBytes = 64 << 10
 )
 
 // Receive reads the response head into buf, which bounds it, within limit of Send (or up to 1/16 more). It skips interim
-// answers. The error is failure.Stale, Cut, BadHead or HeadTimeout; after an error the connection is only fit to be closed.
-func (c *Conn) Receive(buf []byte, limit time.Duration) (Answer, error) {
-	a, err := c.ReceiveSwitch(buf, limit)
+// answers. Unless onInterim is nil, it is shown each of them, other than 100; the head is valid until onInterim returns. The error is
+// failure.Stale, Cut, BadHead or HeadTimeout; after an error the connection is only fit to be closed.
+func (c *Conn) Receive(buf []byte, limit time.Duration, onInterim func(*http1.Head)) (Answer, error) {
+	a, err := c.ReceiveSwitch(buf, limit, onInterim)
 	if a.Status == 101 { // the request did not ask for it
 		return Answer{}, failure.BadHead
 	}
@@ -35,11 +37,12 @@ func (c *Conn) Receive(buf []byte, limit time.Duration) (Answer, error) {
 
 // ReceiveSwitch is Receive for a request that asks for another protocol: a 101 is an answer then, and its Rest is the
 // beginning of that protocol. After a 101 the connection is only fit to be closed.
-func (c *Conn) ReceiveSwitch(buf []byte, limit time.Duration) (a Answer, err error) {
+func (c *Conn) ReceiveSwitch(buf []byte, limit time.Duration, onInterim func(*http1.Head)) (a Answer, err error) {
 	if err := c.ReadWithin(c.sentAt, limit); err != nil {
 		return a, failure.Cut
 	}
-	var n, seen, interim int
+	var n, seen int
+	before := interims{show: onInterim}
 	silent := true
 	for {
 		k, err := c.Read(buf[n:])
@@ -61,12 +64,31 @@ func (c *Conn) ReceiveSwitch(buf []byte, limit time.Duration) (a Answer, err err
 				a.Rest = buf[size:n]
 				return a, nil
 			}
-			if interim++; interim > maxInterim {
+			if !before.take(&a.Head, size) {
 				return a, failure.BadHead
 			}
 			n, seen = copy(buf, buf[size:n]), 0
 		}
 	}
+}
+
+// interims are the interim answers before an answer.
+type interims struct {
+	count, bytes int
+	show         func(*http1.Head) // may be nil
+}
+
+// take takes in one of size bytes, and reports whether there may be so many. A 100 is not shown: this side sends no Expect.
+func (s *interims) take(h *http1.Head, size int) bool {
+	s.bytes += size
+	if s.count++; s.count > maxInterim || s.bytes > maxInterimBytes {
+		return false
+	}
+	if s.show != nil && h.Status != 100 {
+		shown := *h // a copy: otherwise every answer would be allocated
+		s.show(&shown)
+	}
+	return true
 }
 
 // failureOf is the kind of a read error. silent tells that the server has sent no byte since the request.

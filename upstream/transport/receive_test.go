@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"tether/failure"
+	"tether/http1"
 )
 
 func TestReceiveFailures(t *testing.T) {
@@ -31,7 +33,7 @@ func TestReceiveFailures(t *testing.T) {
 		{"too large", false, false, func(p *net.TCPConn) { p.Write(bytes.Repeat([]byte("x"), 2000)) }, failure.BadHead},
 		{"switching protocols", false, false, func(p *net.TCPConn) { p.Write([]byte("HTTP/1.1 101 Switching Protocols\r\n\r\n")) }, failure.BadHead},
 		{"storm of interim answers", false, false, func(p *net.TCPConn) {
-			p.Write([]byte(strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 9) + okAnswer))
+			p.Write([]byte(strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", maxInterim+1) + okAnswer))
 		}, failure.BadHead},
 		{"silent", false, false, func(*net.TCPConn) {}, failure.HeadTimeout},
 	} {
@@ -49,33 +51,44 @@ func TestReceiveFailures(t *testing.T) {
 			if c.want == failure.HeadTimeout {
 				limit = time.Millisecond
 			}
-			if _, err := conn.Receive(make([]byte, 1024), limit); err != c.want {
+			if _, err := conn.Receive(make([]byte, 1024), limit, nil); err != c.want {
 				t.Errorf("got %v, want %v", err, c.want)
 			}
 		})
 	}
 }
 
-func TestInterimAnswersAreSkipped(t *testing.T) {
+// Interim answers are shown, other than 100, which is for the sender alone.
+func TestInterimAnswersAreShown(t *testing.T) {
 	s := newServer(t)
 	c, peer := s.dial()
 	c.Send([]byte("x"), Body{}, time.Now())
 	peer.Write([]byte("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n" + okAnswer))
-	a, err := c.Receive(make([]byte, 1024), patience)
-	if err != nil || a.Status != 200 || string(a.Rest) != "ok" {
-		t.Errorf("%+v, %v", a, err)
+	var shown []string
+	a, err := c.Receive(make([]byte, 1024), patience, func(h *http1.Head) { shown = append(shown, string(h.StatusLine)+string(h.Lines)) })
+	if err != nil || a.Status != 200 || string(a.Rest) != "ok" || !slices.Equal(shown, []string{"HTTP/1.1 103 Early Hints\r\nLink: a\r\n"}) {
+		t.Errorf("%+v, %v, after %q", a, err, shown)
 	}
 }
 
-// Eight interim answers are skipped, no more.
+// Interim answers are bounded in number and in size.
 func TestInterimAnswers(t *testing.T) {
-	for n, want := range map[int]error{0: nil, maxInterim: nil, maxInterim + 1: failure.BadHead} {
+	const hint = "HTTP/1.1 103 Early Hints\r\n\r\n"
+	large := strings.Replace(hint, "\r\n\r\n", "\r\nLink: "+strings.Repeat("a", 1000-len(hint)-len("\r\nLink: "))+"\r\n\r\n", 1)
+	for _, c := range []struct {
+		hint string
+		n    int
+		want error
+	}{
+		{hint, 0, nil}, {hint, maxInterim, nil}, {hint, maxInterim + 1, failure.BadHead},
+		{large, maxInterimBytes / len(large), nil}, {large, maxInterimBytes/len(large) + 1, failure.BadHead},
+	} {
 		s := newServer(t)
-		c, peer := s.dial()
-		c.Send([]byte("x"), Body{}, time.Now())
-		_, _ = peer.Write([]byte(strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", n) + okAnswer))
-		if a, err := c.Receive(make([]byte, 1024), patience); err != want {
-			t.Errorf("after %d: %d %v, want %v", n, a.Status, err, want)
+		conn, peer := s.dial()
+		conn.Send([]byte("x"), Body{}, time.Now())
+		_, _ = peer.Write([]byte(strings.Repeat(c.hint, c.n) + okAnswer))
+		if a, err := conn.Receive(make([]byte, 1024), patience, nil); err != c.want {
+			t.Errorf("after %d of %d bytes: %d %v, want %v", c.n, len(c.hint), a.Status, err, c.want)
 		}
 	}
 }
@@ -88,7 +101,7 @@ func TestReceiveSwitch(t *testing.T) {
 		c, peer := s.dial()
 		c.Send([]byte("x"), Body{}, time.Now())
 		peer.Write([]byte("HTTP/1.1 103 Early Hints\r\n\r\n" + switching + follows))
-		a, err := c.ReceiveSwitch(make([]byte, 1024), patience)
+		a, err := c.ReceiveSwitch(make([]byte, 1024), patience, nil)
 		if err != nil || a.Status != 101 || string(a.Rest) != follows {
 			t.Errorf("%+v, %v", a, err)
 		}
@@ -97,7 +110,7 @@ func TestReceiveSwitch(t *testing.T) {
 	c, peer := s.dial()
 	c.Send([]byte("x"), Body{}, time.Now())
 	peer.Write([]byte(okAnswer))
-	if a, err := c.ReceiveSwitch(make([]byte, 1024), patience); err != nil || a.Status != 200 || string(a.Rest) != "ok" {
+	if a, err := c.ReceiveSwitch(make([]byte, 1024), patience, nil); err != nil || a.Status != 200 || string(a.Rest) != "ok" {
 		t.Errorf("not switched: %+v, %v", a, err)
 	}
 }

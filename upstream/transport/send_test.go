@@ -14,7 +14,7 @@ func TestAnswerBeforeTheBodyWasSent(t *testing.T) {
 	body := make([]byte, 64<<20)
 	c.Send([]byte("POST / HTTP/1.1\r\n\r\n"), Body{body}, time.Now())
 	peer.Write([]byte(okAnswer))
-	a, err := c.Receive(make([]byte, 1024), patience)
+	a, err := c.Receive(make([]byte, 1024), patience, nil)
 	if err != nil || a.Status != 200 {
 		t.Fatalf("%+v, %v", a, err)
 	}
@@ -46,7 +46,7 @@ func TestConnectionOfHalfARequestIsNotKept(t *testing.T) {
 		}
 		c.Send([]byte("GET / HTTP/1.1\r\n\r\n"), Body{make([]byte, body)}, time.Now())
 		peer.Write([]byte(okAnswer))
-		a, err := c.Receive(make([]byte, 1024), patience)
+		a, err := c.Receive(make([]byte, 1024), patience, nil)
 		if err != nil || !c.SentWithin(patience) {
 			t.Fatalf("%+v, %v", a, err)
 		}
@@ -71,7 +71,7 @@ func TestLargeBodyArrivesWhole(t *testing.T) {
 			t.Fatalf("%d bytes: %v", size, err)
 		}
 		peer.Write([]byte(okAnswer))
-		a, err := c.Receive(make([]byte, 1024), patience)
+		a, err := c.Receive(make([]byte, 1024), patience, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
