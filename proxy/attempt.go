@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tether/failure"
+	"tether/http1"
 	"tether/upstream"
 	"tether/upstream/transport"
 )
@@ -25,6 +26,9 @@ type attempt struct {
 	head   []byte          // of the request to the upstream, lent to conn
 	answer transport.Answer
 	buf    *[]byte // the read buffer of the answer, from answerBuffers; nil before the first attempt
+
+	client    *client           // that asks
+	onInterim func(*http1.Head) // passInterim, made once
 }
 
 // ask sends the request that o describes to the upstream and waits for the head of the answer. With fresh, it takes
@@ -41,7 +45,8 @@ func (a *attempt) ask(o *outbound, fresh bool, s *settings, now *time.Time) erro
 		return err
 	}
 	a.send(o, *now)
-	err := a.receive(o, s.HeadTimeout)
+	a.client = o.client
+	err := a.receive(o.request.socketKey, s.HeadTimeout)
 	*now = time.Now()
 	if err == nil {
 		a.answer.ToHEAD = o.request.isHEAD()
@@ -126,16 +131,24 @@ func (a *attempt) send(o *outbound, now time.Time) {
 
 // receive waits for the head of the answer. Only a handshake, with its socketKey, may be answered by another protocol, and only if
 // the upstream shows that it read that key: otherwise a request that was no WebSocket to the upstream could open a tunnel.
-func (a *attempt) receive(o *outbound, limit time.Duration) (err error) {
-	if o.request.socketKey == nil {
-		a.answer, err = a.conn.Receive(*a.buf, limit, o.onInterim)
+func (a *attempt) receive(socketKey []byte, limit time.Duration) (err error) {
+	if socketKey == nil {
+		a.answer, err = a.conn.Receive(*a.buf, limit, a.onInterim)
 		return err
 	}
-	a.answer, err = a.conn.ReceiveSwitch(*a.buf, limit, o.onInterim)
-	if err == nil && a.answer.Status == 101 && !a.answer.Switches(o.request.socketKey) {
+	a.answer, err = a.conn.ReceiveSwitch(*a.buf, limit, a.onInterim)
+	if err == nil && a.answer.Status == 101 && !a.answer.Switches(socketKey) {
 		return failure.BadHead
 	}
 	return err
+}
+
+// passInterim passes an interim answer of the upstream on to the client (RFC 9110 15.2), unless the client speaks HTTP/1.0, which has
+// none. The attempt may still fail.
+func (a *attempt) passInterim(h *http1.Head) {
+	if !a.client.guard.HTTP10() {
+		_ = a.client.send(appendInterimHead(nil, h, a.up.Address().Prefix)) // if it fails, so will the answer
+	}
 }
 
 // outcome classifies the answer, whose head arrived at now, by what it says about the upstream. It may read the body of a 500 or
@@ -188,5 +201,5 @@ func (a *attempt) reset() {
 		answerBuffers.Put(a.buf)
 	}
 	clear(a.head[:cap(a.head)]) // an earlier attempt may have had a longer head
-	*a = attempt{head: a.head[:0]}
+	*a = attempt{head: a.head[:0], onInterim: a.onInterim}
 }

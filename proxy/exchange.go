@@ -8,7 +8,6 @@ import (
 	"go.uber.org/zap"
 
 	"tether/failure"
-	"tether/http1"
 	"tether/session"
 	"tether/upstream"
 	"tether/wire"
@@ -44,8 +43,6 @@ type exchange struct {
 	rec     Record
 	reply   []byte // the head to the client
 
-	onInterim func(*http1.Head) // passInterim, made once
-
 	counted bool // in the proxy's requests in flight
 	written bool // something was sent to the client
 	closing bool // the client's connection ends with this answer
@@ -56,7 +53,7 @@ func newExchange(p *Proxy) *exchange {
 	x.attempt.head = make([]byte, 0, 4<<10)
 	x.relay.received, x.relay.finished, x.relay.learned = x.received, x.finished, x.learned
 	x.relay.show = x.relay.see
-	x.onInterim = x.passInterim
+	x.attempt.onInterim = x.attempt.passInterim
 	return x
 }
 
@@ -173,7 +170,7 @@ func (x *exchange) forward() *fault {
 func (x *exchange) try(u *upstream.Upstream) verdict {
 	a, t := &x.attempt, &x.tries
 	a.begin(u, x.now)
-	o := outbound{request: &x.req, client: x.client, session: &x.caller.session, body: x.req.sent(&x.caller.search.Edit), onInterim: x.onInterim}
+	o := outbound{request: &x.req, client: x.client, session: &x.caller.session, body: x.req.sent(&x.caller.search.Edit)}
 	k := failure.Of(a.ask(&o, t.replayed, x.settings, &x.now))
 	if k == failure.None {
 		k = a.outcome(x.now, x.settings.IdleTimeout)

@@ -640,7 +640,7 @@ func TestHeadMalformedOrTooLarge(t *testing.T) {
 	}
 	r := fleet(t, 1, sim.Config{})
 	r.want(r.chat("hello", sid, "X-Sim-Fault: 1xx=3"), 200, "new")
-	r.want(r.chat("hello", sid, "X-Sim-Fault: 1xx=30"), 502, "pinned")
+	r.want(r.chat("hello", sid, "X-Sim-Fault: 1xx=130"), 502, "pinned")
 }
 
 // Bytes after an answer are dropped, and the connection is closed: they belong to no request.

@@ -13,8 +13,6 @@ type outbound struct {
 	client  *client
 	session *identity.Identity
 	body    transport.Body
-
-	onInterim func(*http1.Head) // shown the interim answers of the upstream
 }
 
 // append appends the request head for u to dst.

@@ -99,16 +99,6 @@ func (r *relay) take(now time.Time, p []byte) (out []byte, more bool) {
 	return out, err == nil
 }
 
-// passInterim passes an interim answer of the upstream on to the client (RFC 9110 15.2), unless it speaks HTTP/1.0, which has none.
-// The request may still fail, or go to another upstream.
-func (x *exchange) passInterim(h *http1.Head) {
-	if x.req.framing.HTTP10() {
-		return
-	}
-	x.reply = appendInterimHead(x.reply[:0], h, x.attempt.up.Address().Prefix)
-	_ = x.client.send(x.reply) // the answer will fail too
-}
-
 // sendSlack is how long an answer's head waits for its request to be marked as sent: a server that has it all answers
 // before the goroutine that sends has noticed.
 const sendSlack = 5 * time.Millisecond
