@@ -74,7 +74,7 @@ func (c *class) run(seed uint64, scale int) error {
 		return err
 	}
 	c.start(w, c)
-	if err := w.run(); err != nil {
+	if err := w.clock.Run(func(d time.Duration) { w.load.pass(w.servers, d) }); err != nil {
 		return err
 	}
 	c.inFlight, c.overall, c.atOnce = w.load.inFlight(), w.load.overall(w.servers), w.load.atOnce(len(w.servers))
@@ -86,7 +86,7 @@ func people(w *world, c *class, n int, one func(n int) *talk) {
 	for i := range n {
 		t := one(i)
 		t.class = c
-		w.after(time.Duration(w.random.Int64N(int64(pause))), func() error { return w.talk(t, nil) })
+		w.clock.After(time.Duration(w.random.Int64N(int64(pause))), func() error { return w.talk(t, nil) })
 	}
 }
 
@@ -128,7 +128,7 @@ func (t *talk) spawn(w *world, id string) {
 	for k := range 20 {
 		sub := &talk{class: t.class, turns: w.turns(4), system: t.system, path: t.path, before: t.before}
 		sub.headers = func(int) []string { return []string{id, fmt.Sprint("X-Claude-Code-Agent-Id: agent-", k)} }
-		w.after(w.spread(time.Second), func() error { return w.talk(sub, nil) })
+		w.clock.After(w.spread(time.Second), func() error { return w.talk(sub, nil) })
 	}
 }
 
@@ -180,7 +180,7 @@ func fewShots(w *world, c *class) {
 func groups(w *world, c *class) {
 	left := w.turns(100)
 	for range 4 {
-		w.after(w.spread(time.Second), func() error { return w.rollout(c, &left) })
+		w.clock.After(w.spread(time.Second), func() error { return w.rollout(c, &left) })
 	}
 }
 
@@ -211,7 +211,7 @@ func clocks(w *world, c *class) {
 	text := w.prose(200, 300)
 	people(w, c, 200, func(n int) *talk {
 		return &talk{turns: w.turns(6), system: text, headers: oneKey(n), sends: func(_ int, system string, history []message) (string, []message) {
-			return fmt.Sprint(system, "\nIt is ", w.now.Round(time.Second), " past noon."), history
+			return fmt.Sprint(system, "\nIt is ", w.clock.Now().Round(time.Second), " past noon."), history
 		}}
 	})
 }

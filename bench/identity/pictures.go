@@ -49,6 +49,6 @@ func byUUID(_ *world, n, turn int) any {
 // presigned sends the address of a picture, with a new signature at each turn.
 func presigned(w *world, n, _ int) any {
 	return map[string]any{"type": "image_url", "image_url": map[string]any{
-		"url": fmt.Sprintf("https://bucket.example/%d.png?X-Amz-Date=%d&X-Amz-Signature=%x", n, int(w.now.Seconds()), w.random.Uint64()),
+		"url": fmt.Sprintf("https://bucket.example/%d.png?X-Amz-Date=%d&X-Amz-Signature=%x", n, int(w.clock.Now().Seconds()), w.random.Uint64()),
 	}}
 }

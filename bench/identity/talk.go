@@ -52,7 +52,7 @@ func (w *world) talk(t *talk, done func() error) error {
 		t.before, t.turn = a.by, t.turn+1
 		switch {
 		case t.turn < t.turns:
-			w.after(w.spread(pause), func() error { return w.talk(t, done) })
+			w.clock.After(w.spread(pause), func() error { return w.talk(t, done) })
 		case done != nil:
 			return done()
 		}

@@ -1,12 +1,12 @@
 package main
 
 import (
-	"container/heap"
 	"fmt"
 	"math/bits"
 	"math/rand/v2"
 	"time"
 
+	"tether/bench/simtime"
 	"tether/proxy"
 	"tether/session"
 	"tether/session/identity"
@@ -24,8 +24,7 @@ type world struct {
 	random  *rand.Rand
 	scale   int // length of the simulation, in tenths
 	begun   time.Time
-	now     time.Duration
-	events  events
+	clock   simtime.Clock
 	proxy   *proxy.Proxy
 	router  *session.Router
 	servers []*server
@@ -125,7 +124,7 @@ func (w *world) ask(raw []byte, prompt, answer string, before *server, then func
 	a.by.seen.add(chain)
 	took := time.Duration(a.tokens-a.found)*readPerToken + time.Duration(count(answer))*writePerToken
 	u.Begin()
-	w.after(took, func() error {
+	w.clock.After(took, func() error {
 		route.Answered(200, w.time())
 		u.End()
 		route.End(w.time())
@@ -144,50 +143,7 @@ func (w *world) serverOf(u *upstream.Upstream) *server {
 	panic("BUG: an upstream without a server")
 }
 
-func (w *world) time() time.Time { return w.begun.Add(w.now) }
+func (w *world) time() time.Time { return w.begun.Add(w.clock.Now()) }
 
 // turns scales a number of turns or rounds.
 func (w *world) turns(n int) int { return max(2, n*w.scale/10) }
-
-// after schedules an event.
-func (w *world) after(d time.Duration, do func() error) {
-	heap.Push(&w.events, event{at: w.now + d, n: w.events.pushed, do: do})
-	w.events.pushed++
-}
-
-// run handles all events.
-func (w *world) run() error {
-	for w.events.Len() > 0 {
-		e := heap.Pop(&w.events).(event)
-		w.load.pass(w.servers, e.at-w.now)
-		w.now = e.at
-		if err := e.do(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// event happens at a time. Of two events at one time, the one that was scheduled first comes first.
-type event struct {
-	at time.Duration
-	n  int
-	do func() error
-}
-
-type events struct {
-	all    []event
-	pushed int
-}
-
-func (e *events) Len() int { return len(e.all) }
-func (e *events) Less(i, j int) bool {
-	return e.all[i].at < e.all[j].at || e.all[i].at == e.all[j].at && e.all[i].n < e.all[j].n
-}
-func (e *events) Swap(i, j int) { e.all[i], e.all[j] = e.all[j], e.all[i] }
-func (e *events) Push(x any)    { e.all = append(e.all, x.(event)) }
-func (e *events) Pop() any {
-	last := e.all[len(e.all)-1]
-	e.all = e.all[:len(e.all)-1]
-	return last
-}
