@@ -15,7 +15,7 @@ ADMIN_LISTEN ?= 127.0.0.1:8081
 # The tree that make shape measures.
 DIR ?= .
 
-.PHONY: help build run demo-once test test-deploy test-clients test-vllm test-vllm-ranks test-endurance test-logs check shape fuzz bench bench-identity image-root image clean
+.PHONY: help build run demo-once test test-deploy test-clients test-vllm test-vllm-ranks test-endurance test-logs check shape fuzz bench bench-identity bench-load image-root image clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,7 +30,7 @@ demo-once: build ## show simulated servers with and without affinity, side by si
 	bin/tether demo --once
 
 # The libraries are compiled twice: with the race detector, and without it for tests that the detector does not serve. Those are
-# e2e, which drives the binary from outside, and ring and bench, which run on one goroutine. The second compilation has the flags
+# e2e, which drives the binary from outside, and ring and bench, whose simulations share nothing. The second compilation has the flags
 # of make build, which shares it. wire and proxy come first because they take longest, and wait more than they compute. go vet is
 # a part of make check.
 #
@@ -87,6 +87,13 @@ bench: ## run the benchmarks
 
 bench-identity: ## print the scorecard of session identity, and fail if it misses a goal
 	go run ./bench/identity
+
+# The conversations are generated, except for those of a trace that MOONCAKE names, and for the agents if aiperf is installed.
+MOONCAKE ?=
+AGENTS    = $(if $(shell command -v aiperf),bin/agents)
+bench-load: ## compare policies of placement on traces in simulated time, and fail if a goal is missed (2 min, MOONCAKE=FILE)
+	$(if $(AGENTS),rm -rf $(AGENTS) && aiperf synthesize agentic-code --num-sessions 1000 --seed 1 --output $(AGENTS))
+	go run ./bench/load -mooncake '$(MOONCAKE)' $(if $(AGENTS),-agents $(AGENTS)/*/dataset.jsonl)
 
 # The clients' libraries take longer to compile than all of tether, so their tests are a module of their own.
 TEST_CLIENTS = $(TEST_PLAIN) -v

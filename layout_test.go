@@ -63,6 +63,7 @@ var layers = map[string]layer{
 	"session/identity":   {[]string{"http1", "jsonscan"}, "whose session a request belongs to does not depend on the upstreams"},
 	"session/pins":       {[]string{"session/identity", "upstream"}, "the map remembers where sessions are and decides nothing"},
 	"bench/simtime":      {nil, "simulated time does not know what happens in it"},
+	"bench/load":         {[]string{"bench/simtime", "ring", "session", "session/identity", "session/pins", "upstream"}, "a benchmark drives the parts as proxy does"},
 	"bench/identity":     {[]string{"bench/simtime", "proxy", "session", "session/identity", "session/pins", "units", "upstream"}, "a benchmark drives the parts as app does"},
 	"tlsfiles/tlstest":   {nil, "certificates for tests"},
 	"e2e/binary":         {nil, "helpers of the tests that know tether by its binary"},

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"fmt"
+
+	"tether/session"
+	"tether/session/identity"
+	"tether/session/pins"
+	"tether/upstream"
+)
+
+// key is the key of a conversation's session.
+type key = identity.Key
+
+// route is the way of a request through the real router.
+type route = session.Route
+
+// tether is the real router with its pins and its ring.
+type tether struct {
+	router *session.Router
+	ids    *identity.Identifier
+	table  *upstream.Registry
+}
+
+// newTether returns a router over the servers of the registry.
+func newTether(cfg session.Config, intN func(n int) int) (*tether, error) {
+	ids := identity.Default()
+	identifier, err := identity.NewIdentifier(&ids, &identity.Models{}, nil)
+	if err != nil {
+		return nil, err
+	}
+	p := pins.Default()
+	router := session.NewRouter(cfg, pins.NewMap(p.Max, p.TTL), pins.NewMap(1000, p.TTL), intN)
+	return &tether{router: router, ids: identifier, table: upstream.NewRegistry(nil)}, nil
+}
+
+// resize sets the number of servers. New ones are up.
+func (t *tether) resize(servers int) ([]upstream.Member, error) {
+	specs := make([]upstream.Spec, servers)
+	for n := range specs {
+		specs[n] = upstream.Spec{Name: fmt.Sprint("vllm-", n), Slot: n, Weight: 100}
+	}
+	gone, err := t.table.Apply(specs)
+	if err != nil {
+		return nil, err
+	}
+	table := t.table.Table()
+	for _, m := range table.Members {
+		if m.State().Health() == upstream.Unknown {
+			m.SetHealth(upstream.Up, "simulated")
+		}
+	}
+	return table.Members, t.router.Use(table, gone)
+}
+
+// keyOf returns the key of conversation n.
+func (t *tether) keyOf(seed uint64, n int) key {
+	return t.ids.Key(nil, fmt.Appendf(nil, "conversation-%d-%d", seed, n))
+}
+
+// byRouter is the policy of the real router.
+func byRouter(w *world, r *request) *server {
+	r.route = new(route)
+	w.tether.router.Start(r.route, session.Request{Key: r.talk.key}, w.time())
+	u := r.route.Next(w.time())
+	for _, s := range w.servers {
+		if s.Upstream == u {
+			return s
+		}
+	}
+	return nil
+}
