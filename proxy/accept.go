@@ -91,12 +91,20 @@ func (p *Proxy) run(c *client) {
 		p.clients.remove(c)
 		p.budget.release(c.account)
 	}()
-	if c.Handshake(headTime) != nil {
+	if err := c.Handshake(headTime); err != nil {
 		p.refused(faultHandshake)
+		if err == wire.ErrPlainHTTP {
+			_ = c.send([]byte(plainHTTP)) // the connection ends either way
+			c.linger()
+		}
 		return
 	}
 	c.parser.serve(c)
 }
+
+// plainHTTP answers an HTTP request where clients must speak TLS.
+const plainHTTP = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 60\r\nConnection: close\r\n\r\n" +
+	"This port speaks HTTPS, and the client sent an HTTP request\n"
 
 // Connections is the number of clients' connections.
 func (p *Proxy) Connections() int { return p.clients.len() }

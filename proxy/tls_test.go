@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -409,9 +410,12 @@ func TestTLSHandshakes(t *testing.T) {
 	plain, err := net.Dial("tcp", r.addr)
 	r.must(err)
 	defer plain.Close()
-	_, _ = io.WriteString(plain, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	_, _ = io.WriteString(plain, "SSH-2.0-OpenSSH_9.2\r\n")
 	if reason := <-refused; reason != "tls" {
 		t.Errorf("refused because of %s", reason)
+	}
+	if said, err := io.ReadAll(plain); len(said) > 0 {
+		t.Errorf("a client that speaks neither TLS nor HTTP gets %q, %v", said, err)
 	}
 	for version, want := range map[uint16]bool{tls.VersionTLS10: false, tls.VersionTLS11: false, tls.VersionTLS12: true, tls.VersionTLS13: true} {
 		cfg := r.client.Clone()
@@ -438,4 +442,86 @@ func TestTLSHandshakes(t *testing.T) {
 	if _, err := io.Copy(io.Discard, silent); err != nil || time.Since(started) < headTime-time.Second {
 		t.Errorf("the silent one was let go after %v: %v", time.Since(started), err)
 	}
+}
+
+// An HTTP request where clients must speak TLS gets an answer that says so, in plain text.
+func TestPlainHTTPWhereTLSIsSpoken(t *testing.T) {
+	refused := make(chan string, 100)
+	r := fleet(t, 1, sim.Config{}, secured(tlstest.NewAuthority(t)), func(r *rig) {
+		r.onRefuse = func(_ int, reason string) { refused <- reason }
+	})
+	for _, request := range []string{
+		"GET / HTTP/1.1\r\nHost: a\r\n\r\n", "GET http://a/ HTTP/1.0\r\n\r\n", "OPTIONS * HTTP/1.1\r\n", "PUT /",
+		post(chatPath, chat(strings.Repeat("x", 1<<20))),
+	} {
+		c, err := net.Dial("tcp", r.addr)
+		r.must(err)
+		_ = c.SetDeadline(time.Now().Add(patience))
+		_, _ = io.WriteString(c, request) // tether reads on for a second
+		br := bufio.NewReader(c)
+		res, err := http.ReadResponse(br, nil)
+		if err != nil {
+			t.Fatalf("%.20q: %v", request, err)
+		}
+		body, err := io.ReadAll(res.Body)
+		if res.StatusCode != 400 || !res.Close || !strings.HasPrefix(res.Header.Get("Content-Type"), "text/plain") || !strings.Contains(string(body), "HTTPS") || err != nil {
+			t.Errorf("%.20q: %d %v %q, %v", request, res.StatusCode, res.Header, body, err)
+		}
+		if rest, err := io.ReadAll(br); len(rest) > 0 || err != nil {
+			t.Errorf("%.20q: then %q, %v", request, rest, err)
+		}
+		if reason := <-refused; reason != "tls" {
+			t.Errorf("%.20q: refused because of %s", request, reason)
+		}
+		c.Close()
+	}
+	if n := count(r.sims); n > 0 {
+		t.Errorf("the server got %d requests", n)
+	}
+}
+
+// TLS 1.2 has authenticated encryption alone, on both sides. A client may ask for HTTP/1.0 by ALPN.
+func TestSuitesAndProtocols(t *testing.T) {
+	authority := tlstest.NewAuthority(t)
+	r := fleet(t, 1, sim.Config{}, secured(authority))
+	for _, suite := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
+		if !slices.Contains(suite.SupportedVersions, tls.VersionTLS12) {
+			continue
+		}
+		cfg := r.client.Clone()
+		cfg.MaxVersion, cfg.CipherSuites = tls.VersionTLS12, []uint16{suite.ID}
+		c, err := tls.Dial("tcp", r.addr, cfg)
+		if err == nil {
+			c.Close()
+		}
+		aead := strings.Contains(suite.Name, "_GCM_") || strings.Contains(suite.Name, "_POLY1305_")
+		forward := strings.HasPrefix(suite.Name, "TLS_ECDHE_ECDSA_") // the certificate's kind of key
+		if got, want := err == nil, aead && forward; got != want {
+			t.Errorf("%s: %v, want %v", suite.Name, err, want)
+		}
+	}
+	for _, c := range []struct {
+		offered []string
+		want    string // "" for no connection
+	}{
+		{[]string{"http/1.1"}, "http/1.1"}, {[]string{"http/1.0"}, "http/1.0"}, {[]string{"h2", "http/1.0", "http/1.1"}, "http/1.1"}, {[]string{"h2"}, ""},
+	} {
+		cfg := r.client.Clone()
+		cfg.NextProtos = c.offered
+		conn, err := tls.Dial("tcp", r.addr, cfg)
+		got := ""
+		if err == nil {
+			got = conn.ConnectionState().NegotiatedProtocol
+			conn.Close()
+		}
+		if got != c.want {
+			t.Errorf("%v: %q, %v; want %q", c.offered, got, err, c.want)
+		}
+	}
+	old := front(t, r.sims[0].Addr(), &tls.Config{
+		Certificates: []tls.Certificate{authority.Issue(time.Hour, "127.0.0.1").Load(t)}, MaxVersion: tls.VersionTLS12,
+		CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA},
+	})
+	weak := newRig(t, []string{old}, trusting(authority, nil))
+	weak.want(weak.chat("x"), 502, "new")
 }

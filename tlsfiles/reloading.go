@@ -23,10 +23,20 @@ type version struct {
 	expires time.Time
 }
 
-// ForListener returns the configuration of a listener: TLS 1.2 or newer, HTTP/1.1.
+// suites are those of TLS 1.2 with authenticated encryption and forward secrecy. TLS 1.3 has no others.
+var suites = []uint16{
+	tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+	tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+	tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+}
+
+// ForListener returns the configuration of a listener: TLS 1.2 or newer, HTTP/1.1 or HTTP/1.0.
 func ForListener(l *Listener) (*Reloading, error) {
 	return open(pems{cert: l.Cert, key: l.Key, ca: l.ClientCA}, func(m *material) *tls.Config {
-		c := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: m.certificates, NextProtos: []string{"http/1.1"}}
+		c := &tls.Config{
+			MinVersion: tls.VersionTLS12, CipherSuites: suites, Certificates: m.certificates,
+			NextProtos: []string{"http/1.1", "http/1.0"},
+		}
 		if m.authorities != nil {
 			c.ClientAuth, c.ClientCAs = tls.RequireAndVerifyClientCert, m.authorities
 		}
@@ -42,8 +52,8 @@ func ForUpstream(u *Upstream, host string) (*Reloading, error) {
 	}
 	return open(pems{cert: u.Cert, key: u.Key, ca: u.CA}, func(m *material) *tls.Config {
 		return &tls.Config{
-			MinVersion: tls.VersionTLS12, Certificates: m.certificates, RootCAs: m.authorities, ServerName: name,
-			NextProtos: []string{"http/1.1"}, ClientSessionCache: tls.NewLRUClientSessionCache(maxSessions),
+			MinVersion: tls.VersionTLS12, CipherSuites: suites, Certificates: m.certificates, RootCAs: m.authorities,
+			ServerName: name, NextProtos: []string{"http/1.1"}, ClientSessionCache: tls.NewLRUClientSessionCache(maxSessions),
 		}
 	})
 }

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"crypto/tls"
+	"errors"
 	"net"
 	"sync"
 	"time"
@@ -60,7 +61,11 @@ func (c *Client) peerLeft() {
 	}
 }
 
-// Handshake makes the TLS connection within limit; it does nothing where the listener speaks no TLS.
+// ErrPlainHTTP says that a client sent an HTTP request where the listener speaks TLS.
+var ErrPlainHTTP = errors.New("an HTTP request without TLS")
+
+// Handshake makes the TLS connection within limit; it does nothing where the listener speaks no TLS. After ErrPlainHTTP, reads and
+// writes are those of the socket below TLS, and a part of the request has been read.
 func (c *Client) Handshake(limit time.Duration) error {
 	secure, is := c.Conn.(*tls.Conn)
 	if !is {
@@ -70,9 +75,24 @@ func (c *Client) Handshake(limit time.Duration) error {
 		return err
 	}
 	if err := secure.Handshake(); err != nil {
+		var first tls.RecordHeaderError
+		if errors.As(err, &first) && first.Conn != nil && beginsHTTP(first.RecordHeader) {
+			c.Conn = c.tcp
+			return ErrPlainHTTP
+		}
 		return err
 	}
 	return c.tcp.SetDeadline(time.Time{})
+}
+
+// beginsHTTP reports whether the first bytes of a connection are those of an HTTP request: a method in capitals, or its beginning.
+func beginsHTTP(first [5]byte) bool {
+	for i, b := range first {
+		if b < 'A' || b > 'Z' {
+			return i > 0 && b == ' '
+		}
+	}
+	return true
 }
 
 // Secure reports whether the client speaks TLS.
