@@ -83,6 +83,7 @@ const (
 	fromHeader = "the id as a header sends it"
 	fromHashed = "the id as a cookie or a body field sends it"
 	fromRandom = "random, made for each request"
+	fromWide   = ", and what follows it: many conversations open alike"
 )
 
 // maxPlaces limits the places of a session without a pin when the question names no model.
@@ -170,7 +171,9 @@ func (g *Guide) readingPlace(r *session.Reading) Place {
 			p.Why = "the first of the order of a random id, which is another for each request"
 		}
 	case !req.Key.IsZero():
-		p.Session, p.Source = req.Key.String(), r.Source.String()
+		if p.Session, p.Source = req.Key.String(), r.Source.String(); r.Wide {
+			p.Source += fromWide
+		}
 	}
 	return p
 }

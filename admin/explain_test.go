@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"tether/session"
+	"tether/session/identity"
 	"tether/upstream"
 )
 
@@ -48,5 +50,16 @@ func TestWhere(t *testing.T) {
 	}
 	if status, text := r.do("POST", "/api/where/request", "hello"); status != 200 || !strings.Contains(text, `"refused":"test"`) {
 		t.Errorf("%d %s", status, text)
+	}
+}
+
+// A request whose id is derived from more than the opening says so.
+func TestWhereOfAWideOpening(t *testing.T) {
+	r := newRig(t)
+	g := Guide{Router: r.router, Read: func([]byte) session.Reading {
+		return session.Reading{Source: identity.Source{Kind: identity.FromOpening}, Wide: true, Request: session.Request{Key: identity.Key{Hi: 7}, Synthetic: true}}
+	}}
+	if got, want := g.Request(nil).Places[0].Source, "opening, and what follows it: many conversations open alike"; got != want {
+		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -94,7 +94,7 @@ func build(shutdown Shutdown, cfg *config.Config, env Env) (*app, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.metrics.Watch(a.router, a.pins, a.stored, a.proxy)
+	a.metrics.Watch(a.router, a.pins, a.stored, a.openings, a.proxy)
 	return a, nil
 }
 

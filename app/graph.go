@@ -3,6 +3,7 @@ package app
 import (
 	"math/rand/v2"
 	"sync/atomic"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -10,6 +11,7 @@ import (
 	"tether/config"
 	"tether/proxy"
 	"tether/session"
+	"tether/session/openings"
 	"tether/session/pins"
 	"tether/upstream"
 )
@@ -22,6 +24,7 @@ type graph struct {
 	pins     *pins.Map
 	stored   *pins.Map // where stored responses are
 	router   *session.Router
+	openings *openings.Table
 	proxy    *proxy.Proxy
 }
 
@@ -33,7 +36,8 @@ func newGraph(s *settings, maxPins int, deps proxy.Deps) (g *graph, err error) {
 	g.pins = pins.NewMap(maxPins, s.Session.Pins.TTL)
 	g.stored = pins.NewMap(maxPins, session.ResponsesTTL)
 	g.router = session.NewRouter(s.Session.Routing, g.pins, g.stored, rand.IntN)
-	deps.Router = g.router
+	g.openings = openings.NewTable()
+	deps.Router, deps.Openings = g.router, g.openings
 	g.proxy, err = proxy.New(s.proxy(), deps)
 	return g, err
 }
@@ -55,8 +59,11 @@ func (g *graph) apply(s *settings) error {
 
 // guide returns a Guide to where these parts send requests.
 func (g *graph) guide() admin.Guide {
-	return admin.Guide{Router: g.router, Identifier: g.settings.Load().identifier, Read: g.proxy.Read}
+	return admin.Guide{Router: g.router, Identifier: g.settings.Load().identifier, Read: g.read}
 }
+
+// read reads a request for a Guide.
+func (g *graph) read(raw []byte) session.Reading { return g.proxy.Read(raw, time.Now(), false) }
 
 // guideMaxPins limits the maps of a Guide without a running tether: they stay empty.
 const guideMaxPins = 1000

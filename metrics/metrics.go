@@ -19,6 +19,7 @@ import (
 
 	"tether/proxy"
 	"tether/session"
+	"tether/session/openings"
 	"tether/session/pins"
 	"tether/upstream"
 )
@@ -52,9 +53,9 @@ func New(version string, r *upstream.Registry) *Metrics {
 	return m
 }
 
-// Watch adds the gauges that are read at each scrape, from the upstreams, the router, both maps and the proxy.
-func (m *Metrics) Watch(router *session.Router, sessions, stored *pins.Map, p *proxy.Proxy) {
-	m.prometheus.MustRegister(&state{upstreams: m.upstreams, router: router, sessions: sessions, stored: stored, proxy: p})
+// Watch adds the gauges that are read at each scrape, from the upstreams, the router, both maps, the openings and the proxy.
+func (m *Metrics) Watch(router *session.Router, sessions, stored *pins.Map, known *openings.Table, p *proxy.Proxy) {
+	m.prometheus.MustRegister(&state{upstreams: m.upstreams, router: router, sessions: sessions, stored: stored, openings: known, proxy: p})
 }
 
 // Certificate adds a certificate under the label value of. expires returns when it expires, or the zero time if there is

@@ -21,7 +21,7 @@ type requests struct {
 	prompt, cached         *prometheus.CounterVec
 	bytesIn, bytesOut      prometheus.Counter
 	left, ignored, surplus prometheus.Counter
-	replays, hot           prometheus.Counter
+	replays, hot, wide     prometheus.Counter
 	byModel                seriesCache[string, *model]
 	byReason               seriesCache[string, prometheus.Counter]
 	unfilled               [identity.FromBody + 1]prometheus.Counter // by kind of place
@@ -63,7 +63,7 @@ func (r *requests) init(upstreams *upstream.Registry) []prometheus.Collector {
 	r.prompt, r.cached = counterVec(promptTokens), counterVec(cachedTokens)
 	r.bytesIn, r.bytesOut = counter(bytesIn), counter(bytesOut)
 	r.left, r.ignored, r.surplus, r.replays = counter(clientsLeft), counter(idsIgnored), counter(surplusTotal), counter(replaysTotal)
-	r.hot = counter(hotTotal)
+	r.hot, r.wide = counter(hotTotal), counter(wideTotal)
 	unfilled := counterVec(idsUnfilled)
 	for k := identity.FromHeader; k <= identity.FromBody; k++ {
 		r.unfilled[k] = unfilled.WithLabelValues(k.String())
@@ -71,7 +71,7 @@ func (r *requests) init(upstreams *upstream.Registry) []prometheus.Collector {
 	r.other = &model{name: otherModels, duration: r.duration.WithLabelValues(otherModels)}
 	return []prometheus.Collector{
 		r.total, r.failures, r.ids, r.firstByte, r.duration, r.prompt, r.cached, r.bytesIn, r.bytesOut, r.left, r.ignored, r.surplus, r.replays,
-		unfilled, r.hot,
+		unfilled, r.hot, r.wide,
 	}
 }
 
@@ -97,6 +97,9 @@ func (r *requests) count(rec *proxy.Record) {
 	}
 	if rec.Hot > 0 {
 		r.hot.Inc()
+	}
+	if rec.Wide {
+		r.wide.Inc()
 	}
 	if rec.Surplus {
 		r.surplus.Inc()

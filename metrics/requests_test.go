@@ -21,7 +21,7 @@ func TestRequests(t *testing.T) {
 	m := New("v1", r)
 	a, b := r.Table().Members[0].Upstream, r.Table().Members[1].Upstream
 	m.Done(&proxy.Record{
-		Route: "/v1/chat/completions", Model: []byte("tiny"), Outcome: session.Spilled, Status: 200, Attempts: 2, Replays: 1, Hot: 17, Ignored: 3, Unfilled: 1<<identity.FromHeader | 1<<identity.FromBody,
+		Route: "/v1/chat/completions", Model: []byte("tiny"), Outcome: session.Spilled, Status: 200, Attempts: 2, Replays: 1, Wide: true, Hot: 17, Ignored: 3, Unfilled: 1<<identity.FromHeader | 1<<identity.FromBody,
 		Surplus: true, Tries: []proxy.Try{{Upstream: a, Failure: failure.Cut}, {Upstream: b, Failure: failure.None}},
 		Source:  identity.Source{Kind: identity.FromOpening},
 		BytesIn: 100, BytesOut: 200, FirstByte: 20 * time.Millisecond, Duration: time.Second, PromptTokens: 40, CachedTokens: 32,
@@ -43,7 +43,7 @@ func TestRequests(t *testing.T) {
 		`tether_session_ids_total{source="opening"} 1`, `tether_session_ids_total{source="none"} 1`,
 		`tether_request_body_bytes_total 100`, `tether_response_body_bytes_total 200`, `tether_replays_total 1`,
 		`tether_session_ids_unfilled_total{place="header"} 1`, `tether_session_ids_unfilled_total{place="cookie"} 0`, `tether_session_ids_unfilled_total{place="body"} 1`,
-		`tether_session_ids_ignored_total 3`, `tether_hot_session_requests_total 1`, `tether_crowd_surplus_total 1`, `tether_clients_left_total 1`,
+		`tether_session_ids_ignored_total 3`, `tether_hot_session_requests_total 1`, `tether_wide_opening_requests_total 1`, `tether_crowd_surplus_total 1`, `tether_clients_left_total 1`,
 		`tether_requests_refused_total{reason="head_too_large",status="431"} 1`,
 		`tether_probes_total{result="timed_out",upstream="vllm-0"} 1`,
 		`tether_certificate_reloads_total{result="failed"} 0`, `tether_api_key_reloads_total{result="failed"} 0`,

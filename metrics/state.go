@@ -7,6 +7,7 @@ import (
 
 	"tether/proxy"
 	"tether/session"
+	"tether/session/openings"
 	"tether/session/pins"
 	"tether/upstream"
 )
@@ -18,6 +19,7 @@ type state struct {
 	router    *session.Router
 	sessions  *pins.Map
 	stored    *pins.Map
+	openings  *openings.Table
 	proxy     *proxy.Proxy
 }
 
@@ -25,7 +27,7 @@ var stateDescs = func() map[*definition]*prometheus.Desc {
 	descs := map[*definition]*prometheus.Desc{}
 	for _, d := range []*definition{
 		upstreamUp, upstreamState, upstreamInFlight, upstreamPins, sessionsNow, sessionsMax, probationNow, evictionsTotal,
-		storedNow, storedMax, storedEvicted, requestsNow, connectionsNow, idleClosed, displaced, bodiesNow, ringInfo,
+		storedNow, storedMax, storedEvicted, requestsNow, wideNow, connectionsNow, idleClosed, displaced, bodiesNow, ringInfo,
 	} {
 		descs[d] = d.desc()
 	}
@@ -62,6 +64,7 @@ func (s *state) Collect(ch chan<- prometheus.Metric) {
 	gauge(storedMax, float64(s.stored.Max()))
 	evicted(storedEvicted, stored)
 	gauge(requestsNow, float64(s.proxy.InFlight()))
+	gauge(wideNow, float64(s.openings.Wide()))
 	gauge(connectionsNow, float64(s.proxy.Connections()))
 	ch <- prometheus.MustNewConstMetric(stateDescs[idleClosed], prometheus.CounterValue, float64(s.proxy.IdleClosed()))
 	ch <- prometheus.MustNewConstMetric(stateDescs[displaced], prometheus.CounterValue, float64(s.proxy.Displaced()))

@@ -12,7 +12,8 @@ import (
 
 // Read takes a request through all steps up to the point where it would be sent to an upstream, and returns the result. raw is the
 // request as a connection delivers it, or as people keep it in a file: lines may end with LF alone, and a body needs no length.
-func (p *Proxy) Read(raw []byte) (r session.Reading) {
+// Unless learn is true, tether learns nothing from its opening.
+func (p *Proxy) Read(raw []byte, now time.Time, learn bool) (r session.Reading) {
 	s := p.settings.Load()
 	var q request
 	var c caller
@@ -25,7 +26,9 @@ func (p *Proxy) Read(raw []byte) (r session.Reading) {
 	q.in.read(q.head.fields, &c.search, s.keys != nil, false)
 	q.unread = len(body) > 0
 	f := s.admit(&q, &c)
-	r.Found = c.search.Trace()
+	if !learn {
+		r.Found = c.search.Trace()
+	}
 	if f == nil && !q.is(realtimeAPI) { // after a handshake there is no body
 		f = q.takeBody(body, int64(s.MaxBody))
 	}
@@ -37,12 +40,12 @@ func (p *Proxy) Read(raw []byte) (r session.Reading) {
 	}
 	r.Method, r.Path = q.endpoint.method, q.endpoint.name
 	r.Local = s.cors != nil && q.isPreflight() || q.is(healthAPI) || q.is(modelAPI) || q.is(modelsAPI) && knowsModels(p.registry)
-	r.Request = c.identify(&q, p.router, time.Now())
+	r.Request = c.identify(&q, p.router, p.openings, now)
 	r.Note = note(&q, &c, r.Local)
 	if !r.Local && p.router.Unserved(r.Request.Model) {
 		r.Status, r.Refused = unservedModel(p.router, s.identifier).status, "the configuration names no upstream for its model"
 	}
-	r.Source = c.session.Source
+	r.Source, r.Wide = c.session.Source, c.session.Wide
 	return r
 }
 

@@ -52,13 +52,13 @@ func TestReadFramings(t *testing.T) {
 		"empty line first": "\n" + head + "\n" + body,
 		"query":            strings.Replace(head, " HTTP", "?a=b HTTP", 1) + "\n" + body,
 	} {
-		r := p.Read([]byte(raw))
+		r := p.Read([]byte(raw), time.Now(), false)
 		if r.Status != 0 || r.Request.Key != want || r.Path != "/v1/chat/completions" || r.Source.String() != "body:session_id" {
 			t.Errorf("%s: %+v", name, r)
 		}
 		crlf := strings.ReplaceAll(strings.ReplaceAll(raw, "\n", "\r\n"), strings.ReplaceAll(body, "\n", "\r\n"), body)
 		crlf = strings.ReplaceAll(crlf, strings.ReplaceAll(body[10:], "\n", "\r\n"), body[10:])
-		if r := p.Read([]byte(crlf)); r.Status != 0 || r.Request.Key != want {
+		if r := p.Read([]byte(crlf), time.Now(), false); r.Status != 0 || r.Request.Key != want {
 			t.Errorf("%s with CRLF: %+v", name, r)
 		}
 	}
@@ -92,7 +92,7 @@ func TestReadRefusals(t *testing.T) {
 		{handshake("/v1/realtime", "Content-Length: 1") + "x", 400, faultWebSocket.message},
 		{handshake("/v1/realtime", "Upgrade: websocket"), 400, faultWebSocket.message},
 	} {
-		if r := p.Read([]byte(c.raw)); r.Status != c.status || r.Refused != c.refused {
+		if r := p.Read([]byte(c.raw), time.Now(), false); r.Status != c.status || r.Refused != c.refused {
 			t.Errorf("%.40q: %d %q, want %d %q", c.raw, r.Status, r.Refused, c.status, c.refused)
 		}
 	}
@@ -120,7 +120,7 @@ func TestReadNotes(t *testing.T) {
 			note: "it is about a stored response: it goes to the server that made the response; if that is unknown, by its session, or else by the response's id",
 		},
 	} {
-		r := p.Read([]byte(c.line + " HTTP/1.1\nHost: h\n" + c.fields + "\n" + c.body))
+		r := p.Read([]byte(c.line + " HTTP/1.1\nHost: h\n" + c.fields + "\n" + c.body), time.Now(), false)
 		if r.Status != 0 || r.Path != c.path || r.Note != c.note || (r.Request.Key != identity.Key{}) != c.session || (r.Request.Response != identity.Key{}) != c.place {
 			t.Errorf("%s: %+v", c.line, r)
 		}
@@ -142,15 +142,15 @@ func TestReadHandshake(t *testing.T) {
 			Key: ids.Key(nil, ids.Hashed([]byte("s"))), Shared: true,
 		},
 	} {
-		r := p.Read([]byte(raw))
+		r := p.Read([]byte(raw), time.Now(), false)
 		if r.Status != 0 || r.Method != "GET" || r.Path != "/v1/realtime" || r.Note != "" || r.Request.Key != want.Key || string(r.Request.Model) != string(want.Model) || r.Request.Shared != want.Shared {
 			t.Errorf("%.60q: %+v", raw, r)
 		}
-		if lf := p.Read([]byte(strings.ReplaceAll(raw, "\r\n", "\n"))); lf.Request.Key != want.Key {
+		if lf := p.Read([]byte(strings.ReplaceAll(raw, "\r\n", "\n")), time.Now(), false); lf.Request.Key != want.Key {
 			t.Errorf("%.60q with LF: %+v", raw, lf)
 		}
 	}
-	if r := p.Read([]byte(handshake("/v1/realtime"))); !r.Request.Synthetic || r.Source.Kind != 0 || r.Request.Key.IsZero() {
+	if r := p.Read([]byte(handshake("/v1/realtime")), time.Now(), false); !r.Request.Synthetic || r.Source.Kind != 0 || r.Request.Key.IsZero() {
 		t.Errorf("without an id: %+v", r)
 	}
 }
@@ -163,7 +163,7 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte(handshake("/v1/realtime?session_id=%41")), []byte("{}"))
 	p, _ := reader(f)
 	f.Fuzz(func(t *testing.T, raw, body []byte) {
-		r := p.Read(raw)
+		r := p.Read(raw, time.Now(), false)
 		if r.Status == 0 && r.Path == "" || r.Status != 0 && r.Refused == "" {
 			t.Fatalf("%+v", r)
 		}
@@ -171,14 +171,14 @@ func FuzzRead(f *testing.F) {
 			return
 		}
 		const head = "POST /v1/chat/completions HTTP/1.1\r\nHost: h\r\n"
-		plain := p.Read(fmt.Appendf(nil, "%sContent-Length: %d\r\n\r\n%s", head, len(body), body))
+		plain := p.Read(fmt.Appendf(nil, "%sContent-Length: %d\r\n\r\n%s", head, len(body), body), time.Now(), false)
 		half := len(body) / 2
 		for _, chunks := range []string{
 			fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(body), body),
 			fmt.Sprintf("1\n%s\n%x\n%s\n0\n\n", body[:1], max(len(body)-1, 0), body[1:]),
 			fmt.Sprintf("%x;x\r\n%s\r\n%x\r\n%s\r\n0\r\n\r\n", max(half, 1), body[:max(half, 1)], len(body)-max(half, 1), body[max(half, 1):]),
 		} {
-			chunked := p.Read([]byte(head + "Transfer-Encoding: chunked\r\n\r\n" + chunks))
+			chunked := p.Read([]byte(head + "Transfer-Encoding: chunked\r\n\r\n" + chunks), time.Now(), false)
 			if len(body) > 1 && (plain.Source != chunked.Source || plain.Source.Kind != 0 && plain.Request.Key != chunked.Request.Key) {
 				t.Fatalf("%q: %+v, chunked %+v", body, plain, chunked)
 			}

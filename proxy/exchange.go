@@ -111,7 +111,7 @@ func (x *exchange) run() *fault {
 		}
 		return f
 	}
-	to := x.caller.identify(&x.req, x.p.router, x.now)
+	to := x.caller.identify(&x.req, x.p.router, x.p.openings, x.now)
 	if x.p.router.Unserved(to.Model) {
 		return unservedModel(x.p.router, x.settings.identifier)
 	}

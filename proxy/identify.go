@@ -5,6 +5,7 @@ import (
 
 	"tether/session"
 	"tether/session/identity"
+	"tether/session/openings"
 )
 
 // caller is who asks, and in which conversation.
@@ -34,17 +35,17 @@ func (c *caller) reset() {
 }
 
 // identify finds the session of the request, and what the router needs to know.
-func (c *caller) identify(r *request, router *session.Router, now time.Time) session.Request {
+func (c *caller) identify(r *request, router *session.Router, known *openings.Table, now time.Time) session.Request {
 	c.identified = true
 	if r.endpoint.aboutResponses() {
 		c.stored = c.search.Caller()
 	}
 	c.readBody(r)
 	if !r.hasAffinity() {
-		c.search.Identify(&c.session, false)
+		c.search.Identify(&c.session, false, nil, now)
 		return session.Request{Model: c.search.Model}
 	}
-	c.search.Identify(&c.session, r.endpoint.drawsID())
+	c.search.Identify(&c.session, r.endpoint.drawsID(), known, now)
 	to := session.Request{Synthetic: c.session.Synthetic(), Shared: c.session.Shared, Model: c.search.Model}
 	switch id := c.session.ID(); {
 	case len(id) == 0:
@@ -66,7 +67,7 @@ func (c *caller) identify(r *request, router *session.Router, now time.Time) ses
 func (c *caller) identifyRefused() {
 	if !c.identified {
 		c.identified = true
-		c.search.Identify(&c.session, false)
+		c.search.Identify(&c.session, false, nil, time.Time{})
 	}
 }
 

@@ -3,6 +3,7 @@ package proxy
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -88,6 +89,57 @@ func TestPicturesStay(t *testing.T) {
 		t.Logf("%s: %d of %d conversations stay, on %d servers", name, stayed, all, len(servers))
 		if stayed != all || len(servers) < 3 {
 			t.Errorf("%s: %d of %d conversations stay, on %d servers", name, stayed, all, len(servers))
+		}
+	}
+}
+
+// Agents begin all of their conversations with the same messages and send no id, as Aider does. Their conversations stay on
+// their servers all the same, and the servers share them.
+func TestConversationsThatOpenAlike(t *testing.T) {
+	for name, options := range map[string][]option{"known by their openings alone": {func(r *rig) { r.openings = nil }}, "told apart": nil} {
+		r := fleet(t, 4, sim.Config{}, options...)
+		const turns = 5
+		var mu sync.Mutex
+		stayed, load := 0, map[string]int{}
+		converse := func(n int) {
+			const constant = `{"role":"user","content":"Change get_factorial() to use math.factorial"},{"role":"assistant","content":"Here is the change."}`
+			messages, before := constant, ""
+			for turn := range turns {
+				messages += fmt.Sprintf(`,{"role":"user","content":"question %d of conversation %d"}`, turn, n)
+				by := r.do("POST", chatPath, `{"model":"tiny","max_tokens":1,"messages":[{"role":"system","content":"Act as an expert."},`+messages+`]}`).server()
+				messages += `,{"role":"assistant","content":"Done."}`
+				mu.Lock()
+				if load[by]++; by == before {
+					stayed++
+				}
+				mu.Unlock()
+				before = by
+			}
+		}
+		for n := range 10 {
+			converse(n)
+		}
+		stayed, load = 0, map[string]int{}
+		var agents sync.WaitGroup
+		for n := range 24 {
+			agents.Go(func() { converse(100 + n) })
+		}
+		agents.Wait()
+		const later = 24 * (turns - 1)
+		t.Logf("%s: %d of %d later turns stay; requests by server: %v", name, stayed, later, load)
+		if r.openings == nil {
+			continue
+		}
+		if stayed < later-2 {
+			t.Errorf("%d of %d later turns stay, want %d", stayed, later, later-2)
+		}
+		for server, n := range load {
+			if n > 24*turns/2 {
+				t.Errorf("%s had %d of %d requests", server, n, 24*turns)
+			}
+		}
+		if r.openings.Wide() != 1 || !r.last().Wide {
+			t.Errorf("%d openings are wide, want 1", r.openings.Wide())
 		}
 	}
 }

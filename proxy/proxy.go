@@ -23,6 +23,7 @@ import (
 	"go.uber.org/zap"
 
 	"tether/session"
+	"tether/session/openings"
 	"tether/upstream"
 )
 
@@ -30,6 +31,8 @@ import (
 type Deps struct {
 	Registry *upstream.Registry
 	Router   *session.Router
+	// Openings learns which openings many conversations share. With nil every conversation is known by its opening alone.
+	Openings *openings.Table
 	// Verdicts is closed when requests need not wait for health any longer.
 	Verdicts <-chan struct{}
 	// MemoryLimit is the process's memory limit in bytes, for shares of it.
@@ -45,6 +48,7 @@ type Deps struct {
 type Proxy struct {
 	registry    *upstream.Registry
 	router      *session.Router
+	openings    *openings.Table
 	verdicts    <-chan struct{}
 	memoryLimit int64
 	onDone      func(*Record)
@@ -63,7 +67,7 @@ type Proxy struct {
 // New makes a proxy.
 func New(s Settings, d Deps) (*Proxy, error) {
 	p := &Proxy{
-		registry: d.Registry, router: d.Router, verdicts: d.Verdicts, memoryLimit: d.MemoryLimit,
+		registry: d.Registry, router: d.Router, openings: d.Openings, verdicts: d.Verdicts, memoryLimit: d.MemoryLimit,
 		onDone: d.OnDone, onRefused: d.OnRefused, log: d.Log,
 		budget: newBudget(), clients: clients{open: map[*client]bool{}},
 	}

@@ -39,6 +39,8 @@ type Record struct {
 	Tries             []Try
 	// Surplus is true if too many requests had the same synthetic id at the time.
 	Surplus bool
+	// Wide is true if the id is derived from more than the opening, because many conversations open alike.
+	Wide bool
 	// Hot is how many requests were in flight under the session's id, this one included, if they were more than one
 	// conversation has; otherwise 0.
 	Hot int
@@ -83,7 +85,7 @@ func (x *exchange) record(now time.Time) {
 	r.Caller, r.Model, r.Key, r.Source = c.name, c.search.Model, c.key, c.session.Source
 	r.Ignored, r.Unfilled = c.search.Ignored, c.search.Unfilled
 	r.Upstream, r.Outcome, r.Surplus = x.route.Last(), outcomeOf(t, &x.route), x.route.Surplus()
-	r.Hot = x.route.Hot()
+	r.Hot, r.Wide = x.route.Hot(), c.session.Wide
 	r.Attempts, r.Replays, r.Tries = t.count, t.replays, t.tries
 	r.PromptTokens, r.CachedTokens = x.relay.usage.tokens()
 	r.BytesOut += x.relay.bytes

@@ -24,6 +24,7 @@ import (
 	"tether/auth"
 	"tether/session"
 	"tether/session/identity"
+	"tether/session/openings"
 	"tether/session/pins"
 	"tether/sim"
 	"tether/units"
@@ -56,6 +57,7 @@ type rig struct {
 	router   *session.Router
 	pins     *pins.Map
 	stored   *pins.Map
+	openings *openings.Table
 	ids      *identity.Identifier
 	keys     *auth.Keys // nil for none
 	proxy    *Proxy
@@ -76,7 +78,7 @@ type option func(*rig)
 
 func newRig(t testing.TB, upstreams []string, options ...option) *rig {
 	t.Helper()
-	r := &rig{t: t, cfg: Default(), identity: identity.Default(), pinning: pins.Default(), routing: session.Default(), verdicts: make(chan struct{})}
+	r := &rig{t: t, cfg: Default(), identity: identity.Default(), pinning: pins.Default(), routing: session.Default(), openings: openings.NewTable(), verdicts: make(chan struct{})}
 	r.more = sync.NewCond(&r.mu)
 	r.pinning.Max = 10_000
 	r.cfg.MaxBodyTotal = units.Share{Bytes: units.GiB}
@@ -93,7 +95,7 @@ func newRig(t testing.TB, upstreams []string, options ...option) *rig {
 	r.ids, err = identity.NewIdentifier(&r.identity, &r.models, nil)
 	r.must(err)
 	r.proxy, err = New(Settings{Config: r.cfg, Identifier: r.ids, Keys: r.keys}, Deps{
-		Registry: r.registry, Router: r.router, Verdicts: r.verdicts,
+		Registry: r.registry, Router: r.router, Openings: r.openings, Verdicts: r.verdicts,
 		MemoryLimit: 1 << 30, OnDone: r.record, OnRefused: r.onRefuse, Log: zap.NewNop(),
 	})
 	r.must(err)

@@ -16,6 +16,8 @@ type Reading struct {
 	// Found has the sources of session ids in their order, none for a malformed request.
 	Found []identity.Found
 	// Source is the source of the id. Its Kind is 0 for a random id and without an id.
-	Source  identity.Source
+	Source identity.Source
+	// Wide is true if the id is derived from more than the opening, because many conversations open alike.
+	Wide    bool
 	Request Request
 }

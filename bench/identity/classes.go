@@ -55,7 +55,9 @@ func classes() []*class {
 		{name: "1,000 chats with `X-Session-Id: undefined`", same: true, even: true, start: unfilled},
 		{name: "1,000 times the same greeting, a key each", same: true, even: true, start: greetings(ownKey)},
 		{name: "1,000 times the same greeting, one key", even: true, crowd: true, start: greetings(oneKey)},
-		{name: "shared few-shot messages, one key", even: true, crowd: true, start: fewShots},
+		{name: "shared few-shot messages, one key", same: true, even: true, start: fewShots},
+		{name: aiderRow, same: true, start: aiders},
+		{name: qwenRow, same: true, start: qwens},
 		{name: "RL groups of 64 equal prompts", even: true, crowd: true, start: groups},
 		{name: "clock in the system prompt", start: clocks},
 		{name: "edited first message", start: edits},
@@ -173,6 +175,39 @@ func fewShots(w *world, c *class) {
 	}
 	people(w, c, 1000, func(n int) *talk {
 		return &talk{turns: w.turns(4), system: system, headers: oneKey(n), history: slices.Clone(examples)}
+	})
+}
+
+// The names of the rows whose clients are agents.
+const (
+	aiderRow = "Aider: one example before every chat"
+	qwenRow  = "Qwen Code: the context of a project before every chat"
+)
+
+// aider returns agents whose client begins every conversation with the same example, as Aider does, and sends no id.
+func aider(w *world) func(turns int) *talk {
+	system := w.prose(600, 800)
+	example := []message{{Role: "user", Content: w.prose(60, 80)}, {Role: "assistant", Content: w.prose(60, 80)}}
+	return func(turns int) *talk {
+		return &talk{turns: turns, system: system, headers: caller("app"), history: slices.Clone(example)}
+	}
+}
+
+func aiders(w *world, c *class) {
+	one := aider(w)
+	people(w, c, 400, func(int) *talk { return one(w.turns(6)) })
+}
+
+// qwens starts agents whose client begins every conversation with the context of its project and day, as Qwen Code does,
+// and sends no id. There are 20 projects.
+func qwens(w *world, c *class) {
+	system := w.prose(600, 800)
+	var contexts [20][]message
+	for n := range contexts {
+		contexts[n] = []message{{Role: "user", Content: w.prose(200, 300)}, {Role: "assistant", Content: "Got it. Thanks for the context!"}}
+	}
+	people(w, c, 400, func(n int) *talk {
+		return &talk{turns: w.turns(6), system: system, headers: oneKey(n), history: slices.Clone(contexts[n%len(contexts)])}
 	})
 }
 

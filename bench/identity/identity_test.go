@@ -8,6 +8,10 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"tether/session"
+	"tether/session/identity"
 )
 
 var update = flag.Bool("update", false, "update the scorecard in docs/CLIENTS.md")
@@ -35,6 +39,34 @@ func TestSeeds(t *testing.T) {
 	}
 }
 
+// Agents that begin all of their conversations alike stay on their servers like others, and so does the load. The first ten
+// conversations teach it.
+func TestAiders(t *testing.T) {
+	for _, narrow := range []bool{true, false} {
+		c := new(class)
+		w, err := newWorld(1, 10, config{identity: identity.Default(), routing: session.Default(), narrow: narrow})
+		if err != nil {
+			t.Fatal(err)
+		}
+		one := aider(w)
+		for _, n := range []int{10, 24} {
+			*c, w.load = class{}, load{}
+			for _, s := range w.servers {
+				s.busy = 0
+			}
+			people(w, c, n, func(int) *talk { return one(5) })
+			if err := w.clock.Run(func(d time.Duration) { w.load.pass(w.servers, d) }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		t.Logf("narrow %v: %d of %d later turns stay, cached share %.2f, the busiest of %d servers has %.2f times the mean load",
+			narrow, c.stayed, c.later, float64(c.found)/float64(c.tokens), upstreams, w.load.overall(w.servers))
+		if !narrow && (c.later != 96 || c.stayed < 94) {
+			t.Errorf("%d of %d later turns stay, want 94 of 96", c.stayed, c.later)
+		}
+	}
+}
+
 // Without its rule, a kind of traffic misses its goals.
 func TestGoalsCanBeMissed(t *testing.T) {
 	for _, c := range []struct {
@@ -46,7 +78,10 @@ func TestGoalsCanBeMissed(t *testing.T) {
 			"plain chats", "agents with 20 sub-agents", "refreshed JWTs", "1,000 times the same greeting, a key each",
 		}},
 		{"no crowds", func(cfg *config) { cfg.routing.OpeningMaxInFlight = 10_000 }, []string{
-			"1,000 times the same greeting, one key", "shared few-shot messages, one key", "RL groups of 64 equal prompts",
+			"1,000 times the same greeting, one key", "RL groups of 64 equal prompts",
+		}},
+		{"narrow openings", func(cfg *config) { cfg.narrow = true }, []string{
+			"shared few-shot messages, one key", aiderRow, qwenRow,
 		}},
 		{"one caller", func(cfg *config) { cfg.identity.Scope = "none" }, []string{"1,000 times the same greeting, a key each"}},
 		{"tokens as they are", func(cfg *config) { cfg.identity.Scope = "header:Authorization" }, []string{"refreshed JWTs"}},

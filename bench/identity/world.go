@@ -10,6 +10,7 @@ import (
 	"tether/proxy"
 	"tether/session"
 	"tether/session/identity"
+	"tether/session/openings"
 	"tether/session/pins"
 	"tether/units"
 	"tether/upstream"
@@ -35,6 +36,8 @@ type world struct {
 type config struct {
 	identity identity.Config
 	routing  session.Config
+	// narrow is true to know every conversation by its opening alone, however many share the opening.
+	narrow bool
 }
 
 func newWorld(seed uint64, scale int, cfg config) (*world, error) {
@@ -46,8 +49,12 @@ func newWorld(seed uint64, scale int, cfg config) (*world, error) {
 		return nil, err
 	}
 	registry := upstream.NewRegistry(nil)
+	known := openings.NewTable()
+	if cfg.narrow {
+		known = nil
+	}
 	w.proxy, err = proxy.New(proxy.Settings{Config: proxy.Default(), Identifier: ids}, proxy.Deps{
-		Registry: registry, Router: w.router, MemoryLimit: int64(units.GiB),
+		Registry: registry, Router: w.router, Openings: known, MemoryLimit: int64(units.GiB),
 	})
 	if err != nil {
 		return nil, err
@@ -105,7 +112,7 @@ type answered struct {
 // ask sends a request, and calls then when the server has written the answer. prompt is what the server reads, before the
 // server of the turn before, nil for the first turn.
 func (w *world) ask(raw []byte, prompt, answer string, before *server, then func(answered) error) error {
-	r := w.proxy.Read(raw)
+	r := w.proxy.Read(raw, w.time(), true)
 	if r.Status != 0 {
 		return fmt.Errorf("the request is answered %d: %s", r.Status, r.Refused)
 	}

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"tether/http1"
 	"tether/jsonscan"
@@ -99,7 +100,7 @@ func TestBadInput(t *testing.T) {
 					s.Header(names[n], values[n])
 				}
 				s.Body(body, c.req.shape)
-				s.Identify(i, false)
+				s.Identify(i, false, nil, time.Time{})
 			}
 			step()
 			if i.Source.String() != c.source || s.IsJSON != c.json || s.Ignored != c.ignored {
@@ -134,7 +135,7 @@ func FuzzIdentify(f *testing.F) {
 				s.Begin(ids)
 				s.Header([]byte(name), []byte(value))
 				s.Body([]byte(body), shape)
-				s.Identify(&i, true)
+				s.Identify(&i, true, nil, time.Time{})
 				if n := len(i.ID()); n > 0 && !Valid(i.ID()) {
 					t.Fatalf("invalid id %q", i.ID())
 				}
@@ -217,7 +218,7 @@ func checkPrompt(t *testing.T, id *Identifier, s *Search, prompt string) {
 		var i Identity
 		s.Begin(id)
 		s.Body(fmt.Appendf(nil, c.body, text), c.shape)
-		s.Identify(&i, false)
+		s.Identify(&i, false, nil, time.Time{})
 		if !s.IsJSON || i.Source.Kind != FromOpening || s.Ignored != 0 {
 			t.Fatalf("%s with %s: source %v, JSON %v", c.body, text, i.Source, s.IsJSON)
 		}
@@ -229,7 +230,7 @@ func checkNested(t *testing.T, id *Identifier, s *Search, value string) {
 	var i Identity
 	s.Begin(id)
 	s.Body([]byte(`{"messages":[{"role":"user","content":[`+value+`],"x":`+value+`}],"tools":`+value+`}`), Chat)
-	s.Identify(&i, false)
+	s.Identify(&i, false, nil, time.Time{})
 	if !s.IsJSON || i.Source.Kind != FromOpening {
 		t.Fatalf("%s: source %v, JSON %v", value, i.Source, s.IsJSON)
 	}
@@ -294,7 +295,7 @@ func identifying(t testing.TB, shape string, size int) (step func(), bytes int) 
 			s.Header(names[n], values[n])
 		}
 		s.Body(body, of)
-		s.Identify(i, false)
+		s.Identify(i, false, nil, time.Time{})
 	}
 	if step(); !s.IsJSON || of == Chat && i.Source.Kind != FromOpening {
 		t.Fatalf("%s: source %v, JSON %v", shape, i.Source, s.IsJSON)

@@ -29,6 +29,7 @@ func (o *opening) part(j *jsonscan.Scanner) {
 	switch {
 	case isText:
 		o.text(&o.h, text)
+		o.size += len(text)
 		return
 	case len(m.uuid) > 0:
 		o.one.Reset()
@@ -53,6 +54,19 @@ func (o *opening) mediaMember(m *media, name []byte, j *jsonscan.Scanner) {
 		}
 		return
 	}
+	before := j.Offset()
+	j.Array(func() bool { // such as the blocks of a tool's result
+		o.mediaValue(m, j)
+		return true
+	})
+	if j.Offset() == before {
+		o.mediaValue(m, j)
+	}
+}
+
+// mediaValue takes the next value, of a member of a medium, and counts its strings. Hints are looked for in the value, and not
+// further down.
+func (o *opening) mediaValue(m *media, j *jsonscan.Scanner) {
 	add := func(body []byte) { m.sum += o.mediaString(body) }
 	before := j.Offset()
 	j.Object(func(name []byte) {
@@ -82,22 +96,28 @@ func (o *opening) mediaString(body []byte) uint64 {
 	return o.one.Sum64()
 }
 
+// maxScheme is the length of the longest way to write https:// in a JSON string.
+const maxScheme = len("https://") * maxEscape
+
+// isWeb reports whether a text begins like a URL of the web.
+func isWeb(text []byte) bool {
+	_, isHTTP := http1.CutPrefixFold(text, "http://")
+	_, isHTTPS := http1.CutPrefixFold(text, "https://")
+	return isHTTP || isHTTPS
+}
+
 // maxURL is the length of the longest start of a string that is searched for the query of a URL, in bytes.
 const maxURL = 8 << 10
 
 // webURL returns the URL in a JSON string without its query and fragment, nil for any string that is no URL of the web.
 func (o *opening) webURL(body []byte) []byte {
 	url := body[:min(len(body), maxURL)]
-	if len(url) == 0 || url[0]|0x20 != 'h' && url[0] != '\\' {
+	if len(url) == 0 || url[0]|0x20 != 'h' && url[0] != '\\' || !isWeb(jsonscan.Unescape(o.buf[:0], url[:min(len(url), maxScheme)])) {
 		return nil
 	}
 	if bytes.IndexByte(url, '\\') >= 0 {
 		o.url = jsonscan.Unescape(o.url[:0], url)
 		url = o.url
-	}
-	_, isHTTP := http1.CutPrefixFold(url, "http://")
-	if _, isHTTPS := http1.CutPrefixFold(url, "https://"); !isHTTP && !isHTTPS {
-		return nil
 	}
 	if end := bytes.IndexAny(url, "?#"); end >= 0 {
 		return url[:end]

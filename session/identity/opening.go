@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 
-	"github.com/google/uuid"
 	"github.com/zeebo/xxh3"
 
 	"tether/jsonscan"
@@ -25,9 +24,15 @@ const (
 // opening hashes the opening of a conversation: the part that every later turn repeats, and that the server's prefix cache
 // begins with. It hashes one body at a time, while the body is scanned.
 type opening struct {
-	system  xxh3.Uint128 // Anthropic's system, or Responses' instructions
-	turns   xxh3.Uint128 // messages or input, up to the first turn of the user
-	hasUser bool         // turns has the first turn of the user
+	system    xxh3.Uint128               // Anthropic's system, or Responses' instructions
+	turns     xxh3.Uint128               // messages or input so far
+	levels    [maxUserTurns]xxh3.Uint128 // turns up to each turn of the user
+	userTurns int                        // in levels
+	said      int                        // bytes of text in them
+	size      int                        // bytes of text in the message that is hashed
+	// later is true for a message after the opening. Its escapes count as they are: a client writes its history alike in
+	// every turn, and much text comes after the opening.
+	later bool
 
 	h, one  xxh3.Hasher // one is for a single string
 	buf     [512]byte
@@ -44,7 +49,13 @@ const (
 )
 
 // forget prepares o for another conversation.
-func (o *opening) forget() { o.system, o.turns, o.hasUser = xxh3.Uint128{}, xxh3.Uint128{}, false }
+func (o *opening) forget() {
+	o.system = xxh3.Uint128{}
+	o.restart()
+}
+
+// restart forgets the turns.
+func (o *opening) restart() { o.turns, o.userTurns, o.said = xxh3.Uint128{}, 0, 0 }
 
 // member hashes the next value, of a top-level member of the body. The last one of several members with one name counts.
 func (o *opening) member(shape Shape, name []byte, j *jsonscan.Scanner) {
@@ -52,22 +63,24 @@ func (o *opening) member(shape Shape, name []byte, j *jsonscan.Scanner) {
 	case shape == Chat && string(name) == "messages", shape == Responses && string(name) == "input":
 		o.conversation(j)
 	case shape == Chat && string(name) == "system", shape == Responses && string(name) == "instructions":
+		o.later = false
 		o.system = o.content(j)
 	}
 }
 
-// conversation hashes the turns up to the first one of the user, or a string, which is one turn of the user.
+// conversation hashes the first turns, or a string, which is one turn of the user.
 func (o *opening) conversation(j *jsonscan.Scanner) {
-	o.turns, o.hasUser = xxh3.Uint128{}, false
+	o.restart()
 	if body, ok := j.RawString(); ok {
 		o.h.Reset()
+		o.later = false
 		o.text(&o.h, body)
 		o.add(userMark, o.h.Sum128())
 		return
 	}
 	j.Array(func() bool {
 		o.turn(j)
-		return !o.hasUser
+		return !o.isComplete()
 	})
 }
 
@@ -75,16 +88,21 @@ func (o *opening) conversation(j *jsonscan.Scanner) {
 func (o *opening) turn(j *jsonscan.Scanner) {
 	var mark byte
 	var content xxh3.Uint128
+	var hasRole bool
+	o.later = o.userTurns > 0
 	j.Object(func(name []byte) {
 		switch string(name) {
 		case "role":
-			role, _ := j.DecodedString()
+			var role []byte
+			role, hasRole = j.DecodedString()
 			mark = markOf(role)
 		case "content":
-			content = o.content(j)
+			if !hasRole || mark != 0 { // otherwise the content does not count
+				content = o.content(j)
+			}
 		}
 	})
-	if mark != 0 {
+	if mark == userMark || mark == systemMark && o.userTurns == 0 {
 		o.add(mark, content)
 	}
 }
@@ -103,13 +121,21 @@ func markOf(role []byte) byte {
 func (o *opening) add(mark byte, content xxh3.Uint128) {
 	before, this := o.turns.Bytes(), content.Bytes()
 	b := append(append(append(o.buf[:0], before[:]...), mark), this[:]...)
-	o.turns, o.hasUser = xxh3.Hash128(b), mark == userMark
+	o.turns = xxh3.Hash128(b)
+	if mark == userMark {
+		o.levels[o.userTurns] = o.turns
+		o.userTurns, o.said = o.userTurns+1, o.said+o.size
+	}
 }
 
 // content hashes the content of a message: a string, or a list of parts. A text part counts like the string.
 func (o *opening) content(j *jsonscan.Scanner) xxh3.Uint128 {
 	o.h.Reset()
+	o.size = 0
 	if body, ok := j.RawString(); ok {
+		if o.size = len(body); o.later {
+			return xxh3.Hash128(body)
+		}
 		o.text(&o.h, body)
 	} else {
 		j.Array(func() bool {
@@ -132,6 +158,10 @@ const billing = "x-anthropic-billing-header"
 
 // text hashes the text of a JSON string without its quotes, and without a billing line in front.
 func (o *opening) text(h *xxh3.Hasher, body []byte) {
+	if o.later {
+		_, _ = h.Write(body) // a hash never fails
+		return
+	}
 	if bytes.HasPrefix(body, []byte(billing)) {
 		_, body, _ = bytes.Cut(body, []byte(`\n`))
 	}
@@ -170,18 +200,18 @@ func (o *opening) normalized(h *xxh3.Hasher, body []byte) {
 	_, _ = h.Write(body)
 }
 
-// id derives the session id from the opening, the model and the caller.
-func (o *opening) id(k *keyer, model, caller []byte) uuid.UUID {
+// hash hashes what a session id is derived from: model, caller, system text, and the turns up to one of the user.
+func (o *opening) hash(k *keyer, model, caller []byte, turns xxh3.Uint128) xxh3.Uint128 {
 	o.h.Reset()
 	o.write(k.secret[:])
 	o.mark(openingTag)
 	o.sized(model)
 	o.sized(caller)
-	for _, part := range [...]xxh3.Uint128{o.system, o.turns} {
+	for _, part := range [...]xxh3.Uint128{o.system, turns} {
 		b := part.Bytes()
 		o.write(b[:])
 	}
-	return derivedFrom(o.h.Sum128())
+	return o.h.Sum128()
 }
 
 // sized hashes b with its length, so that b and what follows it cannot be confused.

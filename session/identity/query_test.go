@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 )
 
 func identifyQuery(id *Identifier, query string, headers ...string) (Identity, *Search) {
@@ -16,7 +17,7 @@ func identifyQuery(id *Identifier, query string, headers ...string) (Identity, *
 	}
 	s.Query([]byte(query))
 	var i Identity
-	s.Identify(&i, true)
+	s.Identify(&i, true, nil, time.Time{})
 	return i, s
 }
 
@@ -83,7 +84,7 @@ func TestQueryIsForgotten(t *testing.T) {
 	s.Begin(id)
 	s.Query(query)
 	decoded := s.queryBuf
-	s.Identify(new(Identity), true)
+	s.Identify(new(Identity), true, nil, time.Time{})
 	for i := range query {
 		query[i] = 'B'
 	}
@@ -98,7 +99,7 @@ func TestQueryIsForgotten(t *testing.T) {
 	s.Begin(id)
 	s.Body([]byte("no JSON"), Opaque)
 	var i Identity
-	if s.Identify(&i, true); len(i.ID()) > 0 {
+	if s.Identify(&i, true, nil, time.Time{}); len(i.ID()) > 0 {
 		t.Errorf("an id is drawn as if there were a query: %s", i.ID())
 	}
 }

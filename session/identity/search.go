@@ -2,11 +2,13 @@ package identity
 
 import (
 	"bytes"
+	"time"
 
 	"github.com/google/uuid"
 
 	"tether/http1"
 	"tether/jsonscan"
+	"tether/session/openings"
 )
 
 // Search looks for the session id of one request: Begin, Header for each field of the head, Body, Form or Query, then
@@ -38,6 +40,8 @@ type Search struct {
 	hasQuery bool // a query takes the place of the body
 	json     jsonscan.Scanner
 	opening  opening
+	known    *openings.Table // for the opening
+	now      time.Time
 	trace    []Found // what Identify records for Trace, nil without one
 
 	// Buffers, kept from request to request.
@@ -139,9 +143,11 @@ func (s *Search) cookies(list []byte) {
 }
 
 // Identify sets i to the id of the first source that has a valid one. Without one i is empty, unless random is true and
-// the request has a JSON body or a query: then the id is drawn at random.
-func (s *Search) Identify(i *Identity, random bool) {
+// the request has a JSON body or a query: then the id is drawn at random. known is what the openings of other requests
+// taught by now, and learns from this one, unless Trace was called; nil knows nothing.
+func (s *Search) Identify(i *Identity, random bool, known *openings.Table, now time.Time) {
 	i.Reset()
+	s.known, s.now = known, now
 	if !s.choose(i) && random && (s.IsJSON || s.hasQuery) {
 		i.setUUID(uuid.New())
 	}
@@ -205,10 +211,18 @@ func (s *Search) evaluate(n int, i *Identity) Finding {
 
 // derive sets i to the id that the conversation's opening gives.
 func (s *Search) derive(i *Identity) bool {
-	if !s.opening.hasUser {
+	o := &s.opening
+	if o.userTurns == 0 {
 		return false
 	}
-	i.setUUID(s.opening.id(&s.id.keyer, s.Model, s.callerName()))
+	caller := s.callerName()
+	h := o.hash(&s.id.keyer, s.Model, caller, o.levels[0])
+	if s.known != nil {
+		if more := o.widest(h.Lo, s.known, s.now, s.trace == nil); more > 0 {
+			h, i.Wide = o.hash(&s.id.keyer, s.Model, caller, o.levels[more]), true
+		}
+	}
+	i.setUUID(derivedFrom(h))
 	return true
 }
 
@@ -237,5 +251,5 @@ func (s *Search) forget() {
 		clear(buf[:cap(buf)])
 	}
 	s.queryBuf = nil
-	s.trace = nil
+	s.trace, s.known = nil, nil
 }

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 )
 
 // request is a request as a test writes it.
@@ -48,7 +49,7 @@ func (r request) show(s *Search, id *Identifier) {
 func (r request) identify(id *Identifier) (Identity, *Search) {
 	s := r.search(id)
 	var i Identity
-	s.Identify(&i, true)
+	s.Identify(&i, true, nil, time.Time{})
 	return i, s
 }
 
@@ -88,7 +89,7 @@ func TestSearchForgetsItsRequest(t *testing.T) {
 	s.Header([]byte("Authorization"), []byte("Bearer "+jwt(`{"iss":"i","sub":"s"}`)))
 	s.Caller()
 	s.Body(body, Chat)
-	s.Identify(new(Identity), true)
+	s.Identify(new(Identity), true, nil, time.Time{})
 	for i := range body {
 		body[i] = 'B'
 	}
@@ -119,11 +120,11 @@ func TestSearchIsReused(t *testing.T) {
 	for _, n := range rand.Perm(len(turns)) {
 		var got Identity
 		turns[n].show(s, id)
-		s.Identify(&got, false)
+		s.Identify(&got, false, nil, time.Time{})
 		fresh := new(Search)
 		var want Identity
 		turns[n].show(fresh, id)
-		fresh.Identify(&want, false)
+		fresh.Identify(&want, false, nil, time.Time{})
 		if got != want || s.IsJSON != fresh.IsJSON || string(s.Model) != string(fresh.Model) {
 			t.Errorf("%v\n%s: %s, not %s", turns[n].headers, turns[n].body, got.ID(), want.ID())
 		}

@@ -3,6 +3,7 @@ package identity
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 // Trace records the result of each source.
@@ -28,7 +29,7 @@ func TestTrace(t *testing.T) {
 		s := c.req.search(id)
 		found := s.Trace()
 		var i Identity
-		s.Identify(&i, false)
+		s.Identify(&i, false, nil, time.Time{})
 		var got strings.Builder
 		ignored, winner := 0, Source{}
 		for _, f := range found {
