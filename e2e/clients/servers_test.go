@@ -37,7 +37,7 @@ type visits struct {
 
 // note counts a request, unless it is a probe.
 func (v *visits) note(server string, q sim.Seen) {
-	if q.Path == "/health" || q.Path == "/v1/models" {
+	if q.Path == "/health" || q.Path == "/is_sleeping" || q.Path == "/v1/models" {
 		return
 	}
 	v.mu.Lock()
