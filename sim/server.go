@@ -1,12 +1,15 @@
 package sim
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
+	"time"
 
 	"tether/sim/engine"
 	"tether/sim/fault"
@@ -76,10 +79,22 @@ func (s *Server) Start(listen string) (string, error) {
 
 // Restart listens again on the address of the last Start. After Stop the caches and stored responses are still there. After
 // Kill, Drain and the fault kill they are lost, as with a new process.
+//
+// Nothing holds the port while the server is stopped, so the kernel may lend it to an outgoing connection. Restart then tries again
+// for restartWait.
 func (s *Server) Restart() error {
-	_, err := s.Start(s.Addr())
-	return err
+	for deadline := time.Now().Add(restartWait); ; time.Sleep(restartPause) {
+		_, err := s.Start(s.Addr())
+		if !errors.Is(err, syscall.EADDRINUSE) || time.Now().After(deadline) {
+			return err
+		}
+	}
 }
+
+const (
+	restartWait  = 10 * time.Second
+	restartPause = 50 * time.Millisecond
+)
 
 func listenOn(listen string) (net.Listener, error) {
 	path, unix := socketPath(listen)

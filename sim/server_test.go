@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // cachedTokens sends a prompt of 64 tokens, and returns the number of cached ones.
@@ -52,6 +53,20 @@ func TestStopAndRestartKeepThePortAndTheCache(t *testing.T) {
 	s.Forget()
 	if n := cachedTokens(t, s); n != "0" {
 		t.Errorf("cached %s after Forget, want 0", n)
+	}
+}
+
+// The kernel may lend the port of a stopped server to another socket for a while.
+func TestRestartWaitsForThePort(t *testing.T) {
+	s := start(t, Config{})
+	s.Stop()
+	other, err := net.Listen("tcp", s.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(2*restartPause, func() { other.Close() })
+	if err := s.Restart(); err != nil {
+		t.Error(err)
 	}
 }
 
