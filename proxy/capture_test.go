@@ -120,7 +120,7 @@ func TestReadNotes(t *testing.T) {
 			note: "it is about a stored response: it goes to the server that made the response; if that is unknown, by its session, or else by the response's id",
 		},
 	} {
-		r := p.Read([]byte(c.line + " HTTP/1.1\nHost: h\n" + c.fields + "\n" + c.body), time.Now(), false)
+		r := p.Read([]byte(c.line+" HTTP/1.1\nHost: h\n"+c.fields+"\n"+c.body), time.Now(), false)
 		if r.Status != 0 || r.Path != c.path || r.Note != c.note || (r.Request.Key != identity.Key{}) != c.session || (r.Request.Response != identity.Key{}) != c.place {
 			t.Errorf("%s: %+v", c.line, r)
 		}
@@ -178,7 +178,7 @@ func FuzzRead(f *testing.F) {
 			fmt.Sprintf("1\n%s\n%x\n%s\n0\n\n", body[:1], max(len(body)-1, 0), body[1:]),
 			fmt.Sprintf("%x;x\r\n%s\r\n%x\r\n%s\r\n0\r\n\r\n", max(half, 1), body[:max(half, 1)], len(body)-max(half, 1), body[max(half, 1):]),
 		} {
-			chunked := p.Read([]byte(head + "Transfer-Encoding: chunked\r\n\r\n" + chunks), time.Now(), false)
+			chunked := p.Read([]byte(head+"Transfer-Encoding: chunked\r\n\r\n"+chunks), time.Now(), false)
 			if len(body) > 1 && (plain.Source != chunked.Source || plain.Source.Kind != 0 && plain.Request.Key != chunked.Request.Key) {
 				t.Fatalf("%q: %+v, chunked %+v", body, plain, chunked)
 			}

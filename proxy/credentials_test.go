@@ -253,14 +253,14 @@ func TestReadRequiresAKey(t *testing.T) {
 	r := fleet(t, 1, sim.Config{}, keyed, func(r *rig) { r.cfg.MaxBody = units.KiB })
 	head := "POST " + chatPath + " HTTP/1.1\nHost: h\n"
 	for fields, want := range map[string]int{"": 401, "Authorization: Bearer x\n": 401, asAlice + "\n": 0} {
-		if got := r.proxy.Read([]byte(head + fields + "\n" + chat("hello")), time.Now(), false); got.Status != want {
+		if got := r.proxy.Read([]byte(head+fields+"\n"+chat("hello")), time.Now(), false); got.Status != want {
 			t.Errorf("%q: %+v", fields, got)
 		}
 	}
-	if got := r.proxy.Read([]byte(head + "\n" + strings.Repeat("x", 2<<10)), time.Now(), false); got.Status != 401 {
+	if got := r.proxy.Read([]byte(head+"\n"+strings.Repeat("x", 2<<10)), time.Now(), false); got.Status != 401 {
 		t.Errorf("a body that is too large: %+v", got)
 	}
-	key := r.proxy.Read([]byte(head + asAlice + "\n\n" + chat("hello")), time.Now(), false).Request.Key
+	key := r.proxy.Read([]byte(head+asAlice+"\n\n"+chat("hello")), time.Now(), false).Request.Key
 	r.chat("hello", asAlice)
 	if rec := r.last(); rec.Key != key {
 		t.Errorf("read as session %v, it was %v", key, rec.Key)

@@ -275,8 +275,10 @@ func TestInterimAnswers(t *testing.T) {
 	up := s.next()
 	up.request()
 	for _, x := range []struct{ sent, received string }{
-		{"HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\nX-Session-Id: theirs\r\nConnection: x-hop\r\nX-Hop: 1\r\nKeep-Alive: 1\r\n\r\n",
-			"HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n"},
+		{
+			"HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\nX-Session-Id: theirs\r\nConnection: x-hop\r\nX-Hop: 1\r\nKeep-Alive: 1\r\n\r\n",
+			"HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n",
+		},
 		{"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n", "HTTP/1.1 102 Processing\r\n\r\n"},
 		{"HTTP/1.0 199 \xc3\xa4\r\nLocation: " + s.url() + "/b\r\n\r\n", "HTTP/1.1 199 \xc3\xa4\r\nLocation: /b\r\n\r\n"},
 	} {

@@ -80,8 +80,11 @@ func TestInterimAnswers(t *testing.T) {
 		n    int
 		want error
 	}{
-		{hint, 0, nil}, {hint, maxInterim, nil}, {hint, maxInterim + 1, failure.BadHead},
-		{large, maxInterimBytes / len(large), nil}, {large, maxInterimBytes/len(large) + 1, failure.BadHead},
+		{hint, 0, nil},
+		{hint, maxInterim, nil},
+		{hint, maxInterim + 1, failure.BadHead},
+		{large, maxInterimBytes / len(large), nil},
+		{large, maxInterimBytes/len(large) + 1, failure.BadHead},
 	} {
 		s := newServer(t)
 		conn, peer := s.dial()
