@@ -175,6 +175,8 @@ func FuzzGuard(f *testing.F) {
 	f.Add("GET / HTTP/1.1\r\nHost: a\r\n\r\n", 3)
 	f.Add("POST /v1/x HTTP/1.0\r\nHost: a\r\nContent-Length: 3\r\nConnection: keep-alive\r\n\r\nabc", 1)
 	f.Add("\r\nPOST / HTTP/1.1\r\nhost:b\r\ntransfer-encoding: chunked\r\nexpect: 100-continue\r\n\r\n0\r\n\r\n", 5)
+	f.Add("GET http://a:80/ HTTP/1.1\r\nHost: a\r\n\r\n", 9)
+	f.Add("GET HTTPS://[2001:DB8::1]:8443/ HTTP/1.0\r\n\r\n", 4) // without Host
 	f.Fuzz(func(t *testing.T, text string, size int) {
 		if size < 1 || size > len(text) {
 			size = 1
@@ -223,6 +225,9 @@ func agree(t *testing.T, g *Guard, head string) {
 	length := max(0, r.ContentLength)
 	if target := strings.Fields(line)[1]; r.RequestURI != target || !pathBegins(target, g) {
 		t.Fatalf("target %q with its path from %d, Go has %q", target, g.Path, r.RequestURI)
+	}
+	if g.Authority != nil { // which counts, not Host (RFC 9112 3.2.2)
+		host = string(g.Authority)
 	}
 	if !strings.EqualFold(r.Host, host) {
 		t.Fatalf("host %q, Go has %q", host, r.Host)
