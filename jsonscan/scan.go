@@ -32,6 +32,9 @@ func (s *Scanner) Clear() {
 // Offset is the offset of the next byte in the text.
 func (s *Scanner) Offset() int { return s.at }
 
+// Since returns the text from an offset up to the next byte.
+func (s *Scanner) Since(offset int) []byte { return s.text[offset:s.at] }
+
 // Members calls visit with each member of the object that text begins with. It reports whether the object exists and is
 // complete. value is nil for a member without a value.
 func Members(text []byte, visit func(name, value []byte)) bool {

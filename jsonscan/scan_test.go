@@ -207,3 +207,14 @@ func TestInteger(t *testing.T) {
 		}
 	}
 }
+
+// Since returns what was taken, also of a value that is not complete.
+func TestSince(t *testing.T) {
+	for text, want := range map[string]string{`[1, [2]] ,`: `[1, [2]]`, `[1, "`: `[1, "`, `{}`: ``} {
+		s := Scanner{text: []byte(text)}
+		s.Array(func() bool { return false })
+		if got := string(s.Since(0)); got != want {
+			t.Errorf("%s: %q, want %q", text, got, want)
+		}
+	}
+}

@@ -61,6 +61,8 @@ func (a api) shape() identity.Shape {
 		return identity.Chat
 	case responsesAPI:
 		return identity.Responses
+	case completionsAPI:
+		return identity.Completion
 	}
 	return identity.Opaque
 }

@@ -144,6 +144,71 @@ func TestConversationsThatOpenAlike(t *testing.T) {
 	}
 }
 
+// Clients that write the history into the prompt of a completion stay on their servers, as text and as token ids.
+func TestGrowingPromptsStay(t *testing.T) {
+	text := func(prompt string) string { return fmt.Sprintf(`{"model":"tiny","max_tokens":1,"prompt":%q}`, prompt) }
+	ids := func(prompt string) string {
+		list := strings.ReplaceAll(fmt.Sprint([]byte(prompt)), " ", ", ")
+		return `{"model":"tiny","max_tokens":1,"prompt":` + list + `}`
+	}
+	for _, c := range []struct {
+		name, common string
+		body         func(prompt string) string
+		on           bool
+	}{
+		{"off, text", "", text, false},
+		{"text", "", text, true},
+		{"text behind shared examples", strings.Repeat("An example. ", 200), text, true},
+		{"token ids", "", ids, true},
+		{"token ids behind shared examples", strings.Repeat("An example. ", 200), ids, true},
+	} {
+		r := fleet(t, 4, sim.Config{}, func(r *rig) { r.identity.CompletionsOpening = c.on })
+		const conversations, turns = 20, 5
+		stayed, load := 0, map[string]int{}
+		var prompts, before [conversations]string
+		for turn := range turns {
+			for n := range prompts {
+				prompts[n] += fmt.Sprintf("User: question %d of conversation %d?\nAssistant:", turn, n)
+				by := r.do("POST", "/v1/completions", c.body(c.common+prompts[n])).server()
+				prompts[n] += fmt.Sprintf(" answer %d.\n", turn)
+				if load[by]++; by == before[n] {
+					stayed++
+				}
+				before[n] = by
+			}
+		}
+		const later = conversations * (turns - 1)
+		t.Logf("%s: %d of %d later turns stay; requests by server: %v", c.name, stayed, later, load)
+		if c.on && stayed != later {
+			t.Errorf("%s: %d of %d later turns stay", c.name, stayed, later)
+		}
+		for server, n := range load {
+			if n > conversations*turns*6/10 {
+				t.Errorf("%s: %s had %d of %d requests", c.name, server, n, conversations*turns)
+			}
+		}
+	}
+}
+
+// Questions behind one set of examples, one after another as tools ask them that evaluate models, do not collapse on one
+// server.
+func TestFewShotPromptsAreSpread(t *testing.T) {
+	for _, on := range []bool{false, true} {
+		r := fleet(t, 4, sim.Config{}, func(r *rig) { r.identity.CompletionsOpening = on })
+		load := map[string]int{}
+		examples := strings.Repeat("Q: What is 1 + 1? A: 2\n", 50)
+		for n := range 200 {
+			load[r.do("POST", "/v1/completions", fmt.Sprintf(`{"model":"tiny","max_tokens":1,"prompt":%q}`, examples+fmt.Sprintf("Q: What is %d + %d? A:", n, n*n))).server()]++
+		}
+		t.Logf("completions_opening %v: requests by server: %v", on, load)
+		for server, n := range load {
+			if n > 80 {
+				t.Errorf("%s had %d of 200 requests", server, n)
+			}
+		}
+	}
+}
+
 // Malformed bodies are for the server to judge: they reach it byte for byte, with an id if they have one.
 func TestBadBodiesAreForwarded(t *testing.T) {
 	r := fleet(t, 2, sim.Config{})

@@ -774,7 +774,7 @@ func TestTunnelShutdown(t *testing.T) {
 // The session of a WebSocket is found in header, cookie or query, by the rules of all requests.
 func TestRealtimeSession(t *testing.T) {
 	r := fleet(t, 8, sim.Config{}, func(r *rig) {
-		r.identity.Sources = append([]string{"cookie:chat"}, identity.DefaultSources()...)
+		r.identity.Sources = append([]string{"cookie:chat"}, identity.Default().Sources...)
 	})
 	at := func(query string, headers ...string) (server, outcome, id string) {
 		t.Helper()

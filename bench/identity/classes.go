@@ -59,6 +59,9 @@ func classes() []*class {
 		{name: aiderRow, same: true, start: aiders},
 		{name: qwenRow, same: true, start: qwens},
 		{name: "RL groups of 64 equal prompts", even: true, crowd: true, start: groups},
+		{name: "completions that grow", same: true, start: completions},
+		{name: "completions that grow from shared few-shot examples", same: true, even: true, start: shotCompletions},
+		{name: "completions of one turn behind few-shot examples, 8 at a time", even: true, start: evaluations},
 		{name: "clock in the system prompt", start: clocks},
 		{name: "edited first message", start: edits},
 		{name: "window that drops its oldest turns", start: windows},
@@ -209,6 +212,39 @@ func qwens(w *world, c *class) {
 	people(w, c, 400, func(n int) *talk {
 		return &talk{turns: w.turns(6), system: system, headers: oneKey(n), history: slices.Clone(contexts[n%len(contexts)])}
 	})
+}
+
+const completionsPath = "/v1/completions"
+
+// completions starts chats whose client writes the prompt itself, in front of it one system text for all.
+func completions(w *world, c *class) {
+	system := w.prose(200, 300)
+	people(w, c, 400, func(int) *talk {
+		return &talk{turns: w.turns(6), system: system, headers: caller("app"), path: completionsPath}
+	})
+}
+
+// shotCompletions starts conversations whose prompts begin with the same examples.
+func shotCompletions(w *world, c *class) {
+	examples := w.prose(500, 600)
+	people(w, c, 1000, func(int) *talk {
+		return &talk{turns: w.turns(4), system: examples, headers: caller("app"), path: completionsPath}
+	})
+}
+
+// evaluations sends questions behind the same examples, eight at a time, as tools do that evaluate models.
+func evaluations(w *world, c *class) {
+	examples, left := w.prose(500, 600), 3000
+	var next func() error
+	next = func() error {
+		if left--; left < 0 {
+			return nil
+		}
+		return w.talk(&talk{class: c, turns: 1, system: examples, headers: caller("app"), path: completionsPath}, next)
+	}
+	for range 8 {
+		w.clock.After(w.spread(time.Second), next)
+	}
 }
 
 // groups starts rollouts of reinforcement learning: 64 concurrent requests for one prompt, four prompts at a time.

@@ -80,6 +80,9 @@ func TestGoalsCanBeMissed(t *testing.T) {
 		{"no crowds", func(cfg *config) { cfg.routing.OpeningMaxInFlight = 10_000 }, []string{
 			"1,000 times the same greeting, one key", "RL groups of 64 equal prompts",
 		}},
+		{"no openings of completions", func(cfg *config) { cfg.identity.CompletionsOpening = false }, []string{
+			"completions that grow", "completions that grow from shared few-shot examples",
+		}},
 		{"narrow openings", func(cfg *config) { cfg.narrow = true }, []string{
 			"shared few-shot messages, one key", aiderRow, qwenRow,
 		}},

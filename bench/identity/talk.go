@@ -86,6 +86,8 @@ func (t *talk) request(w *world, system string, history []message) []byte {
 		body["system"], body["messages"] = system, history
 	case "/v1/responses":
 		body["instructions"], body["input"] = system, history
+	case completionsPath:
+		body["prompt"] = prompt(system, history)
 	default:
 		path, body["messages"] = "/v1/chat/completions", append([]message{{Role: "system", Content: system}}, history...)
 	}

@@ -157,7 +157,7 @@ func checkBody(t *testing.T, id *Identifier, i *Identity, body string) {
 	if json.Unmarshal([]byte(body), &top) != nil {
 		return // the server refuses the body
 	}
-	for _, source := range DefaultSources() {
+	for _, source := range defaultSources() {
 		_, field, _ := strings.Cut(source, ":")
 		if !strings.HasPrefix(source, "body:") || !Valid(expected(top, field)) || IsPlaceholder(expected(top, field)) {
 			continue

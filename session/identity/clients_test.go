@@ -101,7 +101,7 @@ func TestClientsAreDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range DefaultSources() {
+	for _, s := range defaultSources() {
 		_, name, named := strings.Cut(s, ":")
 		if named && !strings.Contains(strings.ToLower(string(text)), "`"+strings.ToLower(name)+"`") {
 			t.Errorf("docs/CLIENTS.md does not name %s", s)

@@ -5,26 +5,28 @@ import "fmt"
 // Config is the part of the session configuration that says how a request's session is found.
 type Config struct {
 	// Sources are the places to look for a session id. The first one with a valid id wins. Each is header:NAME,
-	// cookie:NAME, body:FIELD (a.b is field b of object a) or opening. See DefaultSources.
+	// cookie:NAME, body:FIELD (a.b is field b of object a) or opening. See defaultSources.
 	Sources []string `yaml:"sources"`
 	// Scope keeps the derived ids of callers apart: authorization, none, or header:NAME.
 	Scope string `yaml:"scope"`
 	// Subagents says whose session the requests of a sub-agent belong to: family or own.
 	Subagents Subagents `yaml:"subagents"`
+	// CompletionsOpening derives an id from the beginning of a prompt without messages, as text or as token ids.
+	CompletionsOpening bool `yaml:"completions_opening"`
 	// SecretFile holds the secret that ids are hashed with; replicas share it. "" means no secret.
 	SecretFile string `yaml:"secret_file"`
 }
 
 // Default returns the default configuration.
 func Default() Config {
-	return Config{Sources: DefaultSources(), Scope: "authorization", Subagents: Family}
+	return Config{Sources: defaultSources(), Scope: "authorization", Subagents: Family, CompletionsOpening: true}
 }
 
 // Validate reports every problem: its key below session, and its text.
 func (c *Config) Validate(report func(key, problem string)) {
 	seen := map[Source]bool{}
 	for i, s := range c.Sources {
-		source, err := ParseSource(s)
+		source, err := parseSource(s)
 		switch {
 		case err != nil:
 			report(fmt.Sprintf("sources[%d]", i), err.Error())

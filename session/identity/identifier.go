@@ -12,11 +12,13 @@ type Identifier struct {
 	fields  []field
 	agents  []agent
 	scope   scope
+
+	completions bool // prompts without messages have an opening
 }
 
 // NewIdentifier compiles a valid configuration. secret is the content of its secret file, empty without one.
 func NewIdentifier(cfg *Config, models *Models, secret []byte) (*Identifier, error) {
-	id := &Identifier{keyer: newKeyer(secret), headers: map[string]int{}, aliases: newAliases(models.Aliases), byName: map[string]*Alias{}}
+	id := &Identifier{keyer: newKeyer(secret), headers: map[string]int{}, aliases: newAliases(models.Aliases), byName: map[string]*Alias{}, completions: cfg.CompletionsOpening}
 	for n := range id.aliases {
 		id.byName[id.aliases[n].Name] = &id.aliases[n]
 	}
@@ -25,7 +27,7 @@ func NewIdentifier(cfg *Config, models *Models, secret []byte) (*Identifier, err
 		return nil, err
 	}
 	for n, s := range cfg.Sources {
-		source, err := ParseSource(s)
+		source, err := parseSource(s)
 		if err != nil {
 			return nil, err
 		}

@@ -36,7 +36,7 @@ func identifierWith(t *testing.T, secret string) *Identifier {
 // Replicas with one secret hash an id alike. Another secret gives another hash.
 func TestDigests(t *testing.T) {
 	a, b := mustIdentifier(t, nil), mustIdentifier(t, nil)
-	other, err := NewIdentifier(&Config{Sources: DefaultSources(), Scope: "none"}, &Models{}, []byte("other"))
+	other, err := NewIdentifier(&Config{Sources: defaultSources(), Scope: "none"}, &Models{}, []byte("other"))
 	if err != nil {
 		t.Fatal(err)
 	}

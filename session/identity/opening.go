@@ -19,6 +19,8 @@ const (
 	Chat
 	// Responses bodies have instructions and input.
 	Responses
+	// Completion bodies have a prompt, as text or as token ids.
+	Completion
 )
 
 // opening hashes the opening of a conversation: the part that every later turn repeats, and that the server's prefix cache
@@ -33,6 +35,8 @@ type opening struct {
 	// later is true for a message after the opening. Its escapes count as they are: a client writes its history alike in
 	// every turn, and much text comes after the opening.
 	later bool
+	// prompt is the text of a prompt without messages, as the body has it; nil for none.
+	prompt []byte
 
 	h, one  xxh3.Hasher // one is for a single string
 	buf     [512]byte
@@ -50,7 +54,7 @@ const (
 
 // forget prepares o for another conversation.
 func (o *opening) forget() {
-	o.system = xxh3.Uint128{}
+	o.system, o.prompt = xxh3.Uint128{}, nil
 	o.restart()
 }
 
@@ -65,6 +69,8 @@ func (o *opening) member(shape Shape, name []byte, j *jsonscan.Scanner) {
 	case shape == Chat && string(name) == "system", shape == Responses && string(name) == "instructions":
 		o.later = false
 		o.system = o.content(j)
+	case shape == Completion && (string(name) == "prompt" || string(name) == "token_ids"):
+		o.prompt = promptOf(j)
 	}
 }
 

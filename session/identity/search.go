@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/zeebo/xxh3"
 
 	"tether/http1"
 	"tether/jsonscan"
@@ -211,18 +212,23 @@ func (s *Search) evaluate(n int, i *Identity) Finding {
 
 // derive sets i to the id that the conversation's opening gives.
 func (s *Search) derive(i *Identity) bool {
-	o := &s.opening
-	if o.userTurns == 0 {
+	o, learn := &s.opening, s.trace == nil
+	isPrompt := s.id.completions && len(o.prompt) >= minPrompt
+	if !isPrompt && o.userTurns == 0 {
 		return false
 	}
 	caller := s.callerName()
-	h := o.hash(&s.id.keyer, s.Model, caller, o.levels[0])
-	if s.known != nil {
-		if more := o.widest(h.Lo, s.known, s.now, s.trace == nil); more > 0 {
-			h, i.Wide = o.hash(&s.id.keyer, s.Model, caller, o.levels[more]), true
-		}
+	hash := func(turns xxh3.Uint128) xxh3.Uint128 { return o.hash(&s.id.keyer, s.Model, caller, turns) }
+	turns := o.levels[0]
+	switch {
+	case isPrompt:
+		turns = xxh3.Uint128{Hi: promptMark}
+		turns.Lo, i.Wide = promptRoot(o.prompt, hash(turns).Lo, s.known, s.now, learn)
+	case o.userTurns > 1 && s.known != nil:
+		more := o.widest(hash(turns).Lo, s.known, s.now, learn)
+		turns, i.Wide = o.levels[more], more > 0
 	}
-	i.setUUID(derivedFrom(h))
+	i.setUUID(derivedFrom(hash(turns)))
 	return true
 }
 

@@ -46,10 +46,10 @@ const (
 	maxDepth   = 4  // objects that lead to a body field
 )
 
-// DefaultSources returns the sources for common clients: tether's own header, the headers of agents and gateways, the body
+// defaultSources returns the sources for common clients: tether's own header, the headers of agents and gateways, the body
 // fields that name a conversation, and last the opening of the conversation. The places where vLLM itself looks are among
 // them: X-Session-Id, session_id and vllm_xargs.session_id. Ids of requests and traces are no sources: they name a request.
-func DefaultSources() []string {
+func defaultSources() []string {
 	return []string{
 		"header:X-Session-Id", "header:X-Session-Affinity", "header:X-Claude-Code-Session-Id", "header:Session-Id",
 		"header:Thread-Id", "header:X-Dynamo-Session-ID", "header:X-LiteLLM-Session-Id", "header:X-OpenWebUI-Chat-Id",
@@ -60,8 +60,8 @@ func DefaultSources() []string {
 	}
 }
 
-// ParseSource parses header:NAME, cookie:NAME, body:FIELD or opening.
-func ParseSource(s string) (Source, error) {
+// parseSource parses header:NAME, cookie:NAME, body:FIELD or opening.
+func parseSource(s string) (Source, error) {
 	if s == "opening" {
 		return Source{Kind: FromOpening}, nil
 	}

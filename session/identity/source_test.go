@@ -13,7 +13,7 @@ func TestNamesThatCannotBe(t *testing.T) {
 		}
 	}
 	for _, s := range []string{"header:X Session", "header: X-Session", "header:X-Sitz\u00fcng", "cookie:a=b", "cookie:a;b", "cookie: sid"} {
-		if _, err := ParseSource(s); err == nil {
+		if _, err := parseSource(s); err == nil {
 			t.Errorf("source %q is accepted", s)
 		}
 	}
@@ -33,12 +33,12 @@ func TestSourceErrors(t *testing.T) {
 		"body:model":           `"body:model" names no conversation`,
 		"body:input.0":         `"body:input.0" names no conversation`,
 	} {
-		if _, err := ParseSource(text); err == nil || err.Error() != want {
+		if _, err := parseSource(text); err == nil || err.Error() != want {
 			t.Errorf("%q: %v, want %s", text, err, want)
 		}
 	}
-	for _, s := range DefaultSources() {
-		if _, err := ParseSource(s); err != nil {
+	for _, s := range defaultSources() {
+		if _, err := parseSource(s); err != nil {
 			t.Error(err)
 		}
 	}

@@ -28,10 +28,13 @@ const (
 // opening alone as long as they are remembered. An opening that more conversations follow is wide. A wide opening stays
 // wide until other openings push it out, the narrow ones first and the longest unused first.
 //
-// A Table takes 4.5 MiB. It has no locks: concurrent use may forget an elder, and then a conversation moves once.
+// It also remembers places in prompts without messages, so that a prompt that grows is found again.
+//
+// A Table takes 7 MiB. It has no locks: concurrent use may forget an elder, and then a conversation moves once.
 type Table struct {
-	sets [maxOpenings / ways]set
-	wide atomic.Int64
+	sets  [maxOpenings / ways]set
+	wide  atomic.Int64
+	roots roots
 }
 
 type set [ways]opening
