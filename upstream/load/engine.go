@@ -1,0 +1,51 @@
+package load
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// Unknown stands for a figure of an EngineLoad that the server does not tell.
+const Unknown = -1
+
+// EngineLoad is what a server says of the engine of an upstream, at one moment.
+type EngineLoad struct {
+	// Running and Waiting are requests in the engine: those that it computes, and those in its queue. They are 0 and more, or Unknown.
+	Running, Waiting int64
+	// KVUsage is the part of the KV cache that requests of now hold, 0..1, or Unknown.
+	KVUsage float64
+	// KVCapacity is the size of the KV cache in tokens, 1 and more, or Unknown.
+	KVCapacity int64
+	// At is when the server said so.
+	At time.Time
+}
+
+// Engine is the last EngineLoad of an upstream. The zero value is of an upstream whose server never said anything. It must not be copied.
+type Engine struct {
+	said     atomic.Pointer[EngineLoad] // nil before the first report
+	capacity atomic.Int64               // the last KVCapacity that was known, 0 before it
+}
+
+// engineLoadFor is how long an EngineLoad counts. The servers are asked every second, so an older one means that several answers failed.
+const engineLoadFor = 5 * time.Second
+
+// ReportEngine notes what the server said.
+func (e *Engine) ReportEngine(l EngineLoad) {
+	e.said.Store(&l)
+	if l.KVCapacity > 0 {
+		e.capacity.Store(l.KVCapacity)
+	}
+}
+
+// EngineLoad is what the server said last, if that was at most a few seconds before now.
+func (e *Engine) EngineLoad(now time.Time) (l EngineLoad, known bool) {
+	said := e.said.Load()
+	if said == nil || now.Sub(said.At) > engineLoadFor {
+		return EngineLoad{Running: Unknown, Waiting: Unknown, KVUsage: Unknown, KVCapacity: Unknown}, false
+	}
+	return *said, true
+}
+
+// KVCapacity is the size of the KV cache in tokens, 0 while it is unknown. It does not become old: a cache keeps its size as long as its
+// process runs, and a new process tells its own.
+func (e *Engine) KVCapacity() int64 { return e.capacity.Load() }
