@@ -61,6 +61,7 @@ var layers = map[string]layer{
 	"upstream/models":    {nil, "a list of models does not know who serves them"},
 	"upstream/transport": {[]string{"failure", "http1", "wire"}, "a connection carries requests and does not know where they should go"},
 	"session/openings":   {nil, "what conversations have in common is learned without knowing what an opening is"},
+	"session/balance":    {nil, "the rule of placement is a function of numbers: it can be tested with tables alone"},
 	"session/identity":   {[]string{"http1", "jsonscan", "session/openings"}, "whose session a request belongs to does not depend on the upstreams"},
 	"session/prefill":    {nil, "how much work a prompt is does not depend on the server that does it"},
 	"session/pins":       {[]string{"session/identity", "upstream"}, "the map remembers where sessions are and decides nothing"},

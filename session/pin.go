@@ -38,7 +38,7 @@ func (p *pin) madeHere() bool { return p.state >= unconfirmed }
 // follow uses the pin, if there is one.
 func (p *pin) follow(now time.Time) {
 	p.used = now
-	if to, ok := p.pins.Get(p.key, now); ok {
+	if to, _, ok := p.pins.Get(p.key, now); ok {
 		p.to, p.state = to, followed
 	}
 }

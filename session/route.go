@@ -60,7 +60,7 @@ type Route struct {
 func (r *Router) Start(t *Route, req Request, now time.Time) {
 	r.begin(t, req, now)
 	if !t.req.Response.IsZero() {
-		t.storedAt, _ = r.responses.Get(req.Response, now)
+		t.storedAt, _, _ = r.responses.Get(req.Response, now)
 	}
 	if t.req.Key.IsZero() {
 		return

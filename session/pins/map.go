@@ -47,7 +47,7 @@ const (
 )
 
 // NewMap returns a map for max pins, at least 1000, that live for ttl after their last use. It allocates all its memory at
-// once, about 44 bytes per pin; the system provides the memory as it is used.
+// once, about 48 bytes per pin; the system provides the memory as it is used.
 func NewMap(max int, ttl time.Duration) *Map {
 	n := 1
 	for n < maxShards && max/(2*n) >= minShard {
@@ -89,8 +89,8 @@ func (m *Map) SetTTL(ttl time.Duration) {
 	}
 }
 
-// bytes returns the memory that the full map takes.
-func (m *Map) bytes() int64 {
+// bytes returns the memory that a full map takes.
+func bytes(m *Map) int64 {
 	s := &m.shards[0]
 	return int64(len(m.shards)) * (int64(cap(s.entries))*int64(unsafe.Sizeof(entry{})) + int64(len(s.buckets))*4)
 }
@@ -98,14 +98,43 @@ func (m *Map) bytes() int64 {
 // Max returns the number of pins that the map can hold.
 func (m *Map) Max() int { return len(m.shards) * m.shards[0].max() }
 
-// Get returns the upstream that the session is pinned to. It counts as a use of the pin.
-func (m *Map) Get(k identity.Key, now time.Time) (ref upstream.Ref, ok bool) {
+// Turn is what a pin knows of the last turn of its session at the upstream that it is pinned to.
+type Turn struct {
+	// Prompt is the length of the prompt in tokens, 0 if it is unknown, at most 2^30-1.
+	Prompt int64
+	// Mark is what had been charged to the upstream after the turn, as load.Backlog.Mark counts it.
+	Mark uint32
+}
+
+const maxPrompt = 1<<(32-flagBits) - 1
+
+// Get returns the upstream that the session is pinned to, and the session's last turn. It counts as a use of the pin.
+func (m *Map) Get(k identity.Key, now time.Time) (ref upstream.Ref, last Turn, ok bool) {
 	s, h := m.lock(k)
 	defer s.mu.Unlock()
 	if i := s.use(k, h, m.tick(now)); i != none {
-		return s.entries[i].ref, true
+		return s.entries[i].ref, s.entries[i].turn(), true
 	}
-	return 0, false
+	return 0, Turn{}, false
+}
+
+// Last returns the session's last turn if the session is pinned to ref. It is no use of the pin.
+func (m *Map) Last(k identity.Key, ref upstream.Ref, now time.Time) (last Turn) {
+	s, h := m.lock(k)
+	defer s.mu.Unlock()
+	if i := s.find(k, h, m.tick(now)); i != none && s.entries[i].ref == ref {
+		last = s.entries[i].turn()
+	}
+	return last
+}
+
+// Note notes a turn of the session, if the session is pinned to ref. It is no use of the pin.
+func (m *Map) Note(k identity.Key, ref upstream.Ref, last Turn, now time.Time) {
+	s, h := m.lock(k)
+	defer s.mu.Unlock()
+	if i := s.find(k, h, m.tick(now)); i != none && s.entries[i].ref == ref {
+		s.entries[i].setTurn(last)
+	}
 }
 
 // Peek is Get without a use of the pin.
@@ -128,7 +157,7 @@ func (m *Map) Bind(k identity.Key, ref upstream.Ref, synthetic bool, now time.Ti
 		return s.entries[i].ref, false
 	}
 	i := s.insert(k, h, ref, synthetic, t)
-	s.entries[i].flags |= unconfirmed
+	s.entries[i].prompt |= unconfirmed
 	return ref, true
 }
 
@@ -169,10 +198,10 @@ func (m *Map) Confirm(k identity.Key, from, to upstream.Ref, synthetic bool, now
 		return true
 	}
 	e := &s.entries[i]
-	if e.ref != from || e.flags&unconfirmed == 0 {
+	if e.ref != from || e.prompt&unconfirmed == 0 {
 		return e.ref == to
 	}
-	e.flags &^= unconfirmed
+	e.prompt &^= unconfirmed
 	s.repoint(i, to)
 	s.refresh(i, t)
 	return true
@@ -183,7 +212,7 @@ func (m *Map) Drop(k identity.Key, ref upstream.Ref, now time.Time) {
 	s, h := m.lock(k)
 	defer s.mu.Unlock()
 	i := s.find(k, h, m.tick(now))
-	if i != none && s.entries[i].ref == ref && s.entries[i].flags&unconfirmed != 0 {
+	if i != none && s.entries[i].ref == ref && s.entries[i].prompt&unconfirmed != 0 {
 		s.remove(i, deleted)
 	}
 }
@@ -253,14 +282,15 @@ func (m *Map) Run(ctx context.Context) error {
 	for {
 		select {
 		case now := <-t.C:
-			m.sweep(ctx, now)
+			sweep(ctx, m, now)
 		case <-ctx.Done():
 			return nil
 		}
 	}
 }
 
-func (m *Map) sweep(ctx context.Context, now time.Time) {
+// sweep removes the pins that have expired at now, until ctx ends.
+func sweep(ctx context.Context, m *Map, now time.Time) {
 	for i := range m.shards {
 		s := &m.shards[i]
 		for more := true; more && ctx.Err() == nil; {
@@ -311,5 +341,5 @@ func (m *Map) Pins(ref upstream.Ref) (n int) {
 
 // String describes the capacity of the map, for the log.
 func (m *Map) String() string {
-	return fmt.Sprintf("%d shards of %d pins, %d MiB when full", len(m.shards), m.shards[0].max(), m.bytes()>>20)
+	return fmt.Sprintf("%d shards of %d pins, %d MiB when full", len(m.shards), m.shards[0].max(), bytes(m)>>20)
 }

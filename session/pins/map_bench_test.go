@@ -58,7 +58,7 @@ func BenchmarkMap(b *testing.B) {
 			for b.Loop() {
 				runtime.GC()
 			}
-			b.ReportMetric(float64(m.bytes())/float64(n), "bytes/entry")
+			b.ReportMetric(float64(bytes(m))/float64(n), "bytes/entry")
 		})
 		runtime.KeepAlive(m)
 	}

@@ -41,6 +41,15 @@ type modelPin struct {
 	used        uint32
 	list        int
 	unconfirmed bool
+	last        Turn
+}
+
+// repoint changes the upstream of the pin, and forgets the last turn if that was at another one.
+func (p *modelPin) repoint(to upstream.Ref) {
+	if p.ref != to {
+		p.last = Turn{}
+	}
+	p.ref = to
 }
 
 func (o *model) dead(r upstream.Ref) bool { return r <= o.gone[r.Seat()] }
@@ -140,20 +149,38 @@ func TestMapAgainstModel(t *testing.T) {
 			return ref(seat, generation[seat])
 		}
 		t.Repeat(map[string]func(*rapid.T){
-			"get": func(t *rapid.T) {
-				k := drawKey(t)
-				got, ok := m.Get(k, now)
-				p := o.use(k, tickNow())
-				if ok != (p != nil) || ok && got != p.ref {
-					t.Fatalf("got %v %v, want %+v", got, ok, p)
-				}
-			},
 			"peek": func(t *rapid.T) {
 				k := drawKey(t)
 				got, ok := m.Peek(k, now)
 				p := o.find(k, tickNow())
 				if ok != (p != nil) || ok && got != p.ref {
 					t.Fatalf("got %v %v, want %+v", got, ok, p)
+				}
+			},
+			"get": func(t *rapid.T) {
+				k := drawKey(t)
+				got, last, ok := m.Get(k, now)
+				p := o.use(k, tickNow())
+				if ok != (p != nil) || ok && (got != p.ref || last != p.last) {
+					t.Fatalf("got %v %+v %v, want %+v", got, last, ok, p)
+				}
+			},
+			"last": func(t *rapid.T) {
+				k, r := drawKey(t), drawRef(t)
+				var want Turn
+				if p := o.find(k, tickNow()); p != nil && p.ref == r {
+					want = p.last
+				}
+				if got := m.Last(k, r, now); got != want {
+					t.Fatalf("got %+v, want %+v", got, want)
+				}
+			},
+			"note": func(t *rapid.T) {
+				k, r := drawKey(t), drawRef(t)
+				last := Turn{Prompt: rapid.Int64Range(0, maxPrompt).Draw(t, "prompt"), Mark: rapid.Uint32().Draw(t, "mark")}
+				m.Note(k, r, last, now)
+				if p := o.find(k, tickNow()); p != nil && p.ref == r {
+					p.last = last
 				}
 			},
 			"bind": func(t *rapid.T) {
@@ -175,7 +202,7 @@ func TestMapAgainstModel(t *testing.T) {
 				k, r := drawKey(t), drawRef(t)
 				m.Set(k, r, now)
 				if p := o.use(k, tickNow()); p != nil {
-					p.ref = r
+					p.repoint(r)
 				} else {
 					o.insert(k, r, false, tickNow())
 				}
@@ -186,7 +213,7 @@ func TestMapAgainstModel(t *testing.T) {
 				p := o.find(k, tickNow())
 				want := p != nil && p.ref == from
 				if want {
-					p.ref = to
+					p.repoint(to)
 				}
 				if got != want {
 					t.Fatalf("moved %v, want %v", got, want)
@@ -200,7 +227,8 @@ func TestMapAgainstModel(t *testing.T) {
 				case p == nil:
 					p = o.insert(k, to, synthetic, tickNow())
 				case p.ref == from && p.unconfirmed:
-					p.ref, p.unconfirmed, p.used = to, false, tickNow()
+					p.repoint(to)
+					p.unconfirmed, p.used = false, tickNow()
 					o.front(k, p.list)
 				}
 				if got != (p.ref == to) {
@@ -254,7 +282,7 @@ func TestMapAgainstModel(t *testing.T) {
 				}
 			},
 			"sweep": func(t *rapid.T) {
-				m.sweep(context.Background(), now)
+				sweep(context.Background(), m, now)
 				for list := range o.lists {
 					for n := len(o.lists[list]); n > 0; n-- {
 						oldest := o.lists[list][n-1]
@@ -293,7 +321,7 @@ func TestMapAgainstModel(t *testing.T) {
 func checkList(t *rapid.T, s *shard, list int, want []identity.Key) {
 	var got []identity.Key
 	for i := s.entries[list].next; i != uint32(list); i = s.entries[i].next {
-		got = append(got, s.entries[i].key)
+		got = append(got, s.entries[i].key.key())
 	}
 	if !slices.Equal(got, want) {
 		t.Fatalf("list %d is %v, want %v", list, got, want)
@@ -365,7 +393,7 @@ func TestMapStress(t *testing.T) {
 			case <-done:
 				return
 			default:
-				m.sweep(context.Background(), base.Add(30*time.Second))
+				sweep(context.Background(), m, base.Add(30*time.Second))
 				m.Stats()
 			}
 		}
@@ -409,7 +437,7 @@ func checkCounts(t *testing.T, m *Map) {
 		for b := range s.buckets {
 			for j := s.buckets[b]; j != none; j = s.entries[j].chain {
 				inChains++
-				if s.bucket(s.hash.of(s.entries[j].key)) != &s.buckets[b] {
+				if s.bucket(s.hash.of(s.entries[j].key.key())) != &s.buckets[b] {
 					t.Fatalf("entry in the wrong bucket")
 				}
 			}
@@ -443,12 +471,12 @@ func TestMapTTLIsSlidingAndStrict(t *testing.T) {
 		m.Bind(k, ref(0, 1), false, time.Now())
 		for range 5 {
 			time.Sleep(800 * time.Millisecond)
-			if _, ok := m.Get(k, time.Now()); !ok {
+			if _, _, ok := m.Get(k, time.Now()); !ok {
 				t.Fatal("the pin is gone before its TTL")
 			}
 		}
 		time.Sleep(time.Second)
-		if _, ok := m.Get(k, time.Now()); ok {
+		if _, _, ok := m.Get(k, time.Now()); ok {
 			t.Error("an expired pin is used before a sweep")
 		}
 		if s := m.Stats(); s.Pins != 0 || s.Evicted[expired] != 1 {
@@ -490,7 +518,7 @@ func TestMapProbation(t *testing.T) {
 		m.Bind(testKey(uint64(10_000+n)), ref(0, 1), true, now)
 	}
 	for n := range 800 {
-		if _, ok := m.Get(testKey(uint64(n)), now); !ok {
+		if _, _, ok := m.Get(testKey(uint64(n)), now); !ok {
 			t.Fatalf("one-shot traffic evicted session %d", n)
 		}
 	}
@@ -514,7 +542,7 @@ func TestMapTakesEveryNewPin(t *testing.T) {
 		if _, bound := m.Bind(k, ref(0, 1), false, now); !bound {
 			t.Fatal("a full map refused a session")
 		}
-		if _, ok := m.Get(k, now); !ok {
+		if _, _, ok := m.Get(k, now); !ok {
 			t.Fatal("a new pin was evicted")
 		}
 	}
@@ -552,12 +580,15 @@ func TestMapMemory(t *testing.T) {
 	if testing.Short() {
 		t.Skip("10 million entries")
 	}
-	const n = 10_000_000
-	m := NewMap(n, time.Hour)
-	if got := float64(m.bytes()) / n; got > 48 {
-		t.Errorf("%.1f bytes an entry, want at most 48", got)
+	for _, n := range []int{1_000_000, 10_000_000} {
+		m := NewMap(n, time.Hour)
+		got := float64(bytes(m)) / float64(n)
+		t.Logf("%.1f bytes an entry of %d", got, n)
+		if got > 48 {
+			t.Errorf("%.1f bytes an entry of %d, want at most 48", got, n)
+		}
+		runtime.KeepAlive(m)
 	}
-	runtime.KeepAlive(m)
 }
 
 func TestMapNoAllocations(t *testing.T) {
@@ -569,9 +600,28 @@ func TestMapNoAllocations(t *testing.T) {
 		n++
 		m.Bind(testKey(n), ref(1, 1), n%2 == 0, now)
 		m.Get(testKey(n), now)
+		m.Note(testKey(n), ref(1, 1), Turn{Prompt: 5000, Mark: uint32(n)}, now)
 		m.Touch(testKey(n), ref(1, 1), now, now)
 	}); got != 0 {
 		t.Errorf("%v allocations", got)
+	}
+}
+
+// A prompt of any length leaves the flags of its pin alone.
+func TestNoteBounds(t *testing.T) {
+	m := NewMap(1000, time.Hour)
+	now := time.Now()
+	k, r := testKey(1), ref(1, 1)
+	m.Bind(k, r, false, now)
+	for given, want := range map[int64]int64{-1: 0, 0: 0, 1: 1, maxPrompt: maxPrompt, maxPrompt + 1: maxPrompt, 1 << 62: maxPrompt} {
+		m.Note(k, r, Turn{Prompt: given, Mark: 1<<32 - 1}, now)
+		if last := m.Last(k, r, now); last != (Turn{Prompt: want, Mark: 1<<32 - 1}) {
+			t.Errorf("%d tokens: %+v", given, last)
+		}
+	}
+	m.Drop(k, r, now)
+	if _, ok := m.Peek(k, now); ok {
+		t.Error("the pin is no longer unconfirmed")
 	}
 }
 

@@ -26,14 +26,26 @@ type shard struct {
 	_ [64]byte // keeps the next shard's lock off this cache line
 }
 
-// entry is 40 bytes.
+// entry is 44 bytes. It has no field of 8 bytes, which would be aligned at the price of 4 more.
 type entry struct {
-	key        identity.Key
+	key        packedKey
 	prev, next uint32 // in its list
 	chain      uint32 // next entry of its bucket, or next free entry
 	used       uint32 // tick of the last use
 	ref        upstream.Ref
-	flags      uint8
+	prompt     uint32 // Turn.Prompt, above the flags
+	mark       uint32 // Turn.Mark
+}
+
+// packedKey is an identity.Key in halves.
+type packedKey [4]uint32
+
+func pack(k identity.Key) packedKey {
+	return packedKey{uint32(k.Hi), uint32(k.Hi >> 32), uint32(k.Lo), uint32(k.Lo >> 32)}
+}
+
+func (p packedKey) key() identity.Key {
+	return identity.Key{Hi: uint64(p[0]) | uint64(p[1])<<32, Lo: uint64(p[2]) | uint64(p[3])<<32}
 }
 
 // seatCount counts the pins to the upstream on a seat. The Refs of one seat grow, so every Ref up to gone is gone.
@@ -49,9 +61,13 @@ const (
 	none      = uint32(0)
 )
 
+// The flags are the lowest bits of entry.prompt.
 const (
-	inProtected uint8 = 1 << iota
+	inProtected uint32 = 1 << iota
 	unconfirmed
+
+	flagBits = iota
+	flags    = 1<<flagBits - 1
 )
 
 // Indexes of Causes.
@@ -73,7 +89,7 @@ func (s *shard) init(h hash, capacity int) {
 	s.entries[probation].prev, s.entries[probation].next = probation, probation
 	s.entries[protected].prev, s.entries[protected].next = protected, protected
 	n := 1
-	for n < capacity*3/4 {
+	for n < capacity/2 {
 		n *= 2
 	}
 	s.buckets = make([]uint32, n)
@@ -82,12 +98,20 @@ func (s *shard) init(h hash, capacity int) {
 // max is the number of entries that the shard can hold.
 func (s *shard) max() int { return s.capacity[probation] + s.capacity[protected] }
 
-func (e *entry) list() int { return int(e.flags & inProtected) }
+func (e *entry) list() int { return int(e.prompt & inProtected) }
+
+// turn is the last turn of the entry's session.
+func (e *entry) turn() Turn { return Turn{Prompt: int64(e.prompt >> flagBits), Mark: e.mark} }
+
+func (e *entry) setTurn(t Turn) {
+	e.prompt = uint32(min(max(t.Prompt, 0), maxPrompt))<<flagBits | e.prompt&flags
+	e.mark = t.Mark
+}
 
 // find returns the entry of k, or none. It removes an entry that has expired or whose upstream is gone, and returns none.
 func (s *shard) find(k identity.Key, h uint64, now uint32) uint32 {
-	i := *s.bucket(h)
-	for i != none && s.entries[i].key != k {
+	i, key := *s.bucket(h), pack(k)
+	for i != none && s.entries[i].key != key {
 		i = s.entries[i].chain
 	}
 	if i == none {
@@ -127,12 +151,12 @@ func (s *shard) use(k identity.Key, h uint64, now uint32) uint32 {
 		return none
 	}
 	e := &s.entries[i]
-	e.flags &^= unconfirmed
+	e.prompt &^= unconfirmed
 	if e.list() == probation {
 		s.evictIfFull(protected, now)
 		s.unlink(i)
 		s.count(e, -1)
-		e.flags |= inProtected
+		e.prompt |= inProtected
 		s.count(e, 1)
 		s.link(i)
 	}
@@ -140,9 +164,12 @@ func (s *shard) use(k identity.Key, h uint64, now uint32) uint32 {
 	return i
 }
 
-// repoint changes the upstream of the entry.
+// repoint changes the upstream of the entry. Another upstream knows nothing of the session's last turn.
 func (s *shard) repoint(i uint32, to upstream.Ref) {
 	e := &s.entries[i]
+	if e.ref != to {
+		e.setTurn(Turn{})
+	}
 	s.count(e, -1)
 	e.ref = to
 	s.count(e, 1)
@@ -170,7 +197,7 @@ func (s *shard) insert(k identity.Key, h uint64, ref upstream.Ref, synthetic boo
 		s.entries = s.entries[:i+1]
 	}
 	b := s.bucket(h)
-	s.entries[i] = entry{key: k, chain: *b, used: now, ref: ref, flags: uint8(list)}
+	s.entries[i] = entry{key: pack(k), chain: *b, used: now, ref: ref, prompt: uint32(list)}
 	*b = i
 	s.link(i)
 	s.count(&s.entries[i], 1)
@@ -196,7 +223,7 @@ func (s *shard) evictIfFull(list int, now uint32) {
 // remove frees the entry and counts the cause.
 func (s *shard) remove(i uint32, cause int) {
 	e := &s.entries[i]
-	link := s.bucket(s.hash.of(e.key))
+	link := s.bucket(s.hash.of(e.key.key()))
 	for *link != i {
 		link = &s.entries[*link].chain
 	}
