@@ -18,10 +18,11 @@ type Scanner struct {
 	text    []byte
 	at      int    // only grows
 	decoded []byte // buffer for the result of DecodedString
+	files   Files
 }
 
 // Reset starts the scan of another text at an offset. The Scanner holds the text until Clear.
-func (s *Scanner) Reset(text []byte, at int) { s.text, s.at = text, at }
+func (s *Scanner) Reset(text []byte, at int) { s.text, s.at, s.files = text, at, Files{} }
 
 // Clear drops the text and erases what was decoded from it.
 func (s *Scanner) Clear() {
@@ -164,6 +165,9 @@ func (s *Scanner) leave(depth int, visit func(body []byte)) bool {
 				if n = stringLen(text[at:]); n < 0 {
 					break
 				}
+				if n >= minFile {
+					s.files.see(text[at : at+n])
+				}
 			}
 			if visit != nil {
 				visit(text[at : at+n])
@@ -272,6 +276,9 @@ func (s *Scanner) quoted() (body []byte, ok bool) {
 		return nil, false
 	}
 	s.at += n + 2
+	if n >= minFile {
+		s.files.see(text[:n])
+	}
 	return text[:n], true
 }
 

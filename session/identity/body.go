@@ -70,6 +70,7 @@ func (s *Search) Body(body []byte, shape Shape) {
 			s.opening.member(shape, name, j)
 		}
 	})
+	s.Files = j.Files()
 	j.Clear()
 	if s.IsJSON {
 		s.keepNames(modelFrom, modelTo, true)

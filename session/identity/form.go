@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"tether/http1"
+	"tether/jsonscan"
 )
 
 // Form shows the body of a request that is a form with the boundary (RFC 7578). The last field model counts. Form reads
@@ -18,6 +19,7 @@ func (s *Search) Form(body []byte, boundary string) {
 		}
 	})
 	s.Model = body[from:to]
+	s.Files = jsonscan.Files{Count: 1, Bytes: len(body)}
 	s.keepNames(from, to, false)
 }
 

@@ -84,3 +84,28 @@ func FuzzForm(f *testing.F) {
 		}
 	})
 }
+
+// The files of a body are counted, and a form counts as one file.
+func TestFilesOfBodies(t *testing.T) {
+	picture := "data:image/png;base64," + strings.Repeat("iVBORw0KGgoAAAANSUhEUgAA", 300)
+	body := []byte(`{"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"` + picture + `"}}]},` +
+		`{"role":"assistant","content":"x"},{"role":"user","content":[{"image_url":"` + picture + `"}]}]}`)
+	id, err := NewIdentifier(new(Default()), &Models{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s Search
+	for _, shape := range []Shape{Chat, Opaque} {
+		s.Begin(id)
+		if s.Body(body, shape); s.Files.Count != 2 || s.Files.Bytes != 2*len(picture) {
+			t.Errorf("%+v, want 2 of %d bytes", s.Files, len(picture))
+		}
+	}
+	if s.Begin(id); s.Files.Count != 0 {
+		t.Errorf("%+v after Begin", s.Files)
+	}
+	form := []byte("--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\nRIFF\r\n--x--\r\n")
+	if s.Form(form, "x"); s.Files.Count != 1 || s.Files.Bytes != len(form) {
+		t.Errorf("%+v of a form of %d bytes", s.Files, len(form))
+	}
+}

@@ -33,6 +33,8 @@ type Search struct {
 	Edit Edit
 	// IsJSON is true if the body is a JSON object.
 	IsJSON bool
+	// Files are the pictures and recordings in the body. Of a form they are one, the whole form.
+	Files jsonscan.Files
 	// Ignored counts the sources with an invalid id or with two different ones.
 	Ignored int
 	// Unfilled has the kinds of places where the client left a placeholder in place of an id. Such an id counts as absent.
@@ -91,6 +93,7 @@ func (c *candidate) add(value []byte) {
 // Begin starts the search in another request.
 func (s *Search) Begin(id *Identifier) {
 	s.id = id
+	s.Files = jsonscan.Files{}
 	s.Model, s.Previous, s.Background, s.Unstored, s.Edit, s.IsJSON = nil, nil, false, false, Edit{}, false
 	s.Ignored, s.Unfilled = 0, 0
 	clear(s.previousBuf[:cap(s.previousBuf)])
