@@ -48,7 +48,7 @@ var layers = map[string]layer{
 	"accesslog":    {[]string{"proxy", "session"}, "logging observes and changes nothing"},
 	"metrics":      {[]string{"proxy", "session", "session/identity", "session/openings", "session/pins", "upstream"}, "counting observes and changes nothing"},
 	"admin":        {[]string{"session", "session/identity", "session/pins", "upstream"}, "operators drive upstreams and pins, never requests"},
-	"config":       {[]string{"accesslog", "admin", "auth", "discovery", "files", "health", "proxy", "ring", "session", "session/identity", "session/pins", "tlsfiles", "upstream", "upstream/transport"}, "config composes what the parts define; only app and cli import it"},
+	"config":       {[]string{"accesslog", "admin", "auth", "discovery", "files", "health", "proxy", "ring", "session", "session/identity", "session/pins", "session/prefill", "tlsfiles", "upstream", "upstream/transport"}, "config composes what the parts define; only app and cli import it"},
 	"app":          {[]string{"accesslog", "admin", "auth", "config", "files", "health", "logs", "metrics", "proxy", "session", "session/identity", "session/openings", "session/pins", "tlsfiles", "upstream", "wire"}, "app wires the parts together and knows no command line"},
 	"admin/client": {nil, "a client knows the admin listener from outside, as every other program does"},
 	"cli":          {[]string{"admin", "admin/client", "app", "config", "demo", "logs", "session", "session/identity", "sim"}, "commands read flags and print; app and the parts do the work"},

@@ -47,7 +47,7 @@ func open(cfg *config.Config) (*settings, error) {
 			return nil, usageError("auth.keys_file: %w", err)
 		}
 	}
-	s.identifier, err = identity.NewIdentifier(&cfg.Session.Identity, &cfg.Models, s.secret)
+	s.identifier, err = identity.NewIdentifier(&cfg.Session.Identity, &cfg.Models.Identity, s.secret)
 	return s, err
 }
 

@@ -14,6 +14,7 @@ import (
 	"tether/session"
 	"tether/session/identity"
 	"tether/session/pins"
+	"tether/session/prefill"
 	"tether/tlsfiles"
 	"tether/upstream/transport"
 )
@@ -27,14 +28,26 @@ type Config struct {
 	Admin admin.Config      `yaml:"admin"`
 	Auth  auth.Config       `yaml:"auth"`
 	// Upstreams are the vLLM servers.
-	Upstreams []Upstream      `yaml:"upstreams"`
-	Models    identity.Models `yaml:"models"`
-	Session   Session         `yaml:"session"`
-	Health    health.Config   `yaml:"health"`
-	Proxy     proxy.Config    `yaml:"proxy"`
-	Log       Log             `yaml:"log"`
+	Upstreams []Upstream    `yaml:"upstreams"`
+	Models    Models        `yaml:"models"`
+	Session   Session       `yaml:"session"`
+	Health    health.Config `yaml:"health"`
+	Proxy     proxy.Config  `yaml:"proxy"`
+	Log       Log           `yaml:"log"`
 	// Warnings are what Load found strange but not wrong. They never hold a value.
 	Warnings []string `yaml:"-"`
+}
+
+// Models is the models part of the configuration: one list of keys of two packages.
+type Models struct {
+	Identity identity.Models `yaml:",inline"`
+	Prefill  prefill.Config  `yaml:",inline"`
+}
+
+// Validate reports every problem: a key below models, and what is wrong with its value.
+func (m *Models) Validate(report func(key, problem string)) {
+	m.Identity.Validate(report)
+	m.Prefill.Validate(identity.ProblemOfModel, report)
 }
 
 // Session is the session part of the configuration: one list of keys of three packages.
@@ -104,7 +117,8 @@ type Log struct {
 // Default returns the configuration for keys that are not set.
 func Default() *Config {
 	return &Config{
-		Listen: ":8080", Admin: admin.Default(), Upstreams: []Upstream{}, Models: identity.Models{Aliases: map[string]string{}}, Health: health.Default(),
+		Listen: ":8080", Admin: admin.Default(), Upstreams: []Upstream{}, Health: health.Default(),
+		Models:  Models{Identity: identity.Models{Aliases: map[string]string{}}, Prefill: prefill.Default()},
 		Session: Session{Identity: identity.Default(), Pins: pins.Default(), Routing: session.Default()},
 		Proxy:   proxy.Default(), Log: Log{Level: "info", Format: "json", Access: "errors"},
 	}

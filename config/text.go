@@ -20,7 +20,7 @@ func isText(v reflect.Value) bool {
 	return ok
 }
 
-// setText sets v from text: a scalar, a list of strings, the URLs of upstreams, or a map of names to strings.
+// setText sets v from text: a scalar, a list of strings, the URLs of upstreams, or a map of names to scalars.
 func setText(v reflect.Value, text string) error {
 	if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
 		return u.UnmarshalText([]byte(text))
@@ -40,6 +40,12 @@ func setText(v reflect.Value, text string) error {
 			return fmt.Errorf("%q, want a whole number", text)
 		}
 		v.SetInt(int64(n))
+	case v.Kind() == reflect.Float64:
+		n, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			return fmt.Errorf("%q, want a number", text)
+		}
+		v.SetFloat(n)
 	case v.Kind() == reflect.Bool:
 		b, ok := map[string]bool{"true": true, "false": false}[text]
 		if !ok {
@@ -86,7 +92,11 @@ func setMap(v reflect.Value, text string) error {
 		if !ok {
 			return fmt.Errorf("%q, want NAME=VALUE, comma-separated", item)
 		}
-		v.SetMapIndex(reflect.ValueOf(strings.TrimSpace(name)), reflect.ValueOf(strings.TrimSpace(value)))
+		element := reflect.New(v.Type().Elem()).Elem()
+		if err := setText(element, strings.TrimSpace(value)); err != nil {
+			return err
+		}
+		v.SetMapIndex(reflect.ValueOf(strings.TrimSpace(name)), element)
 	}
 	return nil
 }

@@ -150,7 +150,7 @@ func (t *tree) pairs(path string, n ast.Node) (pairs []*ast.MappingValueNode, ok
 	return nil, false
 }
 
-// dictionary sets a map of names to strings.
+// dictionary sets a map of names to scalars.
 func (t *tree) dictionary(path string, v reflect.Value, n ast.Node) {
 	v.Set(reflect.MakeMap(v.Type()))
 	if _, null := n.(*ast.NullNode); null {

@@ -88,7 +88,7 @@ func TestModels(t *testing.T) {
 	const file = "upstreams:\n  - {url: \"http://a\", models: [\"org/llama-3.1:8b\", x]}\n  - url: http://b\n"
 	c := mustLoad(t, file+"models:\n  aliases: {gpt-4.1: org/llama-3.1:8b, \"7\": x}\n")
 	want := map[string]string{"gpt-4.1": "org/llama-3.1:8b", "7": "x"}
-	if diff := cmp.Diff(want, c.Models.Aliases); diff != "" {
+	if diff := cmp.Diff(want, c.Models.Identity.Aliases); diff != "" {
 		t.Error(diff)
 	}
 	if specs := c.Specs(); len(specs[0].Models) != 2 || specs[0].Models[0] != "org/llama-3.1:8b" || specs[1].Models != nil {
@@ -103,10 +103,20 @@ func TestModels(t *testing.T) {
 		t.Error(diff)
 	}
 	c = mustLoad(t, file, func(s *Source) { s.Environ = []string{"TETHER_MODELS_ALIASES=gpt-4.1=org/llama-3.1:8b, 7=x"} })
-	if diff := cmp.Diff(want, c.Models.Aliases); diff != "" {
+	if diff := cmp.Diff(want, c.Models.Identity.Aliases); diff != "" {
 		t.Error(diff)
 	}
-	if c := mustLoad(t, file+"models:\n  aliases:\n"); len(c.Models.Aliases) != 0 {
+	rates := map[string]float64{"org/llama-3.1:8b": 8000, "7": 12.5}
+	for _, c := range []*Config{
+		mustLoad(t, file+"models:\n  prefill_rate: {\"org/llama-3.1:8b\": 8000, \"7\": 12.5}\n"),
+		mustLoad(t, file, func(s *Source) { s.Environ = []string{"TETHER_MODELS_PREFILL_RATE=org/llama-3.1:8b=8e3, 7=12.5"} }),
+	} {
+		if diff := cmp.Diff(rates, c.Models.Prefill.PrefillRate); diff != "" {
+			t.Error(diff)
+		}
+		loadsAgain(t, c)
+	}
+	if c := mustLoad(t, file+"models:\n  aliases:\n"); len(c.Models.Identity.Aliases) != 0 {
 		t.Errorf("%+v", c.Models)
 	}
 }

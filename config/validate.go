@@ -31,7 +31,7 @@ func (l *loader) validate(memory int64) {
 	l.keys()
 	l.upstreams()
 	c.Models.Validate(below("models"))
-	l.modelAliases()
+	l.modelNames()
 	c.Session.Validate(below("session"))
 	l.readable("session.secret_file", c.Session.Identity.SecretFile)
 	c.Health.Validate(below("health"))

@@ -73,19 +73,13 @@ func (u *Upstream) validateModels(report func(key, problem string)) {
 	}
 }
 
-// modelAliases checks that each alias stands for a model and is not the name of a model, as far as the configuration
-// names models.
-func (l *loader) modelAliases() {
-	models := map[string]bool{}
-	complete := len(l.cfg.Upstreams) > 0 // all upstreams name their models
-	for _, u := range l.cfg.Upstreams {
-		complete = complete && len(u.Models) > 0
-		for _, model := range u.Models {
-			models[model] = true
-		}
-	}
-	for _, alias := range slices.Sorted(maps.Keys(l.cfg.Models.Aliases)) {
-		model := l.cfg.Models.Aliases[alias]
+// modelNames checks the names below models, as far as the configuration names models: each alias stands for a model and is not the name
+// of a model, and each rate is that of a model.
+func (l *loader) modelNames() {
+	models, complete := l.servedModels()
+	aliases := l.cfg.Models.Identity.Aliases
+	for _, alias := range slices.Sorted(maps.Keys(aliases)) {
+		model := aliases[alias]
 		switch {
 		case models[alias]:
 			l.problem("models.aliases."+alias, "is a model of an upstream, want another name")
@@ -93,6 +87,26 @@ func (l *loader) modelAliases() {
 			l.problem("models.aliases."+alias, fmt.Sprintf("%q is no upstream's model%s", model, didYouMean(model, keysOf(models))))
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(l.cfg.Models.Prefill.PrefillRate)) {
+		switch model, isAlias := aliases[name]; {
+		case isAlias:
+			l.problem("models.prefill_rate."+name, fmt.Sprintf("is an alias, want its model %q", model))
+		case complete && !models[name]:
+			l.problem("models.prefill_rate."+name, "is no upstream's model"+didYouMean(name, keysOf(models)))
+		}
+	}
+}
+
+// servedModels returns the models that the configuration assigns to upstreams. complete is true if it assigns models to every upstream.
+func (l *loader) servedModels() (models map[string]bool, complete bool) {
+	models, complete = map[string]bool{}, len(l.cfg.Upstreams) > 0
+	for _, u := range l.cfg.Upstreams {
+		complete = complete && len(u.Models) > 0
+		for _, model := range u.Models {
+			models[model] = true
+		}
+	}
+	return models, complete
 }
 
 // validateOptions checks the keys about requests to the upstream, and reads the file of its API key.

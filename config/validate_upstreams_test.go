@@ -21,11 +21,17 @@ func TestURLsWithAPassword(t *testing.T) {
 func TestModelProblems(t *testing.T) {
 	const up = "upstreams: [{url: \"http://a\"}]\n"
 	for text, want := range map[string]string{
-		up + "models: {aliases: [a]}":            "c.yaml:2: models.aliases: want keys with values",
-		up + "models: {aliases: {a: [b]}}":       "c.yaml:2: models.aliases.a: want a plain value",
-		up + "models: {aliases: {a: b, b: c}}":   `c.yaml:2: models.aliases.a: "b" is an alias itself, want a model`,
-		up + "models: {aliases: {a: \"\"}}":      `c.yaml:2: models.aliases.a: "", want a name of 1..512 bytes without control characters`,
-		up + "models: {aliases: {\"a\\nb\": c}}": `c.yaml:2: models.aliases: "a\nb", want a name of 1..512 bytes without control characters`,
+		up + "models: {aliases: [a]}":                                                           "c.yaml:2: models.aliases: want keys with values",
+		up + "models: {aliases: {a: [b]}}":                                                      "c.yaml:2: models.aliases.a: want a plain value",
+		up + "models: {aliases: {a: b, b: c}}":                                                  `c.yaml:2: models.aliases.a: "b" is an alias itself, want a model`,
+		up + "models: {aliases: {a: \"\"}}":                                                     `c.yaml:2: models.aliases.a: "", want a name of 1..512 bytes without control characters`,
+		up + "models: {aliases: {\"a\\nb\": c}}":                                                `c.yaml:2: models.aliases: "a\nb", want a name of 1..512 bytes without control characters`,
+		up + "models: {prefill_rate: {a: fast}}":                                                `c.yaml:2: models.prefill_rate.a: "fast", want a number`,
+		up + "models: {prefill_rate: {a: 9}}":                                                   "c.yaml:2: models.prefill_rate.a: 9, want 10..10000000 tokens a second",
+		up + "models: {prefill_rate: {a: NaN}}":                                                 "c.yaml:2: models.prefill_rate.a: NaN, want 10..10000000 tokens a second",
+		up + "models: {prefill_rate: {\"\": 10}}":                                               `c.yaml:2: models.prefill_rate: "", want a name of 1..512 bytes without control characters`,
+		up + "models: {aliases: {a: b}, prefill_rate: {a: 10}}":                                 `c.yaml:2: models.prefill_rate.a: is an alias, want its model "b"`,
+		"upstreams: [{url: \"http://a\", models: [llama]}]\nmodels: {prefill_rate: {lama: 10}}": "c.yaml:2: models.prefill_rate.lama: is no upstream's model, did you mean llama?",
 		"upstreams: [{url: \"http://a\", models: [x, \"\", x]}]": `c.yaml:1: upstreams[0].models[1]: "", want a name of 1..512 bytes without control characters` + "\n" +
 			`c.yaml:1: upstreams[0].models[2]: "x" is there twice`,
 		"upstreams: [{url: \"http://a\", models: [llama]}]\nmodels: {aliases: {a: lama}}":               `c.yaml:2: models.aliases.a: "lama" is no upstream's model, did you mean llama?`,
