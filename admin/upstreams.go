@@ -16,8 +16,10 @@ type upstreamView struct {
 	Slot     int       `json:"slot"`
 	Weight   int       `json:"weight"`
 	InFlight int64     `json:"in_flight"`
-	Pins     int       `json:"pins"`
-	Models   []string  `json:"models"`
+	// MaxInFlight is the limit of the server, for all its ranks together; absent without one.
+	MaxInFlight int64    `json:"max_in_flight,omitempty"`
+	Pins        int      `json:"pins"`
+	Models      []string `json:"models"`
 	// MoreModels is how many further models Models leaves out.
 	MoreModels int `json:"more_models,omitempty"`
 }
@@ -29,7 +31,7 @@ func (s *Server) view(m *upstream.Member) upstreamView {
 	since, reason := m.Since()
 	v := upstreamView{
 		Name: m.Name(), State: m.State().Words(), Since: since, Reason: reason, Slot: m.Slot, Weight: m.Weight,
-		InFlight: m.InFlight(), Pins: s.deps.Pins.Pins(m.Ref()), Models: []string{},
+		InFlight: m.InFlight(), MaxInFlight: m.MaxInFlight(), Pins: s.deps.Pins.Pins(m.Ref()), Models: []string{},
 	}
 	models := m.Models().All()
 	if left := len(models) - maxModels; left > 0 {

@@ -79,6 +79,8 @@ type Upstream struct {
 	// DataParallelRanks is the server's number of ranks (vLLM's --data-parallel-size), the same for all upstreams. Each
 	// rank is an upstream of its own, NAME@0 and so on. Default: 0, requests name no rank.
 	DataParallelRanks int `yaml:"data_parallel_ranks,omitempty"`
+	// MaxInFlight is how many requests the server may have in flight, those of all its ranks together, 0..1000000. Default: 0, no limit.
+	MaxInFlight int `yaml:"max_in_flight,omitempty"`
 	// TLS is the TLS of an https URL.
 	TLS tlsfiles.Upstream `yaml:"tls,omitempty"`
 	// Drain keeps new sessions away.

@@ -38,7 +38,7 @@ func (u *Upstream) server() discovery.Server {
 		weight = *u.Weight
 	}
 	return discovery.Server{Label: u.label(), Slot: u.Slot, Spec: upstream.Spec{
-		Name: cmp.Or(u.Name, address.Dial+address.Prefix), Address: address, Ranks: u.DataParallelRanks, Weight: weight, Drain: u.Drain, Models: u.Models,
+		Name: cmp.Or(u.Name, address.Dial+address.Prefix), Address: address, Ranks: u.DataParallelRanks, Weight: weight, MaxInFlight: u.MaxInFlight, Drain: u.Drain, Models: u.Models,
 		RequestOptions: transport.RequestOptions{PreserveHost: u.HostHeader == hostOfClient, Key: u.APIKey, OverrideKey: u.APIKeyOverride},
 	}}
 }

@@ -109,10 +109,16 @@ func (l *loader) servedModels() (models map[string]bool, complete bool) {
 	return models, complete
 }
 
+// maxInFlight is the greatest limit of one server, as that of the whole proxy.
+const maxInFlight = 1_000_000
+
 // validateOptions checks the keys about requests to the upstream, and reads the file of its API key.
 func (u *Upstream) validateOptions(report func(key, problem string)) {
 	if u.HostHeader != "" && u.HostHeader != hostOfUpstream && u.HostHeader != hostOfClient {
 		report("host_header", fmt.Sprintf("%q, want %s or %s", u.HostHeader, hostOfUpstream, hostOfClient))
+	}
+	if u.MaxInFlight < 0 || u.MaxInFlight > maxInFlight {
+		report("max_in_flight", fmt.Sprintf("%d, want 0..%d", u.MaxInFlight, maxInFlight))
 	}
 	var err error
 	if u.APIKey, err = readKey(u.APIKeyFile); err != nil {

@@ -44,6 +44,21 @@ func TestModelProblems(t *testing.T) {
 	}
 }
 
+func TestProblemsOfUpstreamLimits(t *testing.T) {
+	for text, want := range map[string]string{
+		"upstreams: [{url: \"http://a\", max_in_flight: -1}]":      "c.yaml:1: upstreams[0].max_in_flight: -1, want 0..1000000",
+		"upstreams: [{url: \"http://a\", max_in_flight: 1000001}]": "c.yaml:1: upstreams[0].max_in_flight: 1000001, want 0..1000000",
+		"upstreams: [{url: \"http://a\", max_in_flight: many}]":    `c.yaml:1: upstreams[0].max_in_flight: "many", want a whole number`,
+	} {
+		if _, err := load(t, text); problemsOf(err) != want {
+			t.Errorf("%s\ngot  %s\nwant %s", text, problemsOf(err), want)
+		}
+	}
+	if s := mustLoad(t, "upstreams: [{url: \"http://a\", max_in_flight: 7}]").Specs(); s[0].MaxInFlight != 7 {
+		t.Errorf("%+v", s[0])
+	}
+}
+
 func TestProblemsOfRanks(t *testing.T) {
 	for text, want := range map[string]string{
 		"upstreams: [{url: \"http://a/v1\"}]":                                                                                           `c.yaml:1: upstreams[0].url: "http://a/v1": prefix /v1, want it without /v1, which is part of every request's own path`,

@@ -69,6 +69,7 @@ var (
 	upstreamUp       = define("gauge", "tether_upstream_up", "1 if the upstream is up, else 0.", "upstream")
 	upstreamState    = define("gauge", "tether_upstream_state", "1 while the upstream is in the state, else 0.", "upstream", "state")
 	upstreamInFlight = define("gauge", "tether_upstream_requests_in_flight", "Requests in flight at the upstream, open WebSockets included.", "upstream")
+	upstreamLimit    = define("gauge", "tether_upstream_max_in_flight", "Limit of the requests in flight at the upstream's server, all its ranks together; 0 for no limit.", "upstream")
 	upstreamPins     = define("gauge", "tether_upstream_pins", "Sessions pinned to the upstream.", "upstream")
 
 	sessionsNow    = define("gauge", "tether_sessions", "Sessions in the session map.")

@@ -26,7 +26,7 @@ type state struct {
 var stateDescs = func() map[*definition]*prometheus.Desc {
 	descs := map[*definition]*prometheus.Desc{}
 	for _, d := range []*definition{
-		upstreamUp, upstreamState, upstreamInFlight, upstreamPins, sessionsNow, sessionsMax, probationNow, evictionsTotal,
+		upstreamUp, upstreamState, upstreamInFlight, upstreamLimit, upstreamPins, sessionsNow, sessionsMax, probationNow, evictionsTotal,
 		storedNow, storedMax, storedEvicted, requestsNow, wideNow, connectionsNow, idleClosed, displaced, bodiesNow, ringInfo,
 	} {
 		descs[d] = d.desc()
@@ -81,6 +81,7 @@ func (s *state) upstream(m *upstream.Member, gauge func(*definition, float64, ..
 		gauge(upstreamState, boolValue(active), m.Name(), state)
 	}
 	gauge(upstreamInFlight, float64(m.InFlight()), m.Name())
+	gauge(upstreamLimit, float64(m.MaxInFlight()), m.Name())
 	gauge(upstreamPins, float64(s.sessions.Pins(m.Ref())), m.Name())
 }
 

@@ -78,6 +78,7 @@ var (
 
 	faultNoUpstream      = &fault{status: 503, kind: overloaded, reason: "no_upstream", message: "No model server is up.", retryAfter: true}
 	faultExhausted       = &fault{status: 503, kind: overloaded, reason: "exhausted", message: "Out of connections.", retryAfter: true}
+	faultUpstreamsFull   = &fault{status: 503, kind: overloaded, reason: "upstreams_full", message: "All model servers have as many requests as they may have.", retryAfter: true}
 	faultTooManyRequests = &fault{status: 503, kind: overloaded, reason: "in_flight", message: "Too many requests in flight.", retryAfter: true}
 	faultTooManyClients  = &fault{status: 503, kind: overloaded, reason: "connections", message: "Too many connections.", retryAfter: true}
 	faultBodiesFull      = &fault{status: 503, kind: overloaded, reason: "bodies", message: "Too many large requests at a time.", retryAfter: true}

@@ -162,7 +162,7 @@ func (x *exchange) forward() *fault {
 			return nil
 		}
 	}
-	x.route.Unanswered(x.now)
+	t.full = x.route.Unanswered(x.now)
 	return t.fault()
 }
 

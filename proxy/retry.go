@@ -95,6 +95,7 @@ type attempts struct {
 	given bool
 	died  bool // an upstream died over the request
 	busy  bool // an upstream answered 503, or refused
+	full  bool // an upstream was left that has as many requests as it may have
 
 	// onlyThere: the request is about a response that only one server has. No other can answer it.
 	onlyThere bool
@@ -130,11 +131,16 @@ func (t *attempts) note(u *upstream.Upstream, k failure.Kind) { t.tries = append
 // not try again by itself.
 func (t *attempts) fault() *fault {
 	if t.last == nil {
+		if t.full {
+			return faultUpstreamsFull
+		}
 		return faultNoUpstream
 	}
 	switch f := t.last.fault; {
 	case t.died && f != faultClientGone:
 		return faultDied
+	case t.full && f == faultNoAnswer:
+		return faultUpstreamsFull
 	case t.busy && f == faultNoAnswer:
 		return faultNoUpstream // one upstream was there, and asked for patience
 	default:

@@ -330,3 +330,69 @@ func TestRefusalsAfterADeath(t *testing.T) {
 		r.want(r.chat("hello", sid), want, "spilled")
 	}
 }
+
+// A full server's conversations are served elsewhere for the moment. If all are full, clients are asked to try again, in the form of
+// their API.
+func TestMaxInFlightOfUpstreams(t *testing.T) {
+	r := fleet(t, 2, sim.Config{}, func(r *rig) { r.spec = func(s *upstream.Spec) { s.MaxInFlight = 1 } })
+	first := r.chat("x", sid)
+	home := r.pinned("s-1")
+	r.want(first, 200, "new")
+	r.await(0, "requests in flight", func() int { return int(r.proxy.InFlight()) })
+	for _, s := range r.sims {
+		r.must(s.Inject(simfault.Fault{Kind: simfault.Hang}))
+	}
+	one := r.dial()
+	one.send(post(chatPath, chat("x"), sid))
+	r.await(1, "requests held at home", func() int { return int(home.InFlight()) })
+	other := r.up(0)
+	if other == home {
+		other = r.up(1)
+	}
+	two := r.dial()
+	two.send(post(chatPath, chat("x"), sid))
+	r.await(1, "requests held elsewhere", func() int { return int(other.InFlight()) })
+	for path, body := range map[string]string{
+		chatPath:       `{"error":{"message":"All model servers have as many requests as they may have.","type":"overloaded_error","param":null,"code":503}}`,
+		"/v1/messages": `{"type":"error","error":{"type":"overloaded_error","message":"All model servers have as many requests as they may have."}}`,
+	} {
+		a := r.do("POST", path, chat("y"), sid)
+		if a.StatusCode != 503 || a.Header.Get("Retry-After") != "1" || a.body != body {
+			t.Errorf("%s: %d, Retry-After %q, %s", path, a.StatusCode, a.Header.Get("Retry-After"), a.body)
+		}
+		if reason := r.last().Reason; reason != "upstreams_full" {
+			t.Errorf("reason %q", reason)
+		}
+	}
+	for _, s := range r.sims {
+		s.ClearFaults()
+	}
+	r.want(one.receive(), 200, "pinned")
+	r.want(two.receive(), 200, "spilled")
+	r.await(0, "requests in flight", func() int { return int(r.proxy.InFlight()) })
+	r.want(r.chat("x", sid), 200, "pinned")
+	if r.pinned("s-1") != home {
+		t.Error("the pin moved")
+	}
+}
+
+// A server that refuses connections, beside one that is full, is no reason to give up: the client is asked to try again.
+func TestFullBesideRefusing(t *testing.T) {
+	r := fleet(t, 2, sim.Config{}, func(r *rig) {
+		r.spec = func(s *upstream.Spec) {
+			if s.Name == "vllm-1" {
+				s.MaxInFlight = 1
+			}
+		}
+	})
+	r.sims[0].Kill()
+	if !r.up(1).TakePlace() {
+		t.Fatal("no place")
+	}
+	a := r.chat("x")
+	if a.StatusCode != 503 || a.Header.Get("Retry-After") != "1" || r.last().Reason != "upstreams_full" {
+		t.Errorf("%d, %s", a.StatusCode, r.last().Reason)
+	}
+	r.up(1).LeavePlace()
+	r.want(r.chat("x"), 200, "new")
+}

@@ -24,12 +24,13 @@ type purpose uint8
 const (
 	// The next four are new places for a session, the strictest first. A request takes the first of them for which an
 	// upstream is eligible.
-	newPlace         purpose = iota // on an upstream that is up, and neither suspect nor leaving nor full
+	newPlace         purpose = iota // on an upstream that is up, and neither suspect nor leaving, and has not just said that it is full
 	newPlaceFull                    // on an upstream that is up, and neither suspect nor leaving
 	newPlaceDoubtful                // on any upstream that is up
 	newPlaceFailOpen                // on any upstream, if probe timeouts alone keep all of them down
 
 	servePinned // serve a session that is pinned to the upstream
+	stayPinned  // remain the place of a session that is pinned to the upstream, wherever this request goes
 	serveStored // serve a request about a response that the upstream stores
 	takeOver    // become the place of a session whose response the upstream stores
 )
@@ -49,29 +50,33 @@ const (
 	notServing
 )
 
-// obstacle returns what keeps upstream i from serving the request for a purpose.
+// obstacle returns what keeps upstream i from serving the request for a purpose. A server at its limit is the last obstacle: without
+// it, the upstream would serve. It does not count for serveStored: no other upstream has the response, so the request is not sent elsewhere.
 func (c *candidates) obstacle(i int, p purpose) obstacle {
 	m := &c.table.Members[i]
 	s := m.State()
 	takesSessions := p <= newPlaceFailOpen || p == takeOver
+	pinned := p == servePinned || p == stayPinned
 	switch {
 	case slices.Contains(c.tried, m.Server): // its other ranks are the same process, and fail with it
 		return alreadyTried
 	case takesSessions && m.Weight == 0:
 		return weightless
-	case takesSessions && s.Draining(), p == servePinned && s.DrainingHard():
+	case takesSessions && s.Draining(), pinned && s.DrainingHard():
 		return draining
 	case s.Health() != upstream.Up && !c.mayAnswer(s.Health(), p):
 		return notUp
 	case p <= newPlaceFull && s.Suspect():
 		return suspect
 	case (p <= newPlaceFull || p == takeOver) && s.Leaving(),
-		p == servePinned && s.LeavingConfirmed() && c.hasAlternative(i):
+		pinned && s.LeavingConfirmed() && c.hasAlternative(i):
 		return leaving
 	case p == newPlace && m.Full(c.now):
 		return full
 	case !c.serves(i):
 		return notServing
+	case (p <= newPlaceFailOpen || p == servePinned) && m.AtLimit():
+		return full
 	}
 	return nothing
 }
@@ -189,6 +194,9 @@ func (o obstacle) words(u *upstream.Upstream) string {
 	case leaving:
 		return "leaving: it said that it is shutting down"
 	case full:
+		if u.AtLimit() {
+			return "full: it has as many requests in flight as its max_in_flight"
+		}
 		return "full: it has just refused a request"
 	case notServing:
 		return "does not serve the model"

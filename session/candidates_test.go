@@ -372,43 +372,45 @@ func TestPinFollowsItsModel(t *testing.T) {
 
 // Each state of an upstream keeps it from certain purposes.
 func TestObstacles(t *testing.T) {
-	all := []purpose{newPlace, newPlaceFull, newPlaceDoubtful, newPlaceFailOpen, servePinned, serveStored, takeOver}
+	all := []purpose{newPlace, newPlaceFull, newPlaceDoubtful, newPlaceFailOpen, servePinned, serveStored, takeOver, stayPinned}
 	for _, c := range []struct {
 		state  string
 		change func(f *fleet, u *upstream.Upstream)
-		want   [7]obstacle // in the order of all
+		want   [8]obstacle // in the order of all
 	}{
-		{"up", func(*fleet, *upstream.Upstream) {}, [7]obstacle{}},
-		{"weight 0", func(f *fleet, u *upstream.Upstream) { f.weightless(u) }, [7]obstacle{weightless, weightless, weightless, weightless, 0, 0, weightless}},
-		{"draining", func(_ *fleet, u *upstream.Upstream) { u.Drain(false) }, [7]obstacle{draining, draining, draining, draining, 0, 0, draining}},
-		{"draining hard", func(_ *fleet, u *upstream.Upstream) { u.Drain(true) }, [7]obstacle{draining, draining, draining, draining, draining, 0, draining}},
-		{"down", func(_ *fleet, u *upstream.Upstream) { u.SetHealth(upstream.Down, "") }, [7]obstacle{notUp, notUp, notUp, 0, notUp, notUp, notUp}},
-		{"timed out", func(_ *fleet, u *upstream.Upstream) { u.SetHealth(upstream.TimedOut, "") }, [7]obstacle{notUp, notUp, notUp, 0, notUp, notUp, notUp}},
+		{"up", func(*fleet, *upstream.Upstream) {}, [8]obstacle{}},
+		{"weight 0", func(f *fleet, u *upstream.Upstream) { f.weightless(u) }, [8]obstacle{weightless, weightless, weightless, weightless, 0, 0, weightless}},
+		{"draining", func(_ *fleet, u *upstream.Upstream) { u.Drain(false) }, [8]obstacle{draining, draining, draining, draining, 0, 0, draining}},
+		{"draining hard", func(_ *fleet, u *upstream.Upstream) { u.Drain(true) }, [8]obstacle{draining, draining, draining, draining, draining, 0, draining, draining}},
+		{"down", func(_ *fleet, u *upstream.Upstream) { u.SetHealth(upstream.Down, "") }, [8]obstacle{notUp, notUp, notUp, 0, notUp, notUp, notUp, notUp}},
+		{"timed out", func(_ *fleet, u *upstream.Upstream) { u.SetHealth(upstream.TimedOut, "") }, [8]obstacle{notUp, notUp, notUp, 0, notUp, notUp, notUp, notUp}},
 		{"all timed out", func(f *fleet, _ *upstream.Upstream) {
 			for _, m := range f.registry.Table().Members {
 				m.SetHealth(upstream.TimedOut, "")
 			}
-		}, [7]obstacle{notUp, notUp, notUp, 0, 0, 0, 0}},
-		{"suspect", func(_ *fleet, u *upstream.Upstream) { u.Suspected("") }, [7]obstacle{suspect, suspect}},
-		{"leaving", func(_ *fleet, u *upstream.Upstream) { u.SaidLeaving() }, [7]obstacle{leaving, leaving, 0, 0, 0, 0, leaving}},
-		{"leaving confirmed", func(_ *fleet, u *upstream.Upstream) { u.SaidLeaving(); u.SaidLeaving() }, [7]obstacle{leaving, leaving, 0, 0, leaving, 0, leaving}},
+		}, [8]obstacle{notUp, notUp, notUp}},
+		{"suspect", func(_ *fleet, u *upstream.Upstream) { u.Suspected("") }, [8]obstacle{suspect, suspect}},
+		{"leaving", func(_ *fleet, u *upstream.Upstream) { u.SaidLeaving() }, [8]obstacle{leaving, leaving, 0, 0, 0, 0, leaving}},
+		{"leaving confirmed", func(_ *fleet, u *upstream.Upstream) { u.SaidLeaving(); u.SaidLeaving() }, [8]obstacle{leaving, leaving, 0, 0, leaving, 0, leaving, leaving}},
 		{"leaving confirmed, without an alternative", func(f *fleet, u *upstream.Upstream) {
 			u.SaidLeaving()
 			u.SaidLeaving()
 			f.up("vllm-1").SetHealth(upstream.Down, "")
-		}, [7]obstacle{leaving, leaving, 0, 0, 0, 0, leaving}},
-		{"full", func(f *fleet, u *upstream.Upstream) { u.SaidFull(f.now) }, [7]obstacle{full}},
-		{"full a while ago", func(f *fleet, u *upstream.Upstream) { u.SaidFull(f.now.Add(-3 * time.Second)) }, [7]obstacle{}},
-		{"full and suspect", func(f *fleet, u *upstream.Upstream) { u.SaidFull(f.now); u.Suspected("") }, [7]obstacle{suspect, suspect}},
+		}, [8]obstacle{leaving, leaving, 0, 0, 0, 0, leaving}},
+		{"full", func(f *fleet, u *upstream.Upstream) { u.SaidFull(f.now) }, [8]obstacle{full}},
+		{"full a while ago", func(f *fleet, u *upstream.Upstream) { u.SaidFull(f.now.Add(-3 * time.Second)) }, [8]obstacle{}},
+		{"at its limit", func(_ *fleet, u *upstream.Upstream) { u.Limit(1); u.TakePlace() }, [8]obstacle{full, full, full, full, full}},
+		{"at its limit and down", func(_ *fleet, u *upstream.Upstream) { u.Limit(1); u.TakePlace(); u.SetHealth(upstream.Down, "") }, [8]obstacle{notUp, notUp, notUp, full, notUp, notUp, notUp, notUp}},
+		{"full and suspect", func(f *fleet, u *upstream.Upstream) { u.SaidFull(f.now); u.Suspected("") }, [8]obstacle{suspect, suspect}},
 		{"leaving confirmed, the others full", func(f *fleet, u *upstream.Upstream) {
 			u.SaidLeaving()
 			u.SaidLeaving()
 			f.up("vllm-1").SaidFull(f.now)
-		}, [7]obstacle{leaving, leaving, 0, 0, leaving, 0, leaving}},
+		}, [8]obstacle{leaving, leaving, 0, 0, leaving, 0, leaving, leaving}},
 		{"another model", func(f *fleet, u *upstream.Upstream) {
 			u.SetModels(models("other"))
 			f.up("vllm-1").SetModels(models("m"))
-		}, [7]obstacle{notServing, notServing, notServing, notServing, notServing, notServing, notServing}},
+		}, [8]obstacle{notServing, notServing, notServing, notServing, notServing, notServing, notServing, notServing}},
 	} {
 		f := newFleet(t, 2, nil)
 		u := f.up("vllm-0")

@@ -78,6 +78,9 @@ func (r *Router) Explain(req Request, now time.Time) Explanation {
 		return x.draw()
 	}
 	x.i, x.p = x.find()
+	if x.p == serveStored && x.candidates.upstream(x.i).AtLimit() {
+		x.i = -1
+	}
 	return x.walk()
 }
 
@@ -119,6 +122,8 @@ func (x *explained) why(i int, p purpose) string {
 // whyChosen says why the request goes to its upstream.
 func (x *explained) whyChosen() string {
 	switch {
+	case x.i < 0 && x.p == serveStored:
+		return "the one that made the response that the request is about is full: it has as many requests in flight as its max_in_flight"
 	case x.i < 0:
 		return noneEligible
 	case x.p == serveStored:

@@ -26,6 +26,7 @@ func drawFleet(t *rapid.T, tb testing.TB) *fleet {
 		if !numbered {
 			f.specs[i].Slot = ring.Unnumbered
 		}
+		f.specs[i].MaxInFlight = rapid.SampledFrom([]int{0, 0, 0, 1}).Draw(t, "limit")
 		f.specs[i].Models = rapid.SampledFrom([][]string{nil, nil, {"a"}, {"a", "b"}}).Draw(t, "assigned")
 	}
 	f.apply()
@@ -55,6 +56,9 @@ func drawState(t *rapid.T, u *upstream.Upstream) {
 	}
 	if some("draining") {
 		u.Drain(rapid.Bool().Draw(t, "hard"))
+	}
+	if some("a request") {
+		u.TakePlace()
 	}
 	if some("models") {
 		u.SetModels(models(rapid.SampledFrom([]string{"a", "b"}).Draw(t, "model")))
@@ -134,7 +138,7 @@ func TestExplainedHome(t *testing.T) {
 		k := testKey(rapid.Uint64().Draw(rt, "key"))
 		e := f.router.Explain(Request{Key: k}, f.now)
 		for i := range f.specs {
-			f.specs[i].Drain = false
+			f.specs[i].Drain, f.specs[i].MaxInFlight = false, 0
 			u := f.up(f.specs[i].Name)
 			u.SetHealth(upstream.Down, "test")
 			u.SetHealth(upstream.Up, "test")

@@ -45,7 +45,7 @@ func (r *Router) Refusal(u *upstream.Upstream, model string) string {
 	if i < 0 {
 		return notConfigured
 	}
-	o := c.obstacle(i, servePinned)
+	o := c.obstacle(i, stayPinned)
 	if o == nothing && u.State().Draining() {
 		o = draining
 	}

@@ -75,8 +75,11 @@ func (c *candidates) scan(p purpose, start, except int) int {
 func (r *Router) lessLoaded(c *candidates, p purpose) int {
 	a := r.draw(c, p, -1)
 	b := r.draw(c, p, a)
-	if b < 0 {
+	switch {
+	case b < 0:
 		return a
+	case a < 0: // an upstream has become eligible in between
+		return b
 	}
 	x, y := c.table.Members[a].Load(c.now), c.table.Members[b].Load(c.now)
 	if y < x || y == x && r.turn.Add(1)%2 == 0 {

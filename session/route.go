@@ -49,6 +49,9 @@ type Route struct {
 	outcome Outcome
 	refused bool // the pinned upstream refused this request's connection
 
+	place place
+	full  bool // no upstream was left, and one at its limit would have been
+
 	counted bool // in the crowd of its id
 	surplus bool // the crowd of its id is full without this request
 
@@ -90,21 +93,30 @@ func (r *Router) begin(t *Route, req Request, now time.Time) {
 }
 
 // Next returns the upstream for the next attempt, or nil if there is no other. It never returns two upstreams of one
-// server.
+// server. The request has a place at the upstream's server until the following Next or End.
 func (t *Route) Next(now time.Time) *upstream.Upstream {
 	n := len(t.candidates.tried)
 	if n == MaxTries {
 		return nil
 	}
 	t.candidates.now = now
+	t.place.leave()
 	i, p := t.find()
+	for i >= 0 && !t.place.take(t.candidates.upstream(i).Server) { // other requests have taken the last place, so that find changes its mind
+		if p == serveStored {
+			t.full = true
+			return nil
+		}
+		i, p = t.find()
+	}
 	if i < 0 {
+		t.full = t.candidates.someAtLimit(t.pin.to)
 		return nil
 	}
 	if t.shouldBind(i, p) {
 		t.pin.bind(t.candidates.ref(i), now)
 		// The first of several concurrent requests of a new session chooses for all of them.
-		if first := t.candidates.at(t.pin.to, servePinned); p != serveStored && first >= 0 {
+		if first := t.candidates.at(t.pin.to, servePinned); p != serveStored && first >= 0 && t.place.take(t.candidates.upstream(first).Server) {
 			i = first
 		}
 	}
@@ -208,18 +220,20 @@ func (t *Route) Answered(status int, now time.Time) {
 	t.settle(now)
 }
 
-// Unanswered records that no upstream answered, and settles the outcome.
-func (t *Route) Unanswered(now time.Time) {
+// Unanswered records that no upstream answered, and settles the outcome. It reports whether Next had no upstream left because servers
+// are at their limits.
+func (t *Route) Unanswered(now time.Time) (full bool) {
 	if len(t.candidates.tried) > 0 && !t.req.Key.IsZero() && !t.surplus {
 		t.settle(now)
 	}
+	return t.full
 }
 
 // settle makes the outcome true at now: other requests of the session may have moved the pin since Next. They do that if the
 // pinned upstream is lost to the session, so a request that goes to an eligible pinned upstream does not look the pin up.
 func (t *Route) settle(now time.Time) {
 	all := t.candidates.ignoringTried()
-	if t.candidates.ref(t.last) == t.pin.to && all.eligible(t.last, servePinned) {
+	if t.candidates.ref(t.last) == t.pin.to && all.eligible(t.last, stayPinned) {
 		return
 	}
 	t.pin.lookUp(now)
@@ -243,7 +257,7 @@ func (t *Route) shouldMove(i, status int) bool {
 		return true
 	}
 	// With return: home only an upstream that is no longer configured is lost.
-	return all.cfg.Return == Stay && (t.refused || !all.eligible(at, servePinned))
+	return all.cfg.Return == Stay && (t.refused || !all.eligible(at, stayPinned))
 }
 
 // Learn records that the upstream of the last attempt stores the response: it made the response, or answered a request
@@ -284,8 +298,9 @@ func (t *Route) Touch(now time.Time) {
 	}
 }
 
-// End releases what the request holds: its place in the crowd, and the pin that it made unless an upstream confirmed it.
+// End releases what the request holds: its place at a server and in the crowd, and the pin that it made unless an upstream confirmed it.
 func (t *Route) End(now time.Time) {
+	t.place.leave()
 	if t.counted {
 		t.router.crowds.leave(t.req.Key)
 		t.counted = false

@@ -16,6 +16,7 @@ import (
 type Server struct {
 	models.Served
 	load.Fullness
+	load.Places
 	name    string
 	address transport.Address
 	pool    transport.Pool
@@ -38,6 +39,7 @@ func newServer(spec *Spec, onChange func(Change)) *Server {
 func (s *Server) configure(spec *Spec, upstreams []*Upstream) {
 	s.options.Store(&spec.RequestOptions)
 	s.Assign(spec.Models)
+	s.Limit(spec.MaxInFlight)
 	s.states.adopt(upstreams)
 	s.configureDrain(spec.Drain)
 }

@@ -14,6 +14,8 @@ type Spec struct {
 	Slot int
 	// Weight is 0..100 per cent of a full server.
 	Weight int
+	// MaxInFlight is how many requests the server may have in flight, those of all its ranks together; 0 for no limit.
+	MaxInFlight int
 	// Drain keeps new sessions away for good.
 	Drain bool
 	// Models are the models that the server serves, whatever it lists. If empty, its own list counts.
