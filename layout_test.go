@@ -57,6 +57,7 @@ var layers = map[string]layer{
 	"e2e":          {[]string{"e2e/binary", "sim", "tlsfiles/tlstest"}, "these tests know tether as users do, by its binary"},
 	"e2e/image":    {[]string{"sim"}, "these tests know tether as users do, by its image"},
 
+	"discovery/dns":      {[]string{"discovery"}, "a name is resolved without knowing who uses its servers"},
 	"upstream/load":      {nil, "how busy an upstream is does not depend on which upstream it is"},
 	"upstream/models":    {nil, "a list of models does not know who serves them"},
 	"upstream/transport": {[]string{"failure", "http1", "wire"}, "a connection carries requests and does not know where they should go"},
@@ -84,6 +85,7 @@ var homes = map[string][]string{
 	"github.com/prometheus/client_golang": {"metrics"},
 	"github.com/spf13/cobra":              {"cli"},
 	"github.com/goccy/go-yaml":            {"config"},
+	"github.com/miekg/dns":                {"discovery/dns"},
 	"github.com/coder/websocket":          {"sim"}, // tether looks at no frames
 	"go.uber.org/zap":                     {"app", "proxy", "accesslog"},
 }

@@ -1,6 +1,8 @@
-// Package discovery says which upstream servers there are: each of its sources gives a set of named servers. The only
-// source so far is the list in the configuration. It opens no file and no connection. Package config
-// calls it.
+// Package discovery says which upstream servers there are: each of its sources gives a set of named servers. The source of
+// this package is the list in the configuration; it opens no file and no connection. The packages below it find servers at
+// run time. Package config calls it.
+//
+// The types of found.go have no rules.
 package discovery
 
 import "tether/upstream"
