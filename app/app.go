@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync"
 
 	"go.uber.org/zap"
 
@@ -65,6 +66,7 @@ type app struct {
 	hot      hotSessions
 	shutdown Shutdown
 	steps    *steps
+	applying sync.Mutex // held while other settings are brought into force
 
 	listener      *wire.Listener // for clients
 	adminListener net.Listener
@@ -137,22 +139,9 @@ func (a *app) start() error {
 		return err
 	}
 	a.announce()
-	if err := a.apply(s); err != nil {
+	if err := a.applyFirst(s); err != nil {
 		return errors.Join(err, a.listener.Close())
 	}
 	a.serveClients()
-	return nil
-}
-
-// apply brings settings into force. The start uses it with the settings that the parts were built with; a changed
-// configuration can use it with its own.
-func (a *app) apply(s *settings) error {
-	if err := a.graph.apply(s); err != nil {
-		return err
-	}
-	table := a.registry.Table()
-	a.log.Info("ring", zap.Int("upstreams", len(table.Members)), zap.String("digest", fmt.Sprintf("%016x", a.router.Digest())),
-		zap.Bool("affinity", s.Session.Routing.Affinity))
-	a.monitor.Use(table, s.Health) // last: the changes that it logs belong after the ring
 	return nil
 }

@@ -42,8 +42,13 @@ func newGraph(s *settings, maxPins int, deps proxy.Deps) (g *graph, err error) {
 	return g, err
 }
 
-// apply gives the parts what they need of s, and makes s the settings in force.
+// apply gives the parts what they need of s, and makes s the settings in force. An error changes nothing: the parts refuse what
+// Check refuses, and nothing else of a valid configuration.
 func (g *graph) apply(s *settings) error {
+	if err := session.Check(s.specs); err != nil {
+		return err
+	}
+	g.registry.FinishWithin(s.Proxy.ShutdownTimeout)
 	removed, err := g.registry.Apply(s.specs)
 	if err != nil {
 		return err

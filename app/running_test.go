@@ -28,6 +28,7 @@ type running struct {
 	stop  func(delayed bool) // and wait
 	kill  context.CancelFunc
 	done  chan error
+	app   *app
 
 	answers strings.Builder // answers of tether's own, see answered
 }
@@ -53,9 +54,12 @@ func startTether(t testing.TB, change func(*config.Config), urls ...string) *run
 	var delayed atomic.Bool
 	s := &running{t: t, logs: logs, kill: kill, done: make(chan error, 1)}
 	at := make(chan Addresses, 1)
-	go func() {
-		s.done <- Run(Shutdown{Graceful: graceful, Delayed: delayed.Load, Immediate: immediate}, cfg, logs.env(), func(a Addresses) { at <- a })
-	}()
+	a, err := build(Shutdown{Graceful: graceful, Delayed: delayed.Load, Immediate: immediate}, cfg, logs.env())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.app = a
+	go func() { s.done <- a.run(func(a Addresses) { at <- a }) }()
 	select {
 	case a := <-at:
 		s.addr, s.admin = a.Clients, a.Operators

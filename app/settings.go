@@ -31,7 +31,7 @@ type settings struct {
 // open reads the files that cfg names. It changes nothing of a tether that runs.
 func open(cfg *config.Config) (*settings, error) {
 	s := &settings{Config: cfg, specs: cfg.Specs()}
-	s.connections = cfg.Proxy.ConnectionsWithin(wire.DescriptorLimit(), len(s.specs))
+	s.limitConnections()
 	var err error
 	if s.secret, err = config.ReadSecret(cfg.Session.Identity.SecretFile); err != nil {
 		return nil, usageError("session.secret_file: %w", err)
@@ -49,6 +49,18 @@ func open(cfg *config.Config) (*settings, error) {
 	}
 	s.identifier, err = identity.NewIdentifier(&cfg.Session.Identity, &cfg.Models.Identity, s.secret)
 	return s, err
+}
+
+// withUpstreams returns the settings with other upstreams.
+func (s *settings) withUpstreams(specs []upstream.Spec) *settings {
+	other := *s
+	other.specs = specs
+	other.limitConnections()
+	return &other
+}
+
+func (s *settings) limitConnections() {
+	s.connections = s.Proxy.ConnectionsWithin(wire.DescriptorLimit(), len(s.specs))
 }
 
 // openCertificates opens the TLS of the listener, and gives each https upstream its TLS.

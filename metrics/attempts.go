@@ -19,11 +19,11 @@ func (a *attempts) init(upstreams *upstream.Registry) []prometheus.Collector {
 	return []prometheus.Collector{a.total}
 }
 
-// count ignores an attempt whose upstream was removed since: it would recreate the series that forget deleted.
+// count ignores an attempt whose upstream was removed since: it would recreate the series that Metrics.Forget deleted.
 func (a *attempts) count(try proxy.Try) {
 	c, ok := a.byTry.lookup(try)
 	if !ok {
-		if m := a.upstreams.Table().Named(try.Upstream.Name()); m == nil || m.Upstream != try.Upstream {
+		if a.upstreams.Table().Index(try.Upstream.Ref()) < 0 {
 			return
 		}
 		c = a.byTry.get(try, func() prometheus.Counter {
@@ -33,7 +33,7 @@ func (a *attempts) count(try proxy.Try) {
 	c.Inc()
 }
 
-func (a *attempts) forget(name string) {
-	a.byTry.deleteIf(func(try proxy.Try) bool { return try.Upstream.Name() == name })
-	a.total.DeletePartialMatch(prometheus.Labels{"upstream": name})
+// keep drops the upstreams that are not in stays from the cache.
+func (a *attempts) keep(stays map[*upstream.Upstream]bool) {
+	a.byTry.deleteIf(func(try proxy.Try) bool { return !stays[try.Upstream] })
 }

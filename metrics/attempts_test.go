@@ -10,20 +10,30 @@ import (
 	"tether/upstream/transport"
 )
 
-// Forget deletes the series of a removed upstream, and a request that ends later does not recreate them.
+// Forget deletes the series of a removed upstream, and a request that ends later does not recreate them. An upstream that another
+// one of its name replaced keeps its counts, and is no longer held.
 func TestForget(t *testing.T) {
 	r := fleet(t, "vllm-0", "vllm-1")
 	m := New("v1", r)
-	gone := r.Table().Members[1].Upstream
+	before := r.Table()
+	replaced, gone := before.Members[0].Upstream, before.Members[1].Upstream
+	m.Done(&proxy.Record{Tries: []proxy.Try{{Upstream: replaced, Failure: failure.None}}})
 	record := proxy.Record{Tries: []proxy.Try{{Upstream: gone, Failure: failure.None}}}
 	m.Done(&record)
 	m.Probed(gone.Server, "succeeded")
-	if _, err := r.Apply([]upstream.Spec{{Name: "vllm-0", Address: transport.Address{Network: "tcp", Dial: "127.0.0.1:1"}, Weight: 100}}); err != nil {
+	if _, err := r.Apply([]upstream.Spec{{Name: "vllm-0", Address: transport.Address{Network: "tcp", Dial: "127.0.0.1:9"}, Weight: 100}}); err != nil {
 		t.Fatal(err)
 	}
-	m.Forget("vllm-1")
+	m.Forget(before, r.Table())
 	m.Done(&record)
-	if text := scrape(t, m); strings.Contains(text, "vllm-1") {
+	text := scrape(t, m)
+	if strings.Contains(text, "vllm-1") {
 		t.Errorf("series of vllm-1 remain:\n%s", text)
+	}
+	if !strings.Contains(text, `tether_attempts_total{result="answered",upstream="vllm-0"} 1`) {
+		t.Errorf("the count of vllm-0 is gone:\n%s", text)
+	}
+	for try := range *m.attempts.byTry.series.Load() {
+		t.Errorf("the removed %s is still held", try.Upstream.Name())
 	}
 }

@@ -138,10 +138,27 @@ var healthWords = [...]string{
 	upstream.Unknown: "unknown", upstream.Up: "up", upstream.Down: "down", upstream.TimedOut: "down_timeouts",
 }
 
-// Forget deletes the series of a removed upstream or server.
-func (m *Metrics) Forget(name string) {
-	label := prometheus.Labels{"upstream": name}
-	m.changes.DeletePartialMatch(label)
-	m.probes.DeletePartialMatch(label)
-	m.attempts.forget(name)
+// Forget deletes the series of the upstreams and servers of before whose names after no longer has. An upstream that another one
+// of its name replaced hands its series on. No prober of the removed servers runs any more.
+func (m *Metrics) Forget(before, after *upstream.Table) {
+	names := map[string]bool{}
+	for _, one := range before.Members {
+		names[one.Name()] = true
+	}
+	for _, s := range before.Servers {
+		names[s.Name()] = true
+	}
+	stays := make(map[*upstream.Upstream]bool, len(after.Members))
+	for _, one := range after.Members {
+		stays[one.Upstream] = true
+		delete(names, one.Name())
+		delete(names, one.Server.Name())
+	}
+	m.attempts.keep(stays)
+	for name := range names {
+		label := prometheus.Labels{"upstream": name}
+		m.changes.DeletePartialMatch(label)
+		m.probes.DeletePartialMatch(label)
+		m.attempts.total.DeletePartialMatch(label)
+	}
 }

@@ -52,11 +52,7 @@ func (r *Router) Configure(cfg Config) {
 // Use routes the requests that begin from now on over table. Pins to upstreams that are gone are dropped; all others
 // stay. The error is ring.New's; then nothing has changed.
 func (r *Router) Use(table *upstream.Table, gone []upstream.Ref) error {
-	slots := make([]ring.Slot, len(table.Members))
-	for i, m := range table.Members {
-		slots[i] = ring.Slot{Name: m.Name(), Number: m.Slot, Weight: m.Weight}
-	}
-	rg, err := ring.New(slots)
+	rg, err := ringOf(table)
 	if err != nil {
 		return err
 	}
@@ -68,6 +64,24 @@ func (r *Router) Use(table *upstream.Table, gone []upstream.Ref) error {
 	defer r.mu.Unlock()
 	r.view.Store(newView(r.view.Load().cfg, table, rg))
 	return nil
+}
+
+// Check returns why the upstreams of specs cannot be used, nil if they can: Registry.Apply or Use would return that error.
+func Check(specs []upstream.Spec) error {
+	trial := upstream.NewRegistry(nil)
+	if _, err := trial.Apply(specs); err != nil {
+		return err
+	}
+	_, err := ringOf(trial.Table())
+	return err
+}
+
+func ringOf(table *upstream.Table) (*ring.Ring, error) {
+	slots := make([]ring.Slot, len(table.Members))
+	for i, m := range table.Members {
+		slots[i] = ring.Slot{Name: m.Name(), Number: m.Slot, Weight: m.Weight}
+	}
+	return ring.New(slots)
 }
 
 // Digest returns the digest of the ring.

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"testing"
 
+	"tether/ring"
 	"tether/session/identity"
 	"tether/upstream"
 )
@@ -175,5 +176,25 @@ func TestConfigureDuringUse(t *testing.T) {
 	all.Wait()
 	if v := f.router.view.Load(); v.cfg.OpeningMaxInFlight != 500 || v.table.Members[0].Weight != 100 || v.table != f.registry.Table() {
 		t.Errorf("%+v", v.cfg)
+	}
+}
+
+// Check refuses what Use would refuse, before anything has changed.
+func TestCheck(t *testing.T) {
+	ranked := upstream.Spec{Name: "a", Ranks: 2, Slot: 1, Weight: 100}
+	for _, c := range []struct {
+		specs []upstream.Spec
+		want  string
+	}{
+		{nil, ""},
+		{[]upstream.Spec{ranked, {Name: "b", Slot: 0, Weight: 50}}, ""},
+		{[]upstream.Spec{ranked, {Name: "b", Slot: 3, Weight: 50}}, `slot "b": number 3 is taken by "a@1"`},
+		{[]upstream.Spec{ranked, {Name: "a@0", Slot: 5}}, `slot "a@0" is there twice`},
+		{[]upstream.Spec{{Name: "a", Slot: ring.Unnumbered}, {Name: "b"}}, `slot "b": either all slots are numbered or none`},
+	} {
+		err := Check(c.specs)
+		if got := fmt.Sprint(err); got != c.want && !(err == nil && c.want == "") {
+			t.Errorf("%v, want %s", err, c.want)
+		}
 	}
 }

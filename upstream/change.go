@@ -86,6 +86,16 @@ func (s *states) write(one *Upstream, clear, set State, reason string) Change {
 	return c
 }
 
+// inFlight is the number of requests in flight at all upstreams of the server.
+func (s *states) inFlight() (n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, u := range s.upstreams {
+		n += u.InFlight()
+	}
+	return n
+}
+
 // ofRank returns the upstream with that rank, or nil. It needs no lock: Registry.Apply calls it, and alone changes upstreams.
 func (s *states) ofRank(rank int) *Upstream {
 	for _, u := range s.upstreams {

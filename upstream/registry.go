@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -10,14 +11,16 @@ import (
 )
 
 // Registry owns the upstreams: Apply makes them, keeps them over changes of the configured list, and drops those that
-// leave the list. Run closes connections that have been idle for too long.
+// leave the list. Run closes connections that have been idle for too long, and cuts requests that removed servers do not finish.
 type Registry struct {
 	onChange func(Change)
 	table    atomic.Pointer[Table]
 
-	mu    sync.Mutex
-	refs  []Ref  // guarded by mu: the last Ref given on each seat
-	taken []bool // guarded by mu: by seat
+	mu       sync.Mutex
+	refs     []Ref         // guarded by mu: the last Ref given on each seat
+	taken    []bool        // guarded by mu: by seat
+	finish   time.Duration // guarded by mu: see FinishWithin
+	departed []departed    // guarded by mu: removed servers that may have requests in flight
 }
 
 // NewRegistry makes an empty registry. onChange is called with every change of an upstream's state, on the goroutine that
@@ -26,7 +29,7 @@ func NewRegistry(onChange func(Change)) *Registry {
 	if onChange == nil {
 		onChange = func(Change) {}
 	}
-	r := &Registry{onChange: onChange}
+	r := &Registry{onChange: onChange, finish: math.MaxInt64}
 	r.table.Store(&Table{})
 	return r
 }
@@ -36,7 +39,7 @@ func (r *Registry) Table() *Table { return r.table.Load() }
 
 // Apply replaces the table by that of specs. A server whose name and address stay is kept with its state and connections; its ranks that stay
 // keep their Refs, drains and requests in flight. All others are new. The idle connections of a removed server are closed,
-// and its requests in flight end in their own time. Apply returns the Refs of the removed upstreams.
+// and its requests in flight may finish, see FinishWithin. Apply returns the Refs of the removed upstreams.
 func (r *Registry) Apply(specs []Spec) (removed []Ref, err error) {
 	n := 0
 	for i := range specs {
@@ -52,11 +55,7 @@ func (r *Registry) Apply(specs []Spec) (removed []Ref, err error) {
 	removed = r.vacate(before, next)
 	r.complete(next, specs)
 	r.table.Store(next)
-	for _, s := range before.Servers {
-		if !slices.Contains(next.Servers, s) {
-			s.pool.Retire()
-		}
-	}
+	r.dismiss(before, next)
 	return removed, nil
 }
 
@@ -138,7 +137,8 @@ func (r *Registry) CloseIdle() (closed bool) {
 // reapEvery is how often Run looks for connections that have been idle for too long.
 const reapEvery = time.Second
 
-// Run closes connections that have been idle for too long, until ctx ends; then it closes all idle connections.
+// Run closes connections that have been idle for too long, and cuts what removed servers have not finished in time, until ctx
+// ends. Then it closes all idle connections.
 func (r *Registry) Run(ctx context.Context) error {
 	tick := time.NewTicker(reapEvery)
 	defer tick.Stop()
@@ -148,6 +148,7 @@ func (r *Registry) Run(ctx context.Context) error {
 			for _, s := range r.Table().Servers {
 				s.pool.Reap(now)
 			}
+			r.cutOverdue(now)
 		case <-ctx.Done():
 			for _, s := range r.Table().Servers {
 				s.pool.Retire()

@@ -46,6 +46,13 @@ func (c *Conn) Close() {
 	}
 }
 
+// Abort closes the connection at once, whoever reads or writes it. The request that holds the connection must still call Close or
+// Discard.
+func (c *Conn) Abort() {
+	c.pool.remove(c)
+	c.Conn.Abort()
+}
+
 // Discard is Close for a caller that must not wait, such as the thread of an event loop. A sender that is still writing keeps
 // head and body until it ends, soon after. release is called once neither is read any more: before Discard returns if the sender
 // has ended, else on the sender's goroutine. release must not block and must not panic.

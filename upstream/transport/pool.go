@@ -3,10 +3,12 @@ package transport
 import (
 	"context"
 	"crypto/tls"
+	"maps"
 	"slices"
 	"sync"
 	"time"
 
+	"tether/failure"
 	"tether/wire"
 )
 
@@ -19,8 +21,10 @@ const maxIdle = 4 * time.Second
 // empty and ready for use; it must not be copied.
 type Pool struct {
 	mu      sync.Mutex
-	idle    []*Conn // guarded by mu: oldest first
-	retired bool    // guarded by mu: no connection is kept any more
+	idle    []*Conn            // guarded by mu: oldest first
+	open    map[*Conn]struct{} // guarded by mu: all connections that Dial made and that are not closed; nil before the first one
+	retired bool               // guarded by mu: no connection is kept any more
+	cut     bool               // guarded by mu: no connection is opened any more
 }
 
 // Dial opens a connection to a within timeout or until ctx ends, and speaks TLS on it as secure says, nil for none. The error is
@@ -30,7 +34,33 @@ func (p *Pool) Dial(ctx context.Context, a Address, secure *tls.Config, timeout 
 	if err != nil {
 		return nil, err
 	}
-	return &Conn{Conn: conn, pool: p}, nil
+	c := &Conn{Conn: conn, pool: p}
+	if !p.add(c) {
+		c.Abort()
+		return nil, failure.Refused
+	}
+	return c, nil
+}
+
+// add enters an open connection, and reports false after Cut.
+func (p *Pool) add(c *Conn) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cut {
+		return false
+	}
+	if p.open == nil {
+		p.open = map[*Conn]struct{}{}
+	}
+	p.open[c] = struct{}{}
+	return true
+}
+
+// remove takes out a connection that is closed.
+func (p *Pool) remove(c *Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.open, c)
 }
 
 // TakeIdle takes the newest connection that is fit for use out of the pool, or returns nil. It peeks at each candidate first: a
@@ -98,6 +128,17 @@ func (p *Pool) Retire() {
 	p.retired = true
 	p.mu.Unlock()
 	p.CloseIdle()
+}
+
+// Cut closes all connections, those in use included, and every connection that is opened from now on. It returns how many were open.
+func (p *Pool) Cut() int {
+	p.Retire()
+	p.mu.Lock()
+	p.cut = true
+	all := slices.Collect(maps.Keys(p.open))
+	p.mu.Unlock()
+	abortAll(all)
+	return len(all)
 }
 
 func abortAll(conns []*Conn) {

@@ -96,3 +96,31 @@ func BenchmarkPool(b *testing.B) {
 		}
 	}
 }
+
+// Cut closes the connections in use, the idle ones, and those that are opened later.
+func TestCut(t *testing.T) {
+	s := newServer(t)
+	idle, p0 := s.dial()
+	used, p1 := s.dial()
+	closed, _ := s.dial()
+	idle.Keep(&Answer{}, time.Now())
+	closed.Close()
+	if n := s.pool.Cut(); n != 1 {
+		t.Errorf("cut %d connections, want the one in use", n)
+	}
+	for i, p := range []*net.TCPConn{p0, p1} {
+		if _, err := p.Read(make([]byte, 1)); err != io.EOF {
+			t.Errorf("the server saw %v on connection %d", err, i)
+		}
+	}
+	if _, err := used.Receive(make([]byte, 100), patience, nil); err == nil {
+		t.Error("an answer on a connection that was cut")
+	}
+	used.Close()
+	if c, err := s.pool.Dial(t.Context(), s.address, nil, patience); err != failure.Refused {
+		t.Errorf("%v, %v after Cut, want a refusal", c, err)
+	}
+	if len(s.pool.open) > 0 || len(s.pool.idle) > 0 {
+		t.Errorf("%d connections are still held", len(s.pool.open))
+	}
+}

@@ -1,0 +1,42 @@
+package app
+
+import (
+	"fmt"
+
+	"go.uber.org/zap"
+
+	"tether/upstream"
+)
+
+// apply brings settings into force while requests are served, and returns when the probers of removed servers have ended. The start
+// calls it with the settings that the parts were built with. An error changes nothing. a.applying is held.
+//
+// Requests that have begun keep the settings and the upstreams that they began with. Pins to upstreams that stay are kept; an
+// upstream stays if its name, address and rank do. Requests in flight at removed servers may finish within proxy.shutdown_timeout.
+func (a *app) apply(s *settings) error {
+	before := a.registry.Table()
+	if err := a.graph.apply(s); err != nil {
+		return err
+	}
+	table := a.registry.Table()
+	a.log.Info("ring", zap.Int("upstreams", len(table.Members)), zap.String("digest", fmt.Sprintf("%016x", a.router.Digest())),
+		zap.Bool("affinity", s.Session.Routing.Affinity))
+	a.monitor.Use(table, s.Health) // the changes that it logs belong after the ring
+	a.metrics.Forget(before, table)
+	return nil
+}
+
+// applyFirst brings the settings of the start into force.
+func (a *app) applyFirst(s *settings) error {
+	a.applying.Lock()
+	defer a.applying.Unlock()
+	return a.apply(s)
+}
+
+// useUpstreams replaces the upstreams and keeps all other settings. It is for sources of upstreams that change while tether runs:
+// each call has the whole set. The specs have different names, and slots either for all or for none. An error changes nothing.
+func (a *app) useUpstreams(specs []upstream.Spec) error {
+	a.applying.Lock()
+	defer a.applying.Unlock()
+	return a.apply(a.settings.Load().withUpstreams(specs))
+}
