@@ -15,7 +15,7 @@ ADMIN_LISTEN ?= 127.0.0.1:8081
 # The tree that make shape measures.
 DIR ?= .
 
-.PHONY: help build run demo-once test test-deploy test-clients test-vllm test-vllm-ranks test-endurance test-logs check shape fuzz bench bench-identity bench-load image-root image clean
+.PHONY: help build run demo-once test test-deploy test-clients test-vllm test-vllm-ranks test-endurance test-logs check shape fuzz bench bench-identity bench-load bench-compare image-root image clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -94,6 +94,11 @@ AGENTS    = $(if $(shell command -v aiperf),bin/agents)
 bench-load: ## compare policies of placement on traces in simulated time, and fail if a goal is missed (2 min, MOONCAKE=FILE)
 	$(if $(AGENTS),rm -rf $(AGENTS) && aiperf synthesize agentic-code --num-sessions 1000 --seed 1 --output $(AGENTS))
 	go run ./bench/load -mooncake '$(MOONCAKE)' $(if $(AGENTS),-agents $(AGENTS)/*/dataset.jsonl)
+
+# The peers that are not installed are named and skipped. HAPROXY_BIN, VLLM_ROUTER_BIN, SMG_BIN and OLLA_BIN name the programs of peers.
+COMPARE ?=
+bench-compare: build ## compare tether's cost with HAProxy and nginx, if installed (COMPARE="-rows sse500,json32 -rounds 3")
+	go run ./bench/compare -tether bin/tether $(COMPARE)
 
 # The clients' libraries take longer to compile than all of tether, so their tests are a module of their own.
 TEST_CLIENTS = $(TEST_PLAIN) -v

@@ -77,6 +77,10 @@ var layers = map[string]layer{
 	"e2e/logs":           {[]string{"e2e/binary", "sim"}, "these tests know tether as users do, by its binary"},
 	"e2e/haproxy":        {[]string{"e2e/binary", "sim"}, "these tests know tether as users do, by its binary"},
 	"e2e/vectors":        {[]string{"e2e/binary"}, "a shared reading of HTTP would share its mistakes"},
+
+	"bench/compare":         {[]string{"bench/compare/peers", "bench/compare/traffic"}, "a comparison knows tether by its binary, as it knows the other proxies"},
+	"bench/compare/peers":   {nil, "a proxy is started and measured without knowing its load"},
+	"bench/compare/traffic": {nil, "load and upstreams do not know which proxy is between them, and share no mistake with tether"},
 }
 
 // homes are the only packages, or files, that may import a library.

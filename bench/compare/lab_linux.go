@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"tether/bench/compare/peers"
+	"tether/bench/compare/traffic"
+)
+
+// spare is how many descriptors a process needs beside those of streams.
+const spare = 300
+
+// lab is what a comparison runs in.
+type lab struct {
+	options
+	upstreams *traffic.Upstreams
+	clients   *traffic.Clients
+	// columns are the peers in the order of the table, tethers the names of those that are tether.
+	columns []peers.Peer
+	tethers []string
+	running map[string]*peers.Process
+	// descriptors is the limit of this process and of each peer.
+	descriptors int
+}
+
+// newLab finds the peers, names those that are absent on out, and starts the others. The caller calls close, after an error too.
+func newLab(ctx context.Context, o options, out io.Writer) (*lab, error) {
+	l := &lab{options: o, running: map[string]*peers.Process{}}
+	var err error
+	if l.descriptors, err = raiseDescriptors(); err != nil {
+		return l, err
+	}
+	if l.upstreams, err = traffic.StartUpstreams(2); err != nil {
+		return l, err
+	}
+	if l.clients, err = traffic.NewClients(); err != nil {
+		return l, err
+	}
+	if err := l.find(out); err != nil {
+		return l, err
+	}
+	for _, p := range l.columns {
+		process, err := l.start(ctx, p, peers.World{Upstreams: l.upstreams.Addrs})
+		if err != nil {
+			return l, err
+		}
+		l.running[p.Name] = process
+	}
+	return l, nil
+}
+
+// find fills columns.
+func (l *lab) find(out io.Writer) error {
+	add := func(name, binary, engine string) {
+		l.columns = append(l.columns, peers.Tether(name, binary, engine))
+		l.tethers = append(l.tethers, name)
+	}
+	add("tether", l.tether, "")
+	for _, engine := range list(l.engines) {
+		add("tether "+engine, l.tether, engine)
+	}
+	for _, build := range list(l.builds) {
+		name, binary, _ := strings.Cut(build, "=")
+		add(name, binary, "")
+	}
+	for _, name := range list(l.others) {
+		p, err := peers.Find(name)
+		if errors.Is(err, peers.ErrAbsent) {
+			fmt.Fprintf(out, "skipped: %s: %v\n", name, err)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		l.columns = append(l.columns, p)
+	}
+	return nil
+}
+
+// list returns the parts of a comma-separated list.
+func list(text string) []string {
+	if text == "" {
+		return nil
+	}
+	return strings.Split(text, ",")
+}
+
+// start starts a peer, and returns once it has answered a request.
+func (l *lab) start(ctx context.Context, p peers.Peer, w peers.World) (*peers.Process, error) {
+	w.Connections = (l.descriptors - spare) / 2
+	process, err := p.Start(ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.awaitAnswer(ctx, process); err != nil {
+		process.Stop()
+		return nil, fmt.Errorf("%s: %w\n%s", p.Name, err, process.Log())
+	}
+	return process, nil
+}
+
+// close stops everything.
+func (l *lab) close() {
+	for _, p := range l.running {
+		p.Stop()
+	}
+	if l.clients != nil {
+		l.clients.Stop()
+	}
+	if l.upstreams != nil {
+		l.upstreams.Stop()
+	}
+}
+
+// raiseDescriptors raises the limit of descriptors, which the peers inherit, as far as possible, and returns it.
+func raiseDescriptors() (int, error) {
+	const wanted = 65536
+	if unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: wanted, Max: wanted}) == nil {
+		return wanted, nil
+	}
+	var r unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &r); err != nil {
+		return 0, fmt.Errorf("limit of descriptors: %w", err)
+	}
+	r.Cur = min(r.Max, wanted)
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &r); err != nil {
+		return 0, fmt.Errorf("limit of descriptors: %w", err)
+	}
+	return int(r.Cur), nil
+}

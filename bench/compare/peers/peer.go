@@ -1,0 +1,117 @@
+package peers
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// World is what a peer is configured for.
+type World struct {
+	// Addr is the address that the peer listens on.
+	Addr string
+	// Upstreams are the addresses of the upstreams.
+	Upstreams []string
+	// Cert and Key are PEM files. If they are set, the peer serves TLS.
+	Cert, Key string
+	// Connections is the number of connections that clients may open.
+	Connections int
+	// Dir is a folder for the peer's files.
+	Dir string
+}
+
+// Peer is a proxy that can take part.
+type Peer struct {
+	// Name is the name of its column.
+	Name string
+	// Binary is the program.
+	Binary string
+	// TLS is true if the comparison can run it with TLS.
+	TLS bool
+	// command returns the command line, and writes the files that it needs.
+	command func(binary string, w World) ([]string, error)
+	// env is added to the environment.
+	env []string
+	// interrupt means that SIGINT, not SIGTERM, ends it without a delay.
+	interrupt bool
+}
+
+// ErrAbsent means that the program of a peer is not installed.
+var ErrAbsent = errors.New("not installed")
+
+// Find returns the peer with this name, ErrAbsent if its program is not installed, or another error if the name is unknown.
+func Find(name string) (Peer, error) {
+	for _, k := range known {
+		if k.name != name {
+			continue
+		}
+		binary, err := locate(k)
+		return Peer{Name: k.title, Binary: binary, TLS: k.tls, command: k.command}, err
+	}
+	return Peer{}, fmt.Errorf("%s is not a known peer", name)
+}
+
+// Names returns the names of all peers but tether.
+func Names() (names []string) {
+	for _, k := range known {
+		names = append(names, k.name)
+	}
+	return names
+}
+
+// Tether returns tether's peer. engine is the value of proxy.engine, or "" for the default.
+func Tether(name, binary, engine string) Peer {
+	p := Peer{Name: name, Binary: binary, TLS: true, command: tether, interrupt: true}
+	if engine != "" {
+		p.env = []string{"TETHER_PROXY_ENGINE=" + engine}
+	}
+	return p
+}
+
+// Version returns the first line of what the program says about its version, or "".
+func (p Peer) Version() string {
+	for _, flag := range []string{"-v", "--version", "version"} {
+		out, err := exec.Command(p.Binary, flag).CombinedOutput()
+		if line, _, _ := strings.Cut(string(out), "\n"); err == nil && line != "" {
+			return strings.TrimSpace(line)
+		}
+	}
+	return ""
+}
+
+// kind is a peer other than tether. Its program is named by a variable of the environment, or found in PATH, or in /usr/sbin.
+type kind struct {
+	name, title, variable string
+	inPath                bool
+	tls                   bool
+	command               func(binary string, w World) ([]string, error)
+}
+
+var known = []kind{
+	{name: "haproxy", title: "HAProxy", variable: "HAPROXY_BIN", inPath: true, tls: true, command: haproxy},
+	{name: "nginx", title: "nginx", variable: "NGINX_BIN", inPath: true, tls: true, command: nginx},
+	{name: "vllm-router", title: "vllm-router", variable: "VLLM_ROUTER_BIN", command: vllmRouter},
+	{name: "smg", title: "smg", variable: "SMG_BIN", command: smg},
+	{name: "olla", title: "Olla", variable: "OLLA_BIN", command: olla},
+}
+
+func locate(k kind) (string, error) {
+	if path := os.Getenv(k.variable); path != "" {
+		if _, err := exec.LookPath(path); err != nil {
+			return "", fmt.Errorf("%s: %w", k.variable, err)
+		}
+		return path, nil
+	}
+	if !k.inPath {
+		return "", fmt.Errorf("%w: %s does not name its program", ErrAbsent, k.variable)
+	}
+	for _, path := range []string{k.name, filepath.Join("/usr/sbin", k.name)} {
+		if path, err := exec.LookPath(path); err == nil {
+			return path, nil
+		}
+	}
+	return "", ErrAbsent
+}

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// figures are what one measurement found, by key.
+type figures map[string]float64
+
+// results are the figures of a row: by column, one for each round.
+type results struct {
+	row *row
+	// rounds are by column. A failed measurement has no figures.
+	rounds map[string][]figures
+	// failures are the first errors of columns.
+	failures map[string]error
+}
+
+// value returns a figure of a column in a round, and false if it was not measured. What is added is the difference to the direct run in the
+// same round.
+func (r *results) value(column string, round int, key string) (float64, bool) {
+	if round >= len(r.rounds[column]) {
+		return 0, false
+	}
+	whole, added := strings.CutPrefix(key, "added ")
+	v, is := r.rounds[column][round][whole]
+	if added && is {
+		var base float64
+		base, is = r.value(direct, round, whole)
+		v -= base
+	}
+	return v, is
+}
+
+// series returns a figure of a column in each round that has it.
+func (r *results) series(column, key string) (values []float64) {
+	for i := range r.rounds[column] {
+		if v, is := r.value(column, i, key); is {
+			values = append(values, v)
+		}
+	}
+	return values
+}
+
+// ratios returns the ratios of a figure between two columns, one for each round that has both.
+func (r *results) ratios(column, base, key string) (values []float64) {
+	for i := range r.rounds[column] {
+		v, is := r.value(column, i, key)
+		b, also := r.value(base, i, key)
+		if is && also && b > 0 {
+			values = append(values, v/b)
+		}
+	}
+	return values
+}
+
+// spread is the median of values, with the least and the greatest of them.
+type spread struct{ median, least, greatest float64 }
+
+// spreadOf returns the spread of values, and false if there are none.
+func spreadOf(values []float64) (spread, bool) {
+	if len(values) == 0 {
+		return spread{}, false
+	}
+	s := slices.Sorted(slices.Values(values))
+	m := s[len(s)/2]
+	if len(s)%2 == 0 {
+		m = (m + s[len(s)/2-1]) / 2
+	}
+	return spread{m, s[0], s[len(s)-1]}, true
+}
+
+// failed returns the columns that failed, sorted.
+func (r *results) failed() []string { return slices.Sorted(maps.Keys(r.failures)) }

@@ -1,0 +1,41 @@
+package main
+
+import "testing"
+
+func TestSelectRows(t *testing.T) {
+	selected, err := selectRows("json32,sse50")
+	if err != nil || len(selected) != 2 || selected[0].name != "json32" || selected[1].name != "sse50" {
+		t.Errorf("got %v, %v", selected, err)
+	}
+	if all, err := selectRows(""); err != nil || len(all) != len(rows()) {
+		t.Errorf("got %d rows, %v", len(all), err)
+	}
+	if _, err := selectRows("json32,unknown"); err == nil || err.Error() != `"unknown" is not a row` {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Every row has a name of its own, and a plan that its answer suits.
+func TestRows(t *testing.T) {
+	names := map[string]bool{}
+	for _, r := range rows() {
+		if names[r.name] {
+			t.Errorf("there are two rows %s", r.name)
+		}
+		names[r.name] = true
+		if stream := r.answer.Gap > 0; stream != r.plan.Events {
+			t.Errorf("%s: the answer is a stream: %v, the clients expect one: %v", r.name, stream, r.plan.Events)
+		}
+		if !r.plan.Endless && r.plan.Size == 0 {
+			t.Errorf("%s: the clients expect no size", r.name)
+		}
+		if len(r.shows) == 0 {
+			t.Errorf("%s shows nothing", r.name)
+		}
+	}
+	for _, g := range goals {
+		if !names[g.row] {
+			t.Errorf("the goal %q is for the unknown row %s", g.text, g.row)
+		}
+	}
+}

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+var binary string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "bench-compare")
+	if err != nil {
+		panic(err)
+	}
+	binary = filepath.Join(dir, "tether")
+	build := exec.Command("go", "build", "-trimpath", "-o", binary, "tether")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := build.CombinedOutput()
+	if err != nil {
+		panic(string(out))
+	}
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// A short run prints a table with figures for tether and each peer that is installed.
+func TestRun(t *testing.T) {
+	var out, errors strings.Builder
+	run(context.Background(), options{
+		tether: binary, builds: "again=" + binary, others: "haproxy,nginx,smg", rows: "sse50,busy", rounds: 1, window: 200 * time.Millisecond,
+	}, &out, &errors) // floors may be missed: such a short run measures nothing
+	for _, want := range []string{"**SSE, 50 streams, 10 ms between events**", "| CPU a request, us |", "| tether | again |", "skipped: smg", "1 rounds in"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the table has no %q", want)
+		}
+	}
+	if strings.Contains(out.String(), "failed") || strings.Contains(errors.String(), "tether") {
+		t.Error("a column failed")
+	}
+	if t.Failed() {
+		t.Logf("%s\n%s", &out, &errors)
+	}
+}
+
+// A run ends soon after its context, and leaves no process behind.
+func TestRunEndsWithContext(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	var out, errors strings.Builder
+	began := time.Now()
+	code := run(ctx, options{tether: binary, rows: "json32", rounds: 1000, window: time.Second}, &out, &errors)
+	if took := time.Since(began); code != 1 || took > 20*time.Second {
+		t.Errorf("code %d after %v\n%s\n%s", code, took, &out, &errors)
+	}
+	if files, _ := filepath.Glob(filepath.Join(os.TempDir(), "bench-tether*", "tether.yaml")); len(files) > 0 {
+		t.Errorf("files remain: %v", files)
+	}
+}
+
+// What cannot run says so.
+func TestRunWithErrors(t *testing.T) {
+	for want, o := range map[string]options{
+		`"x" is not a row`:         {rows: "x"},
+		"fork/exec /nonexistent":   {tether: "/nonexistent"},
+		"mystery is not a known p": {tether: binary, others: "mystery"},
+	} {
+		var out, errors strings.Builder
+		if code := run(context.Background(), o, &out, &errors); code == 0 || !strings.Contains(errors.String(), want) {
+			t.Errorf("code %d: %s, want %s", code, &errors, want)
+		}
+	}
+}
