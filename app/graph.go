@@ -13,6 +13,7 @@ import (
 	"tether/session"
 	"tether/session/openings"
 	"tether/session/pins"
+	"tether/session/prefill"
 	"tether/upstream"
 )
 
@@ -25,6 +26,7 @@ type graph struct {
 	stored   *pins.Map // where stored responses are
 	router   *session.Router
 	openings *openings.Table
+	prefill  *prefill.Estimates
 	proxy    *proxy.Proxy
 }
 
@@ -37,7 +39,8 @@ func newGraph(s *settings, maxPins int, deps proxy.Deps) (g *graph, err error) {
 	g.stored = pins.NewMap(maxPins, session.ResponsesTTL)
 	g.router = session.NewRouter(s.Session.Routing, g.pins, g.stored, rand.IntN)
 	g.openings = openings.NewTable()
-	deps.Router, deps.Openings = g.router, g.openings
+	g.prefill = prefill.New(s.Models.Prefill)
+	deps.Router, deps.Openings, deps.Estimates = g.router, g.openings, g.prefill
 	g.proxy, err = proxy.New(s.proxy(), deps)
 	return g, err
 }
@@ -57,6 +60,7 @@ func (g *graph) apply(s *settings) error {
 		return err
 	}
 	g.router.Configure(s.Session.Routing)
+	g.prefill.Configure(s.Models.Prefill)
 	g.pins.SetTTL(s.Session.Pins.TTL)
 	g.settings.Store(s)
 	return g.proxy.Use(s.proxy())

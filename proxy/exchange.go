@@ -51,7 +51,7 @@ type exchange struct {
 func newExchange(p *Proxy) *exchange {
 	x := &exchange{p: p, reply: make([]byte, 0, 4<<10)}
 	x.attempt.head = make([]byte, 0, 4<<10)
-	x.relay.received, x.relay.finished, x.relay.learned = x.received, x.finished, x.learned
+	x.relay.received, x.relay.generates, x.relay.finished, x.relay.learned = x.received, x.attempt.generates, x.finished, x.learned
 	x.relay.show = x.relay.see
 	x.attempt.onInterim = x.attempt.passInterim
 	return x

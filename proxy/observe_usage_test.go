@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -67,6 +68,44 @@ func FuzzUsage(f *testing.F) {
 			t.Fatalf("%d, %d of %q", p, c, text)
 		}
 	})
+}
+
+// FuzzLastUsageKey: the key is found where bytes.LastIndex finds it.
+func FuzzLastUsageKey(f *testing.F) {
+	for _, s := range []string{"", "usage", `"usage"`, `"usage""usage"`, `""usage"`, `"usage"e"`, `"usag"usage"usage`, `"usa"us"usage"ge"`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, p []byte) {
+		if got, want := lastUsageKey(p), bytes.LastIndex(p, []byte(usageKey)); got != want {
+			t.Fatalf("%d, want %d in %q", got, want, p)
+		}
+	})
+}
+
+// BenchmarkUsage reads the counts of a JSON answer, and looks for them in the end of a stream that has none.
+func BenchmarkUsage(b *testing.B) {
+	words := strings.Repeat("All work and no play makes Jack a dull boy. ", 40)
+	for name, text := range map[string]string{
+		"chat": `{"id":"chatcmpl-1","choices":[{"index":0,"message":{"role":"assistant","content":"` + words + `"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1042,` +
+			`"total_tokens":1050,"completion_tokens":8,"prompt_tokens_details":{"cached_tokens":1024}},"prompt_logprobs":null,"kv_transfer_params":null}`,
+		"stream": strings.Repeat("data: {\"id\":\"chatcmpl-1\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\" dull\"},\"finish_reason\":null}]}\n\n", 40) + "data: [DONE]\n\n",
+	} {
+		b.Run(name, func(b *testing.B) {
+			u := new(usage)
+			u.see([]byte(text))
+			b.ReportAllocs()
+			for b.Loop() {
+				u.tokens()
+			}
+		})
+		b.Run(name+"/LastIndex", func(b *testing.B) {
+			u := new(usage)
+			u.see([]byte(text))
+			for b.Loop() {
+				bytes.LastIndex(u.tail[:u.n], []byte(usageKey))
+			}
+		})
+	}
 }
 
 // The record has the counts that the server gave, for every API, streamed or not.

@@ -7,7 +7,7 @@
 // connection. Bodies, and all that tether sends, bypass fasthttp.
 //
 // Each file is tested in the test file of its name, with these exceptions: accept.go in client_set_test.go and tls_test.go,
-// buffers.go in body_test.go, and observe.go by the tests of its two observers. Some test files are about the whole proxy:
+// buffers.go in body_test.go, and observe.go by the tests of its observers. Some test files are about the whole proxy:
 // fail_test.go has the table of failures, leave_test.go clients that leave, memory_test.go and apart_linux_test.go what
 // remains after requests, ranks_test.go, realclients_test.go and tls_test.go ranks, recorded clients and TLS.
 //
@@ -24,6 +24,7 @@ import (
 
 	"tether/session"
 	"tether/session/openings"
+	"tether/session/prefill"
 	"tether/upstream"
 )
 
@@ -33,6 +34,8 @@ type Deps struct {
 	Router   *session.Router
 	// Openings learns which openings many conversations share. With nil every conversation is known by its opening alone.
 	Openings *openings.Table
+	// Estimates learn from answers how much work prompts are. With nil nothing is learned.
+	Estimates *prefill.Estimates
 	// Verdicts is closed when requests need not wait for health any longer.
 	Verdicts <-chan struct{}
 	// MemoryLimit is the process's memory limit in bytes, for shares of it.
@@ -49,6 +52,7 @@ type Proxy struct {
 	registry    *upstream.Registry
 	router      *session.Router
 	openings    *openings.Table
+	estimates   *prefill.Estimates
 	verdicts    <-chan struct{}
 	memoryLimit int64
 	onDone      func(*Record)
@@ -67,7 +71,7 @@ type Proxy struct {
 // New makes a proxy.
 func New(s Settings, d Deps) (*Proxy, error) {
 	p := &Proxy{
-		registry: d.Registry, router: d.Router, openings: d.Openings, verdicts: d.Verdicts, memoryLimit: d.MemoryLimit,
+		registry: d.Registry, router: d.Router, openings: d.Openings, estimates: d.Estimates, verdicts: d.Verdicts, memoryLimit: d.MemoryLimit,
 		onDone: d.OnDone, onRefused: d.OnRefused, log: d.Log,
 		budget: newBudget(), clients: clients{open: map[*client]bool{}},
 	}

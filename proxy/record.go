@@ -88,6 +88,7 @@ func (x *exchange) record(now time.Time) {
 	r.Hot, r.Wide = x.route.Hot(), c.session.Wide
 	r.Attempts, r.Replays, r.Tries = t.count, t.replays, t.tries
 	r.PromptTokens, r.CachedTokens = x.relay.usage.tokens()
+	teach(x.p.estimates, x, now)
 	r.BytesOut += x.relay.bytes
 	if first := x.relay.first; !first.IsZero() {
 		r.FirstByte = first.Sub(r.Started)

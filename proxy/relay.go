@@ -22,12 +22,15 @@ type relay struct {
 	broken  bool // the answer violated its framing
 	observers
 
-	first time.Time // when the first byte of the body arrived, zero before
-	last  time.Time // when bytes last arrived
-	bytes int64     // passed on, with the framing of chunks
+	first     time.Time // when the first byte of the body arrived, zero before
+	generated time.Time // when the generated part of the body began to arrive, zero before
+	last      time.Time // when bytes last arrived
+	bytes     int64     // passed on, with the framing of chunks
 
 	// received is called when bytes have arrived.
 	received func(now time.Time)
+	// generates is called once, when the generated part of the body begins to arrive: the server has read the prompt.
+	generates func()
 	// finished is called once, when the answer is complete and before its last bytes are passed on. clean says that no byte
 	// followed the answer.
 	finished func(now time.Time, clean bool)
@@ -41,6 +44,7 @@ func (r *relay) begin(h *http1.Head, http10 bool, now time.Time) {
 	r.decode = r.framing.Chunked() && http10
 	if h.Status < 400 && !h.Encoded {
 		r.framing.OnPayload = r.show
+		r.generation.stream = h.EventStream
 	}
 }
 
@@ -48,7 +52,7 @@ func (r *relay) begin(h *http1.Head, http10 bool, now time.Time) {
 func (r *relay) reset() {
 	r.framing = http1.Framing{}
 	r.decode, r.broken, r.panicked = false, false, nil
-	r.first, r.last, r.bytes = time.Time{}, time.Time{}, 0
+	r.first, r.generated, r.last, r.bytes = time.Time{}, time.Time{}, time.Time{}, 0
 	r.observers.reset()
 }
 
@@ -92,12 +96,19 @@ func (r *relay) take(now time.Time, p []byte) (out []byte, more bool) {
 	}
 	r.bytes += int64(len(out))
 	r.broken = err != nil
+	if r.generated.IsZero() && r.begun() {
+		r.generated = now
+		r.generates()
+	}
 	if r.framing.Done() {
 		r.finished(now, n == len(p))
 		return out, false
 	}
 	return out, err == nil
 }
+
+// begun reports whether the generated part of the body has begun to arrive. The part of a body that cannot be read begins at once.
+func (r *relay) begun() bool { return r.generation.begun || r.framing.OnPayload == nil && r.bytes > 0 }
 
 // sendSlack is how long an answer's head waits for its request to be marked as sent: a server that has it all answers
 // before the goroutine that sends has noticed.

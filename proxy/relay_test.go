@@ -152,8 +152,9 @@ func TestRelayAlone(t *testing.T) {
 	for _, http10 := range []bool{false, true} {
 		for range 100 {
 			var r relay
-			calls, learned, ended := 0, "", ""
+			calls, generated, learned, ended := 0, 0, "", ""
 			r.received = func(time.Time) { calls++ }
+			r.generates = func() { generated++ }
 			r.finished = func(_ time.Time, clean bool) { ended += fmt.Sprint(clean) }
 			r.learned = func(id []byte) { learned += string(id) }
 			r.show = r.see
@@ -175,7 +176,7 @@ func TestRelayAlone(t *testing.T) {
 			if http10 {
 				want = event
 			}
-			if string(got) != want || calls != pieces || learned != "resp_1" || ended != "true" || r.bytes != int64(len(want)) {
+			if string(got) != want || calls != pieces || learned != "resp_1" || ended != "true" || generated != 1 || r.bytes != int64(len(want)) {
 				t.Fatalf("%q, %d calls for %d pieces, learned %q, ended %q", got, calls, pieces, learned, ended)
 			}
 			if prompt, _ := r.usage.tokens(); prompt != 7 {

@@ -26,6 +26,7 @@ import (
 	"tether/session/identity"
 	"tether/session/openings"
 	"tether/session/pins"
+	"tether/session/prefill"
 	"tether/sim"
 	"tether/units"
 	"tether/upstream"
@@ -58,6 +59,7 @@ type rig struct {
 	pins     *pins.Map
 	stored   *pins.Map
 	openings *openings.Table
+	prefill  *prefill.Estimates
 	ids      *identity.Identifier
 	keys     *auth.Keys // nil for none
 	proxy    *Proxy
@@ -78,7 +80,7 @@ type option func(*rig)
 
 func newRig(t testing.TB, upstreams []string, options ...option) *rig {
 	t.Helper()
-	r := &rig{t: t, cfg: Default(), identity: identity.Default(), pinning: pins.Default(), routing: session.Default(), openings: openings.NewTable(), verdicts: make(chan struct{})}
+	r := &rig{t: t, cfg: Default(), identity: identity.Default(), pinning: pins.Default(), routing: session.Default(), openings: openings.NewTable(), prefill: prefill.New(prefill.Default()), verdicts: make(chan struct{})}
 	r.more = sync.NewCond(&r.mu)
 	r.pinning.Max = 10_000
 	r.cfg.MaxBodyTotal = units.Share{Bytes: units.GiB}
@@ -95,7 +97,7 @@ func newRig(t testing.TB, upstreams []string, options ...option) *rig {
 	r.ids, err = identity.NewIdentifier(&r.identity, &r.models, nil)
 	r.must(err)
 	r.proxy, err = New(Settings{Config: r.cfg, Identifier: r.ids, Keys: r.keys}, Deps{
-		Registry: r.registry, Router: r.router, Openings: r.openings, Verdicts: r.verdicts,
+		Registry: r.registry, Router: r.router, Openings: r.openings, Estimates: r.prefill, Verdicts: r.verdicts,
 		MemoryLimit: 1 << 30, OnDone: r.record, OnRefused: r.onRefuse, Log: zap.NewNop(),
 	})
 	r.must(err)

@@ -1,0 +1,28 @@
+package proxy
+
+import (
+	"time"
+
+	"tether/session/prefill"
+)
+
+// teach shows the estimates, nil for none, what the whole answer of x says about its model: how many tokens the prompt had, and how fast a server read it that had
+// nothing else to do.
+func teach(e *prefill.Estimates, x *exchange, now time.Time) {
+	r, u := &x.rec, x.route.Last()
+	if e == nil || u == nil || r.PromptTokens <= 0 || r.Status >= 300 || r.Reason != "" {
+		return
+	}
+	if !e.Has(r.Model) && u.Models().Has(r.Model) {
+		e.Add(string(r.Model), now)
+	}
+	model, search := e.Of(r.Model), &x.caller.search
+	prompt := int64(r.PromptTokens)
+	if search.IsJSON && len(search.Previous) == 0 { // otherwise the body is not the whole prompt
+		model.LearnTokens(r.BytesIn-int64(search.Files.Bytes), search.Files.Count, prompt, now)
+	}
+	began := x.relay.generated
+	if x.attempt.alone && x.attempt.answer.EventStream && r.CachedTokens >= 0 && search.Files.Count == 0 && !began.IsZero() {
+		model.LearnRate(prompt-int64(r.CachedTokens), began.Sub(x.attempt.began), now)
+	}
+}

@@ -1,0 +1,85 @@
+package proxy
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"tether/sim"
+)
+
+// Every API teaches how many bytes make a token, and every stream of an idle server how fast it reads. The events that come before a
+// server has read the prompt do not count.
+func TestAnswersTeach(t *testing.T) {
+	for path, body := range map[string]string{
+		chatPath:          `{"model":"tiny","max_tokens":3,"stream":true,"stream_options":{"include_usage":true},"messages":[{"role":"user","content":"%s"}]}`,
+		"/v1/messages":    `{"model":"tiny","max_tokens":3,"stream":true,"messages":[{"role":"user","content":"%s"}]}`,
+		"/v1/responses":   `{"model":"tiny","max_output_tokens":3,"stream":true,"input":"%s"}`,
+		"/v1/completions": `{"model":"tiny","max_tokens":3,"stream":true,"stream_options":{"include_usage":true},"prompt":"%s"}`,
+	} {
+		r := fleet(t, 1, sim.Config{PrefillPerToken: 100 * time.Microsecond})
+		r.up(0).SetModels(list(`{"id":"tiny"}`))
+		bytes, tokens := 0, 0
+		for n := range 12 {
+			prompt := fmt.Sprint(n, " ", strings.Repeat("All work and no play makes Jack a dull boy. ", 100))
+			sent := fmt.Sprintf(body, prompt)
+			if a := r.do("POST", path, sent); a.StatusCode != 200 {
+				t.Fatalf("%s: %d %s", path, a.StatusCode, a.body)
+			}
+			bytes, tokens = len(sent), r.last().PromptTokens
+		}
+		m := r.prefill.Of([]byte("tiny"))
+		if m == r.prefill.Of(nil) {
+			t.Fatalf("%s: the served model has no figures of its own", path)
+		}
+		truth := float64(bytes) / float64(tokens)
+		if got := m.BytesPerToken(); truth < 3 && got > 3.2 || truth > 5 && got < 4.8 {
+			t.Errorf("%s: %.2f bytes a token, of prompts with %.2f", path, got, truth)
+		}
+		// The answers of a test come so fast that each moves the rate by little.
+		if got := m.Rate(); got > 31_000 || got < 5_000 {
+			t.Errorf("%s: %.0f tokens/s, of a server with 10000", path, got)
+		}
+	}
+}
+
+// Errors, models that no server lists, and servers that are busy teach nothing about the rate.
+func TestWhatTeachesNothing(t *testing.T) {
+	r := fleet(t, 1, sim.Config{PrefillPerToken: 100 * time.Microsecond})
+	prompt := strings.Repeat("All work and no play makes Jack a dull boy. ", 100)
+	stream := `{"model":"tiny","max_tokens":3,"stream":true,"stream_options":{"include_usage":true},"messages":[{"role":"user","content":"%d %s"}]}`
+	other := r.prefill.Of(nil)
+	r.up(0).Begin() // another request is in flight
+	for n := range 5 {
+		r.do("POST", chatPath, fmt.Sprintf(stream, n, prompt))
+	}
+	r.up(0).End()
+	if got := other.Rate(); got != 32_000 {
+		t.Errorf("%.0f tokens/s, learned from a busy server", got)
+	}
+	for n := range 5 {
+		r.do("POST", chatPath, fmt.Sprintf(`{"model":"tiny","max_tokens":3,"messages":[{"role":"user","content":"%d %s"}]}`, 10+n, prompt))
+	}
+	if got := other.Rate(); got != 32_000 {
+		t.Errorf("%.0f tokens/s, learned from answers that did not stream", got)
+	}
+	if r.prefill.Has([]byte("tiny")) {
+		t.Error("a model that no server lists has figures of its own")
+	}
+	before := other.BytesPerToken()
+	if before == 4 {
+		t.Error("models without an entry taught nothing")
+	}
+	if a := r.do("POST", chatPath, `{"model":"none","messages":[{"role":"user","content":"`+prompt+`"}]}`); a.StatusCode != 404 {
+		t.Fatalf("%d for an unknown model", a.StatusCode)
+	}
+	_, id := r.respond(false, "")
+	after := other.BytesPerToken()
+	if _, next := r.respond(false, id); next == "" {
+		t.Fatal("no response follows the response")
+	}
+	if got := other.BytesPerToken(); got != after {
+		t.Errorf("%v bytes a token after a body without its history, %v before", got, after)
+	}
+}
