@@ -43,7 +43,7 @@ var layers = map[string]layer{
 	"jsonscan":     {nil, "a JSON text is read without knowing what its fields mean"},
 	"session":      {[]string{"ring", "session/identity", "session/pins", "upstream"}, "routing decides where a request goes without knowing how its bytes get there"},
 	"discovery":    {[]string{"ring", "upstream"}, "a source names servers and does not know who uses them"},
-	"health":       {[]string{"failure", "upstream", "upstream/models", "upstream/transport"}, "health changes the upstream's state and nothing else"},
+	"health":       {[]string{"failure", "health/engines", "upstream", "upstream/load", "upstream/models", "upstream/transport"}, "health changes the upstream's state and nothing else"},
 	"proxy":        {[]string{"auth", "failure", "http1", "session", "session/identity", "session/openings", "session/prefill", "units", "upstream", "upstream/transport", "wire"}, "the data plane does not know what watches or drives it"},
 	"accesslog":    {[]string{"proxy", "session"}, "logging observes and changes nothing"},
 	"metrics":      {[]string{"proxy", "session", "session/identity", "session/openings", "session/pins", "upstream"}, "counting observes and changes nothing"},
@@ -58,6 +58,7 @@ var layers = map[string]layer{
 	"e2e/image":    {[]string{"sim"}, "these tests know tether as users do, by its image"},
 
 	"discovery/dns":      {[]string{"discovery"}, "a name is resolved without knowing who uses its servers"},
+	"health/engines":     {[]string{"upstream/load"}, "a page of metrics is read without knowing where it came from"},
 	"upstream/load":      {nil, "how busy an upstream is does not depend on which upstream it is"},
 	"upstream/models":    {nil, "a list of models does not know who serves them"},
 	"upstream/transport": {[]string{"failure", "http1", "wire"}, "a connection carries requests and does not know where they should go"},
@@ -87,6 +88,8 @@ var layers = map[string]layer{
 var homes = map[string][]string{
 	"github.com/valyala/fasthttp":         {"proxy/fasthttp.go"}, // it parses, and must not own what comes after
 	"github.com/prometheus/client_golang": {"metrics"},
+	"github.com/prometheus/client_model":  {"health/engines"},
+	"github.com/prometheus/common":        {"health/engines"},
 	"github.com/spf13/cobra":              {"cli"},
 	"github.com/goccy/go-yaml":            {"config"},
 	"github.com/miekg/dns":                {"discovery/dns"},

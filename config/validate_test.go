@@ -38,6 +38,8 @@ func TestProblems(t *testing.T) {
 		up + "session: {opening_max_in_flight: 0}":                                     "c.yaml:2: session.opening_max_in_flight: 0, want 1..10000",
 		up + "health: {path: health}":                                                  `c.yaml:2: health.path: "health", want a path that begins with /`,
 		up + "health: {interval: 1ms}":                                                 "c.yaml:2: health.interval: 1ms, want 100ms..1h",
+		up + "health: {metrics_path: metrics}":                                         `c.yaml:2: health.metrics_path: "metrics", want a path that begins with / and has no query, or empty`,
+		up + "health: {metrics_path: /m?x=1}":                                          `c.yaml:2: health.metrics_path: "/m?x=1", want a path that begins with / and has no query, or empty`,
 		up + "proxy: {expose_upstream: yes}":                                           `c.yaml:2: proxy.expose_upstream: "yes", want true or false`,
 		up + "proxy: {max_attempts: 17}":                                               "c.yaml:2: proxy.max_attempts: 17, want 1..16",
 		up + "proxy: {max_header: 1B}":                                                 "c.yaml:2: proxy.max_header: 1B, want 1KiB..1MiB",

@@ -18,11 +18,13 @@ type Config struct {
 	Rise int `yaml:"rise"`
 	// Fall is how many failures in a row take it down, 1..100; a failed connection counts double.
 	Fall int `yaml:"fall"`
+	// MetricsPath is the path of vLLM's metrics, which tell the load of its engines and the size of their KV caches. Empty: they are not read.
+	MetricsPath string `yaml:"metrics_path"`
 }
 
 // Default returns the configuration for keys that are not set.
 func Default() Config {
-	return Config{Path: "/health", Interval: 5 * time.Second, Timeout: 2 * time.Second, Rise: 2, Fall: 3}
+	return Config{Path: "/health", Interval: 5 * time.Second, Timeout: 2 * time.Second, Rise: 2, Fall: 3, MetricsPath: "/metrics"}
 }
 
 // Validate reports every problem: the key below health, and what is wrong with its value.
@@ -41,5 +43,8 @@ func (c *Config) Validate(report func(key, problem string)) {
 	}
 	if c.Fall < 1 || c.Fall > 100 {
 		report("fall", fmt.Sprintf("%d, want 1..100", c.Fall))
+	}
+	if c.MetricsPath != "" && (c.MetricsPath[0] != '/' || strings.ContainsAny(c.MetricsPath, " \r\n\t?#")) {
+		report("metrics_path", fmt.Sprintf("%q, want a path that begins with / and has no query, or empty", c.MetricsPath))
 	}
 }

@@ -1,8 +1,9 @@
 // Package health finds out which upstreams can serve: it probes each server, counts with rise and fall, and writes the
 // verdicts into the states of its upstreams, along with the models that the server lists. Trouble of traffic brings the next
-// probe forward; it takes no upstream down. Package app runs the Monitor; where requests go is decided in package session.
+// probe forward; it takes no upstream down. Beside it, a scraper reads what the server says of the load of its engines. Package app
+// runs the Monitor; where requests go is decided in package session.
 //
-// Goroutines: Monitor.Run, started and awaited by the caller, and one prober for each server, awaited by Run.
+// Goroutines: Monitor.Run, started and awaited by the caller, and one prober and one scraper for each server, awaited by Run.
 //
 // The rules of config.go are tested in package config.
 package health
@@ -135,7 +136,7 @@ func (m *Monitor) reconcile(ctx context.Context, all *sync.WaitGroup, probers ma
 	return wanted
 }
 
-// start starts the prober of s.
+// start starts the prober and the scraper of s.
 func (m *Monitor) start(ctx context.Context, all *sync.WaitGroup, s *upstream.Server) running {
 	ctx, cancel := context.WithCancel(ctx)
 	p := &prober{
@@ -147,10 +148,14 @@ func (m *Monitor) start(ctx context.Context, all *sync.WaitGroup, s *upstream.Se
 			}
 		},
 	}
+	c := newScraper(&m.settings, s, p.warn)
 	ended := make(chan struct{})
 	all.Go(func() {
 		defer close(ended)
+		var scraping sync.WaitGroup
+		scraping.Go(func() { c.run(ctx) })
 		p.run(ctx)
+		scraping.Wait()
 	})
 	return running{p, func() {
 		cancel()

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tether/failure"
+	"tether/upstream"
 	"tether/upstream/transport"
 )
 
@@ -55,7 +56,7 @@ func (v *visit) get(path string, limit int) (status int, body []byte, err error)
 		}
 		v.unbind = context.AfterFunc(v.ctx, v.conn.Abort)
 	}
-	v.conn.Send(v.p.head(path), transport.Body{}, time.Now())
+	v.conn.Send(headOf(v.p.server, path), transport.Body{}, time.Now())
 	answer, err := v.conn.Receive(v.p.buf, v.timeout, nil)
 	if err != nil {
 		v.hangUp()
@@ -77,11 +78,11 @@ func (v *visit) hangUp() {
 	}
 }
 
-// head is the head of a probe.
-func (p *prober) head(path string) []byte {
-	address := p.server.Address()
+// headOf is the head of a GET to a server.
+func headOf(s *upstream.Server, path string) []byte {
+	address := s.Address()
 	head := []byte("GET " + address.Prefix + path + " HTTP/1.1\r\nHost: " + address.Host + "\r\nUser-Agent: tether\r\nAccept: */*\r\n")
-	if key := p.server.RequestOptions().Key; key != "" {
+	if key := s.RequestOptions().Key; key != "" {
 		head = key.AppendAuthorization(head)
 	}
 	return append(head, "\r\n"...)

@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,7 +16,7 @@ type family struct {
 	samples          func(*engine.Engine) []sample
 }
 
-// sample is one line of a family. Its label goes where Prometheus sorts it: after engine, before model_name.
+// sample is one line of a family. Its label follows the one that vLLM sorts before it: engine, or model_name.
 type sample struct {
 	suffix, label string
 	value         float64
@@ -30,6 +31,10 @@ var families = []family{
 		_, waiting := e.Load()
 		return float64(waiting)
 	})},
+	{"gauge", "num_requests_waiting_by_reason", "Number of waiting requests by reason.", func(e *engine.Engine) []sample {
+		_, waiting := e.Load()
+		return []sample{{"", `reason="capacity",`, float64(waiting)}, {"", `reason="deferred",`, 0}}
+	}},
 	{"gauge", "kv_cache_usage_perc", "KV-cache usage. 1 means 100 percent usage.", one((*engine.Engine).Usage)},
 	{
 		"counter", "prefix_cache_queries_total", "Prefix cache queries, in terms of number of queried tokens.",
@@ -66,27 +71,67 @@ func counter(value func(engine.Stats) uint64) func(*engine.Engine) []sample {
 	return one(func(e *engine.Engine) float64 { return float64(value(e.Stats())) })
 }
 
-// metrics answers in Prometheus' text form, with a series for each rank.
+// metrics answers in Prometheus' text form, with a series for each rank. With a slash behind the path, vLLM shows a selection of the series,
+// by the parameters name[].
 func metrics(a *answer) error {
 	var b strings.Builder
-	cfg, model := a.srv.cfg, quote(a.srv.cfg.Models[0])
-	engines := a.srv.memory.Load().ranks.Engines()
-	for _, f := range families {
-		writeFamilyHead(&b, f.kind, f.name, f.help)
-		for rank, e := range engines {
-			for _, s := range f.samples(e) {
-				fmt.Fprintf(&b, "vllm:%s%s{engine=\"%d\",%smodel_name=%s} %s\n", f.name, s.suffix, rank, s.label, model, pyFloat(s.value))
-			}
+	selected := func(string) bool { return true }
+	contentType := "text/plain; version=1.0.0; charset=utf-8"
+	if strings.HasSuffix(a.r.URL.Path, "/") {
+		contentType = "text/plain; version=0.0.4; charset=utf-8"
+		if names, has := a.r.URL.Query()["name[]"]; has {
+			selected = func(name string) bool { return slices.Contains(names, "vllm:"+name) }
 		}
 	}
-	writeFamilyHead(&b, "gauge", "cache_config_info", "Information of the LLMEngine CacheConfig")
-	for rank := range cfg.Ranks {
-		fmt.Fprintf(&b, "vllm:cache_config_info{block_size=\"%d\",enable_prefix_caching=\"True\",engine=\"%d\","+
-			"kv_cache_size_tokens=\"%d\",num_gpu_blocks=\"%d\"} 1.0\n",
-			cfg.BlockSize, rank, cfg.BlockSize*cfg.CacheBlocks, cfg.CacheBlocks)
+	cfg := a.srv.cfg
+	for _, f := range families {
+		writeFamily(&b, f, a.srv.memory.Load().ranks.Engines(), quote(cfg.Models[0]), selected)
 	}
-	a.send(http.StatusOK, "text/plain; version=1.0.0; charset=utf-8", []byte(b.String()))
+	if selected("cache_config_info") {
+		writeCacheInfo(&b, cfg)
+	}
+	a.send(http.StatusOK, contentType, []byte(b.String()))
 	return nil
+}
+
+// writeFamily writes the selected samples of a family, with a head if there are any.
+func writeFamily(b *strings.Builder, f family, engines []*engine.Engine, model string, selected func(name string) bool) {
+	headed := false
+	for rank, e := range engines {
+		for _, s := range f.samples(e) {
+			if !selected(f.name + s.suffix) {
+				continue
+			}
+			if !headed {
+				writeFamilyHead(b, f.kind, f.name, f.help)
+				headed = true
+			}
+			before, after := s.label, ""
+			if s.label > "model_name" {
+				before, after = "", ","+strings.TrimSuffix(s.label, ",")
+			}
+			fmt.Fprintf(b, "vllm:%s%s{engine=\"%d\",%smodel_name=%s%s} %s\n", f.name, s.suffix, rank, before, model, after, pyFloat(s.value))
+		}
+	}
+}
+
+// writeCacheInfo writes vLLM 0.32.0's cache_config_info, with the labels of its CPU engine. num_gpu_blocks are those of all ranks together,
+// kv_cache_size_tokens those of one.
+func writeCacheInfo(b *strings.Builder, cfg Config) {
+	writeFamilyHead(b, "gauge", "cache_config_info", "Information of the LLMEngine CacheConfig")
+	tokens := cfg.BlockSize * cfg.CacheBlocks
+	for rank := range cfg.Ranks {
+		fmt.Fprintf(b, `vllm:cache_config_info{_block_size_resolved="True",block_size="%d",cache_dtype="auto",cache_hit_alignment_tokens="None",`+
+			`effective_attention_block_size="%[1]d",enable_mamba_shared_prefix_checkpoint="False",enable_prefix_caching="True",engine="%[2]d",`+
+			`gpu_memory_utilization="0.92",hash_block_size="None",is_attention_free="False",kv_cache_dtype_skip_layers="[]",kv_cache_layout="None",`+
+			`kv_cache_max_concurrency="%[3]s",kv_cache_memory_bytes="1073741824",kv_cache_size_tokens="%[4]d",kv_offloading_backend="native",`+
+			`kv_offloading_size="None",kv_sharing_fast_prefill="False",mamba_block_size="None",mamba_cache_dtype="auto",mamba_cache_mode="none",`+
+			`mamba_page_size_padded="None",mamba_ssm_cache_dtype="float32",num_cpu_blocks="None",num_gpu_blocks="%[5]d",`+
+			`num_gpu_blocks_override="None",prefix_cache_retention_interval="0",prefix_caching_hash_algo="sha256",prefix_match_unit="None",`+
+			`replayssm_buffer_len="16",skip_page_size_padded="None",sliding_window="None",swa_bounded_replay="True",use_kda_recoverssm="False",`+
+			`use_replayssm="False",user_specified_block_size="True"} 1.0`+"\n",
+			cfg.BlockSize, rank, pyFloat(float64(tokens)/float64(cfg.MaxModelLen)), tokens, cfg.CacheBlocks*cfg.Ranks)
+	}
 }
 
 func writeFamilyHead(b *strings.Builder, kind, name, help string) {

@@ -55,6 +55,7 @@ var routes = map[string]route{
 	"/load":      get(always(`{"server_load":0}`)),
 	"/version":   get(always(`{"version":"` + version + `"}`)),
 	"/metrics":   get(metrics),
+	"/metrics/":  get(metrics),
 	"/v1/models": get(models),
 }
 

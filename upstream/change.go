@@ -88,12 +88,17 @@ func (s *states) write(one *Upstream, clear, set State, reason string) Change {
 
 // inFlight is the number of requests in flight at all upstreams of the server.
 func (s *states) inFlight() (n int64) {
+	s.each(func(u *Upstream) { n += u.InFlight() })
+	return n
+}
+
+// each calls do with each upstream of the server.
+func (s *states) each(do func(*Upstream)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, u := range s.upstreams {
-		n += u.InFlight()
+		do(u)
 	}
-	return n
 }
 
 // ofRank returns the upstream with that rank, or nil. It needs no lock: Registry.Apply calls it, and alone changes upstreams.

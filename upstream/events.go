@@ -1,6 +1,10 @@
 package upstream
 
-import "time"
+import (
+	"time"
+
+	"tether/upstream/load"
+)
 
 // What happens to a server and its upstreams, and what each event changes in their states.
 
@@ -50,6 +54,11 @@ func (s *Server) SaidLeaving() {
 		return
 	}
 	s.states.change(nil, 0, leaving, "it said that it is shutting down")
+}
+
+// SaidLoads notes what s said of its engines. of returns the figures of a rank, or of all engines together for NoRank.
+func SaidLoads(s *Server, of func(rank int) load.EngineLoad) {
+	s.states.each(func(u *Upstream) { u.SaidLoad(of(u.rank)) })
 }
 
 // ProbeFailed notes a probe that failed, whether or not that changes the verdict.

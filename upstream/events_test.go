@@ -4,6 +4,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"tether/upstream/load"
 )
 
 func TestSuspicionAsksForAProbe(t *testing.T) {
@@ -97,5 +99,34 @@ func TestDrainOfTheConfiguration(t *testing.T) {
 	u.Undrain()
 	if u.State().Draining() {
 		t.Error("still draining")
+	}
+}
+
+// What a server says of its engines is told to its ranks, those of a later table included.
+func TestSaidLoads(t *testing.T) {
+	r, members, _ := ranksOf(t, 2)
+	server := members[0].Server
+	say := func() {
+		SaidLoads(server, func(rank int) load.EngineLoad {
+			return load.EngineLoad{Running: int64(rank), KVCapacity: 100, At: time.Now()}
+		})
+	}
+	say()
+	mustApply(t, r, ranked("a", "1", 3))
+	members = r.Table().Members
+	if l, known := members[1].EngineLoad(time.Now()); !known || l.Running != 1 || members[1].KVCapacity() != 100 {
+		t.Errorf("%+v, %v", l, known)
+	}
+	if _, known := members[2].EngineLoad(time.Now()); known || members[2].KVCapacity() != 0 {
+		t.Error("a new rank has said something")
+	}
+	say()
+	if l, known := members[2].EngineLoad(time.Now()); !known || l.Running != 2 {
+		t.Errorf("%+v, %v", l, known)
+	}
+	mustApply(t, r, spec("a", "1"))
+	say()
+	if l, known := r.Table().Members[0].EngineLoad(time.Now()); !known || l.Running != NoRank {
+		t.Errorf("%+v, %v", l, known)
 	}
 }

@@ -124,5 +124,5 @@ func isHealth(path string) bool {
 }
 
 func isMonitoring(path string) bool {
-	return isHealth(path) || slices.Contains([]string{"/load", "/metrics", "/version", "/v1/models", "/is_sleeping"}, path)
+	return isHealth(path) || slices.Contains([]string{"/load", "/metrics", "/metrics/", "/version", "/v1/models", "/is_sleeping"}, path)
 }

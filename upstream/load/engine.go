@@ -26,11 +26,11 @@ type Engine struct {
 	capacity atomic.Int64               // the last KVCapacity that was known, 0 before it
 }
 
-// engineLoadFor is how long an EngineLoad counts. The servers are asked every second, so an older one means that several answers failed.
-const engineLoadFor = 5 * time.Second
+// EngineLoadFor is how long an EngineLoad counts. The servers are asked every second, so an older one means that several answers failed.
+const EngineLoadFor = 5 * time.Second
 
-// ReportEngine notes what the server said.
-func (e *Engine) ReportEngine(l EngineLoad) {
+// SaidLoad notes what the server said.
+func (e *Engine) SaidLoad(l EngineLoad) {
 	e.said.Store(&l)
 	if l.KVCapacity > 0 {
 		e.capacity.Store(l.KVCapacity)
@@ -40,7 +40,7 @@ func (e *Engine) ReportEngine(l EngineLoad) {
 // EngineLoad is what the server said last, if that was at most a few seconds before now.
 func (e *Engine) EngineLoad(now time.Time) (l EngineLoad, known bool) {
 	said := e.said.Load()
-	if said == nil || now.Sub(said.At) > engineLoadFor {
+	if said == nil || now.Sub(said.At) > EngineLoadFor {
 		return EngineLoad{Running: Unknown, Waiting: Unknown, KVUsage: Unknown, KVCapacity: Unknown}, false
 	}
 	return *said, true

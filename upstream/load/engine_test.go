@@ -13,7 +13,7 @@ func TestEngineLoad(t *testing.T) {
 		t.Error("known before the first report")
 	}
 	said := EngineLoad{Running: 3, Waiting: 2, KVUsage: 0.5, KVCapacity: 4096, At: now}
-	e.ReportEngine(said)
+	e.SaidLoad(said)
 	for after, want := range map[time.Duration]bool{0: true, 5 * time.Second: true, 5*time.Second + 1: false, time.Hour: false} {
 		got, known := e.EngineLoad(now.Add(after))
 		if known != want || known && got != said || !known && (got.Running != Unknown || got.Waiting != Unknown || got.KVUsage != Unknown) {
@@ -24,11 +24,11 @@ func TestEngineLoad(t *testing.T) {
 		t.Errorf("capacity %d", got)
 	}
 
-	e.ReportEngine(EngineLoad{KVCapacity: Unknown, At: now})
+	e.SaidLoad(EngineLoad{KVCapacity: Unknown, At: now})
 	if got := e.KVCapacity(); got != 4096 {
 		t.Errorf("capacity %d after a report without one", got)
 	}
-	e.ReportEngine(EngineLoad{KVCapacity: 512, At: now})
+	e.SaidLoad(EngineLoad{KVCapacity: 512, At: now})
 	if got := e.KVCapacity(); got != 512 {
 		t.Errorf("capacity %d of another process", got)
 	}

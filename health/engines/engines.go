@@ -1,0 +1,204 @@
+package engines
+
+import (
+	"bytes"
+	"errors"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+
+	"tether/upstream/load"
+)
+
+// Errors of a page, in words for people.
+var (
+	ErrTooLarge  = errors.New("the page is too large")
+	ErrForeign   = errors.New("the page has no figures of vLLM's engines")
+	ErrMalformed = errors.New("the page is not in the text form of Prometheus")
+	ErrAbsurd    = errors.New("the page has a figure that cannot be")
+)
+
+// Engines are the figures of the engines of one server, in the order of their numbers.
+type Engines []load.EngineLoad
+
+// Engines reads the figures of a page that has arrived as a whole. The page ends with a line end.
+func (p *Page) Engines() (Engines, error) {
+	if p.tooLarge {
+		return nil, ErrTooLarge
+	}
+	if isWanted(p.kept[p.line:]) { // it has no end: the page is not whole
+		return nil, ErrMalformed
+	}
+	parser := expfmt.NewTextParser(model.LegacyValidation)
+	families, err := parser.TextToMetricFamilies(bytes.NewReader(p.kept[:p.line]))
+	if err != nil {
+		return nil, ErrMalformed
+	}
+	t := table{}
+	if err := t.read(families); err != nil {
+		return nil, err
+	}
+	if len(t) == 0 {
+		return nil, ErrForeign
+	}
+	return t.inOrder(), nil
+}
+
+// maxCount is more requests than an engine can have, maxTokens more than a cache can hold.
+const (
+	maxCount  = 1e9
+	maxTokens = 1e12
+)
+
+// table has the figures by the number of their engine.
+type table map[int]*load.EngineLoad
+
+func (t table) read(families map[string]*dto.MetricFamily) error {
+	usage := families[kvUsage]
+	if usage == nil {
+		usage = families[olderUsage]
+	}
+	infos := families[cacheInfo]
+	for _, r := range []struct {
+		family *dto.MetricFamily
+		enter  func(*load.EngineLoad, *dto.Metric) bool
+	}{
+		{families[running], func(l *load.EngineLoad, m *dto.Metric) bool { return count(m, &l.Running) }},
+		{families[waiting], func(l *load.EngineLoad, m *dto.Metric) bool { return count(m, &l.Waiting) }},
+		{usage, func(l *load.EngineLoad, m *dto.Metric) bool { return share(m, &l.KVUsage) }},
+		{infos, func(l *load.EngineLoad, m *dto.Metric) bool {
+			return capacity(m, len(infos.GetMetric()), &l.KVCapacity)
+		}},
+	} {
+		for _, m := range r.family.GetMetric() {
+			l := t.engine(m)
+			if l == nil || !r.enter(l, m) {
+				return ErrAbsurd
+			}
+		}
+	}
+	return nil
+}
+
+// engine returns the figures of the engine that the sample is of, nil if its label is no number. Older versions of vLLM have one engine and
+// no such label.
+func (t table) engine(m *dto.Metric) *load.EngineLoad {
+	number, err := strconv.Atoi(label(m, "engine", "0"))
+	if err != nil || number < 0 {
+		return nil
+	}
+	l := t[number]
+	if l == nil {
+		l = &load.EngineLoad{Running: load.Unknown, Waiting: load.Unknown, KVUsage: load.Unknown, KVCapacity: load.Unknown}
+		t[number] = l
+	}
+	return l
+}
+
+// count reads a number of requests. It returns false for a value that cannot be, as all readers of figures do.
+func count(m *dto.Metric, into *int64) bool {
+	v := m.GetUntyped().GetValue()
+	if !(v >= 0 && v <= maxCount && v == math.Trunc(v)) {
+		return false
+	}
+	*into = int64(v)
+	return true
+}
+
+// share reads a part of 1.
+func share(m *dto.Metric, into *float64) bool {
+	*into = m.GetUntyped().GetValue()
+	return *into >= 0 && *into <= 1
+}
+
+// capacity reads the size of an engine's KV cache in tokens from the labels of cacheInfo. It stays Unknown if the server does not tell it,
+// or if the model has none.
+//
+// kv_cache_size_tokens, where vLLM has it, is that of one engine, and is right for hybrid models, whose layers share the blocks out to
+// caches of several kinds. num_gpu_blocks is the sum over all engines of the server: vLLM adds the blocks of each as it starts.
+func capacity(m *dto.Metric, engines int, into *int64) bool {
+	size, ok := number(m, "kv_cache_size_tokens")
+	if size > 0 || !ok {
+		*into = size
+		return ok
+	}
+	blocks, ok1 := number(m, "num_gpu_blocks")
+	block, ok2 := number(m, "block_size")
+	if !ok1 || !ok2 || block > 0 && blocks > maxTokens/block {
+		return false
+	}
+	if tokens := blocks * block / int64(engines); tokens > 0 {
+		*into = tokens
+	}
+	return true
+}
+
+// number reads a label that is a number of 1 and more: 0 if it is absent, 0 or None. ok is false if it is anything else.
+func number(m *dto.Metric, name string) (n int64, ok bool) {
+	text := label(m, name, "None")
+	if text == "None" {
+		return 0, true
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	return n, err == nil && n >= 0 && n <= maxTokens
+}
+
+func label(m *dto.Metric, name, otherwise string) string {
+	for _, l := range m.GetLabel() {
+		if l.GetName() == name {
+			return l.GetValue()
+		}
+	}
+	return otherwise
+}
+
+func (t table) inOrder() Engines {
+	es := make(Engines, 0, len(t))
+	for _, number := range slices.Sorted(maps.Keys(t)) {
+		es = append(es, *t[number])
+	}
+	return es
+}
+
+// Of returns the figures of a data-parallel rank of the server, or those of all its engines together for a rank below 0. vLLM takes a rank
+// for the place of the engine in the order of their numbers, which need not begin with 0. A rank without an engine has no known figure.
+func (es Engines) Of(rank int) load.EngineLoad {
+	switch {
+	case rank < 0:
+		return es.together()
+	case rank < len(es):
+		return es[rank]
+	}
+	return load.EngineLoad{Running: load.Unknown, Waiting: load.Unknown, KVUsage: load.Unknown, KVCapacity: load.Unknown}
+}
+
+// together adds up the figures of all engines. A figure is unknown if that of one engine is. The usage is that of the average cache.
+func (es Engines) together() load.EngineLoad {
+	var all load.EngineLoad
+	for _, l := range es {
+		all.Running += l.Running
+		all.Waiting += l.Waiting
+		all.KVCapacity += l.KVCapacity
+		all.KVUsage += l.KVUsage / float64(len(es))
+	}
+	for _, l := range es {
+		if l.Running == load.Unknown {
+			all.Running = load.Unknown
+		}
+		if l.Waiting == load.Unknown {
+			all.Waiting = load.Unknown
+		}
+		if l.KVCapacity == load.Unknown {
+			all.KVCapacity = load.Unknown
+		}
+		if l.KVUsage == load.Unknown {
+			all.KVUsage = load.Unknown
+		}
+	}
+	return all
+}

@@ -1,0 +1,151 @@
+package health
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"tether/health/engines"
+	"tether/upstream"
+	"tether/upstream/load"
+	"tether/upstream/transport"
+)
+
+// scraper reads what one server says of the load of its engines, while the server is up. It changes no verdict, and no probe waits for it.
+type scraper struct {
+	settings *atomic.Pointer[Config] // the monitor's
+	server   *upstream.Server
+	buf      []byte
+	page     engines.Page
+	whole    bool      // the server sends the whole page alone, no selection
+	resume   time.Time // no page is wanted before
+	trouble  trouble
+}
+
+const (
+	// scrapeInterval is the time between two pages, give or take spread.
+	scrapeInterval = time.Second
+	// unreadablePause is the time after a page that cannot be read until the next one is wanted. The next one is most likely the same.
+	unreadablePause = 30 * time.Second
+	// maxMetricsBody limits a page, in bytes. Those of vLLM 0.32 have 50 KB, and some 40 KB for each further engine.
+	maxMetricsBody = 8 << 20
+)
+
+func newScraper(settings *atomic.Pointer[Config], s *upstream.Server, warn func(string)) *scraper {
+	return &scraper{settings: settings, server: s, buf: make([]byte, maxHead), trouble: trouble{warn: warn}}
+}
+
+// run reads pages until ctx ends.
+func (s *scraper) run(ctx context.Context) {
+	for wait(ctx, time.Duration(float64(scrapeInterval)*(1-spread+2*spread*rand.Float64()))) {
+		s.tick(ctx, s.settings.Load(), time.Now())
+	}
+}
+
+// wait waits for d, and reports whether ctx goes on.
+func wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// tick reads a page at now, if one is wanted.
+func (s *scraper) tick(ctx context.Context, cfg *Config, now time.Time) {
+	if cfg.MetricsPath == "" || s.server.State().Health() != upstream.Up {
+		s.whole, s.resume = false, time.Time{} // when it is up again, another process may be there
+		s.trouble.pause(now)
+		return
+	}
+	if now.Before(s.resume) {
+		return
+	}
+	err := s.scrape(ctx, cfg)
+	if ctx.Err() != nil {
+		return
+	}
+	if isUnreadable(err) {
+		s.resume = now.Add(unreadablePause)
+	}
+	s.trouble.note(err, now)
+}
+
+// scrape asks for a selection of the page first, then for the whole page.
+func (s *scraper) scrape(ctx context.Context, cfg *Config) error {
+	if !s.whole {
+		err := s.read(ctx, cfg, strings.TrimSuffix(cfg.MetricsPath, "/")+engines.Selection)
+		if !isUnreadable(err) {
+			return err
+		}
+	}
+	err := s.read(ctx, cfg, cfg.MetricsPath)
+	s.whole = err == nil
+	return err
+}
+
+// read reads one page, and tells the server's upstreams their figures.
+func (s *scraper) read(ctx context.Context, cfg *Config, target string) error {
+	asked := time.Now()
+	s.page.Reset()
+	status, err := s.get(ctx, target, cfg.Timeout)
+	if err != nil {
+		return err
+	}
+	if status != 200 {
+		return statusError(status)
+	}
+	es, err := s.page.Engines()
+	if err != nil {
+		return err
+	}
+	upstream.SaidLoads(s.server, func(rank int) load.EngineLoad {
+		l := es.Of(rank)
+		l.At = asked
+		return l
+	})
+	return nil
+}
+
+// get requests a page, and writes it to s.page. It uses a connection of the server's pool if there is one.
+func (s *scraper) get(ctx context.Context, target string, timeout time.Duration) (status int, err error) {
+	conn := s.server.TakeIdle(time.Now())
+	if conn == nil {
+		if conn, err = s.server.Dial(ctx, timeout); err != nil {
+			return 0, err
+		}
+	}
+	unbind := context.AfterFunc(ctx, conn.Abort)
+	conn.Send(headOf(s.server, target), transport.Body{}, time.Now())
+	answer, err := conn.Receive(s.buf, timeout, nil)
+	if err == nil {
+		err = conn.StreamBody(&answer, s.buf, maxMetricsBody, timeout, s.page.Write)
+	}
+	if !unbind() || err != nil {
+		conn.Close()
+		return answer.Status, err
+	}
+	conn.Keep(&answer, time.Now())
+	return answer.Status, nil
+}
+
+// statusError is the status of an answer that is no page.
+type statusError int
+
+func (e statusError) Error() string { return fmt.Sprintf("it answers %d", int(e)) }
+
+// isUnreadable reports whether err says something of the page, and not of the way there.
+func isUnreadable(err error) bool {
+	_, is := errors.AsType[statusError](err)
+	for _, of := range []error{engines.ErrTooLarge, engines.ErrForeign, engines.ErrMalformed, engines.ErrAbsurd, transport.ErrBodyTooLarge} {
+		is = is || errors.Is(err, of)
+	}
+	return is
+}

@@ -1,0 +1,48 @@
+package health
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"tether/failure"
+	"tether/health/engines"
+)
+
+// A warning needs a page that cannot be read, or figures that are old; a second one needs a rest after the news that all is well.
+func TestTrouble(t *testing.T) {
+	late := failure.HeadTimeout
+	for _, c := range []struct {
+		name string
+		at   []time.Duration // since the server is up
+		errs []error
+		want int
+	}{
+		{"all is well", []time.Duration{1, 2}, []error{nil, nil}, 0},
+		{"one late page", []time.Duration{1, 2}, []error{late, nil}, 0},
+		{"late pages for 5 s", []time.Duration{1, 5}, []error{late, late}, 0},
+		{"late pages for 6 s", []time.Duration{1, 6, 7}, []error{late, late, late}, 1},
+		{"and one in time", []time.Duration{1, 6, 7, 8}, []error{late, late, nil, nil}, 2},
+		{"an absurd page", []time.Duration{1, 2}, []error{engines.ErrAbsurd, engines.ErrForeign}, 1},
+		{"a second one soon", []time.Duration{1, 2, 600}, []error{engines.ErrAbsurd, nil, engines.ErrAbsurd}, 2},
+		{"a second one later", []time.Duration{1, 2, 602}, []error{engines.ErrAbsurd, nil, engines.ErrAbsurd}, 3},
+	} {
+		said := 0
+		tr := trouble{warn: func(string) { said++ }}
+		up := time.Unix(1000, 0)
+		tr.pause(up)
+		for i, err := range c.errs {
+			tr.note(err, up.Add(c.at[i]*time.Second))
+		}
+		if said != c.want {
+			t.Errorf("%s: %d lines, want %d", c.name, said, c.want)
+		}
+	}
+}
+
+// Errors of connections name addresses, which operators are not shown.
+func TestTroubleShowsNoAddress(t *testing.T) {
+	if got := troubleWords(errors.New("dial tcp 10.0.0.1:8000: no route")); got != "no answer, or not in time" {
+		t.Error(got)
+	}
+}
