@@ -179,7 +179,7 @@ func (g *Guide) readingPlace(r *session.Reading) Place {
 }
 
 func placeOf(e session.Explanation) Place {
-	p := Place{Outcome: e.Outcome.String(), Why: e.Why, PinSkipped: e.PinSkipped, Walk: make([]Step, len(e.Steps))}
+	p := Place{Outcome: e.Outcome.String(), Why: e.Why, PinSkipped: e.PinSkipped, InFlight: e.InFlight, Walk: make([]Step, len(e.Steps))}
 	if e.Upstream != nil {
 		p.Upstream = e.Upstream.Name()
 	}
@@ -188,9 +188,6 @@ func placeOf(e session.Explanation) Place {
 	}
 	if e.Pin != nil {
 		p.Pin = e.Pin.Name()
-	}
-	if e.InFlight > session.MaxInFlight {
-		p.InFlight = e.InFlight
 	}
 	for i, s := range e.Steps {
 		p.Walk[i] = Step{Upstream: s.Upstream.Name(), State: s.Upstream.State().Words(), Verdict: string(s.Verdict), Why: s.Why}

@@ -12,8 +12,8 @@ import (
 // hotPause is the least time between two warnings of hotSessions.
 const hotPause = time.Minute
 
-// hotSessions warns of session ids that have more requests in flight than one conversation has: an id that is a constant, or
-// that a team shares, sends too much to one server.
+// hotSessions warns of session ids that have more requests in flight than one conversation has: an id that is a constant, or that a
+// team shares. The requests beyond session.max_in_flight go to other servers, and may find no cache there.
 type hotSessions struct {
 	log *zap.Logger
 
@@ -31,7 +31,7 @@ func (h *hotSessions) done(r *proxy.Record) {
 		h.suppressed++
 		return
 	}
-	h.log.Warn("many requests in flight under one session id: several conversations may share it, and all of them go to one server",
+	h.log.Warn("many requests in flight under one session id: several conversations may share it, and those beyond session.max_in_flight go to other servers",
 		zap.String("session", r.Key.String()), zap.String("source", r.IDSource()), zap.Int("in_flight", r.Hot), zap.Int("suppressed", h.suppressed))
 	h.next, h.suppressed = now.Add(hotPause), 0
 }

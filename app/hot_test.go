@@ -3,6 +3,7 @@ package app
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -12,8 +13,8 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"tether/admin"
+	"tether/config"
 	"tether/proxy"
-	"tether/session"
 	"tether/session/identity"
 	"tether/sim"
 	"tether/sim/fault"
@@ -48,18 +49,53 @@ func TestHotSessions(t *testing.T) {
 	}
 }
 
-// A running tether shows an id that many requests have at once: in a metric, in its log, and in the explanation of where
-// the session is. None of them has the id itself, and the requests stay together.
-func TestHotSessionIsShown(t *testing.T) {
-	sims, urls := startSims(t, 2, sim.Config{})
-	s := startTether(t, nil, urls...)
+// 64 requests at once under one id of a team: with a limit that they do not reach all of them go to one server, as those of one
+// conversation do. With the default limit the surplus is spread, and the first ones stay with the session. A metric, the log and the
+// explanation of where the session is show the id by its hash, and never the id itself.
+func TestTeamWithOneID(t *testing.T) {
+	const servers, many = 4, 64
+	for _, c := range []struct {
+		limit, surplus int
+		most           int // at one server
+	}{{limit: 1000, most: many}, {limit: 16, surplus: many - 16, most: many / 2}} {
+		sims, urls := startSims(t, servers, sim.Config{})
+		s := startTether(t, func(cfg *config.Config) { cfg.Session.Routing.MaxInFlight = c.limit }, urls...)
+		held, where := s.holdTeam(sims, many)
+		t.Logf("limit %d: %v requests at once by server", c.limit, held)
+		if slices.Max(held) > c.most || slices.Max(held) < min(many, c.limit) {
+			t.Errorf("limit %d: %v, want the most between %d and %d", c.limit, held, min(many, c.limit), c.most)
+		}
+		text := s.awaitRequests(many)
+		if got := samples(text, "tether_hot_session_requests_total", "")[""]; got != float64(c.surplus) {
+			t.Errorf("limit %d: the metric is %v, want %d", c.limit, got, c.surplus)
+		}
+		lines := s.logs.FilterMessageSnippet("many requests in flight under one session id").All()
+		if c.surplus == 0 {
+			if len(lines) != 0 || where.InFlight != 0 {
+				t.Errorf("logged %v, where shows %d in flight: want neither below the limit", lines, where.InFlight)
+			}
+			continue
+		}
+		if where.InFlight != many || where.Outcome != "spilled" {
+			t.Errorf("where: %+v", where)
+		}
+		if len(lines) != 1 || lines[0].ContextMap()["session"] != where.Session {
+			t.Errorf("logged %v, the session is %s", lines, where.Session)
+		}
+	}
+}
+
+// holdTeam sends many requests at once under one id, and returns how many of them each server has, and where the next one would go, while
+// all are in flight.
+func (s *running) holdTeam(sims []*sim.Server, many int) (held []int, where admin.Place) {
+	s.t.Helper()
+	const id = "the-id-of-a-team"
 	for n := range sims {
 		s.await(n, "up")
 		if err := sims[n].Inject(fault.Fault{Kind: fault.Hang}); err != nil {
-			t.Fatal(err)
+			s.t.Fatal(err)
 		}
 	}
-	const id, many = "the-id-of-a-team", session.MaxInFlight + 4
 	client := &http.Client{Timeout: patience}
 	defer client.CloseIdleConnections()
 	var clients sync.WaitGroup
@@ -67,43 +103,38 @@ func TestHotSessionIsShown(t *testing.T) {
 		clients.Go(func() {
 			res, err := client.Do(s.request("POST", "/v1/chat/completions", hello, "X-Session-Id", id))
 			if err != nil {
-				t.Error(err)
+				s.t.Error(err)
 				return
 			}
 			res.Body.Close()
 		})
 	}
-	var where admin.Where
-	for deadline := time.Now().Add(patience); ; {
-		res, err := http.Post("http://"+s.admin+"/api/where", "application/json", strings.NewReader(`{"id":"`+id+`","model":"tiny"}`))
-		if err != nil {
-			t.Fatal(err)
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		held = held[:0]
+		sum := 0
+		for _, server := range sims {
+			held = append(held, server.Load().Held)
+			sum += held[len(held)-1]
 		}
-		err = json.NewDecoder(res.Body).Decode(&where)
-		res.Body.Close()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if where.Places[0].InFlight == many {
+		if sum == many {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("where never showed %d requests: %+v", many, where.Places)
+			s.t.Fatalf("the servers have %v of %d requests", held, many)
 		}
 	}
-	for _, sim := range sims {
-		sim.ClearFaults()
+	res, err := http.Post("http://"+s.admin+"/api/where", "application/json", strings.NewReader(`{"id":"`+id+`","model":"tiny"}`))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var all admin.Where
+	if err := json.NewDecoder(res.Body).Decode(&all); err != nil {
+		s.t.Fatal(err)
+	}
+	for _, server := range sims {
+		server.ClearFaults()
 	}
 	clients.Wait()
-	text := s.awaitRequests(many)
-	if got := samples(text, "tether_hot_session_requests_total", "")[""]; got != 4 {
-		t.Errorf("the metric is %v, want 4", got)
-	}
-	lines := s.logs.FilterMessageSnippet("many requests in flight under one session id").All()
-	if len(lines) != 1 || lines[0].ContextMap()["session"] != where.Places[0].Session {
-		t.Errorf("logged %v, the session is %s", lines, where.Places[0].Session)
-	}
-	if servers := samples(text, "tether_attempts_total", "upstream"); len(servers) != 1 {
-		t.Errorf("the requests were served by %v", servers)
-	}
+	return held, all.Places[0]
 }

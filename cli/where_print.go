@@ -83,7 +83,7 @@ func printPlace(line func(...string), p *admin.Place) {
 	}
 	line("pin", pin)
 	if p.InFlight > 0 {
-		line("in flight", fmt.Sprintf("%d under this id: several conversations may share it", p.InFlight))
+		line("in flight", fmt.Sprintf("%d under this id: several conversations may share it, and the surplus goes to other servers", p.InFlight))
 	}
 	printWalk(line, p.Walk, !drawn)
 }

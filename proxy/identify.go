@@ -46,7 +46,7 @@ func (c *caller) identify(r *request, router *session.Router, known *openings.Ta
 		return session.Request{Model: c.search.Model}
 	}
 	c.search.Identify(&c.session, r.endpoint.drawsID(), known, now)
-	to := session.Request{Synthetic: c.session.Synthetic(), Shared: c.session.Shared, Model: c.search.Model}
+	to := session.Request{Synthetic: c.session.Synthetic(), Shared: c.session.Shared, Subagent: c.session.Subagent, Model: c.search.Model}
 	switch id := c.session.ID(); {
 	case len(id) == 0:
 	case r.is(storedAPI): // it names no model

@@ -37,12 +37,12 @@ type Record struct {
 	// them, and those that did not count.
 	Attempts, Replays int
 	Tries             []Try
-	// Surplus is true if too many requests had the same synthetic id at the time.
+	// Surplus is true if the request was spread because too many requests had the same derived id or prompt_cache_key at the time.
 	Surplus bool
 	// Wide is true if the id is derived from more than the opening, because many conversations open alike.
 	Wide bool
-	// Hot is how many requests were in flight under the session's id, this one included, if they were more than one
-	// conversation has; otherwise 0.
+	// Hot is how many requests were in flight under the session's own id, this one included, if the request was spread because they
+	// are too many for one conversation; otherwise 0.
 	Hot int
 	// PromptTokens are the tokens of the prompt, CachedTokens those of them that the server had in its prefix cache,
 	// -1 where the answer does not say.

@@ -9,6 +9,9 @@ type Config struct {
 	// OpeningMaxInFlight is how many requests may be in flight under one derived id or prompt_cache_key before the id
 	// counts as a crowd, 1..10000.
 	OpeningMaxInFlight int `yaml:"opening_max_in_flight"`
+	// MaxInFlight is how many requests may be in flight under one id of a client before the id counts as a crowd, 1..10000.
+	// Requests of an agent's sub-agents do not count.
+	MaxInFlight int `yaml:"max_in_flight"`
 	// Affinity is false to send requests round robin and to pin nothing, for comparison. Only a flag sets it.
 	Affinity bool `yaml:"-"`
 }
@@ -24,7 +27,9 @@ const (
 )
 
 // Default returns the default configuration.
-func Default() Config { return Config{Return: Stay, OpeningMaxInFlight: 8, Affinity: true} }
+func Default() Config {
+	return Config{Return: Stay, OpeningMaxInFlight: 8, MaxInFlight: 16, Affinity: true}
+}
 
 // Validate reports every problem: its key below session, and its text.
 func (c *Config) Validate(report func(key, problem string)) {
@@ -33,5 +38,8 @@ func (c *Config) Validate(report func(key, problem string)) {
 	}
 	if c.OpeningMaxInFlight < 1 || c.OpeningMaxInFlight > 10_000 {
 		report("opening_max_in_flight", fmt.Sprintf("%d, want 1..10000", c.OpeningMaxInFlight))
+	}
+	if c.MaxInFlight < 1 || c.MaxInFlight > 10_000 {
+		report("max_in_flight", fmt.Sprintf("%d, want 1..10000", c.MaxInFlight))
 	}
 }

@@ -6,51 +6,78 @@ import (
 	"tether/session/identity"
 )
 
-// crowds counts the requests in flight under ids that many conversations may share: few-shot prompts, greetings, groups
-// of equal prompts. The requests in flight bound its size.
+// crowds counts the requests in flight under the ids that conversations have, or that many conversations share: few-shot prompts,
+// greetings, groups of equal prompts, ids of teams, constants. A crowd holds as many of them as one conversation may have; the
+// others are its surplus. The requests in flight bound its size.
 type crowds struct{ shards [16]crowdShard }
 
 type crowdShard struct {
 	mu sync.Mutex
-	n  map[identity.Key]int // guarded by mu; has no zeros
+	of map[identity.Key]crowd // guarded by mu; has no crowd without requests
 }
+
+// crowd is the requests in flight under one id.
+type crowd struct{ inside, all int }
 
 func newCrowds() *crowds {
 	c := new(crowds)
 	for i := range c.shards {
-		c.shards[i].n = make(map[identity.Key]int)
+		c.shards[i].of = make(map[identity.Key]crowd)
 	}
 	return c
 }
 
 func (c *crowds) shard(k identity.Key) *crowdShard { return &c.shards[k.Lo%uint64(len(c.shards))] }
 
-// enter counts a request, unless limit requests are counted under the id already.
-func (c *crowds) enter(k identity.Key, limit int) bool {
+// enter counts a request until leave, inside the crowd unless limit requests are in it already. all is how many requests are in flight
+// under the id, this one included.
+func (c *crowds) enter(k identity.Key, limit int) (all int, inside bool) {
 	s := c.shard(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.n[k] >= limit {
-		return false
+	n := s.of[k]
+	n.all++
+	if inside = n.inside < limit; inside {
+		n.inside++
 	}
-	s.n[k]++
-	return true
+	s.of[k] = n
+	return n.all, inside
 }
 
-// full reports whether enter would refuse a request.
-func (c *crowds) full(k identity.Key, limit int) bool {
+// look returns how many requests are in flight under the id, and whether the next one would find the crowd full.
+func (c *crowds) look(k identity.Key, limit int) (all int, full bool) {
 	s := c.shard(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.n[k] >= limit
+	n := s.of[k]
+	return n.all, n.inside >= limit
 }
 
 // leave takes back what enter counted.
-func (c *crowds) leave(k identity.Key) {
+func (c *crowds) leave(k identity.Key, inside bool) {
 	s := c.shard(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.n[k]--; s.n[k] <= 0 {
-		delete(s.n, k)
+	n := s.of[k]
+	n.all--
+	if inside {
+		n.inside--
 	}
+	if s.of[k] = n; n.all <= 0 {
+		delete(s.of, k)
+	}
+}
+
+// crowdLimit is how many requests may be in flight under the request's id before its surplus is spread, 0 if the request belongs to no
+// crowd: tether has just made its id, or it is one of a family, which stays together.
+func (c *Config) crowdLimit(req *Request) int {
+	switch {
+	case req.Key.IsZero():
+		return 0
+	case req.Shared:
+		return c.OpeningMaxInFlight
+	case req.Synthetic, req.Subagent:
+		return 0
+	}
+	return c.MaxInFlight
 }

@@ -1,7 +1,11 @@
 package session
 
 import (
+	"runtime"
+	"sync"
 	"testing"
+
+	"tether/upstream"
 )
 
 func TestCrowd(t *testing.T) {
@@ -31,17 +35,107 @@ func TestCrowd(t *testing.T) {
 	u, o := f.answer(Request{Key: k, Synthetic: true, Shared: true}, 200)
 	f.want(u, o, home, Pinned)
 	for i := range f.router.crowds.shards {
-		if n := len(f.router.crowds.shards[i].n); n != 0 {
+		if n := len(f.router.crowds.shards[i].of); n != 0 {
 			t.Errorf("%d crowds left", n)
 		}
 	}
-	// An id that a client chose for its conversation is no crowd.
-	for range 20 {
+	// An id that a client chose for its conversation has a limit of its own.
+	for range Default().MaxInFlight {
 		r := f.start(Request{Key: testKey(2)})
 		r.Next(f.now)
 		if o := r.Outcome(); o != New && o != Pinned {
 			t.Fatalf("%s", o)
 		}
 		defer r.End(f.now)
+	}
+}
+
+// More requests in flight under one id than a conversation has are several conversations: the first ones stay where the session is,
+// and the surplus goes to the less loaded servers. Ids that tether has just made have no crowd.
+func TestHotSession(t *testing.T) {
+	f := newFleet(t, 4, nil)
+	k, limit := testKey(1), Default().MaxInFlight
+	home, _ := f.answer(Request{Key: k}, 200)
+	var all []*Route
+	begin := func(req Request) (*upstream.Upstream, *Route) {
+		r := f.start(req)
+		all = append(all, r)
+		return r.Next(f.now), r
+	}
+	for n := range limit {
+		u, r := begin(Request{Key: k})
+		f.want(u, r.Outcome(), home, Pinned)
+		if home.Begin(); r.Hot() != 0 {
+			t.Errorf("request %d is hot: %d", n+1, r.Hot())
+		}
+	}
+	for n := range 5 {
+		if u, r := begin(Request{Key: k}); u == home || r.Outcome() != Spilled || r.Hot() != limit+n+1 || r.Surplus() {
+			t.Errorf("surplus %d: %s at %s, hot %d", n+1, r.Outcome(), name(u), r.Hot())
+		}
+	}
+	if e := f.router.Explain(Request{Key: k}, f.now); e.InFlight != limit+5 || e.Outcome != Spilled || e.Pin != home || e.Upstream != nil {
+		t.Errorf("explained: %d in flight, %s", e.InFlight, e.Outcome)
+	}
+	for range limit + 1 {
+		if _, r := begin(Request{Key: testKey(3), Synthetic: true}); r.Outcome() == Spilled || r.Hot() != 0 {
+			t.Fatalf("an id that tether has just made: %s, hot %d", r.Outcome(), r.Hot())
+		}
+	}
+	for range 5 {
+		if u, r := begin(Request{Key: k, Subagent: true}); u != home || r.Outcome() != Pinned || r.Hot() != 0 {
+			t.Fatalf("a sub-agent: %s at %s, hot %d", r.Outcome(), name(u), r.Hot())
+		}
+	}
+	if _, r := begin(Request{Key: testKey(2)}); r.Outcome() != New {
+		t.Errorf("another session: %s", r.Outcome())
+	}
+	for range limit {
+		home.End()
+	}
+	for _, r := range all {
+		r.End(f.now)
+		r.End(f.now)
+	}
+	if e := f.router.Explain(Request{Key: k}, f.now); e.InFlight != 0 || e.Upstream != home {
+		t.Errorf("after the end of all: %d in flight, goes to %s", e.InFlight, name(e.Upstream))
+	}
+}
+
+// A chain of stored responses goes where they are stored, however many chains one id has.
+func TestStoredResponsesJoinNoCrowd(t *testing.T) {
+	f := newFleet(t, 4, func(c *testConfig) { c.MaxInFlight = 1 })
+	stored := f.up("vllm-2")
+	f.router.responses.Set(testKey(9), stored.Ref(), f.now)
+	for range 5 {
+		r := f.start(Request{Key: testKey(1), Response: testKey(9)})
+		defer r.End(f.now)
+		if u := r.Next(f.now); u != stored || r.Hot() != 0 {
+			t.Fatalf("went to %s, hot %d", name(u), r.Hot())
+		}
+	}
+}
+
+// The crowds are empty after every request has ended, whatever its end.
+func TestCrowdsEndEmpty(t *testing.T) {
+	f := newFleet(t, 4, func(c *testConfig) { c.MaxInFlight, c.OpeningMaxInFlight = 2, 2 })
+	var all sync.WaitGroup
+	for worker := range 8 {
+		all.Go(func() {
+			for n := range 500 {
+				r := f.start(Request{Key: testKey(uint64(n%3 + worker%2)), Shared: n%5 == 0, Synthetic: n%5 == 0 || n%9 == 0})
+				if n%3 > 0 && r.Next(f.now) != nil && n%3 > 1 {
+					r.Answered([]int{200, 404, 503}[n%3], f.now)
+				}
+				runtime.Gosched()
+				r.End(f.now)
+			}
+		})
+	}
+	all.Wait()
+	for i := range f.router.crowds.shards {
+		if n := len(f.router.crowds.shards[i].of); n != 0 {
+			t.Errorf("%d crowds left", n)
+		}
 	}
 }

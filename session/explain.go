@@ -19,7 +19,7 @@ type Explanation struct {
 	Upstream *upstream.Upstream
 	// Outcome is the outcome if the upstream answers well.
 	Outcome Outcome
-	// InFlight is how many requests are in flight under the session's id, 0 for an id that many conversations may share.
+	// InFlight is how many requests are in flight under the session's id, if they are more than one conversation has; otherwise 0.
 	InFlight int
 	// Why says in a few words how the upstream is chosen.
 	Why string
@@ -67,11 +67,10 @@ func (r *Router) Explain(req Request, now time.Time) Explanation {
 		x.storedAt, _ = r.responses.Peek(x.req.Response, now)
 	}
 	if !x.req.Key.IsZero() {
-		x.surplus = req.Shared && x.stored() < 0 && r.crowds.full(req.Key, x.candidates.cfg.OpeningMaxInFlight)
+		if limit := x.candidates.cfg.crowdLimit(&x.req); limit > 0 && x.stored() < 0 {
+			x.inFlight, x.surplus = r.crowds.look(req.Key, limit)
+		}
 		x.pin.to, _ = r.pins.Peek(req.Key, now)
-	}
-	if !req.Shared && !req.Synthetic && !x.req.Key.IsZero() {
-		x.inFlight = r.inFlight.count(req.Key)
 	}
 	if x.order() != byRing {
 		x.i, x.p = x.candidates.firstInTable()
@@ -95,7 +94,7 @@ func (x *explained) walk() (e Explanation) {
 		e.Outcome = x.foreseen()
 	}
 	order, home := x.wholeOrder()
-	e.Home, e.InFlight = v.upstream(home), x.inFlight
+	e.Home = v.upstream(home)
 	e.Steps = x.steps(order)
 	return e
 }
@@ -201,7 +200,7 @@ func (x *explained) draw() (e Explanation) {
 	v := x.candidates.view
 	if x.surplus {
 		_, home := x.wholeOrder()
-		e.Pin, e.Home = v.upstream(v.table.Index(x.pin.to)), v.upstream(home)
+		e.Pin, e.Home, e.InFlight = v.upstream(v.table.Index(x.pin.to)), v.upstream(home), x.inFlight
 	}
 	if x.pin.to != 0 {
 		e.PinSkipped = "too many requests are in flight under its id"

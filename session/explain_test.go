@@ -16,7 +16,7 @@ import (
 func drawFleet(t *rapid.T, tb testing.TB) *fleet {
 	f := newFleet(tb, rapid.IntRange(1, 6).Draw(t, "upstreams"), func(c *testConfig) {
 		c.Return = rapid.SampledFrom([]Return{Stay, Home}).Draw(t, "return")
-		c.OpeningMaxInFlight = 1
+		c.OpeningMaxInFlight, c.MaxInFlight = 1, 1
 	})
 	f.configure(func(c *Config) { c.Affinity = rapid.IntRange(0, 9).Draw(t, "affinity") > 0 })
 	numbered := rapid.Bool().Draw(t, "numbered")
@@ -83,7 +83,7 @@ func drawRequest(t *rapid.T, f *fleet) Request {
 		f.router.pins.Bind(req.Key, ref, req.Synthetic, f.now)
 		f.router.pins.Confirm(req.Key, ref, ref, req.Synthetic, f.now)
 	}
-	if req.Shared && !req.Key.IsZero() && rapid.Bool().Draw(t, "crowd") {
+	if !req.Key.IsZero() && rapid.Bool().Draw(t, "crowd") {
 		f.router.crowds.enter(req.Key, 1)
 	}
 	return req
@@ -170,7 +170,8 @@ func TestExplainChangesNothing(t *testing.T) {
 	if f.router.turn.Load() != turn {
 		t.Error("turns were taken")
 	}
-	if f.router.crowds.full(testKey(4), 1) || !f.router.crowds.full(crowd, 1) {
+	_, other := f.router.crowds.look(testKey(4), 1)
+	if n, full := f.router.crowds.look(crowd, 1); other || n != 1 || !full {
 		t.Error("crowds changed")
 	}
 	f.configure(func(c *Config) { c.Affinity = true })

@@ -11,8 +11,9 @@ import (
 type Request struct {
 	// Key is the key of the session, zero without one: then nothing is pinned.
 	Key identity.Key
-	// Synthetic is true if tether made the session's id up, Shared if many conversations may have the id.
-	Synthetic, Shared bool
+	// Synthetic is true if tether made the session's id up, Shared if many conversations may have the id, Subagent if a sub-agent sends
+	// the request under the id of its family.
+	Synthetic, Shared, Subagent bool
 	// Response is the key of the stored response that the request is about or follows, zero for none. The upstream that
 	// stores it comes before any pin. If that upstream is not known, a request without a session of its own starts at the
 	// response's place in the ring. A request without Key and Response goes where the load is less.
@@ -52,11 +53,9 @@ type Route struct {
 	place place
 	full  bool // no upstream was left, and one at its limit would have been
 
-	counted bool // in the crowd of its id
-	surplus bool // the crowd of its id is full without this request
-
 	inFlight int  // requests in flight under its id when it began, itself included; 0 if they are not counted
-	entered  bool // in the count of inFlight
+	surplus  bool // the crowd of its id is full without this request
+	entered  bool // in the crowd of its id, or its surplus
 }
 
 // Start begins the route of a request.
@@ -68,12 +67,10 @@ func (r *Router) Start(t *Route, req Request, now time.Time) {
 	if t.req.Key.IsZero() {
 		return
 	}
-	if !req.Shared && !req.Synthetic {
-		t.inFlight, t.entered = r.inFlight.enter(req.Key), true
-	}
-	if req.Shared && t.stored() < 0 {
-		t.counted = r.crowds.enter(req.Key, t.candidates.cfg.OpeningMaxInFlight)
-		if t.surplus = !t.counted; t.surplus {
+	if limit := t.candidates.cfg.crowdLimit(&t.req); limit > 0 && t.stored() < 0 {
+		all, inside := r.crowds.enter(req.Key, limit)
+		t.inFlight, t.surplus, t.entered = all, !inside, true
+		if t.surplus {
 			return
 		}
 	}
@@ -271,13 +268,13 @@ func (t *Route) Learn(response identity.Key, now time.Time) {
 // Outcome returns the request's outcome so far.
 func (t *Route) Outcome() Outcome { return t.outcome }
 
-// Surplus reports whether the crowd of the request's id was full.
-func (t *Route) Surplus() bool { return t.surplus }
+// Surplus reports whether the crowd of an id that many conversations may share was full.
+func (t *Route) Surplus() bool { return t.surplus && t.req.Shared }
 
-// Hot returns how many requests were in flight under the session's id when this one began, itself included, if they were
-// more than MaxInFlight; otherwise 0.
+// Hot returns how many requests were in flight under the session's own id when this one began, itself included, if they were too many
+// for one conversation; otherwise 0.
 func (t *Route) Hot() int {
-	if t.inFlight <= MaxInFlight {
+	if !t.surplus || t.req.Shared {
 		return 0
 	}
 	return t.inFlight
@@ -301,12 +298,8 @@ func (t *Route) Touch(now time.Time) {
 // End releases what the request holds: its place at a server and in the crowd, and the pin that it made unless an upstream confirmed it.
 func (t *Route) End(now time.Time) {
 	t.place.leave()
-	if t.counted {
-		t.router.crowds.leave(t.req.Key)
-		t.counted = false
-	}
 	if t.entered {
-		t.router.inFlight.leave(t.req.Key)
+		t.router.crowds.leave(t.req.Key, !t.surplus)
 		t.entered = false
 	}
 	t.pin.release(now)

@@ -19,7 +19,6 @@ type Router struct {
 	// made them, so only that server can go on with one.
 	responses *pins.Map
 	crowds    *crowds
-	inFlight  inFlight
 	intN      func(n int) int
 	turn      atomic.Uint32 // of byLoad's ties, and of inTurn
 

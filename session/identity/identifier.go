@@ -11,6 +11,7 @@ type Identifier struct {
 	cookies bool // some source is a cookie
 	fields  []field
 	agents  []agent
+	splits  bool // sub-agents have sessions of their own
 	scope   scope
 
 	completions bool // prompts without messages have an opening
@@ -41,9 +42,7 @@ func NewIdentifier(cfg *Config, models *Models, secret []byte) (*Identifier, err
 			id.fields = append(id.fields, fieldsOf(n, source)...)
 		}
 	}
-	if cfg.Subagents == Own {
-		id.agents = agentsOf(id.sources)
-	}
+	id.agents, id.splits = agentsOf(id.sources), cfg.Subagents == Own
 	return id, nil
 }
 

@@ -24,6 +24,8 @@ type Identity struct {
 	Source Source
 	// Shared is true if many conversations may have the id: it is derived, or a prompt_cache_key.
 	Shared bool
+	// Subagent is true if the id is that of a family of agents, and a sub-agent of it sent the request.
+	Subagent bool
 	// Wide is true if the id is derived from more than the opening, because many conversations open alike.
 	Wide bool
 
@@ -46,7 +48,7 @@ func (i *Identity) Forwarded() bool { return i.Source.Kind != 0 }
 // Reset empties i: no id outlives its request.
 func (i *Identity) Reset() {
 	clear(i.text[:i.n])
-	i.Source, i.Shared, i.Wide, i.n = Source{}, false, false, 0
+	i.Source, i.Shared, i.Subagent, i.Wide, i.n = Source{}, false, false, false, 0
 }
 
 func (i *Identity) set(id []byte) { i.n = copy(i.text[:], id) }

@@ -209,7 +209,7 @@ func (s *Search) evaluate(n int, i *Identity) Finding {
 	} else {
 		i.setUUID(s.id.digest(c.value))
 	}
-	s.splitSubagent(i, n)
+	s.subagent(i, n)
 	return won
 }
 

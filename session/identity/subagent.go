@@ -45,18 +45,19 @@ func agentsOf(sources []Source) (agents []agent) {
 	return agents
 }
 
-// splitSubagent replaces the id of a family, which the n-th source gave, by the id of its sub-agent, if the request is one
-// of a sub-agent.
-func (s *Search) splitSubagent(i *Identity, n int) {
+// subagent finds out whether the request, whose id the n-th source gave, is one of a sub-agent. If sub-agents have sessions of their own,
+// the id of the family is replaced by that of the sub-agent.
+func (s *Search) subagent(i *Identity, n int) {
 	for k, a := range s.id.agents {
 		c := &s.agents[k]
-		if a.sessions&(1<<n) == 0 || c.state == absent || bytes.Equal(c.value, s.found[n].value) {
-			continue
-		}
-		if c.state == ambiguous || !Valid(c.value) {
+		switch {
+		case a.sessions&(1<<n) == 0 || c.state == absent || bytes.Equal(c.value, s.found[n].value):
+		case c.state == present && Valid(c.value) && s.id.splits:
+			i.setUUID(s.id.keyer.subagent(i.ID(), c.value))
+		case c.state == present && Valid(c.value):
+			i.Subagent = true
+		case s.id.splits:
 			s.Ignored++
-			continue
 		}
-		i.setUUID(s.id.subagent(i.ID(), c.value))
 	}
 }

@@ -19,6 +19,9 @@ func TestSubagentsOfTheirOwn(t *testing.T) {
 					t.Fatalf("%s: source %s, forwarded %v, synthetic %v, %d ignored", f.Name, got.Source, got.Forwarded(), got.Synthetic(), s.Ignored)
 				}
 				sub := agent != "" && agent != "main"
+				if shared.Subagent != sub || got.Subagent {
+					t.Errorf("%s: a sub-agent of its family: %v, want %v; with a session of its own: %v", f.Name, shared.Subagent, sub, got.Subagent)
+				}
 				if same := string(got.ID()) == string(shared.ID()); same == sub {
 					t.Errorf("%s: the family's id: %v", f.Name, same)
 				}
