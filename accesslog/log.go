@@ -18,17 +18,15 @@ import (
 
 // Log writes the lines that its Mode selects. All its methods are safe for concurrent use.
 type Log struct {
-	mode  Mode
+	mode  atomic.Pointer[Mode]
 	log   *zap.Logger
 	count atomic.Uint64
 }
 
 // New returns a log that writes to out: one call of Write for each line, which must not wait.
 func New(mode Mode, out io.Writer) *Log {
-	l := &Log{mode: mode}
-	if mode == (Mode{}) {
-		return l
-	}
+	l := &Log{}
+	l.Use(mode)
 	format := zapcore.EncoderConfig{
 		TimeKey: "time", EncodeTime: zapcore.RFC3339NanoTimeEncoder, EncodeDuration: zapcore.SecondsDurationEncoder,
 		LineEnding: zapcore.DefaultLineEnding,
@@ -37,6 +35,9 @@ func New(mode Mode, out io.Writer) *Log {
 	l.log = zap.New(core, zap.ErrorOutput(zapcore.AddSync(io.Discard))) // the default, os.Stderr, may wait
 	return l
 }
+
+// Use selects by another mode from now on.
+func (l *Log) Use(mode Mode) { l.mode.Store(&mode) }
 
 // Done writes the line of a completed request, if the mode selects it. It is for proxy.Deps.OnDone.
 func (l *Log) Done(r *proxy.Record) {
@@ -58,13 +59,14 @@ var fieldBuffers = sync.Pool{New: func() any { return new([]zap.Field) }}
 
 // selects reports whether the mode asks for the line of r. A sampling mode always selects requests that failed.
 func (l *Log) selects(r *proxy.Record) bool {
+	mode := l.mode.Load()
 	switch {
-	case l.mode.every == 0:
+	case mode.every == 0:
 		return false
 	case r.Status >= 400 || r.Reason != "":
 		return true
 	}
-	return !l.mode.errorsOnly && l.count.Add(1)%l.mode.every == 0
+	return !mode.errorsOnly && l.count.Add(1)%mode.every == 0
 }
 
 // maxText is how many bytes of each text from a client appear in a line.

@@ -109,6 +109,21 @@ func TestResponseIDsAreNotShown(t *testing.T) {
 	}
 }
 
+// Another mode counts for the requests that end from now on.
+func TestUse(t *testing.T) {
+	var out bytes.Buffer
+	l := New(Mode{}, &out)
+	all, _ := ParseMode("all")
+	for i, mode := range []Mode{{}, all, {}, all} {
+		l.Use(mode)
+		before := out.Len()
+		l.Done(&proxy.Record{Status: 200})
+		if wrote := out.Len() > before; wrote != (mode == all) {
+			t.Errorf("step %d: wrote a line: %v", i, wrote)
+		}
+	}
+}
+
 // BenchmarkDone writes one line.
 func BenchmarkDone(b *testing.B) {
 	mode, _ := ParseMode("all")

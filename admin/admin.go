@@ -26,15 +26,24 @@ type Deps struct {
 	Registry *upstream.Registry
 	Pins     *pins.Map
 	Guide    Guide
-	// MaxRequest limits the requests that are explained, in bytes.
-	MaxRequest int64
+	// Settings returns the settings in force. It is called for each request that needs them.
+	Settings func() Settings
+	// Reload loads the configuration again, and returns when it is in force. An error says everything that is wrong with it, and that
+	// the previous one is in force. Nil: there is nothing to load again.
+	Reload func(context.Context) (Reloaded, error)
 	// Ready reports whether tether is ready for requests.
 	Ready   func() bool
 	Metrics http.Handler
-	// Token opens the guarded part; "" is no token.
-	Token string
 	// ErrorLog is where net/http reports what goes wrong on the listener and in handlers; nil is standard error.
 	ErrorLog *log.Logger
+}
+
+// Settings are what may change while the listener serves.
+type Settings struct {
+	// Token opens the guarded part; "" is no token.
+	Token string
+	// MaxRequest limits the requests that are explained, in bytes.
+	MaxRequest int64
 }
 
 // Server is the admin listener's server.
@@ -67,7 +76,7 @@ func NewServer(addr net.Addr, d Deps) *Server {
 }
 
 // Open reports whether the guarded part needs no token.
-func (s *Server) Open() bool { return s.deps.Token == "" && s.local }
+func (s *Server) Open() bool { return s.deps.Settings().Token == "" && s.local }
 
 // Serve serves l until ctx ends.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
@@ -87,6 +96,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /api/upstreams", s.guarded(s.upstreams))
 	mux.HandleFunc("POST /api/upstreams/{name}/drain", s.guarded(s.drain))
 	mux.HandleFunc("POST /api/upstreams/{name}/undrain", s.guarded(s.undrain))
+	mux.HandleFunc("POST /api/reload", s.guarded(s.reload))
 	mux.HandleFunc("GET /api/sessions/{id}", s.guarded(s.session))
 	mux.HandleFunc("DELETE /api/sessions/{id}", s.guarded(s.forget))
 	mux.HandleFunc("POST /api/sessions/{id}/move", s.guarded(s.move))

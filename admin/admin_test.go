@@ -162,7 +162,7 @@ func newRig(t *testing.T) *rig {
 		t.Fatal(err)
 	}
 	d := depsOf(t, registry, "")
-	r := &rig{t: t, pins: d.Pins, router: d.Guide.Router, ids: d.Guide.Identifier, up: map[string]*upstream.Upstream{}}
+	r := &rig{t: t, pins: d.Pins, router: d.Guide.Router, ids: d.Guide.Identifier(), up: map[string]*upstream.Upstream{}}
 	for _, m := range registry.Table().Members {
 		m.SetHealth(upstream.Up, "test")
 		m.SetModels(models.New([]models.Model{{ID: "a"}, {ID: "b"}}))
@@ -186,9 +186,9 @@ func depsOf(t *testing.T, registry *upstream.Registry, token string) Deps {
 		t.Fatal(err)
 	}
 	return Deps{
-		Registry: registry, Pins: sessions, Ready: func() bool { return true }, Metrics: http.NotFoundHandler(), Token: token,
-		Guide:      Guide{Router: router, Identifier: ids, Read: func([]byte) session.Reading { return session.Reading{Status: 400, Refused: "test"} }},
-		MaxRequest: 100,
+		Registry: registry, Pins: sessions, Ready: func() bool { return true }, Metrics: http.NotFoundHandler(),
+		Guide:    Guide{Router: router, Identifier: func() *identity.Identifier { return ids }, Read: func([]byte) session.Reading { return session.Reading{Status: 400, Refused: "test"} }},
+		Settings: func() Settings { return Settings{Token: token, MaxRequest: 100} },
 	}
 }
 

@@ -14,8 +14,9 @@ import (
 
 // Guide explains where requests go and why, and where sessions are. It changes nothing.
 type Guide struct {
-	Router     *session.Router
-	Identifier *identity.Identifier
+	Router *session.Router
+	// Identifier returns the identifier in force.
+	Identifier func() *identity.Identifier
 	// Read reads a request, as a connection delivers it or as people keep it in a file.
 	Read func(raw []byte) session.Reading
 }
@@ -98,7 +99,7 @@ func (g *Guide) Session(id string, model *string) (w Where, err error) {
 	now := time.Now()
 	models := g.models(model)
 	w.Places = []Place{}
-	for _, s := range g.Router.Lookup(g.Identifier, []byte(id), models, now) {
+	for _, s := range g.Router.Lookup(g.Identifier(), []byte(id), models, now) {
 		w.Places = append(w.Places, g.sessionPlace(s, now))
 	}
 	if len(w.Places) > 0 {
@@ -113,7 +114,7 @@ func (g *Guide) Session(id string, model *string) (w Where, err error) {
 		w.Note += fmt.Sprintf("; %d more models are known, name the one in question", left)
 	}
 	for _, m := range models {
-		w.Places = append(w.Places, g.sessionPlace(session.Session{Key: g.Identifier.Key([]byte(m), []byte(id)), Model: m}, now))
+		w.Places = append(w.Places, g.sessionPlace(session.Session{Key: g.Identifier().Key([]byte(m), []byte(id)), Model: m}, now))
 	}
 	return w, nil
 }
@@ -122,7 +123,7 @@ func (g *Guide) Session(id string, model *string) (w Where, err error) {
 // for requests that name no model.
 func (g *Guide) models(one *string) []string {
 	if one != nil {
-		return []string{g.Identifier.Model(*one)}
+		return []string{g.Identifier().Model(*one)}
 	}
 	return append(g.Router.Models(), "")
 }
@@ -237,7 +238,7 @@ func (s *Server) where(w http.ResponseWriter, r *http.Request) {
 func (s *Server) whereRequest(w http.ResponseWriter, r *http.Request) {
 	s.reading.Lock()
 	defer s.reading.Unlock()
-	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.deps.MaxRequest))
+	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.deps.Settings().MaxRequest))
 	if err != nil {
 		writeProblem(w, problemOfBody(err, "the body did not arrive"))
 		return

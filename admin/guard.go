@@ -13,12 +13,13 @@ import (
 // tether for one site.
 func (s *Server) guarded(h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		token := s.deps.Settings().Token
 		switch {
-		case s.deps.Token == "" && !s.local:
+		case token == "" && !s.local:
 			writeError(w, 403, "this is closed: set admin.token_file, or listen on loopback")
-		case s.deps.Token == "" && !isLoopback(r.Host):
+		case token == "" && !isLoopback(r.Host):
 			writeError(w, 403, "without a token this answers under localhost and loopback addresses only: use one of them, or set admin.token_file")
-		case s.deps.Token != "" && !s.hasToken(r):
+		case token != "" && !hasToken(r, token):
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			writeError(w, 401, "want Authorization: Bearer TOKEN with the token of admin.token_file")
 		default:
@@ -27,10 +28,10 @@ func (s *Server) guarded(h http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-func (s *Server) hasToken(r *http.Request) bool {
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	token = strings.TrimLeft(token, " ")
-	return strings.EqualFold(scheme, "Bearer") && subtle.ConstantTimeCompare([]byte(token), []byte(s.deps.Token)) == 1
+func hasToken(r *http.Request, token string) bool {
+	scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	given = strings.TrimLeft(given, " ")
+	return strings.EqualFold(scheme, "Bearer") && subtle.ConstantTimeCompare([]byte(given), []byte(token)) == 1
 }
 
 // isLoopback reports whether a Host header, with or without a port, names this host alone.

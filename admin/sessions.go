@@ -85,7 +85,7 @@ func (s *Server) lookup(w http.ResponseWriter, r *http.Request) ([]session.Sessi
 		writeProblem(w, err)
 		return nil, false
 	}
-	hits := s.guide.Router.Lookup(s.guide.Identifier, []byte(id), s.guide.models(model), time.Now())
+	hits := s.guide.Router.Lookup(s.guide.Identifier(), []byte(id), s.guide.models(model), time.Now())
 	if len(hits) == 0 {
 		writeError(w, 404, "no pin of this session: it was never seen, or not for longer than session.ttl, or under a model that no upstream lists")
 		return nil, false

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -34,6 +35,11 @@ type Env struct {
 	Access  io.Writer   // receives the lines of the access log
 	// Dropped has, for each log by its name, the function that counts the lines that the log dropped.
 	Dropped map[string]func() uint64
+	// UseLog changes the level and the format of Log; nil if they cannot change.
+	UseLog func(config.Log) error
+	// Load loads the configuration again; nil if there is nothing to load. HangUp receives when the user asks for that.
+	Load   func() (*config.Config, error)
+	HangUp <-chan struct{}
 }
 
 // UsageError is an error that the user can correct; its text says how.
@@ -59,6 +65,7 @@ func Run(shutdown Shutdown, cfg *config.Config, env Env, started func(Addresses)
 // app is all parts of one tether.
 type app struct {
 	*graph
+	env      Env
 	log      *zap.Logger
 	monitor  *health.Monitor
 	metrics  *metrics.Metrics
@@ -67,6 +74,8 @@ type app struct {
 	shutdown Shutdown
 	steps    *steps
 	applying sync.Mutex // held while other settings are brought into force
+	files    *followed  // keys and certificates
+	reloader *reloader  // nil if there is nothing to load again
 
 	listener      *wire.Listener // for clients
 	adminListener net.Listener
@@ -79,7 +88,7 @@ func build(shutdown Shutdown, cfg *config.Config, env Env) (*app, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &app{log: env.Log, shutdown: shutdown, steps: newSteps()}
+	a := &app{env: env, log: env.Log, shutdown: shutdown, steps: newSteps()}
 	a.hot.log = env.Log
 	mode, _ := accesslog.ParseMode(s.Log.Access) // a valid configuration has one
 	a.access = accesslog.New(mode, env.Access)
@@ -95,6 +104,10 @@ func build(shutdown Shutdown, cfg *config.Config, env Env) (*app, error) {
 	})
 	if err != nil {
 		return nil, err
+	}
+	a.files = &followed{settings: &a.settings, log: a.log, metrics: a.metrics}
+	if env.Load != nil {
+		a.reloader = newReloader(a)
 	}
 	a.metrics.Watch(a.router, a.pins, a.stored, a.openings, a.proxy)
 	return a, nil
@@ -130,8 +143,8 @@ func (a *app) start() error {
 	a.steps.start("map of stored responses", a.stored.Run)
 	a.steps.start("health", a.monitor.Run)
 	s := a.settings.Load()
-	a.followCertificates(s.certificates)
-	a.followKeys(s.keys)
+	a.steps.start("certificates", a.files.followCertificates)
+	a.steps.start("API keys", a.files.followKeys)
 	if err := a.serveOperators(); err != nil {
 		return err
 	}
@@ -139,9 +152,13 @@ func (a *app) start() error {
 		return err
 	}
 	a.announce()
-	if err := a.applyFirst(s); err != nil {
+	if err := a.apply(s); err != nil {
 		return errors.Join(err, a.listener.Close())
 	}
 	a.serveClients()
+	a.metrics.ConfigLoaded(time.Now())
+	if a.reloader != nil {
+		a.steps.start("configuration", a.reloader.follow)
+	}
 	return nil
 }

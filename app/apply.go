@@ -5,11 +5,12 @@ import (
 
 	"go.uber.org/zap"
 
+	"tether/accesslog"
 	"tether/upstream"
 )
 
 // apply brings settings into force while requests are served, and returns when the probers of removed servers have ended. The start
-// calls it with the settings that the parts were built with. An error changes nothing. a.applying is held.
+// calls it with the settings that the parts were built with. An error changes nothing. a.applying is held, once clients are served.
 //
 // Requests that have begun keep the settings and the upstreams that they began with. Pins to upstreams that stay are kept; an
 // upstream stays if its name, address and rank do. Requests in flight at removed servers may finish within proxy.shutdown_timeout.
@@ -21,16 +22,12 @@ func (a *app) apply(s *settings) error {
 	table := a.registry.Table()
 	a.log.Info("ring", zap.Int("upstreams", len(table.Members)), zap.String("digest", fmt.Sprintf("%016x", a.router.Digest())),
 		zap.Bool("affinity", s.Session.Routing.Affinity))
+	mode, _ := accesslog.ParseMode(s.Log.Access) // a valid configuration has one
+	a.access.Use(mode)
+	a.files.show(s)
 	a.monitor.Use(table, s.Health) // the changes that it logs belong after the ring
 	a.metrics.Forget(before, table)
 	return nil
-}
-
-// applyFirst brings the settings of the start into force.
-func (a *app) applyFirst(s *settings) error {
-	a.applying.Lock()
-	defer a.applying.Unlock()
-	return a.apply(s)
 }
 
 // useUpstreams replaces the upstreams and keeps all other settings. It is for sources of upstreams that change while tether runs:

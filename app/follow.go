@@ -2,12 +2,13 @@ package app
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
 
-	"tether/auth"
 	"tether/files"
+	"tether/metrics"
 	"tether/tlsfiles"
 )
 
@@ -17,27 +18,34 @@ const (
 	certificatesEvery = 5 * time.Second
 )
 
-// followKeys starts the reloading of API keys, if clients need one.
-func (a *app) followKeys(keys *auth.Keys) {
-	if keys == nil {
-		return
-	}
-	a.metrics.Keys(keys.Names())
-	a.steps.start("API keys", func(ctx context.Context) error {
-		return files.Follow(ctx, keysEvery, []*files.Follower{keys.Files()}, func(_ int, err error) { a.keysReloaded(keys.Names(), err) })
+// followed is the files whose contents change without a reload of the configuration: API keys and certificates.
+type followed struct {
+	settings *atomic.Pointer[settings] // those in force
+	log      *zap.Logger
+	metrics  *metrics.Metrics
+}
+
+// followKeys reloads the API keys in force when their file changes, until ctx ends.
+func (f *followed) followKeys(ctx context.Context) error {
+	return files.Follow(ctx, keysEvery, func() []files.Followed {
+		keys := f.settings.Load().keys
+		if keys == nil {
+			return nil
+		}
+		return []files.Followed{{Follower: keys.Files(), OnChange: func(err error) { f.keysReloaded(keys.Names(), err) }}}
 	})
 }
 
 // keysReloaded is called when the file of API keys changed. names are the keys in force; err is why the new contents
 // cannot be used.
-func (a *app) keysReloaded(names []string, err error) {
-	a.metrics.KeysReloaded(err == nil)
+func (f *followed) keysReloaded(names []string, err error) {
+	f.metrics.KeysReloaded(err == nil)
 	if err != nil {
-		a.log.Error("API keys not reloaded, the previous ones stay in force", zap.Int("keys", len(names)), zap.Error(err))
+		f.log.Error("API keys not reloaded, the previous ones stay in force", zap.Int("keys", len(names)), zap.Error(err))
 		return
 	}
-	a.metrics.Keys(names)
-	a.log.Info("API keys reloaded", zap.Int("keys", len(names)))
+	f.metrics.Keys(names)
+	f.log.Info("API keys reloaded", zap.Int("keys", len(names)))
 }
 
 // certificate is the TLS of the listener or of an upstream, with its name in logs and metrics.
@@ -46,33 +54,40 @@ type certificate struct {
 	*tlsfiles.Reloading
 }
 
-// followCertificates starts the reloading of certificates, if there are any.
-func (a *app) followCertificates(certificates []certificate) {
-	if len(certificates) == 0 {
-		return
-	}
-	var all []*files.Follower
-	for _, c := range certificates {
-		all = append(all, c.Files())
-		if !c.Expires().IsZero() {
-			a.metrics.Certificate(c.name, c.Expires)
+// followCertificates reloads the certificates in force when their files change, until ctx ends.
+func (f *followed) followCertificates(ctx context.Context) error {
+	return files.Follow(ctx, certificatesEvery, func() (all []files.Followed) {
+		for _, c := range f.settings.Load().certificates {
+			all = append(all, files.Followed{Follower: c.Files(), OnChange: func(err error) { f.certificateReloaded(c, err) }})
 		}
-		c.warnOfExpiry(a.log)
-	}
-	a.steps.start("certificates", func(ctx context.Context) error {
-		return files.Follow(ctx, certificatesEvery, all, func(i int, err error) { a.certificateReloaded(certificates[i], err) })
+		return all
 	})
 }
 
+// show brings the keys and certificates of s into the metrics, and warns of certificates that expire soon.
+func (f *followed) show(s *settings) {
+	var names []string
+	if s.keys != nil {
+		names = s.keys.Names()
+	}
+	f.metrics.Keys(names)
+	var shown []metrics.Certificate
+	for _, c := range s.certificates {
+		shown = append(shown, metrics.Certificate{Of: c.name, Expires: c.Expires})
+		c.warnOfExpiry(f.log)
+	}
+	f.metrics.Certificates(shown)
+}
+
 // certificateReloaded is called when the files of a certificate changed; err is why they cannot be used.
-func (a *app) certificateReloaded(c certificate, err error) {
-	a.metrics.CertificateReloaded(err == nil)
+func (f *followed) certificateReloaded(c certificate, err error) {
+	f.metrics.CertificateReloaded(err == nil)
 	if err != nil {
-		a.log.Error("certificate not reloaded, the previous one stays in force", zap.String("of", c.name), zap.Error(err))
+		f.log.Error("certificate not reloaded, the previous one stays in force", zap.String("of", c.name), zap.Error(err))
 		return
 	}
-	a.log.Info("certificate reloaded", zap.String("of", c.name), zap.Time("expires", c.Expires()))
-	c.warnOfExpiry(a.log)
+	f.log.Info("certificate reloaded", zap.String("of", c.name), zap.Time("expires", c.Expires()))
+	c.warnOfExpiry(f.log)
 }
 
 // expiresSoon is how long before its expiry the log warns of a certificate.

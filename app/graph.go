@@ -11,6 +11,7 @@ import (
 	"tether/config"
 	"tether/proxy"
 	"tether/session"
+	"tether/session/identity"
 	"tether/session/openings"
 	"tether/session/pins"
 	"tether/session/prefill"
@@ -68,7 +69,7 @@ func (g *graph) apply(s *settings) error {
 
 // guide returns a Guide to where these parts send requests.
 func (g *graph) guide() admin.Guide {
-	return admin.Guide{Router: g.router, Identifier: g.settings.Load().identifier, Read: g.read}
+	return admin.Guide{Router: g.router, Identifier: func() *identity.Identifier { return g.settings.Load().identifier }, Read: g.read}
 }
 
 // read reads a request for a Guide.

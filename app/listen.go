@@ -24,10 +24,17 @@ func (a *app) serveOperators() (err error) {
 	if a.adminListener, err = net.Listen("tcp", s.Admin.Listen); err != nil {
 		return ListenError("admin-listen", s.Admin.Listen, err)
 	}
+	var reload func(context.Context) (admin.Reloaded, error)
+	if a.reloader != nil {
+		reload = a.reloader.ask
+	}
 	a.admin = admin.NewServer(a.adminListener.Addr(), admin.Deps{
-		Registry: a.registry, Pins: a.pins, Ready: a.proxy.Ready, Metrics: a.metrics.Handler(), Token: string(s.token),
-		Guide: a.guide(), ErrorLog: errorLog,
-		MaxRequest: int64(s.Proxy.MaxHeader) + int64(s.Proxy.MaxBody),
+		Registry: a.registry, Pins: a.pins, Ready: a.proxy.Ready, Metrics: a.metrics.Handler(),
+		Guide: a.guide(), ErrorLog: errorLog, Reload: reload,
+		Settings: func() admin.Settings {
+			s := a.settings.Load()
+			return admin.Settings{Token: string(s.token), MaxRequest: int64(s.Proxy.MaxHeader) + int64(s.Proxy.MaxBody)}
+		},
 	})
 	a.steps.start("admin listener", func(ctx context.Context) error { return a.admin.Serve(ctx, a.adminListener) })
 	return nil
@@ -36,10 +43,7 @@ func (a *app) serveOperators() (err error) {
 // listen opens the listener for clients. Until serveClients, the kernel queues their connections.
 func (a *app) listen(watch *wire.Watch) (err error) {
 	s := a.settings.Load()
-	cfg := wire.ListenConfig{WriteTimeout: s.Proxy.ClientWriteTimeout, OnFailure: a.metrics.AcceptFailed}
-	if s.clientTLS != nil {
-		cfg.TLS = s.clientTLS.ForServer()
-	}
+	cfg := wire.ListenConfig{WriteTimeout: s.Proxy.ClientWriteTimeout, TLS: s.tlsOfListener(), OnFailure: a.metrics.AcceptFailed}
 	if a.listener, err = wire.Listen(s.Listen, cfg, watch); err != nil {
 		return ListenError("listen", s.Listen, err)
 	}

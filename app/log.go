@@ -3,6 +3,7 @@ package app
 import (
 	"bytes"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -12,11 +13,18 @@ import (
 	"tether/logs"
 )
 
-// NewLogger returns the process's logger, which writes to out.
+// NewLogger returns a logger that writes to out.
 func NewLogger(cfg config.Log, out io.Writer) (*zap.Logger, error) {
+	sink := zapcore.Lock(zapcore.AddSync(out))
+	core, err := newCore(cfg, sink)
+	return zap.New(core, zap.ErrorOutput(sink)), err
+}
+
+// newCore returns the core of a logger that writes to sink. With an error it writes nothing.
+func newCore(cfg config.Log, sink zapcore.WriteSyncer) (zapcore.Core, error) {
 	level, err := zapcore.ParseLevel(cfg.Level)
 	if err != nil {
-		return nil, err
+		return zapcore.NewNopCore(), err
 	}
 	fields := zap.NewProductionEncoderConfig()
 	fields.TimeKey, fields.EncodeTime = "time", zapcore.ISO8601TimeEncoder
@@ -25,9 +33,32 @@ func NewLogger(cfg config.Log, out io.Writer) (*zap.Logger, error) {
 	if cfg.Format == "console" {
 		encoder = zapcore.NewConsoleEncoder(fields)
 	}
-	sink := zapcore.Lock(zapcore.AddSync(out))
-	return zap.New(zapcore.NewCore(encoder, sink, level), zap.ErrorOutput(sink)), nil
+	return zapcore.NewCore(encoder, sink, level), nil
 }
+
+// changeableCore is a core that another one replaces while loggers use it.
+type changeableCore struct{ now atomic.Pointer[zapcore.Core] }
+
+// Enabled, With, Check, Write and Sync implement zapcore.Core.
+func (c *changeableCore) Enabled(l zapcore.Level) bool { return (*c.now.Load()).Enabled(l) }
+
+// With returns a core with these fields, which stays as it is now.
+func (c *changeableCore) With(fields []zapcore.Field) zapcore.Core {
+	return (*c.now.Load()).With(fields)
+}
+
+// Check adds the present core if it takes the entry.
+func (c *changeableCore) Check(e zapcore.Entry, to *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	return (*c.now.Load()).Check(e, to)
+}
+
+// Write writes to the present core.
+func (c *changeableCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
+	return (*c.now.Load()).Write(e, fields)
+}
+
+// Sync syncs the present core.
+func (c *changeableCore) Sync() error { return (*c.now.Load()).Sync() }
 
 // gatherTime is how long lines of the access log wait for others, to be written together.
 const gatherTime = time.Second
@@ -38,26 +69,41 @@ type Logs struct {
 	Access     *logs.Writer
 	app        *logs.Writer
 	restoreStd func() // gives the package log its old output
+	sink       zapcore.WriteSyncer
+	core       changeableCore // of App
+	cfg        atomic.Pointer[config.Log]
 }
 
 // OpenLogs returns the logs: tether's own in errOut, the access log in out. The caller closes them, and errOut after them.
 // Until then, lines of Go's package log are in tether's log.
 func OpenLogs(cfg config.Log, out io.Writer, errOut *logs.Writer) (*Logs, error) {
-	log, err := NewLogger(cfg, errOut)
+	l := &Logs{app: errOut, sink: zapcore.Lock(zapcore.AddSync(errOut))}
+	if err := l.Use(cfg); err != nil {
+		return nil, err
+	}
+	l.App = zap.New(&l.core, zap.ErrorOutput(l.sink))
+	restore, err := zap.RedirectStdLogAt(l.App, zap.WarnLevel)
 	if err != nil {
 		return nil, err
 	}
-	restore, err := zap.RedirectStdLogAt(log, zap.WarnLevel)
-	if err != nil {
-		return nil, err
-	}
-	l := &Logs{App: log, Access: logs.Start(out, gatherTime), app: errOut, restoreStd: restore}
-	l.app.OnLoss(func(loss logs.Loss) []byte { return lossLine(cfg, "app", loss) })
+	l.Access, l.restoreStd = logs.Start(out, gatherTime), restore
+	l.app.OnLoss(func(loss logs.Loss) []byte { return lossLine(*l.cfg.Load(), "app", loss) })
 	l.Access.OnLoss(func(loss logs.Loss) []byte {
-		l.app.WriteReport(lossLine(cfg, "access", loss))
+		l.app.WriteReport(lossLine(*l.cfg.Load(), "access", loss))
 		return nil
 	})
 	return l, nil
+}
+
+// Use changes the level and the format of tether's own log from now on.
+func (l *Logs) Use(cfg config.Log) error {
+	core, err := newCore(cfg, l.sink)
+	if err != nil {
+		return err
+	}
+	l.core.now.Store(&core)
+	l.cfg.Store(&cfg)
+	return nil
 }
 
 // lossLine returns the line of tether's own log about a loss in the log called name. It is empty if the log's level

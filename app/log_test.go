@@ -3,6 +3,7 @@ package app
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	stdlog "log"
 	"strings"
 	"testing"
@@ -34,6 +35,32 @@ func TestNewLogger(t *testing.T) {
 	}
 	if _, err := NewLogger(config.Log{Level: "loud"}, nil); err == nil {
 		t.Error("no error for an unknown level")
+	}
+}
+
+// The level and the format change for loggers that exist already, and for the lines about losses.
+func TestUseOfALog(t *testing.T) {
+	var errOut bytes.Buffer
+	stderr := logs.Start(&errOut, 0)
+	l, err := OpenLogs(config.Log{Level: "error", Format: "json"}, io.Discard, stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := l.App.Named("part")
+	named.Warn("hidden")
+	if err := l.Use(config.Log{Level: "loud"}); err == nil {
+		t.Error("no error")
+	}
+	if err := l.Use(config.Log{Level: "warn", Format: "console"}); err != nil {
+		t.Fatal(err)
+	}
+	named.Warn("shown")
+	_, _ = l.Access.Write(bytes.Repeat([]byte("x"), 1<<20))
+	l.Close(patience)
+	stderr.Close(patience)
+	lines := strings.Split(strings.TrimSpace(errOut.String()), "\n")
+	if len(lines) != 2 || !strings.Contains(lines[0], "\twarn\tpart\tshown") || !strings.Contains(lines[1], "log lines dropped\t{") {
+		t.Errorf("%q", lines)
 	}
 }
 

@@ -49,12 +49,18 @@ func startTether(t testing.TB, change func(*config.Config), urls ...string) *run
 		change(cfg)
 	}
 	logs := newLogbook()
+	return startWith(t, cfg, logs, logs.env())
+}
+
+// startWith starts a tether that logs to logs.
+func startWith(t testing.TB, cfg *config.Config, logs *logbook, env Env) *running {
+	t.Helper()
 	graceful, stop := context.WithCancel(context.Background())
 	immediate, kill := context.WithCancel(context.Background())
 	var delayed atomic.Bool
 	s := &running{t: t, logs: logs, kill: kill, done: make(chan error, 1)}
 	at := make(chan Addresses, 1)
-	a, err := build(Shutdown{Graceful: graceful, Delayed: delayed.Load, Immediate: immediate}, cfg, logs.env())
+	a, err := build(Shutdown{Graceful: graceful, Delayed: delayed.Load, Immediate: immediate}, cfg, env)
 	if err != nil {
 		t.Fatal(err)
 	}

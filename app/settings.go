@@ -1,6 +1,7 @@
 package app
 
 import (
+	"crypto/tls"
 	"net"
 
 	"tether/auth"
@@ -77,14 +78,22 @@ func (s *settings) openCertificates() (err error) {
 			continue
 		}
 		host, _, _ := net.SplitHostPort(spec.Address.Dial) // a valid address has both
-		tls, err := tlsfiles.ForUpstream(&s.Upstreams[i].TLS, host)
+		secure, err := tlsfiles.ForUpstream(&s.Upstreams[i].TLS, host)
 		if err != nil {
 			return usageError("upstreams[%d].tls: %w", i, err)
 		}
-		spec.TLS = tls
-		s.certificates = append(s.certificates, certificate{"upstream " + spec.Name, tls})
+		spec.TLS = secure
+		s.certificates = append(s.certificates, certificate{"upstream " + spec.Name, secure})
 	}
 	return nil
+}
+
+// tlsOfListener returns the TLS that clients must speak, nil for none.
+func (s *settings) tlsOfListener() *tls.Config {
+	if s.clientTLS == nil {
+		return nil
+	}
+	return s.clientTLS.ForServer()
 }
 
 // proxy returns the settings of the proxy.

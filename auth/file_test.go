@@ -83,7 +83,9 @@ func TestReload(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() {
-			ended <- files.Follow(ctx, every, []*files.Follower{k.Files()}, func(_ int, err error) { told <- err })
+			ended <- files.Follow(ctx, every, func() []files.Followed {
+				return []files.Followed{{Follower: k.Files(), OnChange: func(err error) { told <- err }}}
+			})
 		}()
 		// looks lets n looks pass, and checks what was reported meanwhile and the names of the keys.
 		looks := func(n int, want []string, keyIs ...string) {

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tether/app"
+	"tether/config"
 	"tether/logs"
 )
 
@@ -17,7 +18,7 @@ func runCommand(version string, errOut *logs.Writer) *cobra.Command {
 		Short: "serve clients",
 		Long: "Serve clients. The file overrides the defaults, TETHER_* in the environment override the file, and flags override\n" +
 			"everything. SIGTERM stops tether gracefully after proxy.shutdown_delay, SIGINT without the delay. A second signal\n" +
-			"stops it at once.",
+			"stops it at once. A change of the configuration and SIGHUP load it again.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			memory := app.LimitMemory()
@@ -31,9 +32,18 @@ func runCommand(version string, errOut *logs.Writer) *cobra.Command {
 				return err
 			}
 			defer logs.Close(logTime)
-			shutdown, stop := untilSignal(func() { logs.App.Info("SIGHUP ignored: a change of the configuration needs a restart") })
+			hangUp := make(chan struct{}, 1)
+			shutdown, stop := untilSignal(func() {
+				select {
+				case hangUp <- struct{}{}:
+				default: // a reload is wanted already
+				}
+			})
 			defer stop()
-			env := app.Env{Version: version, Memory: memory, Log: logs.App, Access: logs.Access, Dropped: logs.Dropped()}
+			env := app.Env{
+				Version: version, Memory: memory, Log: logs.App, Access: logs.Access, Dropped: logs.Dropped(), UseLog: logs.Use,
+				Load: func() (*config.Config, error) { return o.load(cmd.Flags(), memory) }, HangUp: hangUp,
+			}
 			return app.Run(shutdown, cfg, env, nil)
 		},
 	}

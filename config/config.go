@@ -36,6 +36,8 @@ type Config struct {
 	Log       Log           `yaml:"log"`
 	// Warnings are what Load found strange but not wrong. They never hold a value.
 	Warnings []string `yaml:"-"`
+	// File is the path of the file that Load read, "" for none.
+	File string `yaml:"-"`
 }
 
 // Models is the models part of the configuration: one list of keys of two packages.

@@ -54,6 +54,7 @@ func TestExample(t *testing.T) {
 	}
 	want := Default()
 	want.Upstreams = c.Upstreams
+	c.File = ""
 	if diff := cmp.Diff(want, c); diff != "" {
 		t.Errorf("the example differs from the defaults (-want +got):\n%s", diff)
 	}

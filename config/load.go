@@ -56,6 +56,7 @@ func Load(src Source) (*Config, error) {
 	for _, w := range l.warnings {
 		l.cfg.Warnings = append(l.cfg.Warnings, w.String())
 	}
+	l.cfg.File = l.source
 	return l.cfg, nil
 }
 

@@ -65,9 +65,14 @@ func (f *Follower) Refresh() (changed bool, err error) {
 	return true, err
 }
 
-// Follow refreshes all followers at an interval until ctx ends. It calls onChange with the index of each follower whose
-// contents changed, and with the reason if they could not be applied.
-func Follow(ctx context.Context, every time.Duration, all []*Follower, onChange func(i int, err error)) error {
+// Followed is a Follower, and what is called when its contents have changed: err is the reason if they could not be applied.
+type Followed struct {
+	*Follower
+	OnChange func(err error)
+}
+
+// Follow refreshes, at an interval until ctx ends, the followers that all returns at that moment.
+func Follow(ctx context.Context, every time.Duration, all func() []Followed) error {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
@@ -76,9 +81,9 @@ func Follow(ctx context.Context, every time.Duration, all []*Follower, onChange 
 			return nil
 		case <-tick.C:
 		}
-		for i, f := range all {
+		for _, f := range all() {
 			if changed, err := f.Refresh(); changed {
-				onChange(i, err)
+				f.OnChange(err)
 			}
 		}
 	}

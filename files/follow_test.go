@@ -63,7 +63,7 @@ func TestSetRead(t *testing.T) {
 	}
 }
 
-// Each follower applies what two looks found, reports it once with its index, and keeps what it had where the contents
+// Each follower applies what two looks found, reports it once, and keeps what it had where the contents
 // are no good.
 func TestFollow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -93,10 +93,15 @@ func TestFollow(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() {
-			ended <- Follow(ctx, time.Second, all, func(i int, err error) {
-				mu.Lock()
-				defer mu.Unlock()
-				told = append(told, fmt.Sprint(i, " ", err))
+			ended <- Follow(ctx, time.Second, func() (followed []Followed) {
+				for i, f := range all {
+					followed = append(followed, Followed{f, func(err error) {
+						mu.Lock()
+						defer mu.Unlock()
+						told = append(told, fmt.Sprint(i, " ", err))
+					}})
+				}
+				return followed
 			})
 		}()
 		looks := func(n int, value string, want ...string) {

@@ -86,6 +86,11 @@ var (
 	certificateReloads = define("counter", "tether_certificate_reloads_total",
 		"Changes of certificate files. failed: the new files are invalid, and the previous ones stay in force.", "result")
 
+	configReloads = define("counter", "tether_config_reloads_total",
+		"Reloads of the configuration. failed: it is invalid, and the previous one stays in force.", "result")
+	configOK     = define("gauge", "tether_config_last_reload_successful", "1 if the configuration that was loaded last is in force, 0 if it is invalid.")
+	configLoaded = define("gauge", "tether_config_last_reload_success_timestamp_seconds", "Unix time when a configuration last came into force, that of the start included.")
+
 	requestsNow    = define("gauge", "tether_requests_in_flight", "Requests in flight, open WebSockets included.")
 	connectionsNow = define("gauge", "tether_client_connections", "Open client connections.")
 	displaced      = define("counter", "tether_client_connections_displaced_total", "Client connections without a whole request that tether closed to accept others, or for lack of descriptors.")

@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"runtime"
 	"strconv"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -35,7 +34,8 @@ type Metrics struct {
 	acceptFailures prometheus.Counter
 	changes        *prometheus.CounterVec
 	probes         *prometheus.CounterVec
-	certReloads    reloads
+	certificates   certificates
+	configuration  configuration
 }
 
 // New returns the metrics of a tether of the given version, for the upstreams of r.
@@ -44,12 +44,14 @@ func New(version string, r *upstream.Registry) *Metrics {
 	build := gaugeVec(buildInfo)
 	build.WithLabelValues(version, runtime.Version()).Set(1)
 	m.refused, m.changes, m.probes = counterVec(refusedTotal), counterVec(changesTotal), counterVec(probesTotal)
-	m.certReloads, m.acceptFailures = newReloads(certificateReloads), counter(acceptFailures)
-	m.prometheus.MustRegister(build, m.acceptFailures, m.refused, m.changes, m.probes, m.certReloads.total,
+	m.acceptFailures = counter(acceptFailures)
+	m.prometheus.MustRegister(build, m.acceptFailures, m.refused, m.changes, m.probes,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.prometheus.MustRegister(m.requests.init(r)...)
 	m.prometheus.MustRegister(m.attempts.init(r)...)
 	m.prometheus.MustRegister(m.keys.init()...)
+	m.prometheus.MustRegister(m.certificates.init()...)
+	m.prometheus.MustRegister(m.configuration.init()...)
 	return m
 }
 
@@ -58,42 +60,11 @@ func (m *Metrics) Watch(router *session.Router, sessions, stored *pins.Map, know
 	m.prometheus.MustRegister(&state{upstreams: m.upstreams, router: router, sessions: sessions, stored: stored, openings: known, proxy: p})
 }
 
-// Certificate adds a certificate under the label value of. expires returns when it expires, or the zero time if there is
-// no certificate.
-func (m *Metrics) Certificate(of string, expires func() time.Time) {
-	m.prometheus.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: certificateExpires.name, Help: certificateExpires.help, ConstLabels: prometheus.Labels{"of": of},
-	}, func() float64 { return float64(expires().Unix()) }))
-}
-
 // Log adds a log under the label value name. dropped returns how many lines the log has dropped so far.
 func (m *Metrics) Log(name string, dropped func() uint64) {
 	m.prometheus.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: linesDropped.name, Help: linesDropped.help, ConstLabels: prometheus.Labels{"log": name},
 	}, func() float64 { return float64(dropped()) }))
-}
-
-// CertificateReloaded counts a change of certificate files. ok is false if the new files are invalid.
-func (m *Metrics) CertificateReloaded(ok bool) { m.certReloads.count(ok) }
-
-// reloads counts changes of a file, by whether tether could use the new content.
-type reloads struct {
-	total      *prometheus.CounterVec
-	ok, failed prometheus.Counter
-}
-
-// newReloads creates both series at once: a rate sees the first failure only if the series existed with 0 before.
-func newReloads(d *definition) reloads {
-	total := counterVec(d)
-	return reloads{total, total.WithLabelValues("ok"), total.WithLabelValues("failed")}
-}
-
-func (r *reloads) count(ok bool) {
-	if ok {
-		r.ok.Inc()
-	} else {
-		r.failed.Inc()
-	}
 }
 
 // Handler returns the HTTP handler for scrapes.

@@ -114,11 +114,11 @@ func TestFollow(t *testing.T) {
 	ended := make(chan error)
 	told := make(chan error, 10)
 	go func() {
-		ended <- files.Follow(ctx, time.Millisecond, []*files.Follower{still.Files(), k.Files()}, func(i int, err error) {
-			if i != 1 {
-				t.Error("reported files that did not change")
+		ended <- files.Follow(ctx, time.Millisecond, func() []files.Followed {
+			return []files.Followed{
+				{Follower: still.Files(), OnChange: func(error) { t.Error("reported files that did not change") }},
+				{Follower: k.Files(), OnChange: func(err error) { told <- err }},
 			}
-			told <- err
 		})
 	}()
 	replace(t, pair.Cert, next.Cert)

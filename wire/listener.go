@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"sync/atomic"
 	"time"
 )
 
@@ -22,11 +23,16 @@ type ListenConfig struct {
 
 // Listener accepts clients and hands them to its Watch.
 type Listener struct {
-	tcp          *net.TCPListener
-	watch        *Watch
+	tcp       *net.TCPListener
+	watch     *Watch
+	terms     atomic.Pointer[terms]
+	onFailure func()
+}
+
+// terms are what the clients that are accepted from now on get.
+type terms struct {
 	tls          *tls.Config
 	writeTimeout time.Duration
-	onFailure    func()
 }
 
 // keepAlive finds a vanished host after 25 s of silence; where the socket has a user timeout, Linux waits for that to pass
@@ -46,7 +52,24 @@ func Listen(addr string, cfg ListenConfig, watch *Watch) (*Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Listener{tcp: l.(*net.TCPListener), watch: watch, tls: cfg.TLS, writeTimeout: cfg.WriteTimeout, onFailure: cfg.OnFailure}, nil
+	listener := &Listener{tcp: l.(*net.TCPListener), watch: watch, onFailure: cfg.OnFailure}
+	listener.terms.Store(&terms{cfg.TLS, cfg.WriteTimeout})
+	return listener, nil
+}
+
+// Use changes the TLS and the write timeout of the clients that are accepted from now on; see ListenConfig. Others keep theirs.
+func (l *Listener) Use(secure *tls.Config, writeTimeout time.Duration) error {
+	raw, err := l.tcp.SyscallConn()
+	if err != nil {
+		return err
+	}
+	if set := socketOptions(writeTimeout, 0); set != nil {
+		if err := set("tcp", "", raw); err != nil {
+			return err
+		}
+	}
+	l.terms.Store(&terms{secure, writeTimeout})
+	return nil
 }
 
 // Addr is the address of the listener.
@@ -85,7 +108,8 @@ func (l *Listener) Accept() (*Client, error) {
 	for {
 		conn, err := l.tcp.AcceptTCP()
 		if err == nil {
-			c := &Client{Conn: l.secured(conn), tcp: conn, watch: l.watch, writeTimeout: l.writeTimeout}
+			t := l.terms.Load()
+			c := &Client{Conn: t.secured(conn), tcp: conn, watch: l.watch, writeTimeout: t.writeTimeout}
 			if err = l.watch.add(c); err == nil {
 				return c, nil
 			}
@@ -101,9 +125,9 @@ func (l *Listener) Accept() (*Client, error) {
 	}
 }
 
-func (l *Listener) secured(conn *net.TCPConn) net.Conn {
-	if l.tls == nil {
+func (t *terms) secured(conn *net.TCPConn) net.Conn {
+	if t.tls == nil {
 		return conn
 	}
-	return tls.Server(conn, l.tls)
+	return tls.Server(conn, t.tls)
 }

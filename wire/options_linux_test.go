@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"crypto/tls"
 	"net"
 	"syscall"
 	"testing"
@@ -73,5 +74,29 @@ func TestUnsentIsBounded(t *testing.T) {
 	theirs := option(t, peer, unix.SOL_SOCKET, unix.SO_RCVBUF)
 	if most := theirs + 2*maxUnsent; !IsTimeout(err) || taken > most {
 		t.Errorf("took %d KiB, want at most %d; %v", taken>>10, most>>10, err)
+	}
+}
+
+// Other terms count for the clients that are accepted from now on.
+func TestUse(t *testing.T) {
+	l := listen(t, ListenConfig{WriteTimeout: 7 * time.Second})
+	_, before := connect(t, l)
+	secure := &tls.Config{MinVersion: tls.VersionTLS13}
+	if err := l.Use(secure, 9*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	_, after := connect(t, l)
+	for what, c := range map[string]struct {
+		client *Client
+		secure bool
+		limit  time.Duration
+	}{"before": {before, false, 7 * time.Second}, "after": {after, true, 9 * time.Second}} {
+		_, isTLS := c.client.Conn.(*tls.Conn)
+		if isTLS != c.secure || c.client.writeTimeout != c.limit || option(t, c.client.tcp, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT) != int(c.limit.Milliseconds()) {
+			t.Errorf("%s: TLS %v, write timeout %v", what, isTLS, c.client.writeTimeout)
+		}
+		if n := option(t, c.client.tcp, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT); n != maxUnsent {
+			t.Errorf("%s: %d bytes may be unsent", what, n)
+		}
 	}
 }
