@@ -77,6 +77,8 @@ type Step struct {
 	State    string `json:"state"`
 	Verdict  string `json:"verdict"`
 	Why      string `json:"why,omitempty"`
+	// Engine is what the server says of its load; nil if it says nothing, or not for a few seconds.
+	Engine *Engine `json:"engine,omitempty"`
 }
 
 // Places that an id can be found in, other than one source.
@@ -129,7 +131,7 @@ func (g *Guide) models(one *string) []string {
 }
 
 func (g *Guide) sessionPlace(s session.Session, now time.Time) Place {
-	p := placeOf(g.Router.Explain(session.Request{Key: s.Key, Model: []byte(s.Model)}, now))
+	p := placeOf(g.Router.Explain(session.Request{Key: s.Key, Model: []byte(s.Model)}, now), now)
 	p.Session, p.Model, p.Source = s.Key.String(), clip(s.Model), sourceOf(s)
 	return p
 }
@@ -162,7 +164,8 @@ func (g *Guide) readingPlace(r *session.Reading) Place {
 	if random && req.Response.IsZero() {
 		req.Key = identity.Key{} // another one for each request: only the candidates are certain
 	}
-	p := placeOf(g.Router.Explain(req, time.Now()))
+	now := time.Now()
+	p := placeOf(g.Router.Explain(req, now), now)
 	p.Model = clip(string(req.Model))
 	switch {
 	case random:
@@ -179,7 +182,7 @@ func (g *Guide) readingPlace(r *session.Reading) Place {
 	return p
 }
 
-func placeOf(e session.Explanation) Place {
+func placeOf(e session.Explanation, now time.Time) Place {
 	p := Place{Outcome: e.Outcome.String(), Why: e.Why, PinSkipped: e.PinSkipped, InFlight: e.InFlight, Walk: make([]Step, len(e.Steps))}
 	if e.Upstream != nil {
 		p.Upstream = e.Upstream.Name()
@@ -191,7 +194,9 @@ func placeOf(e session.Explanation) Place {
 		p.Pin = e.Pin.Name()
 	}
 	for i, s := range e.Steps {
-		p.Walk[i] = Step{Upstream: s.Upstream.Name(), State: s.Upstream.State().Words(), Verdict: string(s.Verdict), Why: s.Why}
+		p.Walk[i] = Step{
+			Upstream: s.Upstream.Name(), State: s.Upstream.State().Words(), Verdict: string(s.Verdict), Why: s.Why, Engine: engineOf(s.Upstream, now),
+		}
 	}
 	return p
 }

@@ -20,6 +20,10 @@ type upstreamView struct {
 	MaxInFlight int64    `json:"max_in_flight,omitempty"`
 	Pins        int      `json:"pins"`
 	Models      []string `json:"models"`
+	// Engine is what the server says of its load; nil if it says nothing, or not for a few seconds.
+	Engine *Engine `json:"engine,omitempty"`
+	// KVCapacity is the size of the KV cache in tokens, 0 if it is unknown.
+	KVCapacity int64 `json:"kv_capacity_tokens,omitempty"`
 	// MoreModels is how many further models Models leaves out.
 	MoreModels int `json:"more_models,omitempty"`
 }
@@ -33,6 +37,7 @@ func (s *Server) view(m *upstream.Member) upstreamView {
 		Name: m.Name(), State: m.State().Words(), Since: since, Reason: reason, Slot: m.Slot, Weight: m.Weight,
 		InFlight: m.InFlight(), MaxInFlight: m.MaxInFlight(), Pins: s.deps.Pins.Pins(m.Ref()), Models: []string{},
 	}
+	v.Engine, v.KVCapacity = engineOf(m.Upstream, time.Now()), m.KVCapacity()
 	models := m.Models().All()
 	if left := len(models) - maxModels; left > 0 {
 		models, v.MoreModels = models[:maxModels], left

@@ -34,7 +34,7 @@ func TestDescriptorsLimitConnections(t *testing.T) {
 			t.Errorf("%d descriptors: %d lines, want %d", limit, len(got), lines)
 		}
 		for _, e := range got {
-			if m := e.ContextMap(); m["in_force"] != int64(265) || m["max_connections"] != int64(300) || m["descriptors"] != int64(600) {
+			if m := e.ContextMap(); m["in_force"] != int64(264) || m["max_connections"] != int64(300) || m["descriptors"] != int64(600) {
 				t.Errorf("%v", m)
 			}
 		}

@@ -110,9 +110,27 @@ func printWalk(line func(...string), walk []admin.Step, ordered bool) {
 		if ordered {
 			name = fmt.Sprintf("%d. %s", i+1, name)
 		}
-		line(label, name, s.State, verdict)
+		line(label, name, s.State, verdict, engineWords(s.Engine))
 		label = ""
 	}
+}
+
+// engineWords says what a server says of its load, "" if it has no requests.
+func engineWords(e *admin.Engine) string {
+	if e == nil {
+		return ""
+	}
+	var words []string
+	if e.Running != nil && *e.Running > 0 {
+		words = append(words, fmt.Sprintf("%d running", *e.Running))
+	}
+	if e.Waiting != nil && *e.Waiting > 0 {
+		words = append(words, fmt.Sprintf("%d waiting", *e.Waiting))
+	}
+	if len(words) > 0 && e.KVUsage != nil {
+		words = append(words, fmt.Sprintf("%.0f %% of the KV cache", 100**e.KVUsage))
+	}
+	return strings.Join(words, ", ")
 }
 
 // printable escapes characters that a terminal could act on, and bytes that are not text.

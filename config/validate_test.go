@@ -37,6 +37,8 @@ func TestProblems(t *testing.T) {
 		up + "session: {sources: [\"body:messages\"]}":                                 `c.yaml:2: session.sources[0]: "body:messages" names no conversation`,
 		up + "session: {opening_max_in_flight: 0}":                                     "c.yaml:2: session.opening_max_in_flight: 0, want 1..10000",
 		up + "session: {max_in_flight: 10001}":                                         "c.yaml:2: session.max_in_flight: 10001, want 1..10000",
+		up + "session: {shed: {waiting: -1, kv: 90}}":                                  "c.yaml:2: session.shed.waiting: -1, want 0..1000000\nc.yaml:2: session.shed.kv: 90, want 0..1",
+		up + "session: {shed: {waiting: 0.5, kv: .nan}}":                               "c.yaml:2: session.shed.waiting: \"0.5\", want a whole number\nc.yaml:2: session.shed.kv: \".nan\", want a number",
 		up + "health: {path: health}":                                                  `c.yaml:2: health.path: "health", want a path that begins with /`,
 		up + "health: {interval: 1ms}":                                                 "c.yaml:2: health.interval: 1ms, want 100ms..1h",
 		up + "health: {metrics_path: metrics}":                                         `c.yaml:2: health.metrics_path: "metrics", want a path that begins with / and has no query, or empty`,

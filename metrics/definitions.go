@@ -72,6 +72,11 @@ var (
 	upstreamLimit    = define("gauge", "tether_upstream_max_in_flight", "Limit of the requests in flight at the upstream's server, all its ranks together; 0 for no limit.", "upstream")
 	upstreamPins     = define("gauge", "tether_upstream_pins", "Sessions pinned to the upstream.", "upstream")
 
+	engineRunning = define("gauge", "tether_upstream_engine_requests_running", "Requests that the upstream's engine computes, as its server says (health.metrics_path). Absent if that is unknown or older than 5 s; so are the next two.", "upstream")
+	engineWaiting = define("gauge", "tether_upstream_engine_requests_waiting", "Requests in the queue of the upstream's engine.", "upstream")
+	engineKVUsage = define("gauge", "tether_upstream_kv_usage_ratio", "Part of the upstream's KV cache that requests hold, 0 to 1.", "upstream")
+	engineKVSize  = define("gauge", "tether_upstream_kv_capacity_tokens", "Size of the upstream's KV cache, as its server says. Absent if it is unknown.", "upstream")
+
 	sessionsNow    = define("gauge", "tether_sessions", "Sessions in the session map.")
 	sessionsMax    = define("gauge", "tether_sessions_max", "Capacity of the session map.")
 	probationNow   = define("gauge", "tether_sessions_on_probation", "Sessions whose id tether derived or generated, and that were used only once so far.")

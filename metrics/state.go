@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -26,7 +27,8 @@ type state struct {
 var stateDescs = func() map[*definition]*prometheus.Desc {
 	descs := map[*definition]*prometheus.Desc{}
 	for _, d := range []*definition{
-		upstreamUp, upstreamState, upstreamInFlight, upstreamLimit, upstreamPins, sessionsNow, sessionsMax, probationNow, evictionsTotal,
+		upstreamUp, upstreamState, upstreamInFlight, upstreamLimit, upstreamPins,
+		engineRunning, engineWaiting, engineKVUsage, engineKVSize, sessionsNow, sessionsMax, probationNow, evictionsTotal,
 		storedNow, storedMax, storedEvicted, requestsNow, wideNow, connectionsNow, idleClosed, displaced, bodiesNow, ringInfo,
 	} {
 		descs[d] = d.desc()
@@ -83,6 +85,26 @@ func (s *state) upstream(m *upstream.Member, gauge func(*definition, float64, ..
 	gauge(upstreamInFlight, float64(m.InFlight()), m.Name())
 	gauge(upstreamLimit, float64(m.MaxInFlight()), m.Name())
 	gauge(upstreamPins, float64(s.sessions.Pins(m.Ref())), m.Name())
+	engine(m, gauge)
+}
+
+// engine collects what a server says of an upstream's engine, as far as it is known.
+func engine(m *upstream.Member, gauge func(*definition, float64, ...string)) {
+	l, _ := m.EngineLoad(time.Now())
+	for _, f := range []struct {
+		d     *definition
+		value float64
+		known bool
+	}{
+		{engineRunning, float64(l.Running), l.Running >= 0},
+		{engineWaiting, float64(l.Waiting), l.Waiting >= 0},
+		{engineKVUsage, l.KVUsage, l.KVUsage >= 0},
+		{engineKVSize, float64(m.KVCapacity()), m.KVCapacity() > 0},
+	} {
+		if f.known {
+			gauge(f.d, f.value, m.Name())
+		}
+	}
 }
 
 func boolValue(b bool) float64 {

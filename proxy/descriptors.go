@@ -7,10 +7,10 @@ import "tether/wire"
 const ownDescriptors = 32
 
 // ConnectionsWithin returns MaxConnections, or how many connections of clients leave enough of the process's descriptors for other
-// uses, if that is less. Each request in flight needs a second descriptor for its server, and each probe of a server one; there are
-// clients that are refused with an answer; ownDescriptors are kept back. The result is at least 1.
+// uses, if that is less. Each request in flight needs a second descriptor for its server, each server one for its probes and one for its
+// metrics; there are clients that are refused with an answer; ownDescriptors are kept back. The result is at least 1.
 func (c *Config) ConnectionsWithin(descriptors, servers int) int {
-	left := descriptors - ownDescriptors - servers - maxRefused(descriptors/2)
+	left := descriptors - ownDescriptors - 2*servers - maxRefused(descriptors/2)
 	return max(1, min(c.MaxConnections, max(left/2, left-c.MaxInFlight)))
 }
 

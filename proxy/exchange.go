@@ -162,7 +162,7 @@ func (x *exchange) forward() *fault {
 			return nil
 		}
 	}
-	t.full = x.route.Unanswered(x.now)
+	t.full, t.shed = x.route.Unanswered(x.now)
 	return t.fault()
 }
 

@@ -96,6 +96,7 @@ type attempts struct {
 	died  bool // an upstream died over the request
 	busy  bool // an upstream answered 503, or refused
 	full  bool // an upstream was left that has as many requests as it may have
+	shed  bool // the request begins a conversation, and all upstreams have too much to do
 
 	// onlyThere: the request is about a response that only one server has. No other can answer it.
 	onlyThere bool
@@ -130,10 +131,12 @@ func (t *attempts) note(u *upstream.Upstream, k failure.Kind) { t.tries = append
 // fault is what the client gets when nothing more is tried. A death outweighs later failures: the client must
 // not try again by itself.
 func (t *attempts) fault() *fault {
-	if t.last == nil {
-		if t.full {
-			return faultUpstreamsFull
-		}
+	switch {
+	case t.last == nil && t.shed:
+		return faultShed
+	case t.last == nil && t.full:
+		return faultUpstreamsFull
+	case t.last == nil:
 		return faultNoUpstream
 	}
 	switch f := t.last.fault; {

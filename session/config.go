@@ -12,6 +12,8 @@ type Config struct {
 	// MaxInFlight is how many requests may be in flight under one id of a client before the id counts as a crowd, 1..10000.
 	// Requests of an agent's sub-agents do not count.
 	MaxInFlight int `yaml:"max_in_flight"`
+	// Shed refuses new conversations while all servers are busy.
+	Shed Shed `yaml:"shed"`
 	// Affinity is false to send requests round robin and to pin nothing, for comparison. Only a flag sets it.
 	Affinity bool `yaml:"-"`
 }
@@ -42,4 +44,5 @@ func (c *Config) Validate(report func(key, problem string)) {
 	if c.MaxInFlight < 1 || c.MaxInFlight > 10_000 {
 		report("max_in_flight", fmt.Sprintf("%d, want 1..10000", c.MaxInFlight))
 	}
+	c.Shed.validate(report)
 }

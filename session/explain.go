@@ -77,6 +77,9 @@ func (r *Router) Explain(req Request, now time.Time) Explanation {
 		return x.draw()
 	}
 	x.i, x.p = x.find()
+	if x.shed = x.i >= 0 && mustShed(&x.Route, x.p); x.shed {
+		x.i = -1
+	}
 	if x.p == serveStored && x.candidates.upstream(x.i).AtLimit() {
 		x.i = -1
 	}
@@ -115,12 +118,17 @@ func (x *explained) why(i int, p purpose) string {
 	if o := x.candidates.obstacle(i, p); o != nothing {
 		return o.words(x.candidates.upstream(i))
 	}
+	if x.shed {
+		return "above session.shed"
+	}
 	return "its state has changed just now"
 }
 
 // whyChosen says why the request goes to its upstream.
 func (x *explained) whyChosen() string {
 	switch {
+	case x.shed:
+		return "new conversations are refused: every upstream that could take it is above session.shed"
 	case x.i < 0 && x.p == serveStored:
 		return "the one that made the response that the request is about is full: it has as many requests in flight as its max_in_flight"
 	case x.i < 0:

@@ -55,7 +55,7 @@ func TestAllFull(t *testing.T) {
 	holder.Next(f.now)
 	for _, req := range []Request{{Key: k}, {Key: testKey(2)}, {}, {Key: k, Shared: true}} {
 		r := f.start(req)
-		if u := r.Next(f.now); u != nil || !r.Unanswered(f.now) {
+		if u := r.Next(f.now); u != nil || !f.lackedPlace(r) {
 			t.Errorf("%+v went to %s, or servers are not full", req, name(u))
 		}
 		r.End(f.now)
@@ -63,10 +63,16 @@ func TestAllFull(t *testing.T) {
 	holder.End(f.now)
 	home.SetHealth(upstream.Down, "test")
 	r := f.start(Request{Key: k})
-	if u := r.Next(f.now); u != nil || r.Unanswered(f.now) {
+	if u := r.Next(f.now); u != nil || f.lackedPlace(r) {
 		t.Errorf("all are down: went to %s, or servers are full", name(u))
 	}
 	r.End(f.now)
+}
+
+// lackedPlace reports whether r found no upstream because servers are at their limits.
+func (f *fleet) lackedPlace(r *Route) bool {
+	full, shed := r.Unanswered(f.now)
+	return full && !shed
 }
 
 // A request about a stored response waits for its server: no other has the response.
@@ -82,7 +88,7 @@ func TestStoredResponseAtFullServer(t *testing.T) {
 		t.Errorf("explained as %s: %s", name(e.Upstream), e.Why)
 	}
 	r := f.start(req)
-	if u := r.Next(f.now); u != nil || !r.Unanswered(f.now) {
+	if u := r.Next(f.now); u != nil || !f.lackedPlace(r) {
 		t.Errorf("went to %s, or servers are not full", name(u))
 	}
 	r.End(f.now)

@@ -52,6 +52,7 @@ type Route struct {
 
 	place place
 	full  bool // no upstream was left, and one at its limit would have been
+	shed  bool // the request begins a conversation, and all upstreams are above session.shed
 
 	inFlight int  // requests in flight under its id when it began, itself included; 0 if they are not counted
 	surplus  bool // the crowd of its id is full without this request
@@ -99,6 +100,9 @@ func (t *Route) Next(now time.Time) *upstream.Upstream {
 	t.candidates.now = now
 	t.place.leave()
 	i, p := t.find()
+	if t.shed = i >= 0 && mustShed(t, p); t.shed {
+		return nil
+	}
 	for i >= 0 && !t.place.take(t.candidates.upstream(i).Server) { // other requests have taken the last place, so that find changes its mind
 		if p == serveStored {
 			t.full = true
@@ -217,13 +221,13 @@ func (t *Route) Answered(status int, now time.Time) {
 	t.settle(now)
 }
 
-// Unanswered records that no upstream answered, and settles the outcome. It reports whether Next had no upstream left because servers
-// are at their limits.
-func (t *Route) Unanswered(now time.Time) (full bool) {
+// Unanswered records that no upstream answered, and settles the outcome. It reports whether Next returned none because servers are at their
+// limits, or because new conversations are refused.
+func (t *Route) Unanswered(now time.Time) (full, shed bool) {
 	if len(t.candidates.tried) > 0 && !t.req.Key.IsZero() && !t.surplus {
 		t.settle(now)
 	}
-	return t.full
+	return t.full, t.shed
 }
 
 // settle makes the outcome true at now: other requests of the session may have moved the pin since Next. They do that if the
