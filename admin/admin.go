@@ -52,7 +52,7 @@ type Server struct {
 	guide   *Guide
 	local   bool // listens on loopback
 	http    http.Server
-	reading sync.Mutex // held while a whole request is explained
+	reading sync.Mutex // held while a whole request is explained, or other upstreams are compared
 }
 
 // Limits of a client of the admin listener.
@@ -97,6 +97,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("POST /api/upstreams/{name}/drain", s.guarded(s.drain))
 	mux.HandleFunc("POST /api/upstreams/{name}/undrain", s.guarded(s.undrain))
 	mux.HandleFunc("POST /api/reload", s.guarded(s.reload))
+	mux.HandleFunc("POST /api/preview", s.guarded(s.preview))
 	mux.HandleFunc("GET /api/sessions/{id}", s.guarded(s.session))
 	mux.HandleFunc("DELETE /api/sessions/{id}", s.guarded(s.forget))
 	mux.HandleFunc("POST /api/sessions/{id}/move", s.guarded(s.move))

@@ -236,6 +236,8 @@ var routes = []struct {
 	{"POST", "/api/upstreams/vllm-0/drain", true, 200},
 	{"POST", "/api/upstreams/vllm-0/drain?hard=true", true, 200},
 	{"POST", "/api/upstreams/vllm-0/undrain", true, 200},
+	{"POST", "/api/reload", true, 409},
+	{"POST", "/api/preview", true, 400},
 	{"GET", "/api/sessions/s", true, 404},
 	{"DELETE", "/api/sessions/s", true, 404},
 	{"POST", "/api/sessions/s/move?to=vllm-0", true, 404},

@@ -1,9 +1,6 @@
 package cli
 
 import (
-	"fmt"
-	"io"
-
 	"github.com/spf13/cobra"
 
 	"tether/app"
@@ -45,32 +42,6 @@ func runCommand(version string, errOut *logs.Writer) *cobra.Command {
 				Load: func() (*config.Config, error) { return o.load(cmd.Flags(), memory) }, HangUp: hangUp,
 			}
 			return app.Run(shutdown, cfg, env, nil)
-		},
-	}
-	o.add(cmd.Flags())
-	return cmd
-}
-
-func checkCommand() *cobra.Command {
-	var o options
-	cmd := &cobra.Command{
-		Use:   "check -c config.yaml",
-		Short: "print the configuration in force, or everything that is wrong with it",
-		Args:  noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := o.load(cmd.Flags(), app.LimitMemory())
-			if err != nil {
-				return err
-			}
-			for _, w := range cfg.Warnings {
-				fmt.Fprintln(cmd.ErrOrStderr(), "tether: warning: "+w)
-			}
-			text, err := cfg.Effective()
-			if err != nil {
-				return err
-			}
-			_, err = io.WriteString(cmd.OutOrStdout(), text)
-			return err
 		},
 	}
 	o.add(cmd.Flags())

@@ -3,15 +3,12 @@ package cli
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
-	"net/url"
 	"os"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -23,12 +20,11 @@ import (
 )
 
 type whereOptions struct {
-	file      string
-	admin     string
-	tokenFile string
-	model     string
-	request   string
-	json      bool
+	file    string
+	admin   adminOptions
+	model   string
+	request string
+	json    bool
 }
 
 // question is about a request, or else about a session.
@@ -72,8 +68,8 @@ func whereCommand() *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.StringVarP(&o.file, "config", "c", "", "compute the answer from the configuration in `FILE` (YAML)")
-	flags.StringVar(&o.admin, "admin", "http://127.0.0.1:8081", "ask the admin listener at `URL`")
-	flags.StringVar(&o.tokenFile, "token-file", "", "read the token of the admin listener from `FILE`")
+	o.admin.add(flags)
+	o.admin.hint = ", -c FILE computes the answer without one"
 	flags.StringVar(&o.model, "model", "", "the session's model; default: all known models")
 	flags.StringVar(&o.request, "request", "", "read a captured request from `FILE`, - for standard input")
 	flags.BoolVar(&o.json, "json", false, "print JSON")
@@ -166,55 +162,14 @@ func (o *whereOptions) compute(q question) (found admin.Where, err error) {
 	return found, nil
 }
 
-// askTime is how long the admin listener may take to answer.
-const askTime = 30 * time.Second
-
 func (o *whereOptions) ask(ctx context.Context, q question) (found admin.Where, err error) {
-	base, err := url.Parse(o.admin)
-	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" || base.User != nil {
-		return found, usageError("--admin: want http://HOST:PORT")
-	}
-	r := client.Request{Method: http.MethodPost, Path: "/api/where/request", ContentType: "application/http", Body: bytes.NewReader(q.request)}
-	if q.request == nil {
-		body, err := json.Marshal(map[string]any{"id": q.id, "model": q.model})
-		if err != nil {
-			return found, err
-		}
-		r = client.Request{Method: http.MethodPost, Path: "/api/where", ContentType: "application/json", Body: bytes.NewReader(body)}
-	}
-	token, err := config.ReadSecret(o.tokenFile)
-	if err != nil {
-		return found, usageError("--token-file: %w", err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, askTime)
-	defer cancel()
-	status, text, err := client.New(base, string(token)).Do(ctx, r)
-	if err != nil {
-		return found, fmt.Errorf("%w: is tether running there? --admin URL asks another, -c FILE computes the answer without one", err)
-	}
-	if status != http.StatusOK {
-		return found, refusal(base.Host, status, text)
-	}
-	if err := json.Unmarshal(text, &found); err != nil {
-		return found, fmt.Errorf("%s did not answer as tether does: does --admin name its admin listener?", base.Host)
-	}
-	return found, nil
+	err = o.admin.call(ctx, questionOf(q), &found)
+	return found, err
 }
 
-// refusal returns the error that tells the user what an answer other than 200 means.
-func refusal(host string, status int, text []byte) error {
-	if status == http.StatusUnauthorized {
-		return usageError("%s wants its token: --token-file FILE with the one of its admin.token_file", host)
+func questionOf(q question) client.Request {
+	if q.request != nil {
+		return client.Request{Method: http.MethodPost, Path: "/api/where/request", ContentType: "application/http", Body: bytes.NewReader(q.request)}
 	}
-	var answer struct {
-		Error struct{ Message string }
-	}
-	if json.Unmarshal(text, &answer) != nil || answer.Error.Message == "" {
-		return fmt.Errorf("%s answered %d: does --admin name tether's admin listener?", host, status)
-	}
-	err := fmt.Errorf("%s: %s", host, printable(answer.Error.Message))
-	if status == http.StatusBadRequest {
-		return app.UsageError{Err: err}
-	}
-	return err
+	return postJSON("/api/where", map[string]any{"id": q.id, "model": q.model})
 }
