@@ -58,6 +58,7 @@ var layers = map[string]layer{
 	"e2e":          {[]string{"e2e/binary", "sim", "tlsfiles/tlstest"}, "these tests know tether as users do, by its binary"},
 	"e2e/image":    {[]string{"sim"}, "these tests know tether as users do, by its image"},
 
+	"discovery/kube":     {[]string{"discovery", "files", "ring"}, "pods are found without knowing who uses them"},
 	"discovery/dns":      {[]string{"discovery"}, "a name is resolved without knowing who uses its servers"},
 	"health/engines":     {[]string{"upstream/load"}, "a page of metrics is read without knowing where it came from"},
 	"upstream/load":      {nil, "how busy an upstream is does not depend on which upstream it is"},
@@ -92,7 +93,7 @@ var homes = map[string][]string{
 	"github.com/prometheus/client_model":  {"health/engines"},
 	"github.com/prometheus/common":        {"health/engines"},
 	"github.com/spf13/cobra":              {"cli"},
-	"github.com/goccy/go-yaml":            {"config"},
+	"github.com/goccy/go-yaml":            {"config", "discovery/kube"},
 	"github.com/miekg/dns":                {"discovery/dns"},
 	"github.com/coder/websocket":          {"sim"}, // tether looks at no frames
 	"go.uber.org/zap":                     {"app", "proxy", "accesslog"},
