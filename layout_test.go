@@ -81,7 +81,7 @@ var layers = map[string]layer{
 	"e2e/haproxy":        {[]string{"e2e/binary", "sim"}, "these tests know tether as users do, by its binary"},
 	"e2e/vectors":        {[]string{"e2e/binary"}, "a shared reading of HTTP would share its mistakes"},
 
-	"bench/compare":         {[]string{"bench/compare/peers", "bench/compare/traffic"}, "a comparison knows tether by its binary, as it knows the other proxies"},
+	"bench/compare":         {[]string{"bench/compare/peers", "bench/compare/traffic", "ring", "session/identity", "session/pins", "upstream"}, "a comparison knows tether by its binary, as it knows the other proxies; only the session map, which they lack, is measured from inside"},
 	"bench/compare/peers":   {nil, "a proxy is started and measured without knowing its load"},
 	"bench/compare/traffic": {nil, "load and upstreams do not know which proxy is between them, and share no mistake with tether"},
 }

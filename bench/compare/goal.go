@@ -5,13 +5,25 @@ import (
 	"io"
 )
 
-// goal is a limit for a ratio of tether and the yardstick: the floor must hold, the goal is what tether is here for.
+// goal is a limit: the floor must hold, the goal is what tether is here for.
 type goal struct {
 	row, key, text string
-	// engine is the column that the goal is for. "" stands for tether as it ships.
-	engine      string
+	// engine is the engine that the goal is for: its column is judged. "" stands for tether as it ships.
+	engine string
+	// against is what the figure is divided by: the same figure of HAProxy, of tether in another row, or nothing.
+	against     divisor
+	over        string  // the other row
 	floor, goal float64 // 0: there is none
 }
+
+// divisor is what a figure is divided by.
+type divisor uint8
+
+const (
+	peer divisor = iota
+	otherRow
+	nothing
+)
 
 var goals = []goal{
 	{row: "sse500", key: cpu, text: "CPU per SSE event, 500 streams, epoll", engine: "epoll", floor: 0.90, goal: 0.78},
@@ -30,18 +42,26 @@ var goals = []goal{
 	{row: "light", key: p99, text: "light load, whole request, p99", floor: 1.0},
 	{row: "light", key: added50, text: "light load, added part, p50", goal: 0.9},
 	{row: "light", key: added99, text: "light load, added part, p99", goal: 0.9},
+	{row: "memory10000", key: perConn, text: "RSS per open stream, KB", against: nothing, floor: 12, goal: 6},
+	{row: "idle10000", key: perConn, text: "RSS per idle connection, KB", against: nothing, floor: 4, goal: 1},
+	{row: "map10000000", key: perPin, text: "session map at 10M pins, bytes a pin", against: nothing, floor: 48},
+	{row: "map10000000", key: collection, text: "session map at 10M pins, GC cycle, ms", against: nothing, floor: 20},
+	{row: "map10000000", key: lookup, text: "session map at 10M pins, pick and get, ns", against: nothing, floor: 250},
+	{row: "allocations", key: allocated, text: "allocations per JSON request", against: nothing, floor: 2, goal: 0.005},
+	{row: "upstreams512", key: cpu, text: "CPU per request, 512 upstreams over 2", against: otherRow, over: "upstreams2", floor: 1.15, goal: 1.05},
 }
 
-// printGoals prints the goals, and returns how many floors are missed. A goal for an engine is judged by the column of that engine.
+// printGoals prints the goals, and returns how many floors are missed.
 func printGoals(out io.Writer, all []*results) (missed int) {
-	fmt.Fprint(out, "\n**Goals: tether / HAProxy**\n\n| work | is | floor | | goal | |\n|---|---|---|---|---|---|\n")
+	fmt.Fprint(out, "\n**Goals.** Figures without a unit are ratios, tether over HAProxy or as named.\n\n"+
+		"| work | is | floor | | goal | |\n|---|---|---|---|---|---|\n")
 	for _, g := range goals {
 		is, found := g.value(all)
 		if !found {
 			fmt.Fprintf(out, "| %s | not run | %s | | %s | |\n", g.text, limit(g.floor), limit(g.goal))
 			continue
 		}
-		fmt.Fprintf(out, "| %s | %.2f | %s | %s | %s | %s |\n", g.text, is, limit(g.floor), verdict(is, g.floor), limit(g.goal), verdict(is, g.goal))
+		fmt.Fprintf(out, "| %s | %s | %s | %s | %s | %s |\n", g.text, number(is), limit(g.floor), verdict(is, g.floor), limit(g.goal), verdict(is, g.goal))
 		if g.floor > 0 && is > g.floor {
 			missed++
 		}
@@ -49,26 +69,49 @@ func printGoals(out io.Writer, all []*results) (missed int) {
 	return missed
 }
 
-// value returns the median of the ratio, and false if it was not measured.
+// value returns the median of what is judged, and false if it was not measured.
 func (g goal) value(all []*results) (float64, bool) {
 	column := "tether"
 	if g.engine != "" {
 		column = "tether " + g.engine
 	}
+	r := find(all, g.row)
+	if r == nil {
+		return 0, false
+	}
+	switch g.against {
+	case peer:
+		s, is := spreadOf(r.ratios(column, yardstick, g.key))
+		return s.median, is
+	case otherRow:
+		other := find(all, g.over)
+		if other == nil {
+			return 0, false
+		}
+		s, is := spreadOf(r.series(column, g.key))
+		base, also := spreadOf(other.series(column, g.key))
+		return s.median / base.median, is && also
+	default:
+		s, is := spreadOf(r.series(column, g.key))
+		return s.median, is
+	}
+}
+
+// find returns the results of a row, or nil.
+func find(all []*results, row string) *results {
 	for _, r := range all {
-		if r.row.name == g.row {
-			s, is := spreadOf(r.ratios(column, yardstick, g.key))
-			return s.median, is
+		if r.row.name == row {
+			return r
 		}
 	}
-	return 0, false
+	return nil
 }
 
 func limit(v float64) string {
 	if v == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%.2f", v)
+	return number(v)
 }
 
 func verdict(is, limit float64) string {

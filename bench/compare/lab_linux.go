@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -13,7 +14,8 @@ import (
 	"tether/bench/compare/traffic"
 )
 
-// spare is how many descriptors a process needs beside those of streams.
+// spare is how many descriptors a process needs beside those of connections. Proxies accept half as many connections more than the largest
+// load has.
 const spare = 300
 
 // lab is what a comparison runs in.
@@ -27,13 +29,18 @@ type lab struct {
 	running map[string]*peers.Process
 	// descriptors is the limit of this process and of each peer.
 	descriptors int
+	// cert and key are files in dir, for rows with TLS.
+	dir, cert, key string
 }
 
 // newLab finds the peers, names those that are absent on out, and starts the others. The caller calls close, after an error too.
-func newLab(ctx context.Context, o options, out io.Writer) (*lab, error) {
-	l := &lab{options: o, running: map[string]*peers.Process{}}
+func newLab(ctx context.Context, o options, descriptors int, out io.Writer) (*lab, error) {
+	l := &lab{options: o, descriptors: descriptors, running: map[string]*peers.Process{}}
 	var err error
-	if l.descriptors, err = raiseDescriptors(); err != nil {
+	if l.dir, err = os.MkdirTemp("", "bench-compare"); err != nil {
+		return l, err
+	}
+	if l.cert, l.key, err = makeCertificate(l.dir); err != nil {
 		return l, err
 	}
 	if l.upstreams, err = traffic.StartUpstreams(2); err != nil {
@@ -46,9 +53,9 @@ func newLab(ctx context.Context, o options, out io.Writer) (*lab, error) {
 		return l, err
 	}
 	for _, p := range l.columns {
-		process, err := l.start(ctx, p, peers.World{Upstreams: l.upstreams.Addrs})
+		process, err := l.start(ctx, p, l.upstreams, false)
 		if err != nil {
-			return l, err
+			return l, fmt.Errorf("%s: %w", p.Name, err)
 		}
 		l.running[p.Name] = process
 	}
@@ -91,16 +98,19 @@ func list(text string) []string {
 	return strings.Split(text, ",")
 }
 
-// start starts a peer, and returns once it has answered a request.
-func (l *lab) start(ctx context.Context, p peers.Peer, w peers.World) (*peers.Process, error) {
-	w.Connections = (l.descriptors - spare) / 2
+// start starts a peer in front of upstreams, and returns once it has answered a request.
+func (l *lab) start(ctx context.Context, p peers.Peer, upstreams *traffic.Upstreams, overTLS bool) (*peers.Process, error) {
+	w := peers.World{Upstreams: upstreams.Addrs, Connections: (l.descriptors - spare - len(upstreams.Addrs)) / 2}
+	if overTLS {
+		w.Cert, w.Key = l.cert, l.key
+	}
 	process, err := p.Start(ctx, w)
 	if err != nil {
 		return nil, err
 	}
-	if err := l.awaitAnswer(ctx, process); err != nil {
+	if err := l.awaitAnswer(ctx, process, upstreams, overTLS); err != nil {
 		process.Stop()
-		return nil, fmt.Errorf("%s: %w\n%s", p.Name, err, process.Log())
+		return nil, fmt.Errorf("%w\n%s", err, process.Log())
 	}
 	return process, nil
 }
@@ -116,6 +126,7 @@ func (l *lab) close() {
 	if l.upstreams != nil {
 		l.upstreams.Stop()
 	}
+	os.RemoveAll(l.dir)
 }
 
 // raiseDescriptors raises the limit of descriptors, which the peers inherit, as far as possible, and returns it.

@@ -4,7 +4,8 @@
 //
 // Load and upstreams are threads of this process. So the CPU of a proxy, from /proc/PID/stat, is that of its process and its children alone.
 // What load and upstreams themselves cost is shown by a direct run, without a proxy. Everything is on loopback and bounded in time. The
-// command runs on Linux. main.go, run_linux.go, run_other.go, lab_linux.go and measure_linux.go are tested in run_linux_test.go.
+// command runs on Linux. main.go, run_linux.go, run_other.go, lab_linux.go, trial_linux.go, measure_linux.go and strace_linux.go
+// are tested in run_linux_test.go.
 package main
 
 import (

@@ -33,35 +33,29 @@ func sleep(ctx context.Context, d time.Duration) error {
 }
 
 // awaitAnswer returns once a peer answers requests: it may not know yet which upstreams are up.
-func (l *lab) awaitAnswer(ctx context.Context, p *peers.Process) error {
-	l.upstreams.Set(traffic.Answer{Size: answerBody})
-	for limit := time.Now().Add(answerLimit); ; {
-		load, err := l.clients.Start(ctx, traffic.Plan{Addr: p.Addr, Clients: 1, Sessions: 1, Body: requestBody, Size: answerBody, Once: true})
+func (l *lab) awaitAnswer(ctx context.Context, p *peers.Process, upstreams *traffic.Upstreams, overTLS bool) error {
+	ctx, cancel := context.WithTimeout(ctx, answerLimit)
+	defer cancel()
+	upstreams.Set(traffic.Answer{Size: answerBody})
+	plan := traffic.Plan{Addr: p.Addr, Clients: 1, Sessions: 1, Body: requestBody, Size: answerBody, Once: true, TLS: overTLS}
+	for {
+		load, err := l.clients.Start(ctx, plan)
 		if err == nil {
 			load.Close()
 			return nil
 		}
-		if time.Now().After(limit) || ctx.Err() != nil {
+		if sleep(ctx, 100*time.Millisecond) != nil {
 			return fmt.Errorf("it does not answer: %w", err)
-		}
-		if err := sleep(ctx, 100*time.Millisecond); err != nil {
-			return err
 		}
 	}
 }
 
-// measure loads a peer, or the upstreams themselves if p is nil, with the work of a row.
-func (l *lab) measure(ctx context.Context, r *row, p *peers.Process) (figures, error) {
-	l.upstreams.Set(r.answer)
-	plan := r.plan
-	plan.Addr = l.upstreams.Addrs[0]
-	if p != nil {
-		plan.Addr = p.Addr
-	}
-	if r.busy {
+// cost measures what the load costs a peer, or the load and the upstreams themselves without a peer.
+func (t *trial) cost(ctx context.Context) (figures, error) {
+	if t.row.busy {
 		defer burn()()
 	}
-	load, err := l.clients.Start(ctx, plan)
+	load, err := t.clients.Start(ctx, t.plan())
 	if err != nil {
 		return nil, err
 	}
@@ -71,27 +65,56 @@ func (l *lab) measure(ctx context.Context, r *row, p *peers.Process) (figures, e
 		return nil, err
 	}
 	load.Reset()
-	before, err := usage(p)
+	before, err := usage(t.process)
 	if err != nil {
 		return nil, err
 	}
 	began := time.Now()
-	if err := sleep(ctx, l.window*time.Duration(max(r.windows, 1))); err != nil {
+	if err := sleep(ctx, t.window*time.Duration(max(t.row.windows, 1))); err != nil {
 		return nil, err
 	}
 	counts := load.Counts()
 	took := time.Since(began)
-	after, err := usage(p)
+	after, err := usage(t.process)
 	if err != nil {
 		return nil, err
 	}
 	if err := counts.Err(); err != nil {
 		return nil, err
 	}
-	if _, err := l.upstreams.Skipped(); err != nil {
+	if _, err := t.upstreams.Skipped(); err != nil {
 		return nil, err
 	}
-	return reckon(r, opening, counts, after.Sub(before), took)
+	return reckon(t.row, opening, counts, after.Sub(before), took)
+}
+
+// allocations measures what a request allocates, by tether's own metrics. What it costs to read the metrics is subtracted.
+func (t *trial) allocations(ctx context.Context) (figures, error) {
+	load, err := t.clients.Start(ctx, t.plan())
+	if err != nil {
+		return nil, err
+	}
+	defer load.Close()
+	if err := sleep(ctx, resting); err != nil {
+		return nil, err
+	}
+	var mallocs [3]float64
+	for i := range mallocs { // the first two readings are next to each other, so that their difference is what a reading costs
+		if i == 2 {
+			load.Reset()
+			if err := sleep(ctx, t.window); err != nil {
+				return nil, err
+			}
+		}
+		if mallocs[i], err = t.process.Metric(ctx, "go_memstats_mallocs_total"); err != nil {
+			return nil, err
+		}
+	}
+	counts := load.Counts()
+	if err := counts.Err(); err != nil {
+		return nil, err
+	}
+	return perUnit(figures{allocated: max(mallocs[2]-2*mallocs[1]+mallocs[0], 0)}, t.row, counts)
 }
 
 // usage returns what a peer has used, or this process if p is nil.
@@ -99,6 +122,11 @@ func usage(p *peers.Process) (peers.Usage, error) {
 	if p != nil {
 		return p.Usage()
 	}
+	return ownUsage()
+}
+
+// ownUsage returns what this process has used.
+func ownUsage() (peers.Usage, error) {
 	var u unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
 		return peers.Usage{}, fmt.Errorf("getrusage: %w", err)

@@ -30,3 +30,18 @@ func reckon(r *row, opening, c traffic.Counts, used peers.Usage, took time.Durat
 }
 
 func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
+
+// perUnit divides counts of a row by its units.
+func perUnit(f figures, r *row, c traffic.Counts) (figures, error) {
+	units := c.Requests
+	if r.unit == "event" {
+		units = c.Events
+	}
+	if units == 0 {
+		return nil, errors.New("nothing was answered")
+	}
+	for key := range f {
+		f[key] /= float64(units)
+	}
+	return f, nil
+}

@@ -26,3 +26,15 @@ func TestReckon(t *testing.T) {
 		t.Error("a measurement without an answer is no error")
 	}
 }
+
+func TestPerUnit(t *testing.T) {
+	counts := traffic.Counts{Requests: 2, Events: 4}
+	for unit, want := range map[string]float64{"request": 10, "event": 5} {
+		if got, err := perUnit(figures{allCalls: 20}, &row{unit: unit}, counts); err != nil || got[allCalls] != want {
+			t.Errorf("%s: got %v, %v, want %v", unit, got, err, want)
+		}
+	}
+	if _, err := perUnit(figures{}, &row{}, traffic.Counts{}); err == nil {
+		t.Error("a measurement without an answer is no error")
+	}
+}

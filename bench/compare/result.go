@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -12,6 +13,8 @@ type figures map[string]float64
 // results are the figures of a row: by column, one for each round.
 type results struct {
 	row *row
+	// columns are those that were measured, without direct.
+	columns []string
 	// rounds are by column. A failed measurement has no figures.
 	rounds map[string][]figures
 	// failures are the first errors of columns.
@@ -74,3 +77,13 @@ func spreadOf(values []float64) (spread, bool) {
 
 // failed returns the columns that failed, sorted.
 func (r *results) failed() []string { return slices.Sorted(maps.Keys(r.failures)) }
+
+// broken reports whether a column failed for another reason than that this machine lacks a tool.
+func (r *results) broken() bool {
+	for _, err := range r.failures {
+		if !errors.Is(err, errNoStrace) {
+			return true
+		}
+	}
+	return false
+}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 )
@@ -9,7 +10,8 @@ import (
 // example has three rounds. HAProxy failed in the second one.
 func example() *results {
 	return &results{
-		row: &row{name: "json32", title: "example", shows: []measure{{cpu, "CPU"}, {added50, "added"}}},
+		row:     &row{name: "json32", title: "example", shows: []measure{{cpu, "CPU"}, {added50, "added"}}},
+		columns: []string{"tether", yardstick},
 		rounds: map[string][]figures{
 			direct:    {{cpu: 1, p50: 10}, {cpu: 2, p50: 20}, {cpu: 3, p50: 30}},
 			"tether":  {{cpu: 10, p50: 15}, {cpu: 30, p50: 28}, {cpu: 20, p50: 40}},
@@ -59,5 +61,17 @@ func TestSpreadOf(t *testing.T) {
 	}
 	if _, is := spreadOf(nil); is {
 		t.Error("nothing has a median")
+	}
+}
+
+// A tool that is not installed breaks nothing.
+func TestBroken(t *testing.T) {
+	if r := example(); !r.broken() {
+		t.Error("a failed column breaks nothing")
+	}
+	r := example()
+	r.failures = map[string]error{"tether": fmt.Errorf("calls: %w", errNoStrace)}
+	if r.broken() {
+		t.Error("a tool that is not installed breaks the comparison")
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -13,7 +14,12 @@ import (
 // run prints the table and returns the exit code: 1 if something failed or a floor was missed.
 func run(ctx context.Context, o options, out, errors io.Writer) (code int) {
 	began := time.Now()
-	selected, err := selectRows(o.rows)
+	descriptors, err := raiseDescriptors()
+	if err != nil {
+		fmt.Fprintln(errors, err)
+		return 1
+	}
+	selected, err := selectRows(o.rows, descriptors/2-spare)
 	if err != nil {
 		fmt.Fprintln(errors, err)
 		return 2
@@ -21,7 +27,7 @@ func run(ctx context.Context, o options, out, errors io.Writer) (code int) {
 	runtime.LockOSThread() // the peers end with the thread that starts them
 	defer runtime.UnlockOSThread()
 	runtime.GOMAXPROCS(runtime.NumCPU() + 3) // both loops wait without telling the scheduler
-	l, err := newLab(ctx, o, out)
+	l, err := newLab(ctx, o, descriptors, out)
 	defer l.close()
 	if err != nil {
 		fmt.Fprintln(errors, err)
@@ -35,9 +41,9 @@ func run(ctx context.Context, o options, out, errors io.Writer) (code int) {
 			fmt.Fprintln(errors, err)
 			return 1
 		}
-		printRow(out, results, l.names(), l.tethers)
+		printRow(out, results, l.tethers)
 		all = append(all, results)
-		if len(results.failures) > 0 {
+		if results.broken() {
 			code = 1
 		}
 	}
@@ -49,32 +55,45 @@ func run(ctx context.Context, o options, out, errors io.Writer) (code int) {
 	return code
 }
 
-// names returns the names of the columns.
-func (l *lab) names() (names []string) {
-	for _, p := range l.columns {
-		names = append(names, p.Name)
-	}
-	return names
-}
-
 // runRow measures a row in rounds. Each round begins with another column. It returns an error if ctx ended.
 func (l *lab) runRow(ctx context.Context, r *row) (*results, error) {
 	results := &results{row: r, rounds: map[string][]figures{}, failures: map[string]error{}}
-	columns := append([]string{direct}, l.names()...)
-	for round := range l.rounds {
+	columns := l.columnsOf(r)
+	results.columns = slices.DeleteFunc(slices.Clone(columns), func(name string) bool { return name == direct })
+	rounds := l.rounds
+	if r.rounds > 0 {
+		rounds = min(rounds, r.rounds)
+	}
+	for round := range rounds {
 		for i := range columns {
 			column := columns[(i+round)%len(columns)]
-			f, err := l.measure(ctx, r, l.running[column])
+			f, err := l.perform(ctx, r, column)
 			if ctx.Err() != nil {
 				return nil, ctx.Err()
 			}
 			if err != nil && results.failures[column] == nil {
-				results.failures[column] = l.explain(column, err)
+				results.failures[column] = err
 			}
 			results.rounds[column] = append(results.rounds[column], f)
 		}
 	}
 	return results, nil
+}
+
+// columnsOf returns the columns that a row is measured for.
+func (l *lab) columnsOf(r *row) (names []string) {
+	if r.direct() {
+		names = append(names, direct)
+	}
+	if r.kind == inside {
+		return []string{"tether"}
+	}
+	for _, p := range l.columns {
+		if (!r.plan.TLS || p.TLS) && (!r.tetherAlone() || slices.Contains(l.tethers, p.Name)) {
+			names = append(names, p.Name)
+		}
+	}
+	return names
 }
 
 // describe prints the machine and the versions.
@@ -85,12 +104,4 @@ func (l *lab) describe(out io.Writer) {
 	for _, p := range l.columns {
 		fmt.Fprintf(out, "%s: %s\n", p.Name, p.Version())
 	}
-}
-
-// explain adds to an error that a peer has ended, and its last words.
-func (l *lab) explain(column string, err error) error {
-	if p := l.running[column]; p != nil && p.Ended() {
-		return fmt.Errorf("%w: it has ended\n%s", err, p.Log())
-	}
-	return err
 }

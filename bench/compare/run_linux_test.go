@@ -48,6 +48,25 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// The rows that look into processes have figures too.
+func TestRunOfOtherKinds(t *testing.T) {
+	var out, errors strings.Builder
+	run(context.Background(), options{
+		tether: binary, rows: "tls-json,upstreams2,calls-json,allocations,map1000", rounds: 1, window: 200 * time.Millisecond,
+	}, &out, &errors)
+	for _, want := range []string{"TLS**", "2 upstreams**", "| receive |", "| allocations a request |", "| bytes a session |"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the table has no %q", want)
+		}
+	}
+	if strings.Contains(strings.ReplaceAll(out.String(), "tether failed: "+errNoStrace.Error(), ""), "failed") {
+		t.Error("a column failed")
+	}
+	if t.Failed() {
+		t.Logf("%s\n%s", &out, &errors)
+	}
+}
+
 // A run ends soon after its context, and leaves no process behind.
 func TestRunEndsWithContext(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)

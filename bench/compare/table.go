@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -12,19 +13,27 @@ const direct = "direct"
 // yardstick is the column that ratios are formed with.
 const yardstick = "HAProxy"
 
-// printRow prints a row's part of the table in Markdown. columns are all but direct, tethers those of tether.
-func printRow(out io.Writer, r *results, columns, tethers []string) {
-	fmt.Fprintf(out, "\n**%s**\n\n| | %s | %s |", r.row.title, direct, strings.Join(columns, " | "))
-	for _, t := range tethers {
+// printRow prints a row's part of the table in Markdown. tethers are the columns of tether, which are compared if the yardstick ran.
+func printRow(out io.Writer, r *results, tethers []string) {
+	columns := r.columns
+	if r.row.direct() {
+		columns = append([]string{direct}, columns...)
+	}
+	var compared []string
+	if slices.Contains(columns, yardstick) {
+		compared = tethers
+	}
+	fmt.Fprintf(out, "\n**%s**\n\n| | %s |", r.row.title, strings.Join(columns, " | "))
+	for _, t := range compared {
 		fmt.Fprintf(out, " %s / %s |", t, yardstick)
 	}
-	fmt.Fprintf(out, "\n|%s\n", strings.Repeat("---|", 2+len(columns)+len(tethers)))
+	fmt.Fprintf(out, "\n|%s\n", strings.Repeat("---|", 1+len(columns)+len(compared)))
 	for _, m := range r.row.shows {
 		fmt.Fprintf(out, "| %s |", m.text)
-		for _, c := range append([]string{direct}, columns...) {
+		for _, c := range columns {
 			fmt.Fprintf(out, " %s |", r.cell(c, m.key))
 		}
-		for _, t := range tethers {
+		for _, t := range compared {
 			fmt.Fprintf(out, " %s |", ratio(r.ratios(t, yardstick, m.key)))
 		}
 		fmt.Fprintln(out)

@@ -33,7 +33,7 @@ func (w World) urls() (urls []string) {
 
 // tether runs as it ships: nothing but addresses, and the certificate, is configured.
 func tether(binary string, w World) ([]string, error) {
-	text := fmt.Sprintf("listen: %q\nadmin: { listen: \"127.0.0.1:0\" }\n", w.Addr)
+	text := fmt.Sprintf("listen: %q\nadmin: { listen: %q }\n", w.Addr, w.Admin)
 	if w.Cert != "" {
 		text += fmt.Sprintf("tls: { cert: %q, key: %q }\n", w.Cert, w.Key)
 	}

@@ -13,6 +13,8 @@ import (
 type World struct {
 	// Addr is the address that the peer listens on.
 	Addr string
+	// Admin is the address that tether listens on for operators.
+	Admin string
 	// Upstreams are the addresses of the upstreams.
 	Upstreams []string
 	// Cert and Key are PEM files. If they are set, the peer serves TLS.

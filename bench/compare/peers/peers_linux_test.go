@@ -43,7 +43,7 @@ func TestPeers(t *testing.T) {
 		if rss := r.RSS(); rss < 1<<20 || rss > 1<<30 {
 			t.Errorf("%s has %d bytes of memory", name, rss)
 		}
-		pids := r.tree()
+		pids := r.Tree()
 		r.Stop()
 		for _, pid := range pids {
 			if err := syscall.Kill(pid, 0); err == nil {
@@ -107,7 +107,7 @@ func TestProcess(t *testing.T) {
 func TestConfigurations(t *testing.T) {
 	pair := tlstest.NewAuthority(t).Issue(time.Hour, "localhost")
 	for _, k := range append(slices.Clone(known), kind{name: "tether", tls: true, command: tether}) {
-		w := World{Addr: "127.0.0.1:1", Upstreams: []string{"127.0.0.1:2", "127.0.0.1:3"}, Dir: t.TempDir(), Connections: 10}
+		w := World{Addr: "127.0.0.1:1", Admin: "127.0.0.1:4", Upstreams: []string{"127.0.0.1:2", "127.0.0.1:3"}, Dir: t.TempDir(), Connections: 10}
 		if k.tls {
 			w.Cert, w.Key = pair.Cert, pair.Key
 		}

@@ -1,7 +1,10 @@
 package peers
 
 import (
+	"context"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -14,7 +17,7 @@ const tick = 10 * time.Millisecond
 
 // Usage reads what the peer has used so far.
 func (r *Process) Usage() (u Usage, err error) {
-	for _, pid := range r.tree() {
+	for _, pid := range r.Tree() {
 		fields, err := stat(pid)
 		if err != nil {
 			return Usage{}, fmt.Errorf("%s: %w", r.Name, err)
@@ -41,10 +44,38 @@ func (r *Process) Usage() (u Usage, err error) {
 
 // RSS returns the bytes of memory that the peer holds.
 func (r *Process) RSS() (bytes int) {
-	for _, pid := range r.tree() {
+	for _, pid := range r.Tree() {
 		bytes += statusField(fmt.Sprintf("/proc/%d/status", pid), "VmRSS") << 10
 	}
 	return bytes
+}
+
+// Traced reports whether a tracer such as strace is attached.
+func (r *Process) Traced() bool {
+	return statusField(fmt.Sprintf("/proc/%d/status", r.PID), "TracerPid") > 0
+}
+
+// Metric returns the value of a metric of tether, by name and labels.
+func (r *Process) Metric(ctx context.Context, series string) (float64, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.admin+"/metrics", nil)
+	if err != nil {
+		return 0, err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(text)) {
+		if value, is := strings.CutPrefix(line, series+" "); is {
+			return strconv.ParseFloat(strings.TrimSpace(value), 64)
+		}
+	}
+	return 0, fmt.Errorf("there is no metric %s", series)
 }
 
 // stat returns the fields of /proc/PID/stat after the name of the program.

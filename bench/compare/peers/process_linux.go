@@ -29,11 +29,12 @@ type Process struct {
 	// Addr is where clients connect, HOST:PORT.
 	Addr string
 	// PID is the id of the process that was started. It may have children.
-	PID int
-	cmd *exec.Cmd
-	log output
-	dir string
-	end chan struct{} // closed when the process has ended
+	PID   int
+	admin string // where tether serves operators
+	cmd   *exec.Cmd
+	log   output
+	dir   string
+	end   chan struct{} // closed when the process has ended
 }
 
 // output keeps the beginning of what a process writes.
@@ -42,7 +43,7 @@ type output struct {
 	text bytes.Buffer // guarded by mu
 }
 
-const maxOutput = 64 << 10
+const maxOutput = 2 << 10
 
 func (o *output) Write(b []byte) (int, error) {
 	o.mu.Lock()
@@ -67,24 +68,27 @@ func (p Peer) Start(ctx context.Context, w World) (*Process, error) {
 	if w.Addr, err = freeAddr(); err != nil {
 		return nil, err
 	}
+	if w.Admin, err = freeAddr(); err != nil {
+		return nil, err
+	}
 	args, err := p.command(p.Binary, w)
 	if err != nil {
 		os.RemoveAll(dir)
 		return nil, err
 	}
-	r := &Process{Peer: p, Addr: w.Addr, cmd: exec.Command(args[0], args[1:]...), dir: dir, end: make(chan struct{})}
+	r := &Process{Peer: p, Addr: w.Addr, admin: w.Admin, cmd: exec.Command(args[0], args[1:]...), dir: dir, end: make(chan struct{})}
 	r.cmd.Env = append(os.Environ(), p.env...)
 	r.cmd.Stdout, r.cmd.Stderr = &r.log, &r.log
 	r.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	if err := r.cmd.Start(); err != nil {
 		os.RemoveAll(dir)
-		return nil, fmt.Errorf("%s: %w", p.Name, err)
+		return nil, err
 	}
 	r.PID = r.cmd.Process.Pid
 	go r.wait()
 	if err := r.awaitListening(ctx); err != nil {
 		r.Stop()
-		return nil, fmt.Errorf("%s: %w\n%s", p.Name, err, &r.log)
+		return nil, fmt.Errorf("%w\n%s", err, &r.log)
 	}
 	return r, nil
 }
@@ -152,8 +156,8 @@ func (r *Process) Ended() bool {
 // Log returns the beginning of what the peer wrote.
 func (r *Process) Log() string { return r.log.String() }
 
-// tree returns the process and its descendants.
-func (r *Process) tree() (pids []int) {
+// Tree returns the ids of the process and its descendants.
+func (r *Process) Tree() (pids []int) {
 	parents := parents()
 	pids = []int{r.PID}
 	for i := 0; i < len(pids); i++ {

@@ -1,6 +1,7 @@
 package traffic
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 
@@ -11,6 +12,7 @@ import (
 type client struct {
 	*Load
 	socket
+	tls       *tls.Conn // nil without TLS
 	response  response
 	isOpen    bool  // its first response has begun, for an endless stream, or ended
 	asked     int64 // when the request under way was sent; 0 without a request
@@ -19,7 +21,7 @@ type client struct {
 
 var errClosed = errors.New("the proxy closed the connection")
 
-// newClient begins to connect.
+// newClient begins to connect. With TLS it returns once the handshake is done.
 func (l *Load) newClient() error {
 	fd, err := connect(l.plan.Addr)
 	if err != nil {
@@ -34,6 +36,11 @@ func (l *Load) newClient() error {
 		return err
 	}
 	l.clients = append(l.clients, c)
+	if l.plan.TLS {
+		if err := c.shake(); err != nil {
+			return fmt.Errorf("handshake: %w", err)
+		}
+	}
 	c.ask(Now())
 	return nil
 }
@@ -41,27 +48,52 @@ func (l *Load) newClient() error {
 // ask sends the next request of the load. A request that is sent before the connection is there waits in unsent.
 func (c *client) ask(now int64) {
 	c.asked, c.answering = now, false
-	if err := c.send(c.nextRequest()); err != nil {
+	var err error
+	if c.tls != nil {
+		_, err = c.tls.Write(c.nextRequest())
+	} else {
+		err = c.send(c.nextRequest())
+	}
+	if err != nil {
 		c.fail(err)
 	}
 }
 
-func (c *client) ready(now int64) {
+func (c *client) ready() {
+	if c.fd < 0 {
+		return // an earlier event of the same wait ended it
+	}
 	if err := c.flush(); err != nil {
 		c.fail(err)
 		return
 	}
-	b, open, err := c.receive()
-	switch {
-	case err != nil:
-		c.fail(err)
-		return
-	case !open:
-		c.fail(errClosed)
-		return
-	case len(b) == 0:
-		return
+	for more := true; more && c.fd >= 0; {
+		more = c.read() && c.tls != nil
 	}
+}
+
+// read takes what has arrived, and returns whether it was anything. With TLS, more may have been decrypted.
+func (c *client) read() bool {
+	receive := c.receive
+	if c.tls != nil {
+		receive = c.receiveTLS
+	}
+	b, open, err := receive()
+	if err == nil && !open {
+		err = errClosed
+	}
+	if err != nil {
+		c.fail(err)
+		return false
+	}
+	if len(b) > 0 {
+		c.take(b, Now())
+	}
+	return len(b) > 0
+}
+
+// take reads received bytes.
+func (c *client) take(b []byte, now int64) {
 	if !c.answering {
 		c.answering = true
 		c.counts.FirstBytes = append(c.counts.FirstBytes, now-c.asked)

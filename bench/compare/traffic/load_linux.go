@@ -104,6 +104,7 @@ func (l *Load) openNext() {
 	}
 	l.unbegun--
 	if err := l.newClient(); err != nil {
+		l.unbegun = 0
 		l.open(err)
 	}
 }

@@ -11,8 +11,8 @@ import (
 
 // watched is a descriptor that a loop watches.
 type watched interface {
-	// ready is called when the descriptor has bytes to read, accepts bytes, or has failed. now is the time of the wake-up.
-	ready(now int64)
+	// ready is called when the descriptor has bytes to read, accepts bytes, or has failed.
+	ready()
 }
 
 // loop calls what is ready and what is due, all on one thread. Its maps and heap belong to that thread.
@@ -101,12 +101,11 @@ func (l *loop) run() {
 		if err != nil {
 			panic(fmt.Sprintf("BUG: epoll_pwait2: %v", err))
 		}
-		now := Now()
 		for _, e := range events[:n] {
 			if e.Fd == int32(l.bell) {
 				l.take()
 			} else if w := l.watching[e.Fd]; w != nil {
-				w.ready(now)
+				w.ready()
 			}
 		}
 		l.fire()

@@ -10,13 +10,19 @@ const streamHead = "HTTP/1.1 200 OK\r\ndate: Thu, 01 Jan 2026 00:00:00 GMT\r\nse
 
 const models = `{"object":"list","data":[{"id":"bench","object":"model","created":1790000000,"owned_by":"vllm","root":"bench"}]}`
 
+const (
+	completionBegin = `{"id":"chatcmpl-0123456789abcdef","object":"chat.completion","created":1790000000,"model":"bench","choices":[{"index":0,` +
+		`"message":{"role":"assistant","content":"`
+	completionEnd = `","refusal":null,"tool_calls":[]},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":480,"total_tokens":620,` +
+		`"completion_tokens":140,"prompt_tokens_details":{"cached_tokens":448}}}`
+)
+
+// Shortest is the size of the shortest answer, which has an empty text.
+const Shortest = len(completionBegin) + len(completionEnd)
+
 // completion returns a chat completion of this size, or the shortest one.
 func completion(size int) string {
-	const before = `{"id":"chatcmpl-0123456789abcdef","object":"chat.completion","created":1790000000,"model":"bench","choices":[{"index":0,` +
-		`"message":{"role":"assistant","content":"`
-	const after = `","refusal":null,"tool_calls":[]},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":480,"total_tokens":620,` +
-		`"completion_tokens":140,"prompt_tokens_details":{"cached_tokens":448}}}`
-	return before + words(size-len(before)-len(after)) + after
+	return completionBegin + words(size-Shortest) + completionEnd
 }
 
 // words returns a text of n bytes.

@@ -2,11 +2,15 @@ package traffic
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"runtime"
 	"testing"
 	"time"
+
+	"tether/tlsfiles/tlstest"
 )
 
 func world(t *testing.T) (*Upstreams, *Clients) {
@@ -26,11 +30,13 @@ func world(t *testing.T) (*Upstreams, *Clients) {
 	return u, c
 }
 
-// measure runs a plan directly against an upstream, until enough units were counted.
+// measure runs a plan, directly against an upstream unless it has an address, until enough units were counted.
 func measure(t *testing.T, u *Upstreams, c *Clients, a Answer, p Plan, enough func(Counts) bool) Counts {
 	t.Helper()
 	u.Set(a)
-	p.Addr = u.Addrs[1]
+	if p.Addr == "" {
+		p.Addr = u.Addrs[1]
+	}
 	l, err := c.Start(context.Background(), p)
 	if err != nil {
 		t.Fatal(err)
@@ -166,4 +172,50 @@ func TestStartEndsWithContext(t *testing.T) {
 	if _, err := c.Start(ctx, Plan{Addr: l.Addr().String(), Clients: 2, Sessions: 1}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
+}
+
+// Over TLS, requests and streams are what they are without.
+func TestTLS(t *testing.T) {
+	u, c := world(t)
+	for _, p := range []struct {
+		answer Answer
+		plan   Plan
+	}{
+		{Answer{Size: 40000}, Plan{Clients: 4, Sessions: 4, Body: 100 << 10, Size: 40000}},
+		{Answer{Gap: time.Millisecond}, Plan{Clients: 20, Sessions: 4, Body: 2048, Events: true, Endless: true}},
+	} {
+		p.plan.TLS, p.plan.Addr = true, frontWithTLS(t, u.Addrs[0])
+		n := measure(t, u, c, p.answer, p.plan, func(n Counts) bool { return n.Requests > 40 || n.Events > 500 })
+		checkTimes(t, "times to the first byte", n.FirstBytes, len(n.FirstBytes))
+	}
+	if _, err := c.Start(context.Background(), Plan{Addr: u.Addrs[0], Clients: 2, Sessions: 1, TLS: true}); err == nil {
+		t.Error("a server without TLS is no failure")
+	}
+}
+
+// frontWithTLS returns the address of a server with TLS that passes everything on to an upstream.
+func frontWithTLS(t *testing.T, upstream string) string {
+	t.Helper()
+	pair := tlstest.NewAuthority(t).Issue(time.Hour, "localhost").Load(t)
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{pair}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			server, err := net.Dial("tcp", upstream)
+			if err != nil {
+				client.Close()
+				return
+			}
+			go func() { _, _ = io.Copy(server, client); server.Close() }()
+			go func() { _, _ = io.Copy(client, server); client.Close() }()
+		}
+	}()
+	return l.Addr().String()
 }

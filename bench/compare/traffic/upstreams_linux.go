@@ -64,7 +64,7 @@ type door struct {
 	fd int
 }
 
-func (d *door) ready(int64) {
+func (d *door) ready() {
 	for {
 		fd, _, err := unix.Accept4(d.fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 		if err != nil {
@@ -89,7 +89,7 @@ type served struct {
 	left    int // events that the stream has left; negative without end
 }
 
-func (s *served) ready(now int64) {
+func (s *served) ready() {
 	if err := s.flush(); err != nil {
 		s.reset()
 		return
@@ -104,7 +104,7 @@ func (s *served) ready(now int64) {
 		s.u.failed = fmt.Errorf("an upstream received: %w", err)
 		s.reset()
 	} else if whole {
-		s.respond(now)
+		s.respond(Now())
 		s.request.next()
 	}
 }
