@@ -4,10 +4,15 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"tether/session/warm"
 )
 
 // Model is what is known about one model. It must not be copied.
 type Model struct {
+	// Caches has what the turns of conversations say about the caches of the model's servers.
+	Caches warm.Caches
+
 	bytesPerToken figure       // 0 before the first lesson
 	mediaTokens   figure       // 0 before the first lesson
 	rate          figure       // 0 before the first lesson
