@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"tether/session/pins"
+	"tether/session/prefill"
 	"tether/upstream"
 )
 
@@ -25,12 +26,14 @@ import (
 type Deps struct {
 	Registry *upstream.Registry
 	Pins     *pins.Map
-	Guide    Guide
 	// Settings returns the settings in force. It is called for each request that needs them.
 	Settings func() Settings
 	// Reload loads the configuration again, and returns when it is in force. An error says everything that is wrong with it, and that
 	// the previous one is in force. Nil: there is nothing to load again.
 	Reload func(context.Context) (Reloaded, error)
+	// Estimates have the state of the caches of each model; nil shows none.
+	Estimates *prefill.Estimates
+	Guide     Guide
 	// Ready reports whether tether is ready for requests.
 	Ready   func() bool
 	Metrics http.Handler

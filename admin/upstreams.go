@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"tether/session/prefill"
 	"tether/upstream"
 )
 
@@ -49,11 +50,43 @@ func (s *Server) view(m *upstream.Member) upstreamView {
 }
 
 func (s *Server) upstreams(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, 200, s.views(func(*upstream.Member) bool { return true }))
+	all := s.views(func(*upstream.Member) bool { return true })
+	all["caches"] = s.caches()
+	writeJSON(w, 200, all)
+}
+
+// cachesView is the state of the caches of a model as the API shows it.
+type cachesView struct {
+	Model string `json:"model"`
+	State string `json:"state"` // ok or overrun
+	// WarmTokens are the last prompts of the sessions that had a turn within WarmSeconds, CacheTokens what the caches hold; 0 if unknown.
+	WarmTokens  int64   `json:"warm_tokens"`
+	WarmSeconds float64 `json:"warm_seconds"`
+	CacheTokens int64   `json:"cache_tokens"`
+	// Shortfall is the share of what should be in the caches that the servers do not find there.
+	Shortfall float64 `json:"shortfall"`
+}
+
+func (s *Server) caches() []cachesView {
+	views := []cachesView{}
+	if s.deps.Estimates == nil {
+		return views
+	}
+	s.deps.Estimates.Each(func(name string, m *prefill.Model) {
+		r := m.Caches.Report()
+		v := cachesView{
+			Model: clip(name), State: "ok", WarmTokens: r.Warm, WarmSeconds: r.Within.Seconds(), CacheTokens: r.Fit, Shortfall: r.Shortfall,
+		}
+		if r.Overrun {
+			v.State = "overrun"
+		}
+		views = append(views, v)
+	})
+	return views
 }
 
 // views returns the views of the members that match.
-func (s *Server) views(match func(*upstream.Member) bool) any {
+func (s *Server) views(match func(*upstream.Member) bool) map[string]any {
 	views := []upstreamView{}
 	members := s.deps.Registry.Table().Members
 	for i := range members {

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"tether/session/prefill"
+	"tether/session/warm"
 	"tether/upstream"
 	"tether/upstream/models"
 )
@@ -48,6 +50,29 @@ func TestUpstreams(t *testing.T) {
 	}
 	if v.Name != "vllm-1" || v.State != "up" || v.Reason != "probe succeeded" || v.Slot != 1 || v.Weight != 100 || v.InFlight != 1 || v.Pins != 0 || !slices.Equal(v.Models, []string{"llama"}) {
 		t.Errorf("%+v", v)
+	}
+}
+
+// The list of upstreams has the state of the caches of each model.
+func TestCachesOfModels(t *testing.T) {
+	o := operate(t, loopbackOnly, "", "vllm-0")
+	if body := o.ask("GET", "/api/upstreams").body; !strings.Contains(body, `"caches":[]`) {
+		t.Error(body)
+	}
+	e := prefill.New(prefill.Default())
+	o.server.deps.Estimates = e
+	at := time.Now()
+	e.Add("llama", at)
+	m := e.Of([]byte("llama"))
+	for _, began := range []time.Time{at, at.Add(5 * time.Second)} {
+		for id := range uint64(10) {
+			e.Note(m, warm.Turn{Session: id + 1, Prompt: 10_128, Cached: 5_000, Began: began, Ended: began})
+		}
+	}
+	m.Caches.Look(50_000, at.Add(5*time.Second))
+	const want = `"caches":[{"model":"llama","state":"overrun","warm_tokens":101280,"warm_seconds":600,"cache_tokens":50000,"shortfall":0.5}]`
+	if body := o.ask("GET", "/api/upstreams").body; !strings.Contains(body, want) {
+		t.Errorf("%s\nwant %s", body, want)
 	}
 }
 

@@ -109,6 +109,7 @@ func build(shutdown Shutdown, cfg *config.Config, env Env) (*app, error) {
 	if env.Load != nil {
 		a.reloader = newReloader(a)
 	}
+	a.metrics.Models(a.prefill)
 	a.metrics.Watch(a.router, a.pins, a.stored, a.openings, a.proxy)
 	return a, nil
 }
@@ -142,6 +143,7 @@ func (a *app) start() error {
 	a.steps.start("session map", a.pins.Run)
 	a.steps.start("map of stored responses", a.stored.Run)
 	a.steps.start("health", a.monitor.Run)
+	a.steps.start("caches", cacheWatch{a.registry, a.prefill, a.log}.run)
 	s := a.settings.Load()
 	a.steps.start("certificates", a.files.followCertificates)
 	a.steps.start("API keys", a.files.followKeys)

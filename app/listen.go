@@ -29,7 +29,7 @@ func (a *app) serveOperators() (err error) {
 		reload = a.reloader.ask
 	}
 	a.admin = admin.NewServer(a.adminListener.Addr(), admin.Deps{
-		Registry: a.registry, Pins: a.pins, Ready: a.proxy.Ready, Metrics: a.metrics.Handler(),
+		Registry: a.registry, Pins: a.pins, Estimates: a.prefill, Ready: a.proxy.Ready, Metrics: a.metrics.Handler(),
 		Guide: a.guide(), ErrorLog: errorLog, Reload: reload,
 		Settings: func() admin.Settings {
 			s := a.settings.Load()

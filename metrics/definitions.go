@@ -40,6 +40,11 @@ var (
 		"Prompt tokens, of the responses that report how many of them were cached.", "model", "outcome")
 	cachedTokens = define("counter", "tether_cached_prompt_tokens_total",
 		"Prompt tokens that the server found in its prefix cache.", "model", "outcome")
+	expectedTokens = define("counter", "tether_prompt_tokens_expected_cached_total",
+		"Prompt tokens that the upstream should have had in its prefix cache: the last prompt of the session, of turns that came soon after one at the same upstream, and whose response reports how many tokens were cached.",
+		"upstream")
+	foundTokens = define("counter", "tether_prompt_tokens_found_cached_total",
+		"Prompt tokens of the same turns that the upstream found in its prefix cache. They may be more than expected: the last answer is cached too.", "upstream")
 	bytesIn     = define("counter", "tether_request_body_bytes_total", "Bytes of request bodies, and bytes that clients sent through WebSockets.")
 	bytesOut    = define("counter", "tether_response_body_bytes_total", "Bytes of response bodies with their chunk framing, and bytes that upstreams sent through WebSockets.")
 	clientsLeft = define("counter", "tether_clients_left_total", "Requests whose client left before the response ended, accepted no byte of it for too long, or closed a WebSocket first without a closing handshake.")
@@ -85,6 +90,19 @@ var (
 	storedNow     = define("gauge", "tether_stored_responses", "Stored responses whose upstream tether remembers.")
 	storedMax     = define("gauge", "tether_stored_responses_max", "Limit of the stored responses that tether remembers.")
 	storedEvicted = define("counter", "tether_stored_response_evictions_total", "Stored responses that tether forgot, by cause.", "cause")
+
+	prefillRate = define("gauge", "tether_model_prefill_tokens_per_second",
+		"Tokens of prompts that a server of the model reads in a second: models.prefill_rate, or learned, 32000 until known. Only models that a server lists or the configuration names have series.", "model")
+	bytesPerToken = define("gauge", "tether_model_bytes_per_token", "Bytes of a request body for each token of its prompt, learned, 4 until known.", "model")
+	mediaTokens   = define("gauge", "tether_model_media_tokens", "Tokens of a picture or a recording in a prompt, learned, 1000 until known.", "model")
+	warmTokens    = define("gauge", "tether_model_warm_tokens",
+		"Tokens in the last prompts of the sessions that had a turn within tether_model_warm_seconds: what the caches must hold so that every session finds its prompt.", "model")
+	warmSeconds = define("gauge", "tether_model_warm_seconds", "Twice the 95th percentile of the pauses between the turns of a session, 30 to 600.", "model")
+	fitTokens   = define("gauge", "tether_model_cache_tokens",
+		"Tokens that the caches of the upstreams hold together that are up and list the model; 0 if one of them does not say how large its cache is.", "model")
+	shortfall = define("gauge", "tether_model_cache_shortfall_ratio",
+		"Share of the tokens expected in the caches that the upstreams did not find there, 0..1, over about the last 30 s; 0 with too few turns.", "model")
+	overrun = define("gauge", "tether_model_caches_overrun", "1 while the caches lose prompts that are needed again: from a shortfall of 0.1 until it is below 0.05.", "model")
 
 	certificateExpires = define("gauge", "tether_certificate_expires_timestamp_seconds",
 		"Unix time when the certificate expires. of: listener, or upstream NAME for the certificate that tether presents to it.", "of")

@@ -66,6 +66,12 @@ What is affinity worth? Compare the time to first byte of pinned requests with t
 histogram_quantile(0.5, sum by (outcome, le) (rate(tether_time_to_first_byte_seconds_bucket[5m])))
 ` + "```" + `
 
+Do the servers keep what the next turns need? The result is 1 or above if they do; see [overrun caches](OPERATIONS.md#caches-that-are-overrun).
+
+` + "```" + `
+sum by (upstream) (rate(tether_prompt_tokens_found_cached_total[5m])) / sum by (upstream) (rate(tether_prompt_tokens_expected_cached_total[5m]))
+` + "```" + `
+
 Do too many conversations move? A conversation also moves if it continues a response that another server made.
 
 ` + "```" + `

@@ -29,6 +29,7 @@ type Metrics struct {
 	upstreams      *upstream.Registry
 	requests       requests
 	attempts       attempts
+	caches         caches
 	keys           keys
 	refused        *prometheus.CounterVec
 	acceptFailures prometheus.Counter
@@ -49,6 +50,7 @@ func New(version string, r *upstream.Registry) *Metrics {
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.prometheus.MustRegister(m.requests.init(r)...)
 	m.prometheus.MustRegister(m.attempts.init(r)...)
+	m.prometheus.MustRegister(m.caches.init(r)...)
 	m.prometheus.MustRegister(m.keys.init()...)
 	m.prometheus.MustRegister(m.certificates.init()...)
 	m.prometheus.MustRegister(m.configuration.init()...)
@@ -77,6 +79,7 @@ func (m *Metrics) Done(r *proxy.Record) {
 	for _, t := range r.Tries {
 		m.attempts.count(t)
 	}
+	m.caches.count(r)
 	m.keys.count(r.Caller)
 	m.requests.count(r)
 }
@@ -126,9 +129,12 @@ func (m *Metrics) Forget(before, after *upstream.Table) {
 		delete(names, one.Server.Name())
 	}
 	m.attempts.keep(stays)
+	m.caches.keep(stays)
 	for name := range names {
 		label := prometheus.Labels{"upstream": name}
 		m.changes.DeletePartialMatch(label)
+		m.caches.expected.DeletePartialMatch(label)
+		m.caches.found.DeletePartialMatch(label)
 		m.probes.DeletePartialMatch(label)
 		m.attempts.total.DeletePartialMatch(label)
 	}

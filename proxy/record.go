@@ -47,6 +47,9 @@ type Record struct {
 	// PromptTokens are the tokens of the prompt, CachedTokens those of them that the server had in its prefix cache,
 	// -1 where the answer does not say.
 	PromptTokens, CachedTokens int
+	// ExpectedTokens are the tokens of the prompt that the server should have had in its prefix cache, because it served the last turn of
+	// the session a while ago; 0 where nothing is expected.
+	ExpectedTokens int
 	// BytesIn and BytesOut count the bodies, BytesOut with the framing of chunks, and all that passed through a WebSocket.
 	BytesIn, BytesOut int64
 	// Started is when the head's first byte arrived; FirstByte and Duration count from then. FirstByte is that of the answer's

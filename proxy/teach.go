@@ -4,13 +4,14 @@ import (
 	"time"
 
 	"tether/session/prefill"
+	"tether/session/warm"
 )
 
-// teach shows the estimates, nil for none, what the whole answer of x says about its model: how many tokens the prompt had, and how fast a server read it that had
-// nothing else to do.
+// teach shows the estimates, nil for none, what the whole answer of x says about its model: how many tokens the prompt had,
+// how fast a server read it that had nothing else to do, and whether the server had what it should have in its cache.
 func teach(e *prefill.Estimates, x *exchange, now time.Time) {
 	r, u := &x.rec, x.route.Last()
-	if e == nil || u == nil || r.PromptTokens <= 0 || r.Status >= 300 || r.Reason != "" {
+	if e == nil || u == nil || r.PromptTokens <= 0 || r.Status >= 300 || r.Reason != "" || x.req.is(storedAPI) {
 		return
 	}
 	if !e.Has(r.Model) && u.Models().Has(r.Model) {
@@ -18,6 +19,10 @@ func teach(e *prefill.Estimates, x *exchange, now time.Time) {
 	}
 	model, search := e.Of(r.Model), &x.caller.search
 	prompt := int64(r.PromptTokens)
+	expected, _ := e.Note(model, warm.Turn{
+		Session: r.Key.Ring(), Place: uint32(u.Ref()), Prompt: prompt, Cached: int64(r.CachedTokens), Began: r.Started, Ended: now,
+	})
+	r.ExpectedTokens = int(expected)
 	if search.IsJSON && len(search.Previous) == 0 { // otherwise the body is not the whole prompt
 		model.LearnTokens(r.BytesIn-int64(search.Files.Bytes), search.Files.Count, prompt, now)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tether/sim"
+	"tether/upstream"
 )
 
 // Every API teaches how many bytes make a token, and every stream of an idle server how fast it reads. The events that come before a
@@ -81,5 +82,41 @@ func TestWhatTeachesNothing(t *testing.T) {
 	}
 	if got := other.BytesPerToken(); got != after {
 		t.Errorf("%v bytes a token after a body without its history, %v before", got, after)
+	}
+}
+
+// The last prompt of a session is expected at the server that had it, in the turns that follow there.
+func TestExpectedTokens(t *testing.T) {
+	r := fleet(t, 2, sim.Config{})
+	prompt := strings.Repeat("All work and no play makes Jack a dull boy. ", 60)
+	before := 0
+	for turn := range 3 {
+		r.chat(fmt.Sprint(prompt, turn), "X-Session-Id: s")
+		rec := r.last()
+		if rec.PromptTokens < 500 || rec.ExpectedTokens != min(before, rec.PromptTokens) {
+			t.Errorf("turn %d: %d of %d tokens expected, want %d", turn, rec.ExpectedTokens, rec.PromptTokens, before)
+		}
+		before = rec.PromptTokens
+	}
+	r.last().Upstream.SetHealth(upstream.Down, "test")
+	if r.chat(prompt, "X-Session-Id: s"); r.last().ExpectedTokens != 0 {
+		t.Errorf("%d tokens expected at another server", r.last().ExpectedTokens)
+	}
+	if r.chat(prompt, "X-Tether-Affinity: off"); r.last().ExpectedTokens != 0 {
+		t.Errorf("%d tokens expected without a session", r.last().ExpectedTokens)
+	}
+}
+
+// A look at a stored response is no turn, though its answer has the usage of one.
+func TestLookingUpIsNoTurn(t *testing.T) {
+	r := fleet(t, 1, sim.Config{})
+	_, id := r.respond(false, "", "X-Session-Id: s")
+	for range 3 {
+		if a := r.do("GET", "/v1/responses/"+id, "", "X-Session-Id: s"); a.StatusCode != 200 {
+			t.Fatal(a.StatusCode)
+		}
+		if rec := r.last(); rec.ExpectedTokens != 0 || rec.PromptTokens <= 0 {
+			t.Errorf("%d tokens expected, %d in the answer", rec.ExpectedTokens, rec.PromptTokens)
+		}
 	}
 }

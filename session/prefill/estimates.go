@@ -6,11 +6,14 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"tether/session/warm"
 )
 
 // Estimates has what is known about each model. It is safe for concurrent use.
 type Estimates struct {
 	common Model // of all models without an entry
+	turns  warm.Sessions
 	mu     sync.Mutex
 	models atomic.Pointer[map[string]*Model] // immutable map: Add and Configure store a changed copy, and hold mu
 }
@@ -89,6 +92,11 @@ func stalest(models map[string]*Model, now time.Time) (name string) {
 		}
 	}
 	return name
+}
+
+// Note notes a turn of a conversation with the model, and returns what warm.Sessions.Note does.
+func (e *Estimates) Note(m *Model, t warm.Turn) (expected int64, stayed bool) {
+	return e.turns.Note(&m.Caches, t)
 }
 
 // Each calls f with each model that has an entry, in the order of their names.

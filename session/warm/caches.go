@@ -13,6 +13,7 @@ type Caches struct {
 	warm   ledger
 	losses losses
 	alarm  alarm
+	report Report // of the last look
 }
 
 // Report is the state of the caches of a model.
@@ -60,5 +61,16 @@ func (c *Caches) Look(fit int64, now time.Time) (r Report, changed bool) {
 	within := c.gaps.lasting()
 	shortfall, turns := c.losses.shortfall(ms)
 	changed = c.alarm.look(shortfall, turns)
-	return Report{Warm: c.warm.since(ms-within.Milliseconds(), ms), Within: within, Fit: fit, Shortfall: c.alarm.shown(shortfall, turns), Overrun: c.alarm.on}, changed
+	c.report = Report{
+		Warm: c.warm.since(ms-within.Milliseconds(), ms), Within: within, Fit: fit,
+		Shortfall: c.alarm.shown(shortfall, turns), Overrun: c.alarm.on,
+	}
+	return c.report, changed
+}
+
+// Report returns the state at the last look.
+func (c *Caches) Report() Report {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.report
 }

@@ -6,6 +6,7 @@ import "time"
 type gaps struct {
 	counts [gapSteps]int32
 	total  int32
+	lasts  time.Duration // result of the last measure, 0 before
 }
 
 const (
@@ -13,6 +14,8 @@ const (
 	gapSteps = 30
 	// knownGaps is how many pauses say something about most of them.
 	knownGaps = 40
+	// measureEvery is how many pauses are counted between two measures.
+	measureEvery = 16
 	// maxGaps is how many pauses are counted before all counts are halved.
 	maxGaps = 2_000
 )
@@ -44,22 +47,28 @@ func (g *gaps) add(gap time.Duration) {
 		at++
 	}
 	g.counts[at]++
-	if g.total++; g.total < maxGaps {
-		return
+	if g.total++; g.total >= maxGaps {
+		g.total = 0
+		for i := range g.counts {
+			g.counts[i] /= 2
+			g.total += g.counts[i]
+		}
 	}
-	g.total = 0
-	for i := range g.counts {
-		g.counts[i] /= 2
-		g.total += g.counts[i]
+	if g.total >= knownGaps && (g.lasts == 0 || g.total%measureEvery == 0) {
+		g.lasts = g.measure()
 	}
 }
 
 // lasting is how long after a turn the next one is to be expected: twice the 95th percentile of the pauses, 30 s to 10 min. It is 10 min
 // while there are too few pauses.
 func (g *gaps) lasting() time.Duration {
-	if g.total < knownGaps {
+	if g.lasts == 0 {
 		return greatestLasting
 	}
+	return g.lasts
+}
+
+func (g *gaps) measure() time.Duration {
 	rest := g.total - g.total/20
 	for i, n := range g.counts {
 		if rest -= n; rest <= 0 {
