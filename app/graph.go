@@ -63,6 +63,9 @@ func (g *graph) apply(s *settings) error {
 	g.router.Configure(s.Session.Routing)
 	g.prefill.Configure(s.Models.Prefill)
 	g.pins.SetTTL(s.Session.Pins.TTL)
+	if before := g.settings.Load().keys; before != nil && s.keys != nil && before != s.keys {
+		s.keys.Inherit(before)
+	}
 	g.settings.Store(s)
 	return g.proxy.Use(s.proxy())
 }

@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 
 	"tether/files"
 )
@@ -16,11 +18,12 @@ const (
 	maxKeys   = 10_000
 	maxName   = 64 // bytes
 	maxHashes = 2  // of one name: the old and the new hash, while a key is replaced
+	maxLimit  = 1_000_000
 )
 
 // Open reads the keys in file. Each line has a name and the SHA-256 of the key in hex, with blanks between. A name is
 // 1..64 bytes of visible ASCII. A second hash in the line is another key of that name, for the time in which one key
-// replaces the other. Empty lines and lines that begin with # are skipped. Errors give the number of the line and no
+// replaces the other. Two words may limit the requests of the name, max_in_flight=N and requests_per_minute=N. Empty lines and lines that begin with # are skipped. Errors give the number of the line and no
 // part of its text, which may be a key.
 func Open(file string) (*Keys, error) {
 	k := &Keys{file: file}
@@ -38,7 +41,7 @@ func (k *Keys) use(contents [][]byte) error {
 	if err != nil {
 		return fmt.Errorf("%q: %w", k.file, err)
 	}
-	k.table.Store(found)
+	k.table.Store(found.inherit(k.table.Load())) // who stays keeps the counts
 	return nil
 }
 
@@ -50,7 +53,7 @@ type parsing struct {
 }
 
 func parse(text []byte) (*table, error) {
-	p := parsing{table: &table{byPrefix: map[uint64][]key{}}, names: map[string]int{}, hashes: map[[sha256.Size]byte]int{}}
+	p := parsing{table: &table{callers: map[string]*Caller{}, limits: map[string]limits{}, byPrefix: map[uint64][]key{}}, names: map[string]int{}, hashes: map[[sha256.Size]byte]int{}}
 	number := 0
 	for line := range bytes.Lines(text) {
 		number++
@@ -68,11 +71,14 @@ func parse(text []byte) (*table, error) {
 	return p.table, nil
 }
 
-// line adds a name and its hashes.
+// line adds a name with its hashes and limits.
 func (p *parsing) line(number int, words [][]byte) error {
-	name := string(words[0])
+	name, hashes, settings := string(words[0]), words[1:], [][]byte(nil)
+	if first := slices.IndexFunc(hashes, isSetting); first >= 0 {
+		hashes, settings = hashes[:first], hashes[first:]
+	}
 	switch {
-	case len(words) < 2 || len(words) > 1+maxHashes:
+	case len(hashes) < 1 || len(hashes) > maxHashes:
 		return fmt.Errorf("want NAME and one or %d SHA-256 in hex", maxHashes)
 	case !validName(name):
 		return fmt.Errorf("want a name of 1..%d bytes of visible ASCII", maxName)
@@ -81,24 +87,65 @@ func (p *parsing) line(number int, words [][]byte) error {
 	case len(p.table.names) == maxKeys:
 		return fmt.Errorf("want at most %d names", maxKeys)
 	}
+	of, err := parseLimits(settings)
+	if err != nil {
+		return err
+	}
+	owner := &Caller{name: name}
 	p.names[name] = number
 	p.table.names = append(p.table.names, name)
-	for _, word := range words[1:] {
-		var hash [sha256.Size]byte
-		if len(word) != hex.EncodedLen(len(hash)) {
-			return errHash
+	p.table.callers[name], p.table.limits[name] = owner, of
+	for _, word := range hashes {
+		if err := p.hash(number, owner, word); err != nil {
+			return err
 		}
-		if _, err := hex.Decode(hash[:], word); err != nil {
-			return errHash // the text of err shows a byte of the word
-		}
-		if first := p.hashes[hash]; first > 0 {
-			return fmt.Errorf("the hash is in line %d already", first)
-		}
-		p.hashes[hash] = number
-		p.table.add(name, hash)
 	}
 	return nil
 }
+
+// hash adds a key of the owner.
+func (p *parsing) hash(number int, owner *Caller, word []byte) error {
+	var hash [sha256.Size]byte
+	if len(word) != hex.EncodedLen(len(hash)) {
+		return errHash
+	}
+	if _, err := hex.Decode(hash[:], word); err != nil {
+		return errHash // the text of err shows a byte of the word
+	}
+	if first := p.hashes[hash]; first > 0 {
+		return fmt.Errorf("the hash is in line %d already", first)
+	}
+	p.hashes[hash] = number
+	p.table.add(owner, hash)
+	return nil
+}
+
+// limits are those of one name, 0 for none.
+type limits struct{ inFlight, perMinute int }
+
+func isSetting(word []byte) bool { return bytes.IndexByte(word, '=') >= 0 }
+
+// parseLimits reads the words after the hashes. An error shows no word: it may be a key, which may end with an equals sign.
+func parseLimits(words [][]byte) (l limits, err error) {
+	for _, word := range words {
+		name, number, _ := bytes.Cut(word, []byte{'='})
+		n, err := strconv.ParseUint(string(number), 10, 32)
+		var one *int
+		switch string(name) {
+		case "max_in_flight":
+			one = &l.inFlight
+		case "requests_per_minute":
+			one = &l.perMinute
+		}
+		if one == nil || err != nil || n < 1 || n > maxLimit || *one != 0 {
+			return limits{}, errLimit
+		}
+		*one = int(n)
+	}
+	return l, nil
+}
+
+var errLimit = fmt.Errorf("want max_in_flight=N and requests_per_minute=N after the hashes, each once or not at all, and N of 1..%d", maxLimit)
 
 var errHash = fmt.Errorf("want a SHA-256 in hex, %d digits, and never the key itself", hex.EncodedLen(sha256.Size))
 

@@ -24,22 +24,32 @@ func TestBadFiles(t *testing.T) {
 		fmt.Fprintf(&many, "n%d %064x\n", n, n)
 	}
 	for text, want := range map[string]string{
-		"":                                       "no key in it, want a line NAME SHA-256 for each",
-		"# alice " + hash("a"):                   "no key in it, want a line NAME SHA-256 for each",
-		a + secret:                               "line 2: want NAME and one or 2 SHA-256 in hex",
-		"x 1 2 3":                                "line 1: want NAME and one or 2 SHA-256 in hex",
-		"\n\nbob " + secret:                      "line 3: want a SHA-256 in hex, 64 digits, and never the key itself",
-		"bob " + strings.Repeat("z", 64):         "line 1: want a SHA-256 in hex, 64 digits, and never the key itself",
-		"bob " + hash("b") + " " + secret:        "line 1: want a SHA-256 in hex, 64 digits, and never the key itself",
-		hash(secret) + "  -":                     "line 1: want a SHA-256 in hex, 64 digits, and never the key itself",
-		a + "# \nalice " + hash("b"):             "line 3: the name is that of line 1 already",
-		a + "bob " + hash("a"):                   "line 2: the hash is in line 1 already",
-		"bob " + hash("a") + " " + hash("a"):     "line 1: the hash is in line 1 already",
-		"zoë " + hash("a"):                       "line 1: want a name of 1..64 bytes of visible ASCII",
-		"\ufeffbob " + hash("a"):                 "line 1: want a name of 1..64 bytes of visible ASCII",
-		"a\x00b " + hash("a"):                    "line 1: want a name of 1..64 bytes of visible ASCII",
-		strings.Repeat("n", 65) + " " + hash(""): "line 1: want a name of 1..64 bytes of visible ASCII",
-		many.String():                            "line 10001: want at most 10000 names",
+		"":                                                       "no key in it, want a line NAME SHA-256 for each",
+		"# alice " + hash("a"):                                   "no key in it, want a line NAME SHA-256 for each",
+		a + secret:                                               "line 2: want NAME and one or 2 SHA-256 in hex",
+		"x 1 2 3":                                                "line 1: want NAME and one or 2 SHA-256 in hex",
+		"\n\nbob " + secret:                                      "line 3: want a SHA-256 in hex, 64 digits, and never the key itself",
+		"bob " + strings.Repeat("z", 64):                         "line 1: want a SHA-256 in hex, 64 digits, and never the key itself",
+		"bob " + hash("b") + " " + secret:                        "line 1: want a SHA-256 in hex, 64 digits, and never the key itself",
+		hash(secret) + "  -":                                     "line 1: want a SHA-256 in hex, 64 digits, and never the key itself",
+		a + "# \nalice " + hash("b"):                             "line 3: the name is that of line 1 already",
+		a + "bob " + hash("a"):                                   "line 2: the hash is in line 1 already",
+		"bob " + hash("a") + " " + hash("a"):                     "line 1: the hash is in line 1 already",
+		"zoë " + hash("a"):                                       "line 1: want a name of 1..64 bytes of visible ASCII",
+		"\ufeffbob " + hash("a"):                                 "line 1: want a name of 1..64 bytes of visible ASCII",
+		"a\x00b " + hash("a"):                                    "line 1: want a name of 1..64 bytes of visible ASCII",
+		strings.Repeat("n", 65) + " " + hash(""):                 "line 1: want a name of 1..64 bytes of visible ASCII",
+		"x " + hash("x") + " max_in_flight=0":                    "line 1: " + errLimit.Error(),
+		"x " + hash("x") + " max_in_flight=1000001":              "line 1: " + errLimit.Error(),
+		"x " + hash("x") + " max_in_flight=+5":                   "line 1: " + errLimit.Error(),
+		"x " + hash("x") + " requests_per_minute=":               "line 1: " + errLimit.Error(),
+		"x " + hash("x") + " max_in_flight=1 =2":                 "line 1: " + errLimit.Error(),
+		"x " + hash("x") + " rpm=5":                              "line 1: " + errLimit.Error(),
+		"x " + hash("x") + " aGFudGVyMg==":                       "line 1: " + errLimit.Error(), // a key in base64
+		"x " + hash("x") + " max_in_flight=1 " + secret:          "line 1: " + errLimit.Error(),
+		"x " + hash("x") + strings.Repeat(" max_in_flight=1", 2): "line 1: " + errLimit.Error(),
+		"x max_in_flight=1":                                      "line 1: want NAME and one or 2 SHA-256 in hex",
+		many.String():                                            "line 10001: want at most 10000 names",
 	} {
 		_, err := open(t, text)
 		if err == nil || !strings.HasSuffix(err.Error(), `/keys": `+want) || strings.Contains(err.Error(), secret) {
@@ -104,7 +114,7 @@ func TestReload(t *testing.T) {
 				t.Errorf("told %q, want %q", got, want)
 			}
 			for i := 0; i < len(keyIs); i += 2 {
-				if name, _ := k.Name([]byte(keyIs[i])); name != keyIs[i+1] {
+				if name := k.nameOf(keyIs[i]); name != keyIs[i+1] {
 					t.Errorf("key %s is %q's, want %q", keyIs[i], name, keyIs[i+1])
 				}
 			}
@@ -139,11 +149,34 @@ func TestReload(t *testing.T) {
 	})
 }
 
+// Limits stand after the hashes, in any order. A name without them has none.
+func TestLimitsOfNames(t *testing.T) {
+	k, err := open(t, "none "+hash("1")+"\nboth "+hash("2")+" "+hash("3")+" requests_per_minute=600 max_in_flight=1000000\none\t"+hash("4")+"\tmax_in_flight=7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]int64{"1": 0, "2": 1_000_000, "3": 1_000_000, "4": 7} {
+		if got := k.Find([]byte(key)).MaxInFlight(); got != want {
+			t.Errorf("key %s: max_in_flight %d, want %d", key, got, want)
+		}
+	}
+	now := time.Unix(1e9, 0)
+	for range 600 {
+		if k.Find([]byte("2")).TakeToken(now) != 0 || k.Find([]byte("1")).TakeToken(now) != 0 {
+			t.Fatal("refused within the limit")
+		}
+	}
+	if wait := k.Find([]byte("3")).Wait(now); wait != 100*time.Millisecond {
+		t.Errorf("both keys of a name share its rate: want a wait of 100ms, got %v", wait)
+	}
+}
+
 // FuzzParse: parse never panics, and returns either keys or an error.
 func FuzzParse(f *testing.F) {
 	f.Add("alice " + hash("a") + "\n# bob\n")
 	f.Add("secretsecret\n")
 	f.Add("a 00 11")
+	f.Add("a " + hash("a") + " max_in_flight=1 requests_per_minute=60")
 	f.Fuzz(func(t *testing.T, text string) {
 		found, err := parse([]byte(text))
 		if (found == nil) == (err == nil) {

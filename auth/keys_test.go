@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 )
@@ -30,6 +31,14 @@ func open(t testing.TB, text string) (*Keys, error) {
 	return Open(file)
 }
 
+// nameOf is the name of the owner of a key, "" without one.
+func (k *Keys) nameOf(presented string) string {
+	if c := k.Find([]byte(presented)); c != nil {
+		return c.Name()
+	}
+	return ""
+}
+
 func TestNames(t *testing.T) {
 	k, err := open(t, "# who may call\n\nalice "+hash("a-key")+"\r\n \tbob\t"+strings.ToUpper(hash("b-key"))+"  \n"+
 		"turning "+hash("old")+" "+hash("new")+"\nlast~!# "+hash("last"))
@@ -40,8 +49,8 @@ func TestNames(t *testing.T) {
 		"a-key": "alice", "b-key": "bob", "old": "turning", "new": "turning", "last": "last~!#",
 		"": "", "a-key ": "", "A-key": "", "alice": "", hash("a-key"): "", strings.Repeat("x", 1<<20): "",
 	} {
-		if got, ok := k.Name([]byte(key)); got != want || ok != (want != "") {
-			t.Errorf("%.20q: %q, %v, want %q", key, got, ok, want)
+		if got := k.nameOf(key); got != want {
+			t.Errorf("%.20q: %q, want %q", key, got, want)
 		}
 	}
 	if got := k.Names(); !slices.Equal(got, []string{"alice", "bob", "turning", "last~!#"}) {
@@ -55,29 +64,29 @@ func TestSharedPrefix(t *testing.T) {
 	other[31] ^= 1
 	k := &Keys{}
 	found := &table{byPrefix: map[uint64][]key{}}
-	found.add("other", other)
+	found.add(&Caller{name: "other"}, other)
 	k.table.Store(found)
-	if name, ok := k.Name([]byte("one")); ok {
-		t.Errorf("the hash is taken for that of %s", name)
+	if c := k.Find([]byte("one")); c != nil {
+		t.Errorf("the hash is taken for that of %s", c.Name())
 	}
-	found.add("one", one)
-	if name, _ := k.Name([]byte("one")); name != "one" {
+	found.add(&Caller{name: "one"}, one)
+	if name := k.nameOf("one"); name != "one" {
 		t.Errorf("the name is %q", name)
 	}
 }
 
-func TestNameAllocatesNothing(t *testing.T) {
+func TestFindAllocatesNothing(t *testing.T) {
 	k, err := open(t, "alice "+hash("a"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	right, wrong := []byte("a"), []byte("b")
-	if n := testing.AllocsPerRun(100, func() { k.Name(right); k.Name(wrong) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { k.Find(right); k.Find(wrong) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
 
-func BenchmarkName(b *testing.B) {
+func BenchmarkFind(b *testing.B) {
 	text := strings.Builder{}
 	for n := range maxKeys {
 		fmt.Fprintf(&text, "n%d %s\n", n, hash(fmt.Sprint(n)))
@@ -88,8 +97,46 @@ func BenchmarkName(b *testing.B) {
 	}
 	key := []byte("5000")
 	for b.Loop() {
-		if _, ok := k.Name(key); !ok {
+		if k.Find(key) == nil {
 			b.Fatal("unknown")
 		}
+	}
+}
+
+// A caller that stays keeps its counts over a change of the file and over another file, with the limits that are new.
+func TestCountsStay(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	parsed := func(text string) *table {
+		t.Helper()
+		found, err := parse([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	k := &Keys{}
+	k.table.Store(parsed("alice " + hash("a") + " max_in_flight=2 requests_per_minute=2\nbob " + hash("b") + " max_in_flight=1").inherit(nil))
+	alice, bob := k.Find([]byte("a")), k.Find([]byte("b"))
+	if !alice.TakePlace() || !bob.TakePlace() || alice.TakeToken(now) != 0 || alice.TakeToken(now) != 0 || alice.TakeToken(now) == 0 || bob.TakeToken(now) != 0 {
+		t.Fatal("the limits of the file do not hold")
+	}
+	k.table.Store(parsed("alice " + hash("new") + " max_in_flight=1 requests_per_minute=4\ncarol " + hash("c")).inherit(k.table.Load()))
+	if k.Find([]byte("a")) != nil || k.Find([]byte("b")) != nil {
+		t.Error("former keys are in force")
+	}
+	other := &Keys{}
+	other.table.Store(parsed("alice " + hash("other") + " max_in_flight=1 requests_per_minute=4\nbob " + hash("b") + " max_in_flight=1").inherit(nil))
+	other.Inherit(k)
+	for _, c := range []*Caller{k.Find([]byte("new")), other.Find([]byte("other"))} {
+		if c != alice || c.TakePlace() || c.Wait(now) == 0 {
+			t.Error("alice's counts are lost")
+		}
+	}
+	if !other.Find([]byte("b")).TakePlace() {
+		t.Error("bob was gone, and is counted all the same")
+	}
+	alice.LeavePlace()
+	if c := other.Find([]byte("other")); !c.TakePlace() || c.TakeToken(now.Add(15*time.Second)) != 0 || c.TakeToken(now.Add(15*time.Second)) == 0 {
+		t.Error("alice's new limits do not hold")
 	}
 }

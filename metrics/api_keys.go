@@ -1,23 +1,37 @@
 package metrics
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"tether/proxy"
+)
 
 // keys counts requests by API key, and changes of the API key file.
 type keys struct {
-	requests *prometheus.CounterVec
-	byName   seriesCache[string, prometheus.Counter]
-	inForce  prometheus.Gauge
-	reloads  reloads
+	requests, refused *prometheus.CounterVec
+	byName            seriesCache[string, prometheus.Counter]
+	byRefusal         seriesCache[refusal, prometheus.Counter]
+	inForce           prometheus.Gauge
+	reloads           reloads
 }
+
+// refusal is a limit of a key.
+type refusal struct{ name, reason string }
 
 func (k *keys) init() []prometheus.Collector {
-	k.requests, k.inForce, k.reloads = counterVec(keyRequests), gauge(keysInForce), newReloads(keyReloads)
-	return []prometheus.Collector{k.requests, k.inForce, k.reloads.total}
+	k.requests, k.refused, k.inForce, k.reloads = counterVec(keyRequests), counterVec(keyRefused), gauge(keysInForce), newReloads(keyReloads)
+	return []prometheus.Collector{k.requests, k.refused, k.inForce, k.reloads.total}
 }
 
-func (k *keys) count(name string) {
-	if name != "" {
-		k.byName.get(name, func() prometheus.Counter { return k.requests.WithLabelValues(name) }).Inc()
+func (k *keys) count(r *proxy.Record) {
+	name := r.Caller
+	if name == "" {
+		return
+	}
+	k.byName.get(name, func() prometheus.Counter { return k.requests.WithLabelValues(name) }).Inc()
+	if r.OverKeyLimit() {
+		by := refusal{name, r.Reason}
+		k.byRefusal.get(by, func() prometheus.Counter { return k.refused.WithLabelValues(by.name, by.reason) }).Inc()
 	}
 }
 
@@ -33,6 +47,12 @@ func (k *keys) use(names []string) {
 			k.requests.DeleteLabelValues(name)
 		}
 		return !used[name]
+	})
+	k.byRefusal.deleteIf(func(by refusal) bool {
+		if !used[by.name] {
+			k.refused.DeleteLabelValues(by.name, by.reason)
+		}
+		return !used[by.name]
 	})
 }
 

@@ -29,6 +29,8 @@ var (
 		"Connections and request heads that tether refused before they became a request.", "status", "reason")
 	keyRequests = define("counter", "tether_api_key_requests_total",
 		"Completed requests by the name of the API key that they carried.", "key")
+	keyRefused = define("counter", "tether_api_key_requests_refused_total",
+		"Requests that were refused by a limit of their API key, by the name of the key. key_in_flight: max_in_flight; key_rate: requests_per_minute.", "key", "reason")
 	keysInForce = define("gauge", "tether_api_keys", "Number of API key names in force, 0 if clients need no key.")
 	keyReloads  = define("counter", "tether_api_key_reloads_total",
 		"Changes of the API key file. failed: the new content is invalid, and the previous keys stay in force.", "result")

@@ -80,7 +80,7 @@ func (m *Metrics) Done(r *proxy.Record) {
 		m.attempts.count(t)
 	}
 	m.caches.count(r)
-	m.keys.count(r.Caller)
+	m.keys.count(r)
 	m.requests.count(r)
 }
 

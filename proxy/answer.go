@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"time"
 
 	"tether/http1"
 	"tether/session"
@@ -11,14 +12,15 @@ import (
 type answerFields struct {
 	sessionID, requestID []byte
 	outcome              session.Outcome
-	upstream             string // name to show, "" for none
-	allow                string // methods, on 405
-	prefix               string // of the upstream's URL: URLs in the answer are given without it
-	connection           string // Connection's value, "" for no such field
-	retryAfter           bool   // ask the client to try again in a second
-	tunnel               bool   // the answer opens a WebSocket
-	cors                 *cors  // nil for none
-	origin               []byte // of the page that asks, nil for none
+	upstream             string        // name to show, "" for none
+	allow                string        // methods, on 405
+	prefix               string        // of the upstream's URL: URLs in the answer are given without it
+	connection           string        // Connection's value, "" for no such field
+	retryAfter           bool          // ask the client to try again in a second
+	wait                 time.Duration // after which a fault asks the client to try again, if that is more than a second
+	tunnel               bool          // the answer opens a WebSocket
+	cors                 *cors         // nil for none
+	origin               []byte        // of the page that asks, nil for none
 }
 
 func (a *answerFields) append(dst []byte) []byte {

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"time"
 
 	"tether/auth"
 	"tether/http1"
@@ -48,11 +49,47 @@ func (c *caller) authorize(r *request, keys *auth.Keys) *fault {
 	case sent.two:
 		return faultTwoKeys
 	}
-	name, ok := keys.Name(sent.key)
-	if !ok {
+	if c.owner = keys.Find(sent.key); c.owner == nil {
 		return faultWrongKey
 	}
-	c.name = name
-	c.search.SetCaller(name)
+	c.search.SetCaller(c.owner.Name())
 	return nil
+}
+
+// refusal is the fault of a request that would pass a limit of its API key, nil if it would not.
+func (c *caller) refusal(now time.Time) *fault {
+	if c.owner == nil {
+		return nil
+	}
+	if c.owner.AtLimit() {
+		return faultKeyInFlight
+	}
+	if c.wait = c.owner.Wait(now); c.wait > 0 {
+		return faultKeyRate
+	}
+	return nil
+}
+
+// enter counts the request for its API key until leave, or returns the fault of a request that would pass a limit of the key.
+func (c *caller) enter(now time.Time) *fault {
+	if c.owner == nil {
+		return nil
+	}
+	if !c.owner.TakePlace() {
+		return faultKeyInFlight
+	}
+	if c.wait = c.owner.TakeToken(now); c.wait > 0 {
+		c.owner.LeavePlace()
+		return faultKeyRate
+	}
+	c.entered = true
+	return nil
+}
+
+// leave takes back what enter counted.
+func (c *caller) leave() {
+	if c.entered {
+		c.owner.LeavePlace()
+		c.entered = false
+	}
 }

@@ -3,9 +3,11 @@ package proxy
 import (
 	"crypto/sha256"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -18,11 +20,16 @@ import (
 )
 
 // keyed makes the rig require API keys: alice's, bob's, and a new one that replaces alice's.
-func keyed(r *rig) {
+func keyed(r *rig) { keyedWith("")(r) }
+
+// keyedWith is keyed with limits of alice.
+func keyedWith(limits string) option { return func(r *rig) { r.requireKeys(limits) } }
+
+func (r *rig) requireKeys(limits string) {
 	r.t.Helper()
 	file := filepath.Join(r.t.TempDir(), "keys")
 	hash := func(key string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(key))) }
-	text := "alice " + hash(aliceKey) + " " + hash(aliceNewKey) + "\nbob " + hash(bobKey) + "\n"
+	text := "alice " + hash(aliceKey) + " " + hash(aliceNewKey) + " " + limits + "\nbob " + hash(bobKey) + "\n"
 	r.must(os.WriteFile(file, []byte(text), 0o600))
 	var err error
 	r.keys, err = auth.Open(file)
@@ -277,5 +284,108 @@ func TestWithoutKeysCredentialsPass(t *testing.T) {
 	}
 	if rec := r.last(); rec.Caller != "" {
 		t.Errorf("called by %q", rec.Caller)
+	}
+}
+
+// A key has as many requests in flight as its owner may have, whichever of the owner's keys they carry. The rest gets a 429 in the form of
+// its API, and other keys are served.
+func TestKeyMaxInFlight(t *testing.T) {
+	r := fleet(t, 1, sim.Config{}, keyedWith("max_in_flight=2"))
+	r.must(r.sims[0].Inject(simfault.Fault{Kind: simfault.Hang}))
+	one, two := r.dial(), r.dial()
+	one.send(post(chatPath, chat("x"), asAlice))
+	two.send(post(chatPath, streamed("y"), "X-Api-Key: "+aliceNewKey))
+	r.awaitLoad(0, func(l sim.Load) bool { return l.Held == 2 })
+	for path, body := range map[string]string{
+		chatPath:          `{"error":{"message":"This API key has as many requests in flight as it may have.","type":"rate_limit_error","param":null,"code":"rate_limit_exceeded"}}`,
+		"/v1/messages":    `{"type":"error","error":{"type":"rate_limit_error","message":"This API key has as many requests in flight as it may have."}}`,
+		"/cohere/v2/chat": `{"message":"This API key has as many requests in flight as it may have."}`,
+	} {
+		a := r.do("POST", path, chat("z"), asAlice)
+		if a.StatusCode != 429 || a.Header.Get("Retry-After") != "1" || a.body != body || a.Header.Get("X-Session-Id") == "" {
+			t.Errorf("%s: %d %v %s", path, a.StatusCode, a.Header, a.body)
+		}
+		if rec := r.last(); rec.Reason != "key_in_flight" || rec.Caller != "alice" || !rec.OverKeyLimit() {
+			t.Errorf("%s: %s of %q", path, rec.Reason, rec.Caller)
+		}
+	}
+	late := r.dial() // refused before its body arrives
+	late.send("POST " + chatPath + " HTTP/1.1\r\nHost: a\r\n" + asAlice + "\r\nContent-Length: 10000000\r\n\r\n")
+	if a := late.receive(); a.StatusCode != 429 || !a.Close {
+		t.Errorf("before the body: %d, closes: %v", a.StatusCode, a.Close)
+	}
+	three := r.dial()
+	three.send(post(chatPath, chat("x"), asBob))
+	r.awaitLoad(0, func(l sim.Load) bool { return l.Held == 3 })
+	r.sims[0].ClearFaults()
+	for _, c := range []*rawConn{one, two, three} {
+		if a := c.receive(); a.StatusCode != 200 {
+			t.Errorf("within the limit: %d %s", a.StatusCode, a.body)
+		}
+	}
+	r.await(0, "requests in flight", func() int { return int(r.proxy.InFlight()) })
+	r.want(r.chat("z", asAlice), 200, "new")
+}
+
+// However many requests a key sends at once, no more than its limit reach the servers.
+func TestKeyLimitIsNeverPassed(t *testing.T) {
+	const limit, many = 4, 40
+	r := fleet(t, 2, sim.Config{}, keyedWith(fmt.Sprint("max_in_flight=", limit)))
+	for _, s := range r.sims {
+		r.must(s.Inject(simfault.Fault{Kind: simfault.Hang}))
+	}
+	statuses := make(chan int, many)
+	for n := range many {
+		go func() {
+			a, err := r.try("POST", chatPath, chat(fmt.Sprint(n)), asAlice)
+			if err != nil {
+				t.Error(err)
+				a = &answer{Response: &http.Response{}}
+			}
+			statuses <- a.StatusCode
+		}()
+	}
+	for range many - limit { // those are refused, while the others are held
+		if s := <-statuses; s != 429 {
+			t.Errorf("status %d, want 429", s)
+		}
+	}
+	if held := r.sims[0].Load().Held + r.sims[1].Load().Held; held > limit {
+		t.Errorf("%d requests at the servers, want at most %d", held, limit)
+	}
+	for _, s := range r.sims {
+		s.ClearFaults()
+	}
+	for range limit {
+		if s := <-statuses; s != 200 {
+			t.Errorf("status %d, want 200", s)
+		}
+	}
+}
+
+// A key begins as many requests in a minute as it may, and Retry-After says when the next one may begin.
+func TestKeyRate(t *testing.T) {
+	r := fleet(t, 1, sim.Config{}, keyedWith("requests_per_minute=4"))
+	for n := range 4 {
+		if a := r.chat(fmt.Sprint(n), asAlice); a.StatusCode != 200 {
+			t.Fatalf("request %d: %d %s", n+1, a.StatusCode, a.body)
+		}
+	}
+	r.recorded(4)
+	for _, path := range []string{chatPath, "/v1/messages"} {
+		a := r.do("POST", path, chat("z"), asAlice)
+		if after, _ := strconv.Atoi(a.Header.Get("Retry-After")); a.StatusCode != 429 || after < 10 || after > 15 || !strings.Contains(a.body, `"type":"rate_limit_error"`) {
+			t.Errorf("%s: %d, Retry-After %q, %s", path, a.StatusCode, a.Header.Get("Retry-After"), a.body)
+		}
+		if rec := r.last(); rec.Reason != "key_rate" {
+			t.Errorf("reason %s", rec.Reason)
+		}
+	}
+	if a := r.do("GET", "/health", "", asAlice); a.StatusCode != 200 {
+		t.Errorf("a load balancer's question: %d", a.StatusCode)
+	}
+	r.want(r.chat("z", asBob), 200, "new")
+	if n := count(r.sims); n != 5 {
+		t.Errorf("%d requests reached the server, want 5", n)
 	}
 }

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"errors"
+	"math"
 	"net/http"
 	"strconv"
 	"time"
@@ -21,7 +22,7 @@ type fault struct {
 	code string
 	// reason names the fault in metrics and logs.
 	reason string
-	// retryAfter asks the client to try again in a second.
+	// retryAfter asks the client to try again in a second, or when the caller's next request may begin.
 	retryAfter bool
 	// noRetry tells OpenAI's and Anthropic's clients not to try again by themselves.
 	noRetry bool
@@ -60,6 +61,8 @@ var (
 	// Codex first asks for a WebSocket at /v1/responses. After a 426 it goes on with POST at once, after a 405 in 5 to 10 s.
 	faultNoWebSocket    = &fault{status: http.StatusUpgradeRequired, kind: invalidRequest, reason: "no_websocket", message: "This path is no WebSocket: only HTTP/1.1 is spoken here."}
 	faultAddressClients = &fault{status: 429, kind: rateLimit, reason: "address_connections", message: "Too many connections from this address.", retryAfter: true}
+	faultKeyInFlight    = &fault{status: 429, kind: rateLimit, code: "rate_limit_exceeded", reason: "key_in_flight", message: "This API key has as many requests in flight as it may have.", retryAfter: true}
+	faultKeyRate        = &fault{status: 429, kind: rateLimit, code: "rate_limit_exceeded", reason: "key_rate", message: "This API key has begun as many requests as it may in a minute.", retryAfter: true}
 	faultManyHeaders    = &fault{status: 431, kind: invalidRequest, reason: "too_many_headers", message: "The request has more header fields than this server takes."}
 	faultHeadTooLarge   = &fault{status: 431, kind: invalidRequest, reason: "head_too_large", message: "The request's head is larger than this server takes."}
 	faultVersion        = &fault{status: 505, kind: invalidRequest, reason: "version", message: "Only HTTP/1.0 and HTTP/1.1 are spoken here."}
@@ -114,7 +117,7 @@ func appendFault(dst []byte, f *fault, own answerFields, a api) []byte {
 	}
 	dst = appendOwnHead(dst, f.status, len(body), own)
 	if f.retryAfter {
-		dst = append(dst, "Retry-After: 1\r\n"...)
+		dst = appendNumber(dst, "Retry-After: ", max(1, int64(math.Ceil(own.wait.Seconds()))))
 	}
 	if f.status == 401 {
 		dst = append(dst, "WWW-Authenticate: Bearer\r\n"...)

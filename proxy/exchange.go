@@ -211,6 +211,7 @@ func (x *exchange) end() (closing bool) {
 		x.p.inFlight.Add(-1)
 		x.counted = false
 	}
+	x.caller.leave()
 	x.record(now)
 	status := x.rec.Status
 	x.req.reset(x.p.budget)
@@ -234,7 +235,7 @@ func (x *exchange) end() (closing bool) {
 // fields are what tether adds to the answer.
 func (x *exchange) fields() answerFields {
 	f := answerFields{
-		sessionID: x.caller.session.ID(), requestID: x.req.requestID, outcome: outcomeOf(&x.tries, &x.route),
+		wait: x.caller.wait, sessionID: x.caller.session.ID(), requestID: x.req.requestID, outcome: outcomeOf(&x.tries, &x.route),
 		allow: x.req.allowed, connection: x.client.connection(x.closing), cors: x.settings.cors, origin: x.req.in.origin,
 	}
 	if u := x.route.Last(); u != nil {

@@ -18,6 +18,9 @@ func (x *exchange) guard() *fault {
 	if f == nil && !r.is(healthAPI) && x.p.inFlight.Load() >= int64(s.MaxInFlight) && !x.client.hasBody() { // enter refuses a request that is here as a whole
 		return faultTooManyRequests
 	}
+	if f == nil && !x.client.hasBody() {
+		return x.caller.refusal(x.now)
+	}
 	return f
 }
 
@@ -49,6 +52,10 @@ func (x *exchange) enter() *fault {
 	if x.p.inFlight.Add(1) > int64(x.settings.MaxInFlight) {
 		x.caller.readBody(&x.req)
 		return faultTooManyRequests
+	}
+	if f := x.caller.enter(x.now); f != nil {
+		x.caller.readBody(&x.req)
+		return f
 	}
 	return nil
 }

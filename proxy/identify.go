@@ -3,6 +3,7 @@ package proxy
 import (
 	"time"
 
+	"tether/auth"
 	"tether/session"
 	"tether/session/identity"
 	"tether/session/openings"
@@ -15,8 +16,10 @@ type caller struct {
 	session    identity.Identity
 	key        identity.Key    // of the session's pin, zero without one
 	stored     identity.Caller // for stored responses: only their own callers find them
-	name       string          // of the API key, "" without one
+	owner      *auth.Caller    // of the API key, nil without one
 	identified bool            // session is known
+	entered    bool            // counted for owner
+	wait       time.Duration   // until owner may begin another request, if the owner's rate refused this one
 }
 
 // begin makes c ready for a request. reset has forgotten the one before.
@@ -31,7 +34,15 @@ func (c *caller) begin(id *identity.Identifier) {
 func (c *caller) reset() {
 	c.session.Reset()
 	c.search.Begin(c.identifier)
-	c.key, c.stored, c.name, c.identified = identity.Key{}, identity.Caller{}, "", false
+	c.key, c.stored, c.owner, c.identified, c.wait = identity.Key{}, identity.Caller{}, nil, false, 0
+}
+
+// name is the name of the API key, "" without one.
+func (c *caller) name() string {
+	if c.owner == nil {
+		return ""
+	}
+	return c.owner.Name()
 }
 
 // identify finds the session of the request, and what the router needs to know.

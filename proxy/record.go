@@ -77,6 +77,11 @@ func (r *Record) ClientLeft() bool {
 	return r.Reason == faultClientGone.reason || r.Reason == faultClientStalled.reason
 }
 
+// OverKeyLimit reports whether the request was refused by a limit of its API key.
+func (r *Record) OverKeyLimit() bool {
+	return r.Reason == faultKeyInFlight.reason || r.Reason == faultKeyRate.reason
+}
+
 // record completes the Record of a request that ends at now, and shows it to OnDone. Status, Reason, BytesIn, and what
 // tether or a tunnel sent, are in it already.
 func (x *exchange) record(now time.Time) {
@@ -85,7 +90,7 @@ func (x *exchange) record(now time.Time) {
 	if q.endpoint != nil {
 		r.Route = q.endpoint.name
 	}
-	r.Caller, r.Model, r.Key, r.Source = c.name, c.search.Model, c.key, c.session.Source
+	r.Caller, r.Model, r.Key, r.Source = c.name(), c.search.Model, c.key, c.session.Source
 	r.Ignored, r.Unfilled = c.search.Ignored, c.search.Unfilled
 	r.Upstream, r.Outcome, r.Surplus = x.route.Last(), outcomeOf(t, &x.route), x.route.Surplus()
 	r.Hot, r.Wide = x.route.Hot(), c.session.Wide

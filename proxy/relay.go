@@ -182,6 +182,7 @@ func (x *exchange) finished(now time.Time, clean bool) {
 	a.conn = nil
 	x.complete(now)
 	a.leave()
+	x.caller.leave()
 }
 
 // complete notes how long the whole answer took that was complete at now. Only calls that make a server work say how long its answers

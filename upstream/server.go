@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tether/limit"
 	"tether/upstream/load"
 	"tether/upstream/models"
 	"tether/upstream/transport"
@@ -16,11 +17,11 @@ import (
 type Server struct {
 	models.Served
 	load.Fullness
-	load.Places
-	name    string
-	address transport.Address
-	pool    transport.Pool
-	states  states
+	limit.Places // of all upstreams together; package session takes them
+	name         string
+	address      transport.Address
+	pool         transport.Pool
+	states       states
 
 	options       atomic.Pointer[transport.RequestOptions] // written by Registry.Apply
 	lastDelivered atomic.Int64                             // Unix ns, 0 for never

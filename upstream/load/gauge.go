@@ -1,7 +1,6 @@
 // Package load knows how busy an upstream is: by its requests in flight, by failures that were too quick to count among these, by how
-// long its answers take, by what its server says, and by the limit of its server. Package upstream has a Gauge and an Engine for each
-// upstream, and a Fullness and Places for each server. Package session chooses by them and takes Places. Package proxy writes Gauge and
-// Fullness, package health writes Engine.
+// long its answers take, and by what its server says. Package upstream has a Gauge and an Engine for each upstream and a Fullness for each
+// server. Package session chooses by them. Package proxy writes Gauge and Fullness, package health writes Engine.
 package load
 
 import (

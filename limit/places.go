@@ -1,8 +1,11 @@
-package load
+// Package limit has the two kinds of limits: how many requests are in flight at a time, and how many begin in a minute. Each checks and
+// counts in one atomic step, so that requests that arrive at once never pass it. It does not know whose requests they are: package upstream has
+// Places for each server, package auth both kinds for each caller.
+package limit
 
 import "sync/atomic"
 
-// Places are the places for requests at one server: as many as its limit allows at a time. The zero value has no limit. It must not
+// Places are the places for requests in flight: as many as the limit allows at a time. The zero value has no limit. It must not
 // be copied.
 type Places struct {
 	taken atomic.Int64
@@ -15,8 +18,7 @@ func (p *Places) Limit(n int) { p.limit.Store(int64(n)) }
 // MaxInFlight is the limit, 0 for none.
 func (p *Places) MaxInFlight() int64 { return p.limit.Load() }
 
-// TakePlace takes a place, unless all are taken. It checks and counts in one step, so that requests that arrive at once never pass
-// the limit. Each place that is taken wants one LeavePlace.
+// TakePlace takes a place, unless all are taken. Each place that is taken wants one LeavePlace.
 func (p *Places) TakePlace() bool {
 	for {
 		taken, limit := p.taken.Load(), p.limit.Load()
