@@ -125,10 +125,13 @@ func (c *candidates) failOpen() bool {
 	return serving
 }
 
-// hasAlternative reports whether another upstream than i is a new place for the sessions of i.
+// hasAlternative reports whether another upstream than i is a new place for the sessions of i, now or when its server is below its limit.
 func (c *candidates) hasAlternative(i int) bool {
 	for j := range c.table.Members {
-		if j != i && c.eligible(j, newPlaceFull) {
+		if j == i {
+			continue
+		}
+		if o := c.obstacle(j, newPlaceFull); o == nothing || o == full {
 			return true
 		}
 	}

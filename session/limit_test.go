@@ -98,6 +98,20 @@ func TestStoredResponseAtFullServer(t *testing.T) {
 	}
 }
 
+// The sessions of a server that is leaving move to another one, although their own request takes its last place.
+func TestMoveTakesTheLastPlace(t *testing.T) {
+	f := limited(t, 2, 1)
+	k := testKey(1)
+	home, _ := f.turn(k)
+	home.SaidLeaving()
+	home.SaidLeaving()
+	u, o := f.turn(k)
+	f.want(u, o, u, Moved)
+	if u == home {
+		t.Error("the session stayed at a server that is leaving")
+	}
+}
+
 // A retry gives the place at the first server back, and all ranks of a server share its limit.
 func TestPlacesFollowAttempts(t *testing.T) {
 	f := limited(t, 2, 1)
