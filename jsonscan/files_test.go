@@ -27,8 +27,10 @@ func TestFiles(t *testing.T) {
 	}{
 		{"chat", `{"messages":[{"role":"user","content":[{"type":"text","text":"x"},{"type":"image_url","image_url":{"url":"` + url + `"}}]}]}`, Files{1, len(url)}},
 		{"audio", `{"messages":[{"content":[{"type":"input_audio","input_audio":{"data":"` + sound + `","format":"wav"}}]}]}`, Files{1, len(sound)}},
-		{"messages", `{"messages":[{"content":[{"type":"image","source":{"type":"base64","data":"` + picture + `"}},{"source":{"data":"` + sound + `"}}]}]}`,
-			Files{2, len(picture) + len(sound)}},
+		{
+			"messages", `{"messages":[{"content":[{"type":"image","source":{"type":"base64","data":"` + picture + `"}},{"source":{"data":"` + sound + `"}}]}]}`,
+			Files{2, len(picture) + len(sound)},
+		},
 		{"escaped slashes", `{"a":"` + strings.ReplaceAll(url, "/", `\/`) + `"}`, Files{1, len(strings.ReplaceAll(url, "/", `\/`))}},
 		{"a member that is taken", `{"taken":"` + url + `"}`, Files{1, len(url)}},
 		{"an element that is taken", `{"list":["` + url + `","` + url + `"]}`, Files{2, 2 * len(url)}},

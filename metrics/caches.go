@@ -25,9 +25,9 @@ func (c *caches) init(upstreams *upstream.Registry) []prometheus.Collector {
 	return []prometheus.Collector{c.expected, c.found}
 }
 
-// count ignores a request whose upstream was removed since. See attempts.count.
+// count ignores numbers that cannot be true, and a request whose upstream was removed since. See attempts.count.
 func (c *caches) count(r *proxy.Record) {
-	if r.ExpectedTokens <= 0 || r.CachedTokens < 0 {
+	if r.ExpectedTokens <= 0 || r.CachedTokens < 0 || r.CachedTokens > r.PromptTokens {
 		return
 	}
 	e, ok := c.byUpstream.lookup(r.Upstream)

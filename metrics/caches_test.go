@@ -19,11 +19,12 @@ func TestExpectedTokens(t *testing.T) {
 	before := r.Table()
 	stays, gone := before.Members[0].Upstream, before.Members[1].Upstream
 	for _, rec := range []proxy.Record{
-		{Upstream: stays, ExpectedTokens: 1000, CachedTokens: 900},
-		{Upstream: stays, ExpectedTokens: 500, CachedTokens: 0},
+		{Upstream: stays, ExpectedTokens: 1000, CachedTokens: 900, PromptTokens: 1100},
+		{Upstream: stays, ExpectedTokens: 500, CachedTokens: 0, PromptTokens: 600},
 		{Upstream: stays, ExpectedTokens: 0, CachedTokens: 70},
-		{Upstream: stays, ExpectedTokens: 70, CachedTokens: -1},
-		{Upstream: gone, ExpectedTokens: 70, CachedTokens: 70},
+		{Upstream: stays, ExpectedTokens: 70, CachedTokens: -1, PromptTokens: 80},
+		{Upstream: stays, ExpectedTokens: 70, CachedTokens: 1 << 50, PromptTokens: 80},
+		{Upstream: gone, ExpectedTokens: 70, CachedTokens: 70, PromptTokens: 80},
 		{},
 	} {
 		m.Done(&rec)
@@ -32,7 +33,7 @@ func TestExpectedTokens(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.Forget(before, r.Table())
-	m.Done(&proxy.Record{Upstream: gone, ExpectedTokens: 70, CachedTokens: 70})
+	m.Done(&proxy.Record{Upstream: gone, ExpectedTokens: 70, CachedTokens: 70, PromptTokens: 80})
 	text := scrape(t, m)
 	for _, want := range []string{
 		`tether_prompt_tokens_expected_cached_total{upstream="vllm-0"} 1500`, `tether_prompt_tokens_found_cached_total{upstream="vllm-0"} 900`,

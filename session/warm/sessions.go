@@ -36,8 +36,8 @@ type last struct {
 	ended   int64  // Unix ms
 }
 
-// maxPrompt is the greatest number of tokens that is remembered of a prompt.
-const maxPrompt = 1<<32 - 1
+// maxPrompt is the greatest plausible number of tokens of a prompt.
+const maxPrompt = 16 << 20
 
 // Note notes a turn, and shows it to the caches of its model. It returns how many tokens of the prompt were to be expected in the cache of
 // the server: the last prompt of the conversation, if its last turn was served there and the conversation is still warm. stayed is true in
