@@ -87,7 +87,7 @@ func (s *scraper) scrape(ctx context.Context, cfg *Config) error {
 		}
 	}
 	err := s.read(ctx, cfg, cfg.MetricsPath)
-	s.whole = err == nil
+	s.whole = !isUnreadable(err)
 	return err
 }
 
@@ -103,7 +103,7 @@ func (s *scraper) read(ctx context.Context, cfg *Config, target string) error {
 		return statusError(status)
 	}
 	es, err := s.page.Engines()
-	if err != nil {
+	if es == nil {
 		return err
 	}
 	upstream.SaidLoads(s.server, func(rank int) load.EngineLoad {
@@ -111,7 +111,7 @@ func (s *scraper) read(ctx context.Context, cfg *Config, target string) error {
 		l.At = asked
 		return l
 	})
-	return nil
+	return err
 }
 
 // get requests a page, and writes it to s.page. It uses a connection of the server's pool if there is one.
@@ -141,7 +141,7 @@ type statusError int
 
 func (e statusError) Error() string { return fmt.Sprintf("it answers %d", int(e)) }
 
-// isUnreadable reports whether err says something of the page, and not of the way there.
+// isUnreadable reports whether err says that the page has no figures at all, and not that it did not come.
 func isUnreadable(err error) bool {
 	_, is := errors.AsType[statusError](err)
 	for _, of := range []error{engines.ErrTooLarge, engines.ErrForeign, engines.ErrMalformed, engines.ErrAbsurd, transport.ErrBodyTooLarge} {

@@ -112,7 +112,7 @@ func status(n int) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(n) }
 }
 
-const onePage = "vllm:num_requests_running{engine=\"0\"} 3.0\nvllm:num_requests_waiting{engine=\"0\"} 2.0\n"
+const onePage = "vllm:num_requests_running{engine=\"0\"} 3.0\nvllm:num_requests_waiting{engine=\"0\"} 2.0\nvllm:kv_cache_usage_perc{engine=\"0\"} 0.5\n"
 
 // Servers that know no selections are asked for the whole page, and from then on for nothing else.
 func TestScrapeWithoutSelections(t *testing.T) {
@@ -144,7 +144,7 @@ func TestScrapeWithoutSelections(t *testing.T) {
 
 // A page that is huge, foreign, absent or that lies is warned of once, asked for less often, and mentioned once when it is back.
 func TestBadMetrics(t *testing.T) {
-	const because = "its metrics cannot be read, so tether does not know the load of its engines: "
+	const because = "its metrics do not tell the load of its engines: "
 	huge := strings.Repeat("x", 1<<20) + "\n"
 	for want, page := range map[string]http.HandlerFunc{
 		"it answers 404 to health.metrics_path": status(404),
@@ -191,18 +191,34 @@ func TestBadMetrics(t *testing.T) {
 
 			p.set(text(onePage))
 			tick(unreadablePause)
-			check(because+want, "its metrics can be read again")
+			check(because+want, "its metrics tell the load of its engines again")
 			for range 3 { // it goes back and forth
 				p.set(page)
 				tick(unreadablePause)
 				p.set(text(onePage))
 				tick(unreadablePause)
 			}
-			check(because+want, "its metrics can be read again")
+			check(because+want, "its metrics tell the load of its engines again")
 			p.set(page)
 			tick(quietFor)
-			check(because+want, "its metrics can be read again", because+want)
+			check(because+want, "its metrics tell the load of its engines again", because+want)
 		})
+	}
+}
+
+// A page that lacks a figure is read for the others, as often as ever, and warned of once.
+func TestIncompleteMetrics(t *testing.T) {
+	p := servePages(t)
+	p.set(text("vllm:num_requests_running{engine=\"0\"} 3.0\nvllm:requests_queued{engine=\"0\"} 2.0\nvllm:kv_cache_usage_perc{engine=\"0\"} 0.5\n"))
+	s, members, warnings := scraping(t, p.URL, 0)
+	for range 3 {
+		s.tick(t.Context(), &defaults, time.Now())
+	}
+	if l, known := members[0].EngineLoad(time.Now()); !known || l.Running != 3 || l.Waiting != load.Unknown || l.KVUsage != 0.5 {
+		t.Errorf("%+v, %v", l, known)
+	}
+	if n := p.asked.Load(); n != 3 || len(*warnings) != 1 || !strings.HasSuffix((*warnings)[0], ": the page lacks some of the figures of vLLM's engines") {
+		t.Errorf("asked %d times, warnings %q", n, *warnings)
 	}
 }
 

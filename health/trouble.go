@@ -9,7 +9,7 @@ import (
 	"tether/upstream/transport"
 )
 
-// trouble warns once when a server's page cannot be read, and says once that it can be read again. A server that goes back and forth is
+// trouble warns once when a server's page does not tell the load of its engines, and says once that it does again. A server that goes back and forth is
 // not mentioned again for quietFor.
 type trouble struct {
 	warn    func(text string)
@@ -18,7 +18,7 @@ type trouble struct {
 	quietTo time.Time
 }
 
-// quietFor is the time for which a server is not mentioned again after its page can be read again.
+// quietFor is the time for which a server is not mentioned again after its page is well again.
 const quietFor = 10 * time.Minute
 
 // pause notes that no page is wanted at now.
@@ -31,12 +31,13 @@ func (t *trouble) note(err error, now time.Time) {
 		t.fine = now
 		if t.warned {
 			t.warned, t.quietTo = false, now.Add(quietFor)
-			t.warn("its metrics can be read again")
+			t.warn("its metrics tell the load of its engines again")
 		}
-	case t.warned, now.Before(t.quietTo), !isUnreadable(err) && now.Sub(t.fine) <= load.EngineLoadFor:
+	case t.warned, now.Before(t.quietTo):
+	case !isUnreadable(err) && !errors.Is(err, engines.ErrIncomplete) && now.Sub(t.fine) <= load.EngineLoadFor:
 	default:
 		t.warned = true
-		t.warn("its metrics cannot be read, so tether does not know the load of its engines: " + troubleWords(err))
+		t.warn("its metrics do not tell the load of its engines: " + troubleWords(err))
 	}
 }
 
@@ -48,7 +49,7 @@ func troubleWords(err error) string {
 		return status.Error() + " to health.metrics_path"
 	case errors.Is(err, transport.ErrBodyTooLarge):
 		return engines.ErrTooLarge.Error()
-	case isUnreadable(err):
+	case isUnreadable(err), errors.Is(err, engines.ErrIncomplete):
 		return err.Error()
 	}
 	return "no answer, or not in time"

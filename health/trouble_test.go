@@ -24,6 +24,7 @@ func TestTrouble(t *testing.T) {
 		{"late pages for 6 s", []time.Duration{1, 6, 7}, []error{late, late, late}, 1},
 		{"and one in time", []time.Duration{1, 6, 7, 8}, []error{late, late, nil, nil}, 2},
 		{"an absurd page", []time.Duration{1, 2}, []error{engines.ErrAbsurd, engines.ErrForeign}, 1},
+		{"an incomplete page", []time.Duration{1, 2, 3}, []error{engines.ErrIncomplete, engines.ErrIncomplete, nil}, 2},
 		{"a second one soon", []time.Duration{1, 2, 600}, []error{engines.ErrAbsurd, nil, engines.ErrAbsurd}, 2},
 		{"a second one later", []time.Duration{1, 2, 602}, []error{engines.ErrAbsurd, nil, engines.ErrAbsurd}, 3},
 	} {

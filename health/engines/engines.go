@@ -21,12 +21,15 @@ var (
 	ErrForeign   = errors.New("the page has no figures of vLLM's engines")
 	ErrMalformed = errors.New("the page is not in the text form of Prometheus")
 	ErrAbsurd    = errors.New("the page has a figure that cannot be")
+	// ErrIncomplete says that figures are missing that every version of vLLM has. Those that are there count.
+	ErrIncomplete = errors.New("the page lacks some of the figures of vLLM's engines")
 )
 
 // Engines are the figures of the engines of one server, in the order of their numbers.
 type Engines []load.EngineLoad
 
-// Engines reads the figures of a page that has arrived as a whole. The page ends with a line end.
+// Engines reads the figures of a page that has arrived as a whole. The page ends with a line end. The figures are nil with any error but
+// ErrIncomplete.
 func (p *Page) Engines() (Engines, error) {
 	if p.tooLarge {
 		return nil, ErrTooLarge
@@ -46,7 +49,11 @@ func (p *Page) Engines() (Engines, error) {
 	if len(t) == 0 {
 		return nil, ErrForeign
 	}
-	return t.inOrder(), nil
+	es := t.inOrder()
+	if all := es.together(); all.Running < 0 || all.Waiting < 0 || all.KVUsage < 0 {
+		return es, ErrIncomplete
+	}
+	return es, nil
 }
 
 // maxCount is more requests than an engine can have, maxTokens more than a cache can hold.
