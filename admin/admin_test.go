@@ -18,6 +18,7 @@ import (
 	"tether/session"
 	"tether/session/identity"
 	"tether/session/pins"
+	"tether/session/prefill"
 	"tether/upstream"
 	"tether/upstream/models"
 	"tether/upstream/transport"
@@ -177,7 +178,7 @@ func depsOf(t *testing.T, registry *upstream.Registry, token string) Deps {
 	t.Helper()
 	cfg := identity.Default()
 	sessions := pins.NewMap(1000, time.Hour)
-	router := session.NewRouter(session.Default(), sessions, pins.NewMap(1000, session.ResponsesTTL), rand.IntN)
+	router := session.NewRouter(session.Default(), sessions, pins.NewMap(1000, session.ResponsesTTL), prefill.New(prefill.Default()), rand.IntN)
 	if err := router.Use(registry.Table(), nil); err != nil {
 		t.Fatal(err)
 	}

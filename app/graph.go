@@ -38,9 +38,9 @@ func newGraph(s *settings, maxPins int, deps proxy.Deps) (g *graph, err error) {
 	g.settings.Store(s)
 	g.pins = pins.NewMap(maxPins, s.Session.Pins.TTL)
 	g.stored = pins.NewMap(maxPins, session.ResponsesTTL)
-	g.router = session.NewRouter(s.Session.Routing, g.pins, g.stored, rand.IntN)
-	g.openings = openings.NewTable()
 	g.prefill = prefill.New(s.Models.Prefill)
+	g.router = session.NewRouter(s.Session.Routing, g.pins, g.stored, g.prefill, rand.IntN)
+	g.openings = openings.NewTable()
 	deps.Router, deps.Openings, deps.Estimates = g.router, g.openings, g.prefill
 	g.proxy, err = proxy.New(s.proxy(), deps)
 	return g, err

@@ -16,6 +16,7 @@ import (
 	"tether/config"
 	"tether/proxy"
 	"tether/session/identity"
+	"tether/session/balance"
 	"tether/sim"
 	"tether/sim/fault"
 )
@@ -59,7 +60,10 @@ func TestTeamWithOneID(t *testing.T) {
 		most           int // at one server
 	}{{limit: 1000, most: many}, {limit: 16, surplus: many - 16, most: many / 2}} {
 		sims, urls := startSims(t, servers, sim.Config{})
-		s := startTether(t, func(cfg *config.Config) { cfg.Session.Routing.MaxInFlight = c.limit }, urls...)
+		s := startTether(t, func(cfg *config.Config) {
+			cfg.Session.Routing.MaxInFlight = c.limit
+			cfg.Session.Routing.Balance.MoveWhenBusierBy = balance.Never // otherwise the session moves once its server is 6 s busier
+		}, urls...)
 		held, where := s.holdTeam(sims, many)
 		t.Logf("limit %d: %v requests at once by server", c.limit, held)
 		if slices.Max(held) > c.most || slices.Max(held) < min(many, c.limit) {

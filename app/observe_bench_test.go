@@ -23,6 +23,7 @@ import (
 	"tether/session"
 	"tether/session/identity"
 	"tether/session/pins"
+	"tether/session/prefill"
 	"tether/upstream"
 	"tether/upstream/models"
 	"tether/upstream/transport"
@@ -122,7 +123,7 @@ func benchProxy(b *testing.B, backend, mode string) (addr string) {
 	cfg := identity.Default()
 	identifier, err := identity.NewIdentifier(&cfg, &identity.Models{}, nil)
 	check(err)
-	router := session.NewRouter(session.Default(), pins.NewMap(1000, time.Hour), pins.NewMap(1000, session.ResponsesTTL), rand.IntN)
+	router := session.NewRouter(session.Default(), pins.NewMap(1000, time.Hour), pins.NewMap(1000, session.ResponsesTTL), prefill.New(prefill.Default()), rand.IntN)
 	check(router.Use(registry.Table(), nil))
 	ready := make(chan struct{})
 	close(ready)

@@ -20,7 +20,7 @@ type Try struct {
 //
 // ask waits for the upstream, in dial and receive, and so does outcome. drop waits for the goroutine that sends a large body.
 type attempt struct {
-	up     *upstream.Upstream // the request is counted in flight there; nil before and after
+	up     *upstream.Upstream // nil before and after
 	began  time.Time
 	alone  bool            // no other request was in flight there, as far as is known so far
 	conn   *transport.Conn // bound to the client once bind has succeeded; nil before and after
@@ -60,21 +60,11 @@ func (a *attempt) ask(o *outbound, fresh bool, s *settings, now *time.Time) erro
 	return err
 }
 
-// begin counts the request in flight at u from now on, and no longer at the upstream before.
+// begin begins an attempt at u.
 func (a *attempt) begin(u *upstream.Upstream, now time.Time) {
-	a.leave()
-	u.Begin()
 	a.up, a.began, a.alone = u, now, u.InFlight() == 1
 	if a.buf == nil {
 		a.buf = answerBuffers.Get().(*[]byte)
-	}
-}
-
-// leave ends what begin counted.
-func (a *attempt) leave() {
-	if a.up != nil {
-		a.up.End()
-		a.up = nil
 	}
 }
 

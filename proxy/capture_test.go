@@ -12,6 +12,7 @@ import (
 	"tether/session"
 	"tether/session/identity"
 	"tether/session/pins"
+	"tether/session/prefill"
 	"tether/units"
 	"tether/upstream"
 )
@@ -27,7 +28,7 @@ func reader(t testing.TB) (*Proxy, *identity.Identifier) {
 		t.Fatal(err)
 	}
 	p, err := New(Settings{Config: cfg, Identifier: ids}, Deps{
-		Registry: upstream.NewRegistry(nil), Router: session.NewRouter(session.Default(), pins.NewMap(1000, time.Hour), pins.NewMap(1000, session.ResponsesTTL), rand.IntN),
+		Registry: upstream.NewRegistry(nil), Router: session.NewRouter(session.Default(), pins.NewMap(1000, time.Hour), pins.NewMap(1000, session.ResponsesTTL), prefill.New(prefill.Default()), rand.IntN),
 		Log: zap.NewNop(),
 	})
 	if err != nil {

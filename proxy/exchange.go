@@ -51,7 +51,11 @@ type exchange struct {
 func newExchange(p *Proxy) *exchange {
 	x := &exchange{p: p, reply: make([]byte, 0, 4<<10)}
 	x.attempt.head = make([]byte, 0, 4<<10)
-	x.relay.received, x.relay.generates, x.relay.finished, x.relay.learned = x.received, x.attempt.generates, x.finished, x.learned
+	x.relay.received, x.relay.finished, x.relay.learned = x.received, x.finished, x.learned
+	x.relay.generates = func() {
+		x.attempt.generates()
+		x.route.Generated(x.relay.generated)
+	}
 	x.relay.show = x.relay.see
 	x.attempt.onInterim = x.attempt.passInterim
 	return x
@@ -204,7 +208,6 @@ func (x *exchange) end() (closing bool) {
 	now := time.Now()
 	c := x.client
 	x.attempt.drop(c) // after a panic
-	x.attempt.leave()
 	x.route.End(now)
 	x.req.body.free()
 	if x.counted {

@@ -54,7 +54,9 @@ func (c *caller) identify(r *request, router *session.Router, known *openings.Ta
 	c.readBody(r)
 	if !r.hasAffinity() {
 		c.search.Identify(&c.session, false, nil, now)
-		return session.Request{Model: c.search.Model}
+		to := session.Request{Model: c.search.Model}
+		c.measure(r, &to)
+		return to
 	}
 	c.search.Identify(&c.session, r.endpoint.drawsID(), known, now)
 	to := session.Request{Synthetic: c.session.Synthetic(), Shared: c.session.Shared, Subagent: c.session.Subagent, Model: c.search.Model}
@@ -70,7 +72,14 @@ func (c *caller) identify(r *request, router *session.Router, known *openings.Ta
 		to.Response = c.identifier.Response(c.stored, response)
 	}
 	c.key = to.Key
+	c.measure(r, &to)
 	return to
+}
+
+// measure tells the router how much work the request is.
+func (c *caller) measure(r *request, to *session.Request) {
+	to.Bytes, to.Media = int64(len(r.body.bytes)-c.search.Files.Bytes), c.search.Files.Count
+	to.Streams = c.search.Streams || r.is(realtimeAPI)
 }
 
 // identifyRefused finds the session of a request that is refused before identify, by the head and what else was read of the request:

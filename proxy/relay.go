@@ -154,6 +154,9 @@ func (x *exchange) respond() {
 func (x *exchange) received(now time.Time) {
 	x.attempt.up.Delivered(now)
 	x.route.Touch(now)
+	if !x.relay.generated.IsZero() {
+		x.route.Generated(now)
+	}
 	if x.req.body.held() && x.attempt.conn.Sent() {
 		x.req.body.free() // the answer may take hours
 	}
@@ -181,7 +184,7 @@ func (x *exchange) finished(now time.Time, clean bool) {
 	}
 	a.conn = nil
 	x.complete(now)
-	a.leave()
+	x.route.Leave(now)
 	x.caller.leave()
 }
 
@@ -197,7 +200,7 @@ func (x *exchange) complete(now time.Time) {
 func (x *exchange) settle(end wire.End, err error) {
 	r := &x.relay
 	left := x.attempt.drop(x.client)
-	x.attempt.leave()
+	x.route.Leave(r.last)
 	switch {
 	case end == wire.TargetFailed, left:
 		f := faultClientGone

@@ -91,7 +91,7 @@ func newRig(t testing.TB, upstreams []string, options ...option) *rig {
 	r.registry = upstream.NewRegistry(r.onChange)
 	r.pins = pins.NewMap(r.pinning.Max, r.pinning.TTL)
 	r.stored = pins.NewMap(1000, session.ResponsesTTL)
-	r.router = session.NewRouter(r.routing, r.pins, r.stored, rand.IntN)
+	r.router = session.NewRouter(r.routing, r.pins, r.stored, r.prefill, rand.IntN)
 	r.apply(upstreams)
 	var err error
 	r.ids, err = identity.NewIdentifier(&r.identity, &r.models, nil)
@@ -186,6 +186,9 @@ func (r *rig) start() {
 		for _, m := range r.registry.Table().Members {
 			if n := m.InFlight(); n != 0 {
 				r.t.Errorf("%s: %d requests in flight at the end", m.Name(), n)
+			}
+			if n := m.Queue(time.Now()).Tokens; n != 0 {
+				r.t.Errorf("%s: %d tokens charged at the end", m.Name(), n)
 			}
 		}
 	})

@@ -16,6 +16,7 @@ import (
 func (x *exchange) tunnel() {
 	a := &x.attempt
 	x.route.Answered(a.answer.Status, x.now)
+	x.route.Generated(x.now)
 	x.rec.Status = a.answer.Status
 	f := x.fields()
 	f.tunnel = true
@@ -38,7 +39,7 @@ func (x *exchange) tunnel() {
 		end, err = t.Run(early, buf, *a.buf)
 	}
 	a.drop(x.client)
-	a.leave()
+	x.route.Leave(time.Now())
 	switch {
 	case end == wire.TargetFailed:
 		x.rec.Reason = lostBy(err).reason

@@ -14,6 +14,9 @@ type candidates struct {
 	tried []*upstream.Server
 	now   time.Time // of the present choice
 
+	byLoad bool    // the load of upstreams decides with the ring
+	rate   float64 // tokens of the model's prompts that a server computes in a second
+
 	// modelKnown is true once modelListed tells whether any upstream lists the model.
 	modelKnown, modelListed bool
 }
@@ -24,7 +27,7 @@ type purpose uint8
 const (
 	// The next four are new places for a session, the strictest first. A request takes the first of them for which an
 	// upstream is eligible.
-	newPlace         purpose = iota // on an upstream that is up, and neither suspect nor leaving, and has not just said that it is full
+	newPlace         purpose = iota // on an upstream that is up, and neither suspect nor leaving nor hung, and has not just said that it is full
 	newPlaceFull                    // on an upstream that is up, and neither suspect nor leaving
 	newPlaceDoubtful                // on any upstream that is up
 	newPlaceFailOpen                // on any upstream, if probe timeouts alone keep all of them down
@@ -47,6 +50,7 @@ const (
 	suspect
 	leaving
 	full
+	hung
 	notServing
 )
 
@@ -73,6 +77,8 @@ func (c *candidates) obstacle(i int, p purpose) obstacle {
 		return leaving
 	case p == newPlace && m.Full(c.now):
 		return full
+	case p == newPlace && c.byLoad && m.Queue(c.now).Silent:
+		return hung
 	case !c.serves(i):
 		return notServing
 	case (p <= newPlaceFailOpen || p == servePinned) && m.AtLimit():
@@ -201,6 +207,8 @@ func (o obstacle) words(u *upstream.Upstream) string {
 			return "full: it has as many requests in flight as its max_in_flight"
 		}
 		return "full: it has just refused a request"
+	case hung:
+		return "hung: it has sent nothing for too long while a request waits"
 	case notServing:
 		return "does not serve the model"
 	}

@@ -1,6 +1,10 @@
 package session
 
-import "fmt"
+import (
+	"fmt"
+
+	"tether/session/balance"
+)
 
 // Config is the part of the session configuration that says where sessions go.
 type Config struct {
@@ -14,6 +18,8 @@ type Config struct {
 	MaxInFlight int `yaml:"max_in_flight"`
 	// Shed refuses new conversations while all servers are busy.
 	Shed Shed `yaml:"shed"`
+	// Balance says how the load of upstreams counts.
+	Balance balance.Config `yaml:",inline"`
 	// Affinity is false to send requests round robin and to pin nothing, for comparison. Only a flag sets it.
 	Affinity bool `yaml:"-"`
 }
@@ -30,11 +36,12 @@ const (
 
 // Default returns the default configuration.
 func Default() Config {
-	return Config{Return: Stay, OpeningMaxInFlight: 8, MaxInFlight: 16, Affinity: true}
+	return Config{Return: Stay, OpeningMaxInFlight: 8, MaxInFlight: 16, Balance: balance.Default(), Affinity: true}
 }
 
 // Validate reports every problem: its key below session, and its text.
 func (c *Config) Validate(report func(key, problem string)) {
+	c.Balance.Validate(report)
 	if c.Return != Stay && c.Return != Home {
 		report("return", fmt.Sprintf("%q, want stay or home", c.Return))
 	}

@@ -81,3 +81,23 @@ func (c *Config) crowdLimit(req *Request) int {
 	}
 	return c.MaxInFlight
 }
+
+// sharing is what a request knows of the others that are in flight under its id.
+type sharing struct {
+	inFlight int  // requests in flight under its id when it began, itself included; 0 if they are not counted
+	surplus  bool // the crowd of its id is full without this request
+	entered  bool // in the crowd of its id, or its surplus
+	shared   bool // many conversations may have the id
+}
+
+// Surplus reports whether the crowd of an id that many conversations may share was full.
+func (s *sharing) Surplus() bool { return s.surplus && s.shared }
+
+// Hot returns how many requests were in flight under the session's own id when this one began, itself included, if they were too many
+// for one conversation; otherwise 0.
+func (s *sharing) Hot() int {
+	if !s.surplus || s.shared {
+		return 0
+	}
+	return s.inFlight
+}

@@ -8,6 +8,7 @@ import (
 
 	"tether/session/identity"
 	"tether/session/pins"
+	"tether/session/prefill"
 	"tether/upstream"
 	modellist "tether/upstream/models"
 	"tether/upstream/transport"
@@ -49,7 +50,7 @@ func newFleet(t testing.TB, n int, change func(*testConfig)) *fleet {
 	if change != nil {
 		change(&cfg)
 	}
-	f := &fleet{t: t, registry: upstream.NewRegistry(nil), router: NewRouter(cfg.Config, pins.NewMap(cfg.Pins.Max, cfg.Pins.TTL), pins.NewMap(1000, ResponsesTTL), rand.IntN), now: time.Now()}
+	f := &fleet{t: t, registry: upstream.NewRegistry(nil), router: NewRouter(cfg.Config, pins.NewMap(cfg.Pins.Max, cfg.Pins.TTL), pins.NewMap(1000, ResponsesTTL), prefill.New(prefill.Default()), rand.IntN), now: time.Now()}
 	for i := range n {
 		f.specs = append(f.specs, upstream.Spec{
 			Name: fmt.Sprintf("vllm-%d", i), Address: transport.Address{Network: "tcp", Dial: fmt.Sprintf("127.0.0.1:%d", i+1)}, Slot: i, Weight: 100,

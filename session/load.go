@@ -1,6 +1,10 @@
 package session
 
-import "time"
+import (
+	"time"
+
+	"tether/upstream/load"
+)
 
 const (
 	// unknownPace stands for the pace of upstreams that have not answered yet.
@@ -10,16 +14,18 @@ const (
 )
 
 // Failed records that the attempt at the last upstream failed at now, after took, or that its answer is an error. A server that fails
-// quickly has few requests in flight, and would draw the calls that go by load. So the upstream is charged as if the attempt had taken
+// quickly has little to do, and would draw the requests that go by load. So the upstream is charged as if the attempt had taken
 // as long as answers of the other upstreams of the model take.
 func (t *Route) Failed(took time.Duration, now time.Time) {
-	pace, busiest := t.candidates.others(t.last)
-	t.candidates.upstream(t.last).Charge(took, pace, busiest+1, now)
+	pace, most := t.candidates.others(t.last)
+	most.Requests++
+	most.Tokens += float64(t.charged.Work)
+	t.candidates.upstream(t.last).Fail(took, pace, t.charged.Work, most, now)
 }
 
-// others returns the mean pace of the upstreams that may serve the model, besides those of upstream i's server, and the most requests
-// in flight at one of them. A charge beyond that would not change which upstream is taken, only for how long.
-func (c *candidates) others(i int) (pace time.Duration, busiest int64) {
+// others returns the mean pace of the upstreams that may serve the model, besides those of upstream i's server, and the most that one of
+// them has in flight and to compute. A charge beyond that would not change which upstream is taken, only for how long.
+func (c *candidates) others(i int) (pace time.Duration, most load.Failures) {
 	var sum time.Duration
 	var known int64
 	for j := range c.table.Members {
@@ -27,14 +33,15 @@ func (c *candidates) others(i int) (pace time.Duration, busiest int64) {
 		if m.Server == c.table.Members[i].Server || !c.serves(j) {
 			continue
 		}
-		busiest = max(busiest, m.InFlight())
+		most.Requests = max(most.Requests, float64(m.InFlight()))
+		most.Tokens = max(most.Tokens, float64(m.Queue(c.now).Tokens))
 		if p := m.Pace(); p > 0 {
 			sum += min(p, slowestPace)
 			known++
 		}
 	}
 	if known == 0 {
-		return unknownPace, busiest
+		return unknownPace, most
 	}
-	return sum / time.Duration(known), busiest
+	return sum / time.Duration(known), most
 }

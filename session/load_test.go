@@ -48,7 +48,6 @@ func (s *simulated) call() {
 	r := s.start(s.req(s.calls))
 	s.calls++
 	u := r.Next(s.now)
-	u.Begin()
 	s.served[u.Name()]++
 	status, took := s.answers(u)
 	heap.Push(&s.ends, end{s.now.Add(took), r, status, took})
@@ -70,7 +69,6 @@ func (s *simulated) run(callers, n int) {
 		} else {
 			u.Answered(e.took)
 		}
-		u.End()
 		e.route.End(s.now)
 		s.call()
 	}
@@ -167,12 +165,12 @@ func TestOthersServeTheModel(t *testing.T) {
 		f.up(name).Begin()
 	}
 	c := candidates{view: f.router.view.Load(), model: []byte("a")}
-	if pace, busiest := c.others(0); pace != 3*time.Second || busiest != 2 {
-		t.Errorf("model a: %v, %d in flight; want 3s, 2", pace, busiest)
+	if pace, most := c.others(0); pace != 3*time.Second || most.Requests != 2 {
+		t.Errorf("model a: %v, %+v; want 3s, 2", pace, most)
 	}
 	c.model, c.modelKnown = []byte("b"), false
-	if pace, busiest := c.others(0); pace != time.Minute || busiest != 3 {
-		t.Errorf("model b: %v, %d in flight; want 1m, 3", pace, busiest)
+	if pace, most := c.others(0); pace != time.Minute || most.Requests != 3 {
+		t.Errorf("model b: %v, %+v; want 1m, 3", pace, most)
 	}
 	c.model, c.modelKnown = []byte("b"), false
 	if pace, _ := c.others(4); pace != unknownPace {

@@ -3,6 +3,7 @@ package session
 import (
 	"time"
 
+	"tether/session/balance"
 	"tether/session/identity"
 	"tether/session/pins"
 	"tether/upstream"
@@ -17,6 +18,8 @@ type pin struct {
 	state pinState
 	to    upstream.Ref // 0 without a pin
 	used  time.Time    // when this request last used the pin or kept it alive
+	from  upstream.Ref // where the pin was before this request moved it
+	last  pins.Turn    // the session's turn before this request, at to; zero if it is unknown
 }
 
 // pinState is the state of a pin, as one request sees it.
@@ -25,6 +28,7 @@ type pinState uint8
 const (
 	unpinned    pinState = iota
 	followed             // the pin was there before, or another request made it
+	moved                // this request has moved the pin, before its upstream has answered
 	unconfirmed          // this request made the pin, and no upstream has answered yet
 	confirmed            // this request made the pin, and an upstream has answered
 )
@@ -38,8 +42,8 @@ func (p *pin) madeHere() bool { return p.state >= unconfirmed }
 // follow uses the pin, if there is one.
 func (p *pin) follow(now time.Time) {
 	p.used = now
-	if to, _, ok := p.pins.Get(p.key, now); ok {
-		p.to, p.state = to, followed
+	if to, last, ok := p.pins.Get(p.key, now); ok {
+		p.to, p.last, p.state = to, last, followed
 	}
 }
 
@@ -53,30 +57,74 @@ func (p *pin) bind(to upstream.Ref, now time.Time) {
 	}
 }
 
-// confirm makes the pin that this request made a lasting one, to the upstream that answered. It reports false if another
+// cachedAt returns how many tokens of the session's last prompt upstream i has in its cache, as far as tether knows.
+func (p *pin) cachedAt(c *candidates, i int) int64 {
+	if p.last.Prompt == 0 || c.ref(i) != p.to {
+		return 0
+	}
+	m := &c.table.Members[i]
+	if c.byLoad && balance.IsGone(m.ChargedSince(p.last.Mark), m.KVCapacity()) {
+		return 0
+	}
+	return p.last.Prompt
+}
+
+// find returns the upstream that the session is pinned to, -1 if it cannot serve the request. Another request of the session may have
+// moved the pin meanwhile.
+func (p *pin) find(c *candidates) int {
+	i := c.at(p.to, servePinned)
+	if i < 0 && p.to != 0 && c.byLoad {
+		p.lookUp(c.now)
+		i = c.at(p.to, servePinned)
+	}
+	return i
+}
+
+// note notes the turn that this request is, at the upstream of the pin.
+func (p *pin) note(turn pins.Turn, now time.Time) { p.pins.Note(p.key, p.to, turn, now) }
+
+// confirm makes the pin that this request made a lasting one, to the upstream that answered this turn. It reports false if another
 // request has taken the pin, which then stays as it is.
-func (p *pin) confirm(to upstream.Ref, now time.Time) bool {
+func (p *pin) confirm(to upstream.Ref, turn pins.Turn, now time.Time) bool {
 	p.state, p.used = followed, now
 	if !p.pins.Confirm(p.key, p.to, to, p.synthetic, now) {
 		return false
 	}
-	p.state, p.to = confirmed, to
+	p.state = confirmed
+	if p.to != to {
+		p.to = to
+		p.note(turn, now)
+	}
 	return true
 }
 
-// move rewrites the pin, unless it was rewritten or dropped meanwhile.
-func (p *pin) move(to upstream.Ref, now time.Time) bool {
+// move rewrites the pin to the upstream that answered this turn, unless it was rewritten or dropped meanwhile.
+func (p *pin) move(to upstream.Ref, turn pins.Turn, now time.Time) bool {
 	if !p.pins.Move(p.key, p.to, to, now) {
 		return false
 	}
-	p.to = to
+	if p.state == followed {
+		p.state, p.from = moved, p.to
+	}
+	p.to, p.last = to, pins.Turn{}
+	p.note(turn, now)
 	return true
+}
+
+// moveBack undoes the moves of this request, unless another request has moved the pin meanwhile: no upstream has answered.
+func (p *pin) moveBack(now time.Time) {
+	if p.state == moved && p.pins.Move(p.key, p.to, p.from, now) {
+		p.to, p.last, p.state = p.from, pins.Turn{}, followed
+	}
 }
 
 // lookUp learns where other requests have moved the pin, if they have. It is no use of the pin.
 func (p *pin) lookUp(now time.Time) {
-	if to, ok := p.pins.Peek(p.key, now); ok {
-		p.to = to
+	if to, ok := p.pins.Peek(p.key, now); ok && to != p.to {
+		p.to, p.last = to, pins.Turn{}
+		if p.state == moved {
+			p.state = followed
+		}
 	}
 }
 

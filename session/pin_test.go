@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"tether/session/balance"
 	"tether/upstream"
 )
 
@@ -205,13 +206,20 @@ func TestPinIsWhereOthersMovedIt(t *testing.T) {
 	f.want(u, o, second, Pinned)
 }
 
-// The same for the first turns of a session. The one that made the pin is new if the session is where it was answered.
+// The same for the first turns of a session. The one that made the pin is new if the session is where it was answered. By load, it
+// moves the pin when it chooses another upstream, and the others follow.
 func TestFirstPinThatAnotherMoved(t *testing.T) {
 	for _, c := range []struct {
-		order [2]int
-		want  [2]Outcome
-	}{{[2]int{0, 1}, [2]Outcome{Moved, Pinned}}, {[2]int{1, 0}, [2]Outcome{Moved, New}}} {
-		f := newFleet(t, 4, nil)
+		placement balance.Placement
+		order     [2]int
+		want      [2]Outcome
+	}{
+		{balance.Home, [2]int{0, 1}, [2]Outcome{Moved, Pinned}},
+		{balance.Home, [2]int{1, 0}, [2]Outcome{Moved, New}},
+		{balance.Load, [2]int{0, 1}, [2]Outcome{New, Pinned}},
+		{balance.Load, [2]int{1, 0}, [2]Outcome{Pinned, New}},
+	} {
+		f := newFleet(t, 4, func(cfg *testConfig) { cfg.Balance.Placement = c.placement })
 		k := testKey(1)
 		routes := [2]*Route{f.start(Request{Key: k}), f.start(Request{Key: k})}
 		routes[0].Next(f.now)

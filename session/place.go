@@ -1,24 +1,48 @@
 package session
 
-import "tether/ring"
+import (
+	"tether/ring"
+	"tether/upstream"
+)
 
 // order is the way in which a request looks for a new place.
 type order uint8
 
 const (
-	byRing order = iota // in the order of the ring
-	byLoad              // the less loaded of two that are drawn at random
-	inTurn              // one after another
+	byRing   order = iota // in the order of the ring
+	nearHome              // in the order of the ring, unless the first one is much busier than another
+	byLoad                // the least busy one, or with placement: home the less loaded of two that are drawn at random
+	inTurn                // one after another
 )
+
+// placeOrder is the way in which a request that is pinned to an upstream, 0 for none, looks for a new place, given its order. A session
+// that has lost its place goes to the least busy upstream: the ring would send many of a lost upstream's sessions to the same one. With
+// return: home, and for new sessions, the place is one that is found again.
+func placeOrder(c *candidates, o order, pinned upstream.Ref) order {
+	switch {
+	case o != byRing || !c.byLoad:
+		return o
+	case pinned != 0 && c.cfg.Return == Home:
+		return byRing
+	case pinned != 0, len(c.tried) > 0:
+		return byLoad
+	}
+	return nearHome
+}
 
 // place finds a new place for a key: the first eligible upstream in the order, -1 for none. p is the purpose that the
 // upstream is eligible for, or without one the last purpose that was tried.
 func (r *Router) place(c *candidates, o order, key uint64) (i int, p purpose) {
 	return c.relaxing(func(p purpose) int {
-		switch o {
-		case byLoad:
+		switch {
+		case o == nearHome:
+			return placeNearHome(c, p, key)
+		case o == byLoad && c.byLoad:
+			best, _ := leastBusy(c, p)
+			return best
+		case o == byLoad:
 			return r.lessLoaded(c, p)
-		case inTurn:
+		case o == inTurn:
 			return c.scan(p, int(r.turn.Add(1)), -1)
 		}
 		walk := c.walk(key)

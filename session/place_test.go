@@ -4,6 +4,11 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
+
+	"tether/session/balance"
+	"tether/session/identity"
+	"tether/upstream"
 )
 
 // Requests without a session go to the less loaded of two upstreams, and to all upstreams while these are idle.
@@ -85,7 +90,7 @@ func TestUnknownResponse(t *testing.T) {
 // Generators with equal seeds lead to equal places.
 func TestEqualDraws(t *testing.T) {
 	places := func(seed uint64) (names []string) {
-		f := newFleet(t, 7, nil)
+		f := newFleet(t, 7, func(cfg *testConfig) { cfg.Balance.Placement = balance.Home })
 		f.router.intN = rand.New(rand.NewPCG(seed, 1)).IntN
 		for range 100 {
 			u, _ := f.answer(Request{}, 200)
@@ -110,5 +115,149 @@ func TestDrawsByWeight(t *testing.T) {
 	}
 	if drawn[1] < 880 || drawn[1] > 1120 { // five sigma around 1000
 		t.Errorf("drawn %v times, want 4000 and 1000", drawn)
+	}
+}
+
+// formerly is the placement without the load of servers, as plain as can be. It draws from a generator of its own.
+type formerly struct {
+	intN func(n int) int
+	turn uint32
+	pins map[identity.Key]upstream.Ref
+}
+
+func (o *formerly) place(c *candidates, byRing bool, key uint64) (int, purpose) {
+	for _, p := range []purpose{newPlace, newPlaceFull, newPlaceDoubtful, newPlaceFailOpen} {
+		if p == newPlaceFailOpen && !c.failOpen() {
+			break
+		}
+		if i := o.find(c, p, byRing, key); i >= 0 {
+			return i, p
+		}
+	}
+	return -1, 0
+}
+
+func (o *formerly) find(c *candidates, p purpose, byRing bool, key uint64) int {
+	if byRing {
+		walk := c.ring.Walk(key)
+		return walk.Next(func(i int) bool { return c.eligible(i, p) })
+	}
+	a := o.draw(c, p, -1)
+	b := o.draw(c, p, a)
+	if b < 0 {
+		return a
+	}
+	x, y := c.table.Members[a].Load(c.now), c.table.Members[b].Load(c.now)
+	if x == y {
+		o.turn++
+	}
+	if y < x || y == x && o.turn%2 == 0 {
+		return b
+	}
+	return a
+}
+
+func (o *formerly) draw(c *candidates, p purpose, except int) int {
+	n := len(c.table.Members)
+	for range 8 {
+		if i := o.intN(n); i != except && o.intN(100) < c.table.Members[i].Weight && c.eligible(i, p) {
+			return i
+		}
+	}
+	start := o.intN(n)
+	for k := range n {
+		if i := (start + k) % n; i != except && c.eligible(i, p) {
+			return i
+		}
+	}
+	return -1
+}
+
+// next is where a request that has tried some servers goes.
+func (o *formerly) next(c *candidates, k identity.Key) int {
+	if pinned := c.table.Index(o.pins[k]); pinned >= 0 && c.eligible(pinned, servePinned) {
+		return pinned
+	}
+	i, _ := o.place(c, !k.IsZero(), k.Ring())
+	if i >= 0 && !k.IsZero() && o.pins[k] == 0 {
+		o.pins[k] = c.ref(i)
+	}
+	return i
+}
+
+// answered is what the answer of upstream i makes of the pin.
+func (o *formerly) answered(c *candidates, k identity.Key, i int, refused bool) {
+	all := c.ignoringTried()
+	if at := c.table.Index(o.pins[k]); !k.IsZero() && at != i && c.cfg.Return == Stay && (refused || at < 0 || !all.eligible(at, servePinned)) {
+		o.pins[k] = c.ref(i)
+	}
+}
+
+// With placement: home every request goes where it went before load was known, whatever the load is.
+func TestHomeIsAsBefore(t *testing.T) {
+	for seed := range uint64(20) {
+		random := rand.New(rand.NewPCG(seed, 9))
+		f := newBusyFleet(t, 5, func(cfg *testConfig) {
+			cfg.Balance.Placement = balance.Home
+			if seed%2 == 1 {
+				cfg.Return = Home
+			}
+		})
+		f.specs[4].Weight = 30
+		f.apply()
+		members := f.registry.Table().Members
+		f.router.intN = rand.New(rand.NewPCG(seed, 1)).IntN
+		before := &formerly{intN: rand.New(rand.NewPCG(seed, 1)).IntN, pins: map[identity.Key]upstream.Ref{}}
+		var open []*Route
+		for n := range 3000 {
+			f.now = f.now.Add(time.Duration(random.IntN(2000)) * time.Millisecond)
+			switch m := members[random.IntN(len(members))]; random.IntN(12) {
+			case 0:
+				m.SetHealth(upstream.Down, "test")
+			case 1, 2:
+				m.SetHealth(upstream.Up, "test")
+			case 3:
+				m.SaidFull(f.now)
+			case 4:
+				m.SetHealth(upstream.TimedOut, "test")
+			}
+			req := prompt(identity.Key{}, int64(random.IntN(200_000)))
+			if random.IntN(4) > 0 {
+				req.Key = testKey(uint64(random.IntN(100)))
+			}
+			r, refused := f.start(req), false
+			for range 1 + random.IntN(3) {
+				c := r.candidates
+				c.now, c.modelKnown = f.now, false
+				want := before.next(&c, req.Key)
+				u := r.Next(f.now)
+				if u != c.upstream(want) {
+					t.Fatalf("seed %d, request %d goes to %s, and went to %s before", seed, n, name(u), name(c.upstream(want)))
+				}
+				if u == nil {
+					break
+				}
+				if random.IntN(4) > 0 {
+					if r.pin.state == unconfirmed {
+						before.pins[req.Key] = c.ref(want)
+					}
+					r.Answered(200, f.now)
+					before.answered(&c, req.Key, want, refused)
+					break
+				}
+				refused = refused || r.candidates.ref(r.last) == before.pins[req.Key]
+				r.Refused()
+			}
+			if r.pin.state == unconfirmed {
+				delete(before.pins, req.Key)
+				r.End(f.now)
+				continue
+			}
+			if open = append(open, r); len(open) > 10 {
+				i := random.IntN(len(open))
+				open[i].End(f.now)
+				open = append(open[:i], open[i+1:]...)
+			}
+		}
 	}
 }

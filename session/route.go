@@ -3,6 +3,7 @@ package session
 import (
 	"time"
 
+	"tether/session/balance"
 	"tether/session/identity"
 	"tether/upstream"
 )
@@ -20,6 +21,11 @@ type Request struct {
 	Response identity.Key
 	// Model is the requested model, empty if it is unknown.
 	Model []byte
+	// Bytes is the size of the body besides its media, Media the number of pictures and recordings in it.
+	Bytes int64
+	Media int
+	// Streams is true if the client asks for an answer that streams.
+	Streams bool
 	// ModelGuessed is true if the request names no model: Key and Model then belong to one of several models that the
 	// session may use. The request follows the pin, but the pin never follows a response.
 	ModelGuessed bool
@@ -37,7 +43,8 @@ func (r *Request) ringKey() uint64 {
 const MaxTries = 16
 
 // Route is the upstreams that one request tries, one after another: Router.Start, then Next for each attempt, Refused or Answered after
-// it, and End once, however the request ends. It belongs to one goroutine, and can be used for one request after another.
+// it, and End once, however the request ends. The upstream of the last attempt is charged with the request, and counts it in flight, from
+// Next to Leave or End. A Route belongs to one goroutine, can be used for one request after another, and must not be copied before End.
 type Route struct {
 	router     *Router
 	req        Request
@@ -54,9 +61,11 @@ type Route struct {
 	full  bool // no upstream was left, and one at its limit would have been
 	shed  bool // the request begins a conversation, and all upstreams are above session.shed
 
-	inFlight int  // requests in flight under its id when it began, itself included; 0 if they are not counted
-	surplus  bool // the crowd of its id is full without this request
-	entered  bool // in the crowd of its id, or its surplus
+	visit
+	away   balance.Reason
+	moving bool // the pin follows a good answer, because of away
+
+	sharing
 }
 
 // Start begins the route of a request.
@@ -84,9 +93,14 @@ func (r *Router) begin(t *Route, req Request, now time.Time) {
 	if !v.cfg.Affinity {
 		req.Key, req.Response = identity.Key{}, identity.Key{}
 	}
+	if t.at != nil {
+		panic("BUG: a route begins again before its end")
+	}
 	*t = Route{}
-	t.router, t.req = r, req
+	t.router, t.req, t.shared = r, req, req.Shared
 	t.candidates.view, t.candidates.model, t.candidates.now = v, req.Model, now
+	model := r.estimates.Of(req.Model)
+	t.prompt, t.candidates.rate, t.candidates.byLoad = model.Tokens(req.Bytes, req.Media), model.Rate(), r.byLoad(&v.cfg)
 	t.pin.pins, t.pin.key, t.pin.synthetic = r.pins, req.Key, req.Synthetic
 }
 
@@ -98,6 +112,10 @@ func (t *Route) Next(now time.Time) *upstream.Upstream {
 		return nil
 	}
 	t.candidates.now = now
+	if t.candidates.byLoad {
+		t.router.choosing.Lock()
+		defer t.router.choosing.Unlock()
+	}
 	t.place.leave()
 	i, p := t.find()
 	if t.shed = i >= 0 && mustShed(t, p); t.shed {
@@ -121,6 +139,13 @@ func (t *Route) Next(now time.Time) *upstream.Upstream {
 			i = first
 		}
 	}
+	t.begin(&t.candidates, i, t.pin.cachedAt(&t.candidates, i), t.req.Streams, t.router.turnOf(t.candidates.view, i))
+	if t.pin.to == t.candidates.ref(i) {
+		t.pin.note(t.turn, now)
+	}
+	if t.candidates.byLoad && p != serveStored && t.shouldMove(i, 200) {
+		t.pin.move(t.candidates.ref(i), t.turn, now) // so that other requests of the session follow
+	}
 	u := t.candidates.upstream(i)
 	t.tries[n] = u.Server
 	t.candidates.tried = t.tries[:n+1]
@@ -134,16 +159,26 @@ func (t *Route) More() bool { return len(t.candidates.tried) < MaxTries && t.can
 // find returns the upstream that the request goes to as things are, -1 for none, and the purpose that it is eligible for.
 // Without an upstream p is the last purpose that was tried.
 func (t *Route) find() (i int, p purpose) {
+	t.away, t.moving = balance.Stayed, false
 	if i = t.stored(); i >= 0 {
 		return i, serveStored
 	}
 	o := t.order()
 	if o == byRing {
-		if i = t.candidates.at(t.pin.to, servePinned); i >= 0 {
-			return i, servePinned
+		if i = t.pin.find(&t.candidates); i >= 0 {
+			at, why := follow(&t.candidates, i, &t.pin)
+			if why == balance.Stayed {
+				return at, servePinned
+			}
+			t.away, t.moving = why, true
+			return at, newPlace
 		}
 	}
-	return t.router.place(&t.candidates, o, t.req.ringKey())
+	i, p = t.router.place(&t.candidates, placeOrder(&t.candidates, o, t.pin.to), t.req.ringKey())
+	if i >= 0 && o == byRing {
+		t.away = whyAway(&t.candidates, i, &t.pin, t.req.ringKey())
+	}
+	return i, p
 }
 
 // stored returns the upstream that stores the response which the request is about, -1 if the request cannot go there. No
@@ -193,6 +228,8 @@ func (t *Route) outcomeAt(i int) Outcome {
 		return None
 	case t.pin.madeHere():
 		return New
+	case t.candidates.ref(i) == t.pin.to && t.pin.state == moved:
+		return Moved
 	case t.candidates.ref(i) == t.pin.to:
 		return Pinned
 	}
@@ -211,10 +248,10 @@ func (t *Route) Answered(status int, now time.Time) {
 		return
 	case t.pin.state != unconfirmed:
 		t.pin.refresh(now, recent)
-	case status >= 400 || t.pin.confirm(to, now):
+	case status >= 400 || t.pin.confirm(to, t.turn, now):
 		return
 	}
-	if t.shouldMove(t.last, status) && t.pin.move(to, now) {
+	if t.shouldMove(t.last, status) && t.pin.move(to, t.turn, now) {
 		t.outcome = Moved
 		return
 	}
@@ -225,6 +262,7 @@ func (t *Route) Answered(status int, now time.Time) {
 // limits, or because new conversations are refused.
 func (t *Route) Unanswered(now time.Time) (full, shed bool) {
 	if len(t.candidates.tried) > 0 && !t.req.Key.IsZero() && !t.surplus {
+		t.pin.moveBack(now)
 		t.settle(now)
 	}
 	return t.full, t.shed
@@ -253,6 +291,9 @@ func (t *Route) shouldMove(i, status int) bool {
 	if to == t.storedAt {
 		return status < 400 && !t.req.Shared && !t.req.ModelGuessed && all.eligible(i, takeOver)
 	}
+	if t.moving {
+		return status < 400
+	}
 	at := all.table.Index(t.pin.to)
 	if at < 0 {
 		return true
@@ -272,17 +313,8 @@ func (t *Route) Learn(response identity.Key, now time.Time) {
 // Outcome returns the request's outcome so far.
 func (t *Route) Outcome() Outcome { return t.outcome }
 
-// Surplus reports whether the crowd of an id that many conversations may share was full.
-func (t *Route) Surplus() bool { return t.surplus && t.req.Shared }
-
-// Hot returns how many requests were in flight under the session's own id when this one began, itself included, if they were too many
-// for one conversation; otherwise 0.
-func (t *Route) Hot() int {
-	if !t.surplus || t.req.Shared {
-		return 0
-	}
-	return t.inFlight
-}
+// Away says why the request did not go to the pin or the home of its session.
+func (t *Route) Away() balance.Reason { return t.away }
 
 // Last returns the upstream of the last attempt, nil before the first one.
 func (t *Route) Last() *upstream.Upstream {
@@ -299,9 +331,16 @@ func (t *Route) Touch(now time.Time) {
 	}
 }
 
-// End releases what the request holds: its place at a server and in the crowd, and the pin that it made unless an upstream confirmed it.
-func (t *Route) End(now time.Time) {
+// Leave records that the request is over at the upstream of the last attempt.
+func (t *Route) Leave(now time.Time) {
 	t.place.leave()
+	t.visit.end(now)
+}
+
+// End releases what the request holds: its charge, its place at a server and in the crowd, and the pin that it made unless an upstream
+// confirmed it.
+func (t *Route) End(now time.Time) {
+	t.Leave(now)
 	if t.entered {
 		t.router.crowds.leave(t.req.Key, !t.surplus)
 		t.entered = false

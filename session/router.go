@@ -6,8 +6,10 @@ import (
 	"time"
 
 	"tether/ring"
+	"tether/session/balance"
 	"tether/session/identity"
 	"tether/session/pins"
+	"tether/session/prefill"
 	"tether/upstream"
 )
 
@@ -19,8 +21,14 @@ type Router struct {
 	// made them, so only that server can go on with one.
 	responses *pins.Map
 	crowds    *crowds
+	estimates *prefill.Estimates
 	intN      func(n int) int
 	turn      atomic.Uint32 // of byLoad's ties, and of inTurn
+	choices   atomic.Uint64 // of upstreams
+
+	// choosing is held while a route chooses an upstream by load, until it has charged the upstream: otherwise requests that arrive
+	// together would all choose the same one.
+	choosing sync.Mutex
 
 	mu   sync.Mutex // held to replace the view
 	view atomic.Pointer[view]
@@ -31,10 +39,10 @@ type Router struct {
 const ResponsesTTL = 30 * 24 * time.Hour
 
 // NewRouter returns a router without upstreams. sessions is the session map, and responses remembers where stored
-// responses are. intN draws a number of 0..n-1 for each call: rand.IntN, or in a simulation the method of a seeded
+// responses are. estimates knows the work that prompts are. intN draws a number of 0..n-1 for each call: rand.IntN, or in a simulation the method of a seeded
 // generator.
-func NewRouter(cfg Config, sessions, responses *pins.Map, intN func(n int) int) *Router {
-	r := &Router{pins: sessions, responses: responses, crowds: newCrowds(), intN: intN}
+func NewRouter(cfg Config, sessions, responses *pins.Map, estimates *prefill.Estimates, intN func(n int) int) *Router {
+	r := &Router{pins: sessions, responses: responses, crowds: newCrowds(), estimates: estimates, intN: intN}
 	r.view.Store(newView(cfg, &upstream.Table{}, new(ring.Ring)))
 	return r
 }
@@ -82,6 +90,9 @@ func ringOf(table *upstream.Table) (*ring.Ring, error) {
 	}
 	return ring.New(slots)
 }
+
+// byLoad reports whether the load of upstreams decides with the ring.
+func (r *Router) byLoad(cfg *Config) bool { return cfg.Balance.Placement != balance.Home }
 
 // Digest returns the digest of the ring.
 func (r *Router) Digest() uint64 { return r.view.Load().ring.Digest() }

@@ -13,6 +13,8 @@ type view struct {
 	ring  *ring.Ring
 	// assigned holds the models that the configuration assigns to upstreams; it is nil if it assigns none.
 	assigned map[string]bool
+	// places is the number of upstreams that may get new sessions.
+	places int
 	// unrestricted is true if some upstream may serve other models, or there is no upstream.
 	unrestricted bool
 }
@@ -20,6 +22,9 @@ type view struct {
 func newView(cfg Config, table *upstream.Table, rg *ring.Ring) *view {
 	v := &view{cfg: cfg, table: table, ring: rg, unrestricted: len(table.Members) == 0}
 	for _, m := range table.Members {
+		if m.Weight > 0 {
+			v.places++
+		}
 		v.unrestricted = v.unrestricted || m.Assigned() == nil
 		for _, model := range m.Assigned().All() {
 			if v.assigned == nil {

@@ -26,6 +26,7 @@ type Upstream struct {
 
 	state atomic.Uint32 // State; written by states alone
 	load.Gauge
+	load.Backlog
 	load.Engine // written by package health alone
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tether/session"
+	"tether/session/balance"
 	"tether/session/identity"
 )
 
@@ -68,9 +69,16 @@ func classes() []*class {
 	}
 }
 
+// byRing is the default routing without the load of servers: the scorecard says what becomes of ids, and not how even the load is.
+func byRing() session.Config {
+	cfg := session.Default()
+	cfg.Balance.Placement = balance.Home
+	return cfg
+}
+
 // run simulates the traffic of the class in a world of its own.
 func (c *class) run(seed uint64, scale int) error {
-	cfg := config{identity: identity.Default(), routing: session.Default()}
+	cfg := config{identity: identity.Default(), routing: byRing()}
 	if c.configure != nil {
 		c.configure(&cfg)
 	}

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"tether/session"
 	"tether/session/identity"
 )
 
@@ -44,7 +43,7 @@ func TestSeeds(t *testing.T) {
 func TestAiders(t *testing.T) {
 	for _, narrow := range []bool{true, false} {
 		c := new(class)
-		w, err := newWorld(1, 10, config{identity: identity.Default(), routing: session.Default(), narrow: narrow})
+		w, err := newWorld(1, 10, config{identity: identity.Default(), routing: byRing(), narrow: narrow})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,6 +12,7 @@ import (
 	"tether/session/identity"
 	"tether/session/openings"
 	"tether/session/pins"
+	"tether/session/prefill"
 	"tether/units"
 	"tether/upstream"
 )
@@ -43,7 +44,7 @@ type config struct {
 func newWorld(seed uint64, scale int, cfg config) (*world, error) {
 	w := &world{random: rand.New(rand.NewPCG(seed, 1)), scale: scale, begun: time.Now()}
 	remembered := pins.Default()
-	w.router = session.NewRouter(cfg.routing, pins.NewMap(remembered.Max, remembered.TTL), pins.NewMap(1000, remembered.TTL), splitMix(seed))
+	w.router = session.NewRouter(cfg.routing, pins.NewMap(remembered.Max, remembered.TTL), pins.NewMap(1000, remembered.TTL), prefill.New(prefill.Default()), splitMix(seed))
 	ids, err := identity.NewIdentifier(&cfg.identity, &identity.Models{}, nil)
 	if err != nil {
 		return nil, err
@@ -130,10 +131,8 @@ func (w *world) ask(raw []byte, prompt, answer string, before *server, then func
 	}
 	a.by.seen.add(chain)
 	took := time.Duration(a.tokens-a.found)*readPerToken + time.Duration(count(answer))*writePerToken
-	u.Begin()
 	w.clock.After(took, func() error {
 		route.Answered(200, w.time())
-		u.End()
 		route.End(w.time())
 		a.by.seen.add(chainOf(prompt + answer))
 		return then(a)

@@ -11,7 +11,7 @@ type goal struct {
 }
 
 // judged is the policy that has the goals.
-const judged = "reference"
+const judged = "tether"
 
 // goalsOf returns the goals of a scenario without incident, in the order of the table of goals.
 func goalsOf(hits, work, p90, p99, p90ToLeast, moved float64) []goal {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 
 	"tether/session"
+	"tether/session/balance"
 )
 
 // policy chooses the server of a request, nil for none. It reads what the proxy knows of the servers.
@@ -16,9 +17,11 @@ type contender struct {
 	routing session.Config // of the real router
 }
 
-// contenders are the policies in the order of the tables. All but hash are models of their rules. hash is the real router.
+// contenders are the policies in the order of the tables. hash and tether are the real router, without and with the load of
+// servers. The others are models of their rules.
 func contenders() []contender {
-	home := session.Default()
+	home, byLoad := session.Default(), session.Default()
+	home.Balance.Placement, byLoad.Balance.Placement = balance.Home, balance.Load
 	return []contender{
 		{"round robin", roundRobin, home},
 		{"least in flight", leastInFlight, home},
@@ -26,6 +29,7 @@ func contenders() []contender {
 		{"CHWBL 1.25", boundedHash, home},
 		{"LMetric", lmetric, home},
 		{"reference", reference, home},
+		{"tether", byRouter, byLoad},
 	}
 }
 

@@ -36,8 +36,8 @@ func ask(w *world, t *talk, prompt int) int {
 	return r.to.number
 }
 
-// load begins requests on servers.
-func load(w *world, requests ...int) {
+// begun begins requests on servers.
+func begun(w *world, requests ...int) {
 	for i, n := range requests {
 		for range n {
 			w.servers[i].Begin()
@@ -51,21 +51,21 @@ func TestRoundRobin(t *testing.T) {
 		if got := ask(w, &talk{}, 10); got != i%3 {
 			t.Errorf("request %d goes to server %d", i, got)
 		}
-		load(w, 2)
+		begun(w, 2)
 	}
 }
 
 // The least busy server is taken, of several the one that was chosen least recently, and none that is down.
 func TestLeastInFlight(t *testing.T) {
 	w := fleet(t, "least in flight")
-	load(w, 2, 0, 1)
+	begun(w, 2, 0, 1)
 	for i, want := range []int{1, 2, 1, 0, 2, 1} {
 		if got := ask(w, &talk{}, 10); got != want {
 			t.Errorf("request %d goes to server %d, want %d", i, got, want)
 		}
 	}
 	w.servers[0].SetHealth(upstream.Down, "test")
-	load(w, 0, 5, 5)
+	begun(w, 0, 5, 5)
 	if got := ask(w, &talk{}, 10); got == 0 {
 		t.Error("a server that is down is taken")
 	}
@@ -84,7 +84,7 @@ func home(w *world, server int) *talk {
 // The real router sends a conversation home, and keeps it there.
 func TestHash(t *testing.T) {
 	w := fleet(t, "hash")
-	load(w, 0, 20, 0)
+	begun(w, 0, 20, 0)
 	c := home(w, 1)
 	for range 3 {
 		if got := ask(w, c, 10); got != 1 {
@@ -96,10 +96,10 @@ func TestHash(t *testing.T) {
 // Home is taken while it has at most 1.25 times the mean number of requests, rounded up.
 func TestBoundedHash(t *testing.T) {
 	w := fleet(t, "CHWBL 1.25")
-	load(w, 4, 4, 3)
+	begun(w, 4, 4, 3)
 	for i, stays := range []bool{true, false} { // 12 and then 13 requests with this one: at most 5 and 6 on a server
 		if i == 1 {
-			load(w, 0, 1, 0)
+			begun(w, 0, 1, 0)
 		}
 		if got := ask(w, home(w, 1), 10); (got == 1) != stays {
 			t.Errorf("request %d goes to server %d", i, got)

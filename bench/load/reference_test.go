@@ -38,7 +38,7 @@ func TestReference(t *testing.T) {
 		for i, n := range c.backlog {
 			w.servers[i].backlog = n
 		}
-		load(w, c.flight...)
+		begun(w, c.flight...)
 		for _, i := range c.down {
 			w.servers[i].SetHealth(upstream.Down, "test")
 		}

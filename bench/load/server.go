@@ -26,7 +26,9 @@ type server struct {
 // place sends a request to the server, with the charge that the policy set.
 func (s *server) place(r *request, now time.Duration) {
 	r.to, r.placed = s, now
-	s.Begin()
+	if r.route == nil { // a route counts for itself
+		s.Begin()
+	}
 	s.backlog += r.charge
 	s.charged += r.charge
 	s.chosen = r.n + 1

@@ -6,6 +6,7 @@ import (
 	"tether/session"
 	"tether/session/identity"
 	"tether/session/pins"
+	"tether/session/prefill"
 	"tether/upstream"
 )
 
@@ -20,19 +21,25 @@ type tether struct {
 	router *session.Router
 	ids    *identity.Identifier
 	table  *upstream.Registry
+
+	bytesPerToken float64 // as the router estimates it
 }
 
 // newTether returns a router over the servers of the registry.
-func newTether(cfg session.Config, intN func(n int) int) (*tether, error) {
+func newTether(cfg session.Config, rate float64, intN func(n int) int) (*tether, error) {
 	ids := identity.Default()
 	identifier, err := identity.NewIdentifier(&ids, &identity.Models{}, nil)
 	if err != nil {
 		return nil, err
 	}
 	p := pins.Default()
-	router := session.NewRouter(cfg, pins.NewMap(p.Max, p.TTL), pins.NewMap(1000, p.TTL), intN)
-	return &tether{router: router, ids: identifier, table: upstream.NewRegistry(nil)}, nil
+	known := prefill.New(prefill.Config{PrefillRate: map[string]float64{model: rate}})
+	router := session.NewRouter(cfg, pins.NewMap(p.Max, p.TTL), pins.NewMap(1000, p.TTL), known, intN)
+	return &tether{router: router, ids: identifier, table: upstream.NewRegistry(nil), bytesPerToken: known.Of([]byte(model)).BytesPerToken()}, nil
 }
+
+// model is the model of all requests.
+const model = "model"
 
 // resize sets the number of servers. New ones are up.
 func (t *tether) resize(servers int) ([]upstream.Member, error) {
@@ -55,13 +62,14 @@ func (t *tether) resize(servers int) ([]upstream.Member, error) {
 
 // keyOf returns the key of conversation n.
 func (t *tether) keyOf(seed uint64, n int) key {
-	return t.ids.Key(nil, fmt.Appendf(nil, "conversation-%d-%d", seed, n))
+	return t.ids.Key([]byte(model), fmt.Appendf(nil, "conversation-%d-%d", seed, n))
 }
 
 // byRouter is the policy of the real router.
 func byRouter(w *world, r *request) *server {
 	r.route = new(route)
-	w.tether.router.Start(r.route, session.Request{Key: r.talk.key}, w.time())
+	size := int64(float64(r.prompt) * w.tether.bytesPerToken)
+	w.tether.router.Start(r.route, session.Request{Key: r.talk.key, Model: []byte(model), Bytes: size, Streams: true}, w.time())
 	u := r.route.Next(w.time())
 	for _, s := range w.servers {
 		if s.Upstream == u {

@@ -7,6 +7,7 @@ import (
 
 	"tether/bench/simtime"
 	"tether/ring"
+	"tether/upstream/load"
 )
 
 // world is one simulation: conversations, a policy, and servers, in simulated time. One goroutine runs it, event by event,
@@ -60,7 +61,7 @@ func newWorld(s setup, h hardware, c contender, seed uint64) (*world, error) {
 		setup: s, hardware: h, policy: c.policy, seed: seed, random: rand.New(rand.NewPCG(seed, 1)), begun: time.Now(), queue: s.conversations,
 	}
 	var err error
-	if w.tether, err = newTether(c.routing, w.random.IntN); err != nil {
+	if w.tether, err = newTether(c.routing, h.rate, w.random.IntN); err != nil {
 		return nil, err
 	}
 	return w, w.resize(s.atFirst)
@@ -78,6 +79,7 @@ func (w *world) resize(servers int) error {
 		if n < len(w.servers) {
 			continue
 		}
+		m.SaidLoad(load.EngineLoad{KVCapacity: int64(w.hardware.capacity), At: w.time()})
 		s := &server{Upstream: m.Upstream, engine: newEngine(w.hardware), number: n}
 		if w.oneCache && n > 0 {
 			s.engine.cache = w.servers[0].engine.cache
@@ -230,6 +232,7 @@ func (w *world) finish(s *server) {
 		s.lastByte = w.clock.Now()
 		if r.route != nil {
 			r.route.Answered(200, w.time())
+			r.route.Generated(w.time())
 		}
 		w.result.answered(w, r)
 	}
@@ -243,9 +246,10 @@ func (w *world) finish(s *server) {
 
 // leave ends the attempt of a request.
 func (w *world) leave(r *request) {
-	r.to.End()
-	if r.route != nil {
-		r.route.End(w.time())
-		r.route = nil
+	if r.route == nil {
+		r.to.End()
+		return
 	}
+	r.route.End(w.time())
+	r.route = nil
 }

@@ -22,6 +22,9 @@ const (
 	// moveFactor counts what is cached twice: a move is paid by the session, and again by those that wait behind its prompt. Counted
 	// once, the longest waits are 8 to 40 % longer.
 	moveFactor = 2
+	// defaultMove is the time by which the upstream of a pinned session may be busier before the session moves, besides moveFactor times
+	// the time of what is cached. With 1 s a tenth of the cached tokens is lost, with 4 s 4 %, with 6 s 1 to 3 %; 8 s do not lose less.
+	defaultMove = Move(6 * time.Second)
 	// goneShare is the part of a KV cache after which the cache of a session must be gone: a block that is not used goes when about as
 	// much as the cache holds was computed since.
 	goneShare = 0.9
@@ -36,10 +39,6 @@ const (
 	longestPatience = time.Hour
 )
 
-// DefaultMove is the time by which the upstream of a pinned session may be busier before the session moves, besides moveFactor
-// times the time of what is cached. With 1 s a tenth of the cached tokens is lost, with 4 s 4 %, with 6 s 1 to 3 %; 8 s do not lose less.
-const DefaultMove = 6 * time.Second
-
 // Work is the number of tokens of a prompt that a server computes which has cached tokens of it.
 func Work(prompt, cached int64) int64 { return max(leastWork, prompt-max(0, cached)) }
 
@@ -52,9 +51,9 @@ func Backlog(uncomputed int64, requests, rate float64) float64 {
 func StaysHome(home, best, rate float64) bool { return home <= best+awaySeconds*rate }
 
 // StaysPinned reports whether a pinned session stays, by the backlogs of its upstream and of the least busy one. The upstream has cached
-// tokens of the session's prompt. move is as DefaultMove; a negative one keeps all sessions where they are.
-func StaysPinned(pinned, best float64, cached int64, rate float64, move time.Duration) bool {
-	return move < 0 || pinned-best <= moveFactor*float64(cached)+move.Seconds()*rate
+// tokens of the session's prompt.
+func StaysPinned(pinned, best float64, cached int64, rate float64, move Move) bool {
+	return move == Never || pinned-best <= moveFactor*float64(cached)+time.Duration(move).Seconds()*rate
 }
 
 // IsGone reports whether a session's cache is gone from an upstream that was charged with so many tokens since the session's last turn

@@ -42,18 +42,18 @@ func TestStaysPinned(t *testing.T) {
 	for _, c := range []struct {
 		pinned, best float64
 		cached       int64
-		move         time.Duration
+		move         Move
 		want         bool
 	}{
-		{0, 0, 0, DefaultMove, true},
-		{96_000, 0, 0, DefaultMove, true},
-		{96_001, 0, 0, DefaultMove, false},
-		{134_000, 0, 19_000, DefaultMove, true},
-		{134_001, 0, 19_000, DefaultMove, false},
-		{144_000, 10_000, 19_000, DefaultMove, true},
-		{144_001, 10_000, 19_000, DefaultMove, false},
+		{0, 0, 0, defaultMove, true},
+		{96_000, 0, 0, defaultMove, true},
+		{96_001, 0, 0, defaultMove, false},
+		{134_000, 0, 19_000, defaultMove, true},
+		{134_001, 0, 19_000, defaultMove, false},
+		{144_000, 10_000, 19_000, defaultMove, true},
+		{144_001, 10_000, 19_000, defaultMove, false},
 		{38_001, 0, 19_000, 0, false},
-		{1e12, 0, 0, -1, true},
+		{1e12, 0, 0, Never, true},
 	} {
 		if got := StaysPinned(c.pinned, c.best, c.cached, 16_000, c.move); got != c.want {
 			t.Errorf("%+v: %v", c, got)

@@ -60,6 +60,8 @@ func (s *Search) Body(body []byte, shape Shape) {
 		case "background":
 			value := string(j.RawValue())
 			s.Background = value != "" && value != "false" && value != "null"
+		case "stream":
+			s.Streams = string(j.RawValue()) == "true"
 		case "store":
 			s.Unstored = string(j.RawValue()) == "false"
 		default:
@@ -76,7 +78,7 @@ func (s *Search) Body(body []byte, shape Shape) {
 		s.keepNames(modelFrom, modelTo, true)
 		return
 	}
-	s.Model, s.Previous, s.Background, s.Unstored = nil, nil, false, false
+	s.Model, s.Previous, s.Background, s.Unstored, s.Streams = nil, nil, false, false, false
 	s.opening.forget()
 	for _, f := range s.id.fields {
 		s.found[f.source] = candidate{}

@@ -29,6 +29,8 @@ type Search struct {
 	Background bool
 	// Unstored is true if the server keeps no response for later: store is false.
 	Unstored bool
+	// Streams is true if the client asks for an answer that streams: stream is true.
+	Streams bool
 	// Edit replaces an alias in the body. Text is empty if there is nothing to replace.
 	Edit Edit
 	// IsJSON is true if the body is a JSON object.
@@ -94,7 +96,7 @@ func (c *candidate) add(value []byte) {
 func (s *Search) Begin(id *Identifier) {
 	s.id = id
 	s.Files = jsonscan.Files{}
-	s.Model, s.Previous, s.Background, s.Unstored, s.Edit, s.IsJSON = nil, nil, false, false, Edit{}, false
+	s.Model, s.Previous, s.Background, s.Unstored, s.Streams, s.Edit, s.IsJSON = nil, nil, false, false, false, Edit{}, false
 	s.Ignored, s.Unfilled = 0, 0
 	clear(s.previousBuf[:cap(s.previousBuf)])
 	s.hasQuery = false

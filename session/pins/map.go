@@ -102,7 +102,7 @@ func (m *Map) Max() int { return len(m.shards) * m.shards[0].max() }
 type Turn struct {
 	// Prompt is the length of the prompt in tokens, 0 if it is unknown, at most 2^30-1.
 	Prompt int64
-	// Mark is what had been charged to the upstream after the turn, as load.Backlog.Mark counts it.
+	// Mark is what had been charged to the upstream after the turn, as load.Backlog.Charge returned it.
 	Mark uint32
 }
 

@@ -1,6 +1,7 @@
-// Package load knows how busy an upstream is: by its requests in flight, by failures that were too quick to count among these, by how
-// long its answers take, and by what its server says. Package upstream has a Gauge and an Engine for each upstream and a Fullness for each
-// server. Package session chooses by them. Package proxy writes Gauge and Fullness, package health writes Engine.
+// Package load knows how busy an upstream is: by its requests in flight, by the prompts that it still has to compute, by failures that
+// were too quick to count among these, by how long its answers take, and by what its server says. Package upstream has a Gauge, a Backlog
+// and an Engine for each upstream, and a Fullness for each server. Package session chooses by them, and writes Gauge and Backlog. Package
+// proxy writes Fullness, package health writes Engine.
 package load
 
 import (
@@ -31,39 +32,53 @@ func (g *Gauge) InFlight() int64 { return g.inFlight.Load() }
 
 // Load is the number of requests in flight at now, and of those that failed quickly and count as if they still were.
 func (g *Gauge) Load(now time.Time) int64 {
-	n := g.InFlight()
+	return g.InFlight() + int64(math.Round(g.Failures(now).Requests))
+}
+
+// Failures are requests that failed quickly and count as if they still were in flight, and the tokens of their prompts.
+type Failures struct{ Requests, Tokens float64 }
+
+// Failures are those that count at now, zero for less than half a request.
+func (g *Gauge) Failures(now time.Time) (f Failures) {
 	if c := g.charged.Load(); c != nil {
-		n += int64(math.Round(c.left(now)))
+		if f = c.left(now); f.Requests < 0.5 {
+			return Failures{}
+		}
 	}
-	return n
+	return f
 }
 
 // charge is the load of requests that failed quickly. It decays, so that it needs neither a timer nor a memory of each request.
 type charge struct {
-	requests float64 // at the time at
+	failures Failures // at the time at
 	at       time.Time
 	lasting  time.Duration // for how long each request counts, on average: the time constant of the decay
 }
 
 // left is what is left of the charge at now.
-func (c *charge) left(now time.Time) float64 {
-	return c.requests * math.Exp(-max(0, now.Sub(c.at)).Seconds()/c.lasting.Seconds())
+func (c *charge) left(now time.Time) Failures {
+	share := math.Exp(-max(0, now.Sub(c.at)).Seconds() / c.lasting.Seconds())
+	return Failures{c.failures.Requests * share, c.failures.Tokens * share}
 }
 
-// Charge adds to the load for a request that failed at now, after took, while an answer takes usual: together the request counts as if
-// it had taken as long as an answer. The whole charge is at most limit requests.
-func (g *Gauge) Charge(took, usual time.Duration, limit int64, now time.Time) {
+// Fail adds to the load for a request of so many tokens that failed at now, after took, while an answer takes usual: together the
+// request counts as if it had taken as long as an answer. The whole charge is at most limit.
+func (g *Gauge) Fail(took, usual time.Duration, tokens int64, limit Failures, now time.Time) {
 	if took >= usual {
 		return
 	}
+	share := (usual - took).Seconds() / usual.Seconds()
 	next := &charge{at: now, lasting: usual}
 	for {
 		before := g.charged.Load()
-		next.requests = (usual - took).Seconds() / usual.Seconds()
+		next.failures = Failures{share, share * float64(tokens)}
 		if before != nil {
-			next.requests += before.left(now)
+			left := before.left(now)
+			next.failures.Requests += left.Requests
+			next.failures.Tokens += left.Tokens
 		}
-		next.requests = min(next.requests, float64(limit))
+		next.failures.Requests = min(next.failures.Requests, limit.Requests)
+		next.failures.Tokens = min(next.failures.Tokens, limit.Tokens)
 		if g.charged.CompareAndSwap(before, next) {
 			return
 		}

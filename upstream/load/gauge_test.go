@@ -11,12 +11,12 @@ func TestCharge(t *testing.T) {
 	var g Gauge
 	now := time.Unix(1000, 0)
 	g.Begin()
-	g.Charge(time.Second, time.Second, 100, now) // not quick
+	g.Fail(time.Second, time.Second, 0, Failures{Requests: 100}, now) // not quick
 	if got := g.Load(now); got != 1 {
 		t.Errorf("a slow failure: load %d", got)
 	}
 	for range 10 {
-		g.Charge(0, time.Second, 100, now)
+		g.Fail(0, time.Second, 0, Failures{Requests: 100}, now)
 	}
 	for _, c := range []struct {
 		after time.Duration
@@ -30,7 +30,7 @@ func TestCharge(t *testing.T) {
 
 	sum := 0.0
 	for i := range 10_000 {
-		sum += g.charged.Load().left(now.Add(time.Duration(i)*time.Millisecond)) / 1000
+		sum += g.charged.Load().left(now.Add(time.Duration(i)*time.Millisecond)).Requests / 1000
 	}
 	if sum < 9.9 || sum > 10.1 {
 		t.Errorf("10 failures count for %.2f s in total", sum)
@@ -41,12 +41,12 @@ func TestChargeIsLimited(t *testing.T) {
 	var g Gauge
 	now := time.Unix(1000, 0)
 	for range 100 {
-		g.Charge(0, time.Minute, 7, now)
+		g.Fail(0, time.Minute, 0, Failures{Requests: 7}, now)
 	}
 	if got := g.Load(now); got != 7 {
 		t.Errorf("load %d, want 7", got)
 	}
-	g.Charge(0, time.Second, 2, now) // the others have less to do now, and are quicker
+	g.Fail(0, time.Second, 0, Failures{Requests: 2}, now) // the others have less to do now, and are quicker
 	if got := g.Load(now); got != 2 {
 		t.Errorf("load %d, want 2", got)
 	}
@@ -63,7 +63,7 @@ func TestChargesAtOnce(t *testing.T) {
 	for range 8 {
 		all.Go(func() {
 			for range 100 {
-				g.Charge(0, time.Second, 1000, now)
+				g.Fail(0, time.Second, 0, Failures{Requests: 1000}, now)
 				g.Answered(time.Second)
 			}
 		})
@@ -100,7 +100,7 @@ func TestPace(t *testing.T) {
 func TestLoadAllocatesNothing(t *testing.T) {
 	var g Gauge
 	now := time.Unix(1000, 0)
-	g.Charge(0, time.Second, 10, now)
+	g.Fail(0, time.Second, 0, Failures{Requests: 10}, now)
 	var sum int64
 	if n := testing.AllocsPerRun(100, func() { g.Answered(time.Second); sum += g.Load(now) }); n != 0 || sum == 0 {
 		t.Errorf("%v allocations", n)

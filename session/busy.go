@@ -1,0 +1,146 @@
+package session
+
+import (
+	"tether/ring"
+	"tether/session/balance"
+)
+
+// busyness is how busy an upstream is, as package balance counts it.
+type busyness struct {
+	backlog  float64 // in tokens
+	inFlight int64
+	chosen   uint64 // the turn of the last choice
+	silent   bool   // for longer than a request has patience
+}
+
+// busynessOf returns how busy upstream i is. Requests that failed quickly count as if they were still in flight.
+func busynessOf(c *candidates, i int) busyness {
+	m := &c.table.Members[i]
+	q, n := m.Queue(c.now), m.Load(c.now)
+	tokens := q.Tokens + int64(m.Failures(c.now).Tokens)
+	return busyness{backlog: balance.Backlog(tokens, float64(n), c.rate), inFlight: n, chosen: q.Chosen, silent: q.Silent}
+}
+
+// leastBusy returns the eligible upstream with the least backlog, and its backlog; -1 for none. Of several, it returns one with the
+// fewest requests in flight, and of these the one that was chosen least recently. An upstream with half the weight counts as twice as
+// busy.
+func leastBusy(c *candidates, p purpose) (best int, backlog float64) {
+	best = -1
+	var least busyness
+	for i := range c.table.Members {
+		if !c.eligible(i, p) {
+			continue
+		}
+		b := busynessOf(c, i)
+		raw := b.backlog
+		b.backlog *= float64(ring.FullWeight) / float64(c.table.Members[i].Weight)
+		if best < 0 || b.less(&least) {
+			best, least, backlog = i, b, raw
+		}
+	}
+	return best, backlog
+}
+
+func (b *busyness) less(other *busyness) bool {
+	switch {
+	case b.backlog != other.backlog:
+		return b.backlog < other.backlog
+	case b.inFlight != other.inFlight:
+		return b.inFlight < other.inFlight
+	}
+	return b.chosen < other.chosen
+}
+
+// placeNearHome returns the first eligible upstream in the order of the ring, or the least busy one if the first is much busier; -1 for none.
+func placeNearHome(c *candidates, p purpose, key uint64) int {
+	walk := c.walk(key)
+	home := walk.Next(func(i int) bool { return c.eligible(i, p) })
+	if home < 0 {
+		return -1
+	}
+	backlog := busynessOf(c, home).backlog
+	if balance.StaysHome(backlog, 0, c.rate) {
+		return home // the usual case: no other can be so much less busy
+	}
+	best, least := leastBusy(c, p)
+	if balance.StaysHome(backlog, least, c.rate) {
+		return home
+	}
+	return best
+}
+
+// follow returns where a session goes that p pins to upstream i: i, or an upstream that is so much better that the session moves there,
+// and why.
+func follow(c *candidates, i int, p *pin) (at int, why balance.Reason) {
+	if !c.byLoad {
+		return i, balance.Stayed
+	}
+	if at, why = better(c, i, p); at == i {
+		return i, balance.Stayed
+	}
+	if p.lookUp(c.now); c.ref(i) != p.to {
+		if moved := c.at(p.to, servePinned); moved >= 0 {
+			return moved, balance.Stayed // another request of the session was faster
+		}
+	}
+	return at, why
+}
+
+// better returns the upstream that serves a session better than i, where p pins the session, and why; i for a session that stays.
+func better(c *candidates, i int, p *pin) (best int, why balance.Reason) {
+	at, move := busynessOf(c, i), c.cfg.Balance.MoveWhenBusierBy
+	switch cached := p.cachedAt(c, i); {
+	case at.silent:
+		best, _ = leastBusy(c, newPlace)
+		why = balance.Hung
+	case p.last.Prompt > 0 && cached == 0:
+		best = placeNearHome(c, newPlace, p.key.Ring())
+		why = balance.Gone
+	case balance.StaysPinned(at.backlog, 0, cached, c.rate, move):
+		return i, balance.Stayed // the usual case: no other can be so much less busy
+	default:
+		var least float64
+		if best, least = leastBusy(c, newPlace); balance.StaysPinned(at.backlog, least, cached, c.rate, move) {
+			return i, balance.Stayed
+		}
+		why = balance.Busier
+	}
+	if best < 0 {
+		return i, balance.Stayed
+	}
+	return best, why
+}
+
+// whyAway says why a request with the key went to upstream i and not to its pin, or without one to its home.
+func whyAway(c *candidates, i int, p *pin, key uint64) balance.Reason {
+	if p.to != 0 {
+		if at := c.table.Index(p.to); at >= 0 {
+			return reasonOf(c, at, servePinned)
+		}
+		return balance.Lost
+	}
+	walk := c.walk(key)
+	if home := walk.Next(c.assignable); home != i && home >= 0 {
+		return reasonOf(c, home, newPlace)
+	}
+	return balance.Stayed
+}
+
+// reasonOf is the obstacle of upstream i as a Reason.
+func reasonOf(c *candidates, i int, p purpose) balance.Reason {
+	switch c.obstacle(i, p) {
+	case nothing:
+		return balance.Busier
+	case hung:
+		return balance.Hung
+	case full:
+		return balance.Full
+	case weightless, draining:
+		return balance.Drained
+	case alreadyTried:
+		if c.table.Members[i].Full(c.now) {
+			return balance.Full
+		}
+	}
+	return balance.Lost
+}
