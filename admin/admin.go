@@ -47,6 +47,8 @@ type Settings struct {
 	Token string
 	// MaxRequest limits the requests that are explained, in bytes.
 	MaxRequest int64
+	// DrainIdle is session.drain_idle.
+	DrainIdle time.Duration
 }
 
 // Server is the admin listener's server.
@@ -99,7 +101,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /api/upstreams", s.guarded(s.upstreams))
 	mux.HandleFunc("POST /api/upstreams/{name}/drain", s.guarded(s.drain))
 	mux.HandleFunc("POST /api/upstreams/{name}/undrain", s.guarded(s.undrain))
-	mux.HandleFunc("POST /api/reload", s.guarded(s.reload))
+	mux.HandleFunc("POST /api/reload", s.guarded(s.deps.reload))
 	mux.HandleFunc("POST /api/preview", s.guarded(s.preview))
 	mux.HandleFunc("GET /api/sessions/{id}", s.guarded(s.session))
 	mux.HandleFunc("DELETE /api/sessions/{id}", s.guarded(s.forget))

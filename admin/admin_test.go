@@ -189,7 +189,7 @@ func depsOf(t *testing.T, registry *upstream.Registry, token string) Deps {
 	return Deps{
 		Registry: registry, Pins: sessions, Ready: func() bool { return true }, Metrics: http.NotFoundHandler(),
 		Guide:    Guide{Router: router, Identifier: func() *identity.Identifier { return ids }, Read: func([]byte) session.Reading { return session.Reading{Status: 400, Refused: "test"} }},
-		Settings: func() Settings { return Settings{Token: token, MaxRequest: 100} },
+		Settings: func() Settings { return Settings{Token: token, MaxRequest: 100, DrainIdle: time.Minute} },
 	}
 }
 

@@ -14,12 +14,12 @@ type Reloaded struct {
 }
 
 // reload loads the configuration again, and answers when it is in force.
-func (s *Server) reload(w http.ResponseWriter, r *http.Request) {
-	if s.deps.Reload == nil {
+func (d *Deps) reload(w http.ResponseWriter, r *http.Request) {
+	if d.Reload == nil {
 		writeError(w, 409, "this tether has no configuration to load again")
 		return
 	}
-	done, err := s.deps.Reload(r.Context())
+	done, err := d.Reload(r.Context())
 	if err != nil {
 		writeError(w, 422, err.Error())
 		return

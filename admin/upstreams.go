@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"tether/session/pins"
 	"tether/session/prefill"
 	"tether/upstream"
 )
@@ -18,9 +19,13 @@ type upstreamView struct {
 	Weight   int       `json:"weight"`
 	InFlight int64     `json:"in_flight"`
 	// MaxInFlight is the limit of the server, for all its ranks together; absent without one.
-	MaxInFlight int64    `json:"max_in_flight,omitempty"`
-	Pins        int      `json:"pins"`
-	Models      []string `json:"models"`
+	MaxInFlight int64 `json:"max_in_flight,omitempty"`
+	Pins        int   `json:"pins"`
+	// Active is the number of sessions that were used within 5 minutes.
+	Active int `json:"active"`
+	// Drain is absent unless the upstream drains.
+	Drain  *drainView `json:"drain,omitempty"`
+	Models []string   `json:"models"`
 	// Engine is what the server says of its load; nil if it says nothing, or not for a few seconds.
 	Engine *Engine `json:"engine,omitempty"`
 	// KVCapacity is the size of the KV cache in tokens, 0 if it is unknown.
@@ -37,6 +42,10 @@ func (s *Server) view(m *upstream.Member) upstreamView {
 	v := upstreamView{
 		Name: m.Name(), State: m.State().Words(), Since: since, Reason: reason, Slot: m.Slot, Weight: m.Weight,
 		InFlight: m.InFlight(), MaxInFlight: m.MaxInFlight(), Pins: s.deps.Pins.Pins(m.Ref()), Models: []string{},
+	}
+	v.Active, v.Drain = pins.Active(s.deps.Pins, m.Ref(), pins.MaxActive, time.Now()), s.deps.drainOf(m, time.Now())
+	if v.Drain != nil && v.Drain.Drained {
+		v.State += ", drained"
 	}
 	v.Engine, v.KVCapacity = engineOf(m.Upstream, time.Now()), m.KVCapacity()
 	models := m.Models().All()
@@ -95,31 +104,4 @@ func (s *Server) views(match func(*upstream.Member) bool) map[string]any {
 		}
 	}
 	return map[string]any{"upstreams": views}
-}
-
-func (s *Server) drain(w http.ResponseWriter, r *http.Request) {
-	hard := r.URL.Query().Get("hard") == "true"
-	s.operate(w, r, func(d drainable) { d.Drain(hard) })
-}
-
-func (s *Server) undrain(w http.ResponseWriter, r *http.Request) { s.operate(w, r, drainable.Undrain) }
-
-// drainable is an upstream, or a server with all of its ranks.
-type drainable interface {
-	Drain(hard bool)
-	Undrain()
-}
-
-// operate calls do with the upstream or server that the path names, and shows the result.
-func (s *Server) operate(w http.ResponseWriter, r *http.Request, do func(drainable)) {
-	table, name := s.deps.Registry.Table(), r.PathValue("name")
-	if m := table.Named(name); m != nil {
-		do(m)
-		writeJSON(w, 200, s.view(m))
-	} else if server := table.ServerNamed(name); server != nil {
-		do(server)
-		writeJSON(w, 200, s.views(func(m *upstream.Member) bool { return m.Server == server }))
-	} else {
-		writeError(w, 404, "no upstream of this name")
-	}
 }

@@ -20,6 +20,8 @@ func TestDrain(t *testing.T) {
 		{"vllm-0/drain", "unknown, draining"},
 		{"vllm-1/drain?hard=true", "unknown, draining"},
 		{"vllm-0/drain?hard=true", "unknown, draining hard"},
+		{"vllm-0/drain?move=idle", "unknown, draining"},
+		{"vllm-0/drain?move=now", "unknown, draining hard"},
 		{"vllm-0/drain?hard=false", "unknown, draining"},
 		{"vllm-1/undrain", "unknown, draining"},
 		{"vllm-0/undrain", "unknown"},

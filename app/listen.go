@@ -33,7 +33,7 @@ func (a *app) serveOperators() (err error) {
 		Guide: a.guide(), ErrorLog: errorLog, Reload: reload,
 		Settings: func() admin.Settings {
 			s := a.settings.Load()
-			return admin.Settings{Token: string(s.token), MaxRequest: int64(s.Proxy.MaxHeader) + int64(s.Proxy.MaxBody)}
+			return admin.Settings{Token: string(s.token), MaxRequest: int64(s.Proxy.MaxHeader) + int64(s.Proxy.MaxBody), DrainIdle: s.Session.Pins.DrainIdle}
 		},
 	})
 	a.steps.start("admin listener", func(ctx context.Context) error { return a.admin.Serve(ctx, a.adminListener) })

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -83,7 +84,11 @@ func (o *adminOptions) refusal(host string, status int, text []byte) error {
 	if json.Unmarshal(text, &answer) != nil || answer.Error.Message == "" {
 		return fmt.Errorf("%s answered %d: does --%s name tether's admin listener?", host, status, o.flag)
 	}
-	err := fmt.Errorf("%s: %s", host, printable(answer.Error.Message))
+	lines := strings.Split(answer.Error.Message, "\n")
+	for i, line := range lines {
+		lines[i] = printable(line)
+	}
+	err := fmt.Errorf("%s: %s", host, strings.Join(lines, "\n"))
 	if status == http.StatusBadRequest {
 		return app.UsageError{Err: err}
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -41,7 +42,7 @@ func TestReadmeUse(t *testing.T) {
 			r.serves(words[1:])
 		case strings.HasPrefix(line, "docker run"): // this is the command in the container; e2e/image runs the image itself
 			r.serves(inContainer(words))
-		case strings.HasPrefix(line, "bin/tether where") && !strings.Contains(line, " -c "):
+		case asksAdmin(words) && !strings.Contains(line, " -c "):
 			r.pin()
 			r.succeeds(r.tether(append(words[1:], "--admin", r.proxy.Admin)...))
 		case strings.HasPrefix(line, "bin/tether "):
@@ -59,6 +60,11 @@ func TestReadmeUse(t *testing.T) {
 }
 
 // shell runs a command that prints nothing.
+// asksAdmin reports whether a command asks the admin listener of a running tether.
+func asksAdmin(words []string) bool {
+	return words[0] == "bin/tether" && slices.Contains([]string{"where", "upstreams", "drain", "undrain", "sessions", "reload"}, words[1])
+}
+
 func (r *reader) shell(line string) {
 	r.t.Helper()
 	cmd := exec.Command("sh", "-c", line)

@@ -78,6 +78,7 @@ var (
 	upstreamInFlight = define("gauge", "tether_upstream_requests_in_flight", "Requests in flight at the upstream, open WebSockets included.", "upstream")
 	upstreamLimit    = define("gauge", "tether_upstream_max_in_flight", "Limit of the requests in flight at the upstream's server, all its ranks together; 0 for no limit.", "upstream")
 	upstreamPins     = define("gauge", "tether_upstream_pins", "Sessions pinned to the upstream.", "upstream")
+	upstreamActive   = define("gauge", "tether_upstream_active_sessions", "Sessions pinned to the upstream that were used within 5 minutes, or up to 10 s more.", "upstream")
 
 	engineRunning = define("gauge", "tether_upstream_engine_requests_running", "Requests that the upstream's engine computes, as its server says (health.metrics_path). Absent if that is unknown or older than 5 s; so are the next two.", "upstream")
 	engineWaiting = define("gauge", "tether_upstream_engine_requests_waiting", "Requests in the queue of the upstream's engine.", "upstream")

@@ -27,7 +27,7 @@ type state struct {
 var stateDescs = func() map[*definition]*prometheus.Desc {
 	descs := map[*definition]*prometheus.Desc{}
 	for _, d := range []*definition{
-		upstreamUp, upstreamState, upstreamInFlight, upstreamLimit, upstreamPins,
+		upstreamUp, upstreamState, upstreamInFlight, upstreamLimit, upstreamPins, upstreamActive,
 		engineRunning, engineWaiting, engineKVUsage, engineKVSize, sessionsNow, sessionsMax, probationNow, evictionsTotal,
 		storedNow, storedMax, storedEvicted, requestsNow, wideNow, connectionsNow, idleClosed, displaced, bodiesNow, ringInfo,
 	} {
@@ -85,6 +85,7 @@ func (s *state) upstream(m *upstream.Member, gauge func(*definition, float64, ..
 	gauge(upstreamInFlight, float64(m.InFlight()), m.Name())
 	gauge(upstreamLimit, float64(m.MaxInFlight()), m.Name())
 	gauge(upstreamPins, float64(s.sessions.Pins(m.Ref())), m.Name())
+	gauge(upstreamActive, float64(pins.Active(s.sessions, m.Ref(), pins.MaxActive, time.Now())), m.Name())
 	engine(m, gauge)
 }
 

@@ -17,6 +17,8 @@ type candidates struct {
 	byLoad bool    // the load of upstreams decides with the ring
 	rate   float64 // tokens of the model's prompts that a server computes in a second
 
+	silent time.Duration // how long the session was silent before this request
+
 	// modelKnown is true once modelListed tells whether any upstream lists the model.
 	modelKnown, modelListed bool
 }
@@ -66,7 +68,7 @@ func (c *candidates) obstacle(i int, p purpose) obstacle {
 		return alreadyTried
 	case takesSessions && m.Weight == 0:
 		return weightless
-	case takesSessions && s.Draining(), pinned && s.DrainingHard():
+	case takesSessions && s.Draining(), pinned && (s.DrainingHard() || s.Draining() && m.MovesPinned(c.silent, c.now)):
 		return draining
 	case s.Health() != upstream.Up && !c.mayAnswer(s.Health(), p):
 		return notUp
@@ -192,8 +194,11 @@ func (o obstacle) words(u *upstream.Upstream) string {
 	case weightless:
 		return "weight 0"
 	case draining:
-		if u.State().DrainingHard() {
+		switch {
+		case u.State().DrainingHard():
 			return "draining hard"
+		case !u.MovesAllAt().IsZero():
+			return "draining, and idle sessions move"
 		}
 		return "draining"
 	case notUp:

@@ -3,6 +3,7 @@ package session
 import (
 	"time"
 
+	"tether/session/pins"
 	"tether/upstream"
 )
 
@@ -71,6 +72,7 @@ func (r *Router) Explain(req Request, now time.Time) Explanation {
 			x.inFlight, x.surplus = r.crowds.look(req.Key, limit)
 		}
 		x.pin.to, _ = r.pins.Peek(req.Key, now)
+		x.candidates.silent = pins.Idle(r.pins, req.Key, now)
 	}
 	if x.order() != byRing {
 		x.i, x.p = x.candidates.firstInTable()

@@ -85,6 +85,7 @@ func (r *Router) Start(t *Route, req Request, now time.Time) {
 		}
 	}
 	t.pin.follow(now)
+	t.candidates.silent = t.pin.last.Idle
 }
 
 // begin resets t to the beginning of a request's route.

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"sync/atomic"
 
+	"tether/upstream/drain"
 	"tether/upstream/load"
 )
 
@@ -27,6 +28,7 @@ type Upstream struct {
 	state atomic.Uint32 // State; written by states alone
 	load.Gauge
 	load.Backlog
+	drain.Moves
 	load.Engine // written by package health alone
 }
 

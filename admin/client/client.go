@@ -22,6 +22,7 @@ type Client struct {
 // Request is one question to an admin listener. ContentType belongs to Body; both are empty for a GET.
 type Request struct {
 	Method, Path string
+	Query        url.Values
 	ContentType  string
 	Body         io.Reader
 }
@@ -45,7 +46,9 @@ func newClient(base *url.URL, token string, dial dialFunc) *Client {
 
 // Do sends the request and returns the answer's status and body. The caller bounds the time by ctx.
 func (c *Client) Do(ctx context.Context, r Request) (status int, body []byte, err error) {
-	req, err := http.NewRequestWithContext(ctx, r.Method, c.base.JoinPath(r.Path).String(), r.Body)
+	target := c.base.JoinPath(r.Path)
+	target.RawQuery = r.Query.Encode()
+	req, err := http.NewRequestWithContext(ctx, r.Method, target.String(), r.Body)
 	if err != nil {
 		return 0, nil, err
 	}

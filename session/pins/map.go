@@ -104,6 +104,8 @@ type Turn struct {
 	Prompt int64
 	// Mark is what had been charged to the upstream after the turn, as load.Backlog.Charge returned it.
 	Mark uint32
+	// Idle is how long before its present use the pin was used. Get alone knows it.
+	Idle time.Duration
 }
 
 const maxPrompt = 1<<(32-flagBits) - 1
@@ -113,7 +115,9 @@ func (m *Map) Get(k identity.Key, now time.Time) (ref upstream.Ref, last Turn, o
 	s, h := m.lock(k)
 	defer s.mu.Unlock()
 	if i := s.use(k, h, m.tick(now)); i != none {
-		return s.entries[i].ref, s.entries[i].turn(), true
+		last = s.entries[i].turn()
+		last.Idle = time.Duration(s.idle) * tick
+		return s.entries[i].ref, last, true
 	}
 	return 0, Turn{}, false
 }

@@ -159,7 +159,18 @@ func TestMapAgainstModel(t *testing.T) {
 			},
 			"get": func(t *rapid.T) {
 				k := drawKey(t)
+				var idle time.Duration
+				if p := o.find(k, tickNow()); p != nil {
+					idle = time.Duration(tickNow()-p.used) * tick
+				}
+				if got := Idle(m, k, now); got != idle {
+					t.Fatalf("idle for %v, want %v", got, idle)
+				}
 				got, last, ok := m.Get(k, now)
+				if last.Idle != idle {
+					t.Fatalf("was idle for %v, want %v", last.Idle, idle)
+				}
+				last.Idle = 0
 				p := o.use(k, tickNow())
 				if ok != (p != nil) || ok && (got != p.ref || last != p.last) {
 					t.Fatalf("got %v %+v %v, want %+v", got, last, ok, p)

@@ -21,6 +21,8 @@ type shard struct {
 	size    [2]int      // entries, by list
 	live    [2]int      // pins whose upstream is not gone, by list
 	seats   []seatCount // by the upstreams' seats
+	active  activity
+	idle    uint32 // what use found: the ticks since the use before, 0 for none
 	evicted [len(Causes)]uint64
 
 	_ [64]byte // keeps the next shard's lock off this cache line
@@ -151,6 +153,7 @@ func (s *shard) use(k identity.Key, h uint64, now uint32) uint32 {
 		return none
 	}
 	e := &s.entries[i]
+	s.idle = e.age(now)
 	e.prompt &^= unconfirmed
 	if e.list() == probation {
 		s.evictIfFull(protected, now)
@@ -177,7 +180,15 @@ func (s *shard) repoint(i uint32, to upstream.Ref) {
 
 // refresh makes the entry the most recently used of its list.
 func (s *shard) refresh(i, now uint32) {
-	s.entries[i].used = max(s.entries[i].used, now)
+	e := &s.entries[i]
+	if now > e.used {
+		if e.used/period != now/period && !s.retired(e.ref) {
+			s.active.note(e, -1)
+			e.used = now
+			s.active.note(e, 1)
+		}
+		e.used = now
+	}
 	s.unlink(i)
 	s.link(i)
 }
@@ -280,11 +291,12 @@ func (s *shard) count(e *entry, change int32) {
 	}
 	s.seat(e.ref).pins[e.list()] += change
 	s.live[e.list()] += int(change)
+	s.active.note(e, change)
 }
 
 func (s *shard) seat(ref upstream.Ref) *seatCount {
 	for len(s.seats) <= ref.Seat() {
-		s.seats = append(s.seats, seatCount{})
+		s.seats, s.active.seats = append(s.seats, seatCount{}), append(s.active.seats, uses{})
 	}
 	return &s.seats[ref.Seat()]
 }
@@ -303,6 +315,7 @@ func (s *shard) retire(ref upstream.Ref) {
 		s.live[list] -= int(n)
 	}
 	*c = seatCount{gone: ref}
+	s.active.seats[ref.Seat()] = uses{}
 }
 
 func (s *shard) pins(ref upstream.Ref) int {
