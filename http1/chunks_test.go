@@ -199,3 +199,20 @@ func FuzzChunks(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkChunks reads one event of a stream in a chunk of its own.
+func BenchmarkChunks(b *testing.B) {
+	event := []byte("f5\r\n" + strings.Repeat("e", 0xf5) + "\r\n")
+	var c Chunks
+	b.SetBytes(int64(len(event)))
+	b.ReportAllocs()
+	for b.Loop() {
+		for rest := event; len(rest) > 0; {
+			n, _, err := c.Next(rest)
+			if err != nil {
+				b.Fatal(err)
+			}
+			rest = rest[n:]
+		}
+	}
+}

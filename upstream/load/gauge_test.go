@@ -106,3 +106,18 @@ func TestLoadAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// BenchmarkGauge counts a request in and out, and reads the load as the router does.
+func BenchmarkGauge(b *testing.B) {
+	var g Gauge
+	now := time.Now()
+	b.ReportAllocs()
+	for b.Loop() {
+		g.Begin()
+		if g.Load(now) != 1 {
+			b.Fatal("the request is not counted")
+		}
+		g.Answered(time.Second)
+		g.End()
+	}
+}
