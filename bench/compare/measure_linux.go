@@ -37,7 +37,10 @@ func (l *lab) awaitAnswer(ctx context.Context, p *peers.Process, upstreams *traf
 	ctx, cancel := context.WithTimeout(ctx, answerLimit)
 	defer cancel()
 	upstreams.Set(traffic.Answer{Size: answerBody})
-	plan := traffic.Plan{Addr: p.Addr, Clients: 1, Sessions: 1, Body: requestBody, Size: answerBody, Once: true, TLS: overTLS}
+	plan := traffic.Plan{
+		Addr: p.Addr, Prefix: p.Prefix, SessionHeader: p.SessionHeader, Clients: 1, Sessions: 1, Body: requestBody, Size: answerBody,
+		Once: true, TLS: overTLS,
+	}
 	for {
 		load, err := l.clients.Start(ctx, plan)
 		if err == nil {

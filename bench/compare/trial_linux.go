@@ -74,7 +74,7 @@ func (t *trial) plan() traffic.Plan {
 	plan := t.row.plan
 	plan.Addr = t.upstreams.Addrs[0]
 	if t.process != nil {
-		plan.Addr = t.process.Addr
+		plan.Addr, plan.Prefix, plan.SessionHeader = t.process.Addr, t.process.Prefix, t.process.SessionHeader
 	}
 	return plan
 }

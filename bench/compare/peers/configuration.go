@@ -127,30 +127,51 @@ http {
 	return []string{binary, "-c", file, "-p", w.Dir, "-e", "stderr"}, err
 }
 
+// vllmRouter hashes X-Session-Id consistently, which its policy of that name does.
 func vllmRouter(binary string, w World) ([]string, error) {
-	host, port, err := net.SplitHostPort(w.Addr)
-	return append([]string{binary, "--host", host, "--port", port, "--policy", "consistent_hash", "--worker-urls"}, w.urls()...), err
+	return w.router([]string{binary, "--policy", "consistent_hash", "--log-level", "warning"})
 }
 
+// smg hashes X-Session-Id consistently.
 func smg(binary string, w World) ([]string, error) {
-	host, port, err := net.SplitHostPort(w.Addr)
-	return append([]string{binary, "launch", "--host", host, "--port", port, "--policy", "manual", "--worker-urls"}, w.urls()...), err
+	return w.router([]string{
+		binary, "launch", "--policy", "consistent_hashing", "--routing-key-override", "--routing-key-headers", "x-session-id", "--log-level", "warn",
+	})
 }
 
-// olla keeps sessions by its sticky sessions.
+// router adds the addresses to the command line of vllm-router or smg, which have a common ancestor.
+func (w World) router(args []string) ([]string, error) {
+	host, port, err := net.SplitHostPort(w.Addr)
+	if err != nil {
+		return nil, err
+	}
+	_, metrics, err := net.SplitHostPort(w.Admin)
+	args = append(args, "--host", host, "--port", port, "--prometheus-host", host, "--prometheus-port", metrics, "--worker-urls")
+	return append(args, w.urls()...), err
+}
+
+// olla pins the sessions of X-Olla-Session-ID.
 func olla(binary string, w World) ([]string, error) {
 	host, port, err := net.SplitHostPort(w.Addr)
 	if err != nil {
 		return nil, err
 	}
-	file, err := w.write("olla.yaml", fmt.Sprintf(`server: { host: %q, port: %s, request_logging: false }
-proxy: { engine: olla, load_balancer: least-connections, sticky_sessions: { enabled: true } }
+	file, err := w.write("olla.yaml", fmt.Sprintf(`server:
+  host: %q
+  port: %s
+  request_logging: false
+  rate_limits: { global_requests_per_minute: 0, per_ip_requests_per_minute: 0, health_requests_per_minute: 0 }
+proxy:
+  engine: olla
+  load_balancer: least-connections
+  sticky_sessions: { enabled: true, max_sessions: 100000, key_sources: [session_header] }
 discovery:
   type: static
   static:
     endpoints:
-%s`, host, port, w.each("      - { url: \"http://%[2]s\", name: up-%[1]d, type: vllm, priority: 100, health_check_url: /health, model_url: /v1/models }\n")))
-	return []string{binary, "-config", file}, err
+%slogging: { level: error }
+`, host, port, w.each("      - { url: \"http://%[2]s\", name: up-%[1]d, type: vllm, priority: 100, model_url: /v1/models, health_check_url: /health }\n")))
+	return []string{binary, "--config", file}, err
 }
 
 // joined returns the contents of two files, one after the other.

@@ -13,7 +13,7 @@ import (
 type World struct {
 	// Addr is the address that the peer listens on.
 	Addr string
-	// Admin is the address that tether listens on for operators.
+	// Admin is the address of the peer's second listener, if it has one: for operators, or for metrics.
 	Admin string
 	// Upstreams are the addresses of the upstreams.
 	Upstreams []string
@@ -31,6 +31,8 @@ type Peer struct {
 	Name string
 	// Binary is the program.
 	Binary string
+	// Prefix stands before the path of requests, and SessionHeader names their session; X-Session-Id if empty.
+	Prefix, SessionHeader string
 	// TLS is true if the comparison can run it with TLS.
 	TLS bool
 	// command returns the command line, and writes the files that it needs.
@@ -51,7 +53,9 @@ func Find(name string) (Peer, error) {
 			continue
 		}
 		binary, err := locate(k)
-		return Peer{Name: k.title, Binary: binary, TLS: k.tls, command: k.command}, err
+		p := k.Peer
+		p.Binary = binary
+		return p, err
 	}
 	return Peer{}, fmt.Errorf("%s is not a known peer", name)
 }
@@ -86,18 +90,17 @@ func (p Peer) Version() string {
 
 // kind is a peer other than tether. Its program is named by a variable of the environment, or found in PATH, or in /usr/sbin.
 type kind struct {
-	name, title, variable string
-	inPath                bool
-	tls                   bool
-	command               func(binary string, w World) ([]string, error)
+	Peer
+	name, variable string
+	inPath         bool
 }
 
 var known = []kind{
-	{name: "haproxy", title: "HAProxy", variable: "HAPROXY_BIN", inPath: true, tls: true, command: haproxy},
-	{name: "nginx", title: "nginx", variable: "NGINX_BIN", inPath: true, tls: true, command: nginx},
-	{name: "vllm-router", title: "vllm-router", variable: "VLLM_ROUTER_BIN", command: vllmRouter},
-	{name: "smg", title: "smg", variable: "SMG_BIN", command: smg},
-	{name: "olla", title: "Olla", variable: "OLLA_BIN", command: olla},
+	{Peer{Name: "HAProxy", TLS: true, command: haproxy}, "haproxy", "HAPROXY_BIN", true},
+	{Peer{Name: "nginx", TLS: true, command: nginx}, "nginx", "NGINX_BIN", true},
+	{Peer{Name: "vllm-router", command: vllmRouter}, "vllm-router", "VLLM_ROUTER_BIN", false},
+	{Peer{Name: "smg", command: smg}, "smg", "SMG_BIN", false},
+	{Peer{Name: "Olla", command: olla, Prefix: "/olla/vllm", SessionHeader: "X-Olla-Session-ID"}, "olla", "OLLA_BIN", false},
 }
 
 func locate(k kind) (string, error) {

@@ -20,7 +20,7 @@ import (
 
 // Each peer that is installed starts, forwards a request, and is gone after Stop, with its children and its files.
 func TestPeers(t *testing.T) {
-	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "hello") }))
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, `{"object":"list","data":[{"id":"bench"}],"choices":[]}`) }))
 	defer upstream.Close()
 	for _, name := range Names() {
 		p, err := Find(name)
@@ -60,7 +60,7 @@ func TestPeers(t *testing.T) {
 func awaitAnswer(t *testing.T, r *Process) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
-		res, err := http.Post("http://"+r.Addr+"/v1/chat/completions", "application/json", strings.NewReader("{}"))
+		res, err := http.Post("http://"+r.Addr+r.Prefix+"/v1/chat/completions", "application/json", strings.NewReader(`{"model":"bench","messages":[{"role":"user","content":"x"}]}`))
 		if err == nil {
 			res.Body.Close()
 			if res.StatusCode == 200 {
@@ -106,9 +106,9 @@ func TestProcess(t *testing.T) {
 // Each peer's command line or file names every upstream, and TLS names the certificate.
 func TestConfigurations(t *testing.T) {
 	pair := tlstest.NewAuthority(t).Issue(time.Hour, "localhost")
-	for _, k := range append(slices.Clone(known), kind{name: "tether", tls: true, command: tether}) {
+	for _, k := range append(slices.Clone(known), kind{Peer: Tether("tether", "", ""), name: "tether"}) {
 		w := World{Addr: "127.0.0.1:1", Admin: "127.0.0.1:4", Upstreams: []string{"127.0.0.1:2", "127.0.0.1:3"}, Dir: t.TempDir(), Connections: 10}
-		if k.tls {
+		if k.TLS {
 			w.Cert, w.Key = pair.Cert, pair.Key
 		}
 		args, err := k.command("program", w)
@@ -129,7 +129,7 @@ func TestConfigurations(t *testing.T) {
 				t.Errorf("%s does not know the upstream %s", k.name, want)
 			}
 		}
-		if k.tls && !strings.Contains(said, pair.Cert) && !strings.Contains(said, "BEGIN CERTIFICATE") {
+		if k.TLS && !strings.Contains(said, pair.Cert) && !strings.Contains(said, "BEGIN CERTIFICATE") {
 			t.Errorf("%s does not know the certificate", k.name)
 		}
 	}

@@ -21,6 +21,10 @@ type Answer struct {
 type Plan struct {
 	// Addr is the address that they connect to, HOST:PORT.
 	Addr string
+	// Prefix stands before the path of requests.
+	Prefix string
+	// SessionHeader is the field that has the session id; X-Session-Id if empty.
+	SessionHeader string
 	// Clients is the number of connections.
 	Clients int
 	// Sessions is the number of session ids, which the requests use in turn.
@@ -97,8 +101,12 @@ func newTemplate(p Plan) template {
 		body += "," + message + words(min(space, 1500)) + `"}`
 	}
 	body += end
-	head := "POST /v1/chat/completions HTTP/1.1\r\nHost: bench\r\nUser-Agent: bench/1\r\nAccept: application/json\r\nAuthorization: Bearer none\r\n" +
-		"Content-Type: application/json\r\nX-Session-Id: "
+	header := p.SessionHeader
+	if header == "" {
+		header = "X-Session-Id"
+	}
+	head := "POST " + p.Prefix + "/v1/chat/completions HTTP/1.1\r\nHost: bench\r\nUser-Agent: bench/1\r\nAccept: application/json\r\nAuthorization: Bearer none\r\n" +
+		"Content-Type: application/json\r\n" + header + ": "
 	text := fmt.Sprintf("%s%0*d\r\nContent-Length: %d\r\n\r\n%s", head, sessionDigits, 0, len(body), body)
 	return template{[]byte(text), len(head)}
 }

@@ -30,6 +30,13 @@ func TestTemplate(t *testing.T) {
 	}
 }
 
+func TestTemplateOfOtherPeer(t *testing.T) {
+	template := newTemplate(Plan{Prefix: "/other", SessionHeader: "X-Other"})
+	if text := template.with(1); !bytes.HasPrefix(text, []byte("POST /other/v1/chat/completions ")) || !bytes.Contains(text, []byte("\r\nX-Other: 000000001\r\n")) {
+		t.Errorf("%s", text)
+	}
+}
+
 func TestQuantile(t *testing.T) {
 	times := []int64{5, 1, 4, 2, 3}
 	for q, want := range map[float64]time.Duration{0: 1, 0.5: 3, 0.99: 5, 1: 5} {
