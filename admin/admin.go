@@ -34,6 +34,8 @@ type Deps struct {
 	// Estimates have the state of the caches of each model; nil shows none.
 	Estimates *prefill.Estimates
 	Guide     Guide
+	// Sources returns the sources that upstreams come from.
+	Sources func() []Discovered
 	// Ready reports whether tether is ready for requests.
 	Ready   func() bool
 	Metrics http.Handler
@@ -102,6 +104,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("POST /api/upstreams/{name}/drain", s.guarded(s.drain))
 	mux.HandleFunc("POST /api/upstreams/{name}/undrain", s.guarded(s.undrain))
 	mux.HandleFunc("POST /api/reload", s.guarded(s.deps.reload))
+	mux.HandleFunc("GET /api/discovery", s.guarded(showSources(s.deps.Sources)))
 	mux.HandleFunc("POST /api/preview", s.guarded(s.preview))
 	mux.HandleFunc("GET /api/sessions/{id}", s.guarded(s.session))
 	mux.HandleFunc("DELETE /api/sessions/{id}", s.guarded(s.forget))

@@ -237,6 +237,7 @@ var routes = []struct {
 	{"POST", "/api/upstreams/vllm-0/drain", true, 200},
 	{"POST", "/api/upstreams/vllm-0/drain?hard=true", true, 200},
 	{"POST", "/api/upstreams/vllm-0/undrain", true, 200},
+	{"GET", "/api/discovery", true, 200},
 	{"POST", "/api/reload", true, 409},
 	{"POST", "/api/preview", true, 400},
 	{"GET", "/api/sessions/s", true, 404},

@@ -1,7 +1,7 @@
 // Package app is a whole tether: it builds the parts from a configuration, starts them, and stops them in reverse
 // order. The command line and tests run it; the parts do not know it.
 //
-// The certificates of follow.go and settings.go are tested in e2e/tls_test.go. memory_limit.go asks the system and is not tested.
+// source.go and sources.go are tested in discover_test.go. The certificates of follow.go and settings.go are tested in e2e/tls_test.go. memory_limit.go asks the system and is not tested.
 package app
 
 import (
@@ -76,6 +76,8 @@ type app struct {
 	applying sync.Mutex // held while other settings are brought into force
 	files    *followed  // keys and certificates
 	reloader *reloader  // nil if there is nothing to load again
+	sources  *sources   // of upstreams
+	unused   []string   // guarded by applying: which found upstreams do not count
 
 	listener      *wire.Listener // for clients
 	adminListener net.Listener
@@ -110,6 +112,8 @@ func build(shutdown Shutdown, cfg *config.Config, env Env) (*app, error) {
 		a.reloader = newReloader(a)
 	}
 	a.metrics.Models(a.prefill)
+	a.sources = newSources(a.log)
+	a.metrics.WatchSources(a.sources.measured)
 	a.metrics.Watch(a.router, a.pins, a.stored, a.openings, a.proxy)
 	return a, nil
 }
@@ -144,7 +148,10 @@ func (a *app) start() error {
 	a.steps.start("map of stored responses", a.stored.Run)
 	a.steps.start("health", a.monitor.Run)
 	a.steps.start("caches", cacheWatch{a.registry, a.prefill, a.log}.run)
-	s := a.settings.Load()
+	s, err := a.findFirst(a.settings.Load())
+	if err != nil {
+		return err
+	}
 	a.steps.start("certificates", a.files.followCertificates)
 	a.steps.start("API keys", a.files.followKeys)
 	if err := a.serveOperators(); err != nil {
@@ -159,6 +166,7 @@ func (a *app) start() error {
 	}
 	a.serveClients()
 	a.metrics.ConfigLoaded(time.Now())
+	a.steps.start("discovery", a.discover)
 	if a.reloader != nil {
 		a.steps.start("configuration", a.reloader.follow)
 	}

@@ -6,7 +6,6 @@ import (
 	"go.uber.org/zap"
 
 	"tether/accesslog"
-	"tether/upstream"
 )
 
 // apply brings settings into force while requests are served, and returns when the probers of removed servers have ended. The start
@@ -28,12 +27,4 @@ func (a *app) apply(s *settings) error {
 	a.monitor.Use(table, s.Health) // the changes that it logs belong after the ring
 	a.metrics.Forget(before, table)
 	return nil
-}
-
-// useUpstreams replaces the upstreams and keeps all other settings. It is for sources of upstreams that change while tether runs:
-// each call has the whole set. The specs have different names, and slots either for all or for none. An error changes nothing.
-func (a *app) useUpstreams(specs []upstream.Spec) error {
-	a.applying.Lock()
-	defer a.applying.Unlock()
-	return a.apply(a.settings.Load().withUpstreams(specs))
 }

@@ -29,6 +29,15 @@ func specsOf(t testing.TB, urls ...string) (specs []upstream.Spec) {
 	return specs
 }
 
+// useUpstreams replaces the upstreams and keeps all other settings. An error changes nothing.
+func (a *app) useUpstreams(specs []upstream.Spec) error {
+	a.applying.Lock()
+	defer a.applying.Unlock()
+	other := *a.settings.Load()
+	other.specs = specs
+	return a.apply(&other)
+}
+
 // named gives the upstreams of a configuration the names of specsOf.
 func named(c *config.Config) {
 	for i := range c.Upstreams {

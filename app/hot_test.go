@@ -15,8 +15,8 @@ import (
 	"tether/admin"
 	"tether/config"
 	"tether/proxy"
-	"tether/session/identity"
 	"tether/session/balance"
+	"tether/session/identity"
 	"tether/sim"
 	"tether/sim/fault"
 )

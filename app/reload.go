@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"tether/admin"
+	"tether/config"
 	"tether/files"
 )
 
@@ -167,11 +168,26 @@ func (r *reloader) loadAndApply() (done admin.Reloaded, err error) {
 	if err != nil {
 		return done, err
 	}
+	inForce := r.settings.Load().Discovery
+	if err = r.sources.prepare(r.shutdown.Graceful, cfg.Discovery); err == nil {
+		if done, err = r.applyLoaded(cfg, next); err == nil {
+			inForce = cfg.Discovery
+		}
+	}
+	r.sources.restore(inForce)
+	return done, err
+}
+
+// applyLoaded brings a configuration that was loaded into force. Its sources have found their upstreams.
+func (r *reloader) applyLoaded(cfg *config.Config, next *settings) (done admin.Reloaded, err error) {
 	r.applying.Lock()
 	defer r.applying.Unlock()
 	before := r.settings.Load()
 	done = admin.Reloaded{NeedRestart: append([]string{}, cfg.Keep(before.Config)...), Warnings: append([]string{}, cfg.Warnings...)}
 	done.Changed = append(append([]string{}, cfg.Changes(before.Config)...), next.changedSecrets(before)...)
+	if next, err = r.withFound(next); err != nil {
+		return done, err
+	}
 	if err := r.applyListeners(next); err != nil {
 		return done, err
 	}

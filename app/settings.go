@@ -24,14 +24,15 @@ type settings struct {
 	// connections is proxy.max_connections, or what the descriptors of the process allow if that is less.
 	connections int
 
-	specs        []upstream.Spec     // each https upstream with its TLS
+	upstreams    []config.Upstream   // those of the configuration, and those that its sources have found
+	specs        []upstream.Spec     // of upstreams, each https upstream with its TLS
 	clientTLS    *tlsfiles.Reloading // nil if clients do not speak TLS
 	certificates []certificate       // clientTLS and those of specs
 }
 
 // open reads the files that cfg names. It changes nothing of a tether that runs.
 func open(cfg *config.Config) (*settings, error) {
-	s := &settings{Config: cfg, specs: cfg.Specs()}
+	s := &settings{Config: cfg, upstreams: cfg.Upstreams, specs: cfg.Specs()}
 	s.limitConnections()
 	var err error
 	if s.secret, err = config.ReadSecret(cfg.Session.Identity.SecretFile); err != nil {
@@ -40,7 +41,7 @@ func open(cfg *config.Config) (*settings, error) {
 	if s.token, err = config.ReadSecret(cfg.Admin.TokenFile); err != nil {
 		return nil, usageError("admin.token_file: %w", err)
 	}
-	if err = s.openCertificates(); err != nil {
+	if err = s.openCertificates(nil); err != nil {
 		return nil, err
 	}
 	if cfg.Auth.KeysFile != "" {
@@ -52,22 +53,25 @@ func open(cfg *config.Config) (*settings, error) {
 	return s, err
 }
 
-// withUpstreams returns the settings with other upstreams.
-func (s *settings) withUpstreams(specs []upstream.Spec) *settings {
+// withUpstreams returns the settings with other upstreams. The certificates of upstreams that stay are not opened again.
+func (s *settings) withUpstreams(all []config.Upstream) (*settings, error) {
 	other := *s
-	other.specs = specs
+	other.upstreams, other.specs, other.certificates = all, s.SpecsOf(all), nil
 	other.limitConnections()
-	return &other
+	return &other, other.openCertificates(s)
 }
 
 func (s *settings) limitConnections() {
 	s.connections = s.Proxy.ConnectionsWithin(wire.DescriptorLimit(), len(s.specs))
 }
 
-// openCertificates opens the TLS of the listener, and gives each https upstream its TLS.
-func (s *settings) openCertificates() (err error) {
+// openCertificates opens the TLS of the listener, and gives each https upstream its TLS. It takes what before has open already; nil for
+// nothing.
+func (s *settings) openCertificates(before *settings) (err error) {
 	if s.TLS.On() {
-		if s.clientTLS, err = tlsfiles.ForListener(&s.TLS); err != nil {
+		if before != nil {
+			s.clientTLS = before.clientTLS
+		} else if s.clientTLS, err = tlsfiles.ForListener(&s.TLS); err != nil {
 			return usageError("tls: %w", err)
 		}
 		s.certificates = append(s.certificates, certificate{"listener", s.clientTLS})
@@ -77,8 +81,7 @@ func (s *settings) openCertificates() (err error) {
 		if !spec.Address.Secure {
 			continue
 		}
-		host, _, _ := net.SplitHostPort(spec.Address.Dial) // a valid address has both
-		secure, err := tlsfiles.ForUpstream(&s.Upstreams[i].TLS, host)
+		secure, err := s.tlsOfUpstream(i, before)
 		if err != nil {
 			return usageError("upstreams[%d].tls: %w", i, err)
 		}
@@ -86,6 +89,20 @@ func (s *settings) openCertificates() (err error) {
 		s.certificates = append(s.certificates, certificate{"upstream " + spec.Name, secure})
 	}
 	return nil
+}
+
+// tlsOfUpstream returns the TLS of an upstream: that of before, if it has the same upstream.
+func (s *settings) tlsOfUpstream(i int, before *settings) (*tlsfiles.Reloading, error) {
+	address := s.specs[i].Address
+	if before != nil {
+		for k := range before.specs {
+			if old := &before.specs[k]; old.Name == s.specs[i].Name && old.Address == address && before.upstreams[k].TLS == s.upstreams[i].TLS {
+				return old.TLS.(*tlsfiles.Reloading), nil // openCertificates set it
+			}
+		}
+	}
+	host, _, _ := net.SplitHostPort(address.Dial) // a valid address has both
+	return tlsfiles.ForUpstream(&s.upstreams[i].TLS, host)
 }
 
 // tlsOfListener returns the TLS that clients must speak, nil for none.

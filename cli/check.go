@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -51,6 +52,9 @@ func checkCommand() *cobra.Command {
 
 // compare asks a running tether what a reload with cfg would do, and prints the answer.
 func (o *adminOptions) compare(cmd *cobra.Command, cfg *config.Config) error {
+	if len(cfg.Discovery) > 0 {
+		return app.UsageError{Err: errors.New("--against compares the list upstreams, and this configuration has discovery: only the running tether knows those upstreams")}
+	}
 	servers := []preview.Server{}
 	for _, s := range cfg.Specs() {
 		servers = append(servers, preview.Server{Name: s.Name, Address: s.Address, Ranks: s.Ranks, Slot: s.Slot, Weight: s.Weight, Models: s.Models})

@@ -12,6 +12,9 @@ func (c *Config) Files() (paths []string) {
 	for i := range c.Upstreams {
 		all = append(all, c.Upstreams[i].APIKeyFile)
 	}
+	for i := range c.Discovery {
+		all = append(all, c.Discovery[i].Upstream.APIKeyFile)
+	}
 	slices.Sort(all)
 	return slices.DeleteFunc(slices.Compact(all), func(path string) bool { return path == "" })
 }

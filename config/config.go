@@ -28,7 +28,9 @@ type Config struct {
 	Admin admin.Config      `yaml:"admin"`
 	Auth  auth.Config       `yaml:"auth"`
 	// Upstreams are the vLLM servers.
-	Upstreams []Upstream    `yaml:"upstreams"`
+	Upstreams []Upstream `yaml:"upstreams"`
+	// Discovery are the sources of upstreams that come and go.
+	Discovery []Discovery   `yaml:"discovery"`
 	Models    Models        `yaml:"models"`
 	Session   Session       `yaml:"session"`
 	Health    health.Config `yaml:"health"`
@@ -121,7 +123,7 @@ type Log struct {
 // Default returns the configuration for keys that are not set.
 func Default() *Config {
 	return &Config{
-		Listen: ":8080", Admin: admin.Default(), Upstreams: []Upstream{}, Health: health.Default(),
+		Listen: ":8080", Admin: admin.Default(), Upstreams: []Upstream{}, Discovery: []Discovery{}, Health: health.Default(),
 		Models:  Models{Identity: identity.Models{Aliases: map[string]string{}}, Prefill: prefill.Default()},
 		Session: Session{Identity: identity.Default(), Pins: pins.Default(), Routing: session.Default()},
 		Proxy:   proxy.Default(), Log: Log{Level: "info", Format: "json", Access: "errors"},

@@ -9,6 +9,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"tether/discovery/dns"
+	"tether/discovery/kube"
 )
 
 const memory = 4 << 30
@@ -69,5 +72,8 @@ func TestExample(t *testing.T) {
 		}
 	}
 	eachLeaf("", reflect.ValueOf(c).Elem(), func(path string, _ reflect.Value) { has(path) })
+	for _, one := range []any{&Discovery{}, &dns.Config{}, &kube.Config{}} {
+		eachLeaf("discovery", reflect.ValueOf(one).Elem(), func(path string, _ reflect.Value) { has(path) })
+	}
 	eachLeaf("upstreams", reflect.ValueOf(&Upstream{}).Elem(), func(path string, _ reflect.Value) { has(path) })
 }

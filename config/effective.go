@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml"
+
+	"tether/ring"
 )
 
 // Effective returns the configuration in force as YAML: every key with its value, and the names and slots of upstreams.
@@ -15,7 +17,10 @@ func (c *Config) Effective() (string, error) {
 	full.Upstreams = slices.Clone(c.Upstreams)
 	for i, s := range c.Specs() {
 		u := &full.Upstreams[i]
-		u.Name, u.Weight, u.Slot = s.Name, &s.Weight, &s.Slot
+		u.Name, u.Weight, u.Slot = s.Name, &s.Weight, nil
+		if s.Slot != ring.Unnumbered {
+			u.Slot = &s.Slot
+		}
 	}
 	text, err := yaml.MarshalWithOptions(full, yaml.Indent(2), yaml.IndentSequence(true),
 		yaml.CustomMarshaler(func(d time.Duration) ([]byte, error) { return []byte(shortDuration(d)), nil }))

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 
 	"tether/files"
@@ -118,21 +119,30 @@ func (l *loader) file(path string) bool {
 		l.problems.add(place{name: path}, "cannot read the configuration: "+files.Reason(err)+", want the path of a YAML file after -c")
 		return false
 	}
+	body, ok := l.parse(path, text)
+	if body != nil {
+		t := tree{loader: l, file: path, anchors: anchorsIn(body)}
+		t.set("", reflect.ValueOf(l.cfg).Elem(), body)
+	}
+	return ok
+}
+
+// parse returns the only document of a YAML file, nil if the file is empty. ok is false if the file is no YAML.
+func (l *loader) parse(path string, text []byte) (body ast.Node, ok bool) {
 	file, err := parser.ParseBytes(text, 0)
 	if err != nil {
 		what, _, _ := strings.Cut(err.Error(), "\n") // an excerpt of the file follows
 		l.problems.add(place{name: path}, "not YAML: "+what)
-		return false
+		return nil, false
 	}
 	if len(file.Docs) > 1 {
 		l.problems.add(place{name: path}, "more than one YAML document")
-		return false
+		return nil, false
 	}
-	if len(file.Docs) > 0 && file.Docs[0].Body != nil {
-		t := tree{loader: l, file: path, anchors: anchorsIn(file.Docs[0].Body)}
-		t.set("", reflect.ValueOf(l.cfg).Elem(), file.Docs[0].Body)
+	if len(file.Docs) == 0 {
+		return nil, true
 	}
-	return true
+	return file.Docs[0].Body, true
 }
 
 func (l *loader) upstreamFlags(urls []string) {

@@ -74,6 +74,10 @@ func setList(v reflect.Value, text string) error {
 		element := reflect.New(v.Type().Elem()).Elem()
 		if u, ok := element.Addr().Interface().(*Upstream); ok {
 			u.URL = item
+		} else if d, ok := element.Addr().Interface().(*Discovery); ok {
+			if err := d.setText(item); err != nil {
+				return err
+			}
 		} else if err := setText(element, item); err != nil {
 			return err
 		}

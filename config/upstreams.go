@@ -13,7 +13,7 @@ import (
 
 // Specs returns the upstreams of a valid configuration.
 func (c *Config) Specs() []upstream.Spec {
-	specs := discovery.Static(c.servers())
+	specs := c.SpecsOf(c.Upstreams)
 	for i := range specs {
 		if specs[i].Address == (transport.Address{}) {
 			panic("BUG: specs of an invalid configuration: " + problemOfURL(c.Upstreams[i].URL))

@@ -30,6 +30,7 @@ func (l *loader) validate(memory int64) {
 	l.readable("admin.token_file", c.Admin.TokenFile)
 	l.keys()
 	l.upstreams()
+	l.discovery()
 	c.Models.Validate(below("models"))
 	l.modelNames()
 	c.Session.Validate(below("session"))

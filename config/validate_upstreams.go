@@ -20,7 +20,7 @@ import (
 
 func (l *loader) upstreams() {
 	c := l.cfg
-	if len(c.Upstreams) == 0 {
+	if len(c.Upstreams) == 0 && len(c.Discovery) == 0 {
 		file := cmp.Or(l.source, "the file given with -c")
 		l.problem("upstreams", "none, want at least one: --upstream http://HOST:PORT, TETHER_UPSTREAMS, or upstreams: in "+file)
 	}
@@ -46,9 +46,7 @@ func (l *loader) upstreams() {
 			report("name", fmt.Sprintf("%q is the name of upstreams[%d] already: one entry for each server, or give them names", name, first))
 		}
 		names[name] = i
-		if u.Weight != nil && (*u.Weight < 0 || *u.Weight > ring.FullWeight) {
-			report("weight", fmt.Sprintf("%d, want 0..%d", *u.Weight, ring.FullWeight))
-		}
+		u.validateWeight(report)
 		l.slot(i, slots)
 		u.validateModels(report)
 	}
@@ -60,6 +58,12 @@ func (l *loader) upstreams() {
 // ofUpstream returns the function that reports a problem of the upstream with that index.
 func (l *loader) ofUpstream(i int) func(key, problem string) {
 	return func(key, problem string) { l.problem(fmt.Sprintf("upstreams[%d].%s", i, key), problem) }
+}
+
+func (u *Upstream) validateWeight(report func(key, problem string)) {
+	if u.Weight != nil && (*u.Weight < 0 || *u.Weight > ring.FullWeight) {
+		report("weight", fmt.Sprintf("%d, want 0..%d", *u.Weight, ring.FullWeight))
+	}
 }
 
 func (u *Upstream) validateModels(report func(key, problem string)) {
@@ -99,7 +103,7 @@ func (l *loader) modelNames() {
 
 // servedModels returns the models that the configuration assigns to upstreams. complete is true if it assigns models to every upstream.
 func (l *loader) servedModels() (models map[string]bool, complete bool) {
-	models, complete = map[string]bool{}, len(l.cfg.Upstreams) > 0
+	models, complete = map[string]bool{}, len(l.cfg.Upstreams) > 0 && len(l.cfg.Discovery) == 0
 	for _, u := range l.cfg.Upstreams {
 		complete = complete && len(u.Models) > 0
 		for _, model := range u.Models {

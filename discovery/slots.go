@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"tether/ring"
+	"tether/upstream"
 )
 
 // Slots returns each server's number in the ring: the number that its source gives it; or N, where all labels are
@@ -57,4 +58,38 @@ func ordinal(label string) (prefix string, n int, ok bool) {
 	n, err := strconv.Atoi(label[dash+1:])
 	ok = err == nil && strconv.Itoa(n) == label[dash+1:] && n >= 0 && n < ring.MaxSlots
 	return label[:dash], n, ok
+}
+
+// Changing is Static for servers that come and go. Their positions in the list say nothing, because each server that comes would change
+// them. So unless the sources give all servers different numbers, or all labels have them, the servers have none.
+func Changing(servers []Server) []upstream.Spec {
+	numbers, ok := allGiven(servers)
+	if !ok {
+		numbers, ok = ordinals(servers)
+	}
+	specs := make([]upstream.Spec, len(servers))
+	for i := range servers {
+		specs[i] = servers[i].Spec
+		ok = ok && (numbers[i]+1)*max(specs[i].Ranks, 1) <= ring.MaxSlots
+	}
+	for i := range specs {
+		specs[i].Slot = ring.Unnumbered
+		if ok {
+			specs[i].Slot = numbers[i]
+		}
+	}
+	return specs
+}
+
+// allGiven returns the numbers that the sources give, and reports whether all servers have different ones.
+func allGiven(servers []Server) (numbers []int, ok bool) {
+	seen := map[int]bool{}
+	for _, s := range servers {
+		if s.Slot == nil || *s.Slot < 0 || *s.Slot >= ring.MaxSlots || seen[*s.Slot] {
+			return nil, false
+		}
+		seen[*s.Slot] = true
+		numbers = append(numbers, *s.Slot)
+	}
+	return numbers, true
 }

@@ -51,3 +51,45 @@ func TestGivenSlots(t *testing.T) {
 		}
 	}
 }
+
+// Servers that come and go have numbers if all of them have, and never by their positions.
+func TestChanging(t *testing.T) {
+	three, four := 3, 4
+	named := func(labels ...string) (servers []Server) {
+		for _, label := range labels {
+			servers = append(servers, Server{Label: label})
+		}
+		return servers
+	}
+	given := func(slots ...*int) (servers []Server) {
+		for _, slot := range slots {
+			servers = append(servers, Server{Label: "x", Slot: slot})
+		}
+		return servers
+	}
+	ranked := named("vllm-0", "vllm-2047", "vllm-2048")
+	for i := range ranked {
+		ranked[i].Spec.Ranks = 2
+	}
+	for _, c := range []struct {
+		servers []Server
+		want    []int
+	}{
+		{nil, []int{}},
+		{named("vllm-2", "vllm-0"), []int{2, 0}},
+		{named("vllm-2", "other"), []int{-1, -1}},
+		{given(&four, &three), []int{4, 3}},
+		{given(&four, nil), []int{-1, -1}},
+		{given(&four, &four), []int{-1, -1}},
+		{ranked[:2], []int{0, 2047}},
+		{ranked, []int{-1, -1, -1}},
+	} {
+		got := []int{}
+		for _, s := range Changing(c.servers) {
+			got = append(got, s.Slot)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%+v: %v, want %v", c.servers, got, c.want)
+		}
+	}
+}

@@ -107,6 +107,12 @@ var (
 		"Share of the tokens expected in the caches that the upstreams did not find there, 0..1, over about the last 30 s; 0 with too few turns.", "model")
 	overrun = define("gauge", "tether_model_caches_overrun", "1 while the caches lose prompts that are needed again: from a shortfall of 0.1 until it is below 0.05.", "model")
 
+	sourceUpstreams = define("gauge", "tether_discovery_upstreams",
+		"Upstreams that the source of the configuration's list discovery found last. source: file:PATH, dns:NAME, dns:NAME/TYPE or kubernetes:NAMESPACE/SERVICE.", "source")
+	sourceSuccess = define("gauge", "tether_discovery_last_success_timestamp_seconds",
+		"Unix time when the source last knew all its upstreams, 0 for never. Since then the upstreams of that time have been in force.", "source")
+	sourceErrors = define("counter", "tether_discovery_errors_total",
+		"Looks of the source that found no usable set of upstreams: the last set stays in force.", "source")
 	certificateExpires = define("gauge", "tether_certificate_expires_timestamp_seconds",
 		"Unix time when the certificate expires. of: listener, or upstream NAME for the certificate that tether presents to it.", "of")
 	certificateReloads = define("counter", "tether_certificate_reloads_total",
