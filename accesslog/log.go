@@ -82,7 +82,7 @@ func appendFields(to []zap.Field, r *proxy.Record) []zap.Field {
 	}
 	return append(to,
 		text("method", r.Method), path(r), text("model", r.Model),
-		zap.Int("status", r.Status), zap.String("reason", r.Reason), zap.String("outcome", r.Outcome.String()),
+		zap.Int("status", r.Status), zap.String("reason", r.Reason), zap.String("outcome", r.Outcome.String()), zap.String("away", r.Away.String()),
 		zap.String("key", r.Caller), zap.String("id_source", r.IDSource()), zap.String("id_hash", hash),
 		zap.String("upstream", upstream), zap.Int("attempts", r.Attempts),
 		zap.Int64("bytes_in", r.BytesIn), zap.Int64("bytes_out", r.BytesOut),

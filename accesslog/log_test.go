@@ -13,6 +13,7 @@ import (
 
 	"tether/proxy"
 	"tether/session"
+	"tether/session/balance"
 	"tether/session/identity"
 )
 
@@ -43,13 +44,13 @@ func written(t *testing.T, mode string, records ...proxy.Record) (lines []map[st
 func TestKeysAreFixed(t *testing.T) {
 	full := proxy.Record{
 		Method: []byte("POST"), Path: []byte("/v1/chat/completions"), Route: "/v1/chat/completions", Model: []byte("tiny"), Status: 200,
-		Outcome: session.Pinned, Caller: "alice", Source: identity.Source{Kind: identity.FromHeader, Name: "x-session-id"}, Attempts: 1,
+		Outcome: session.Moved, Away: balance.Busier, Caller: "alice", Source: identity.Source{Kind: identity.FromHeader, Name: "x-session-id"}, Attempts: 1,
 		BytesIn: 10, BytesOut: 20, Started: time.Now(), FirstByte: 1500 * time.Microsecond, Duration: 2 * time.Second,
 		PromptTokens: 42, CachedTokens: 32, RequestID: []byte("r"), TraceID: []byte("t"),
 	}
 	lines := written(t, "all", full, proxy.Record{Started: time.Now()})
 	want := []string{
-		"time", "method", "path", "model", "status", "reason", "outcome", "key", "id_source", "id_hash", "upstream", "attempts", "bytes_in",
+		"time", "method", "path", "model", "status", "reason", "outcome", "away", "key", "id_source", "id_hash", "upstream", "attempts", "bytes_in",
 		"bytes_out", "ttfb", "duration", "prompt_tokens", "cached_tokens", "request_id", "trace_id",
 	}
 	slices.Sort(want)
@@ -63,7 +64,7 @@ func TestKeysAreFixed(t *testing.T) {
 		}
 	}
 	for key, want := range map[string]any{
-		"path": "/v1/chat/completions", "outcome": "pinned", "key": "alice", "id_source": "header:x-session-id", "ttfb": 0.0015, "duration": 2.0, "cached_tokens": 32.0,
+		"path": "/v1/chat/completions", "outcome": "moved", "away": "busier", "key": "alice", "id_source": "header:x-session-id", "ttfb": 0.0015, "duration": 2.0, "cached_tokens": 32.0,
 	} {
 		if got := lines[0][key]; got != want {
 			t.Errorf("%s is %v, want %v", key, got, want)

@@ -60,8 +60,10 @@ type Place struct {
 	// Upstream gets the request. It is "" if no upstream may have it, or if load or turn decides among the candidates.
 	Upstream string `json:"upstream"`
 	Outcome  string `json:"outcome"`
-	Why      string `json:"why"`
-	Home     string `json:"home,omitempty"`
+	// Away says in a word why the request does not go to the pin or the home of its session, "" if it does.
+	Away string `json:"away,omitempty"`
+	Why  string `json:"why"`
+	Home string `json:"home,omitempty"`
 	// Pin is the upstream of the session's pin, "" without a pin. PinSkipped says why the pin is not followed.
 	Pin        string `json:"pin,omitempty"`
 	PinSkipped string `json:"pin_skipped,omitempty"`
@@ -77,6 +79,8 @@ type Step struct {
 	State    string `json:"state"`
 	Verdict  string `json:"verdict"`
 	Why      string `json:"why,omitempty"`
+	// Backlog is the time that the upstream needs for the prompts and requests that it has, in seconds, by what tether sent there.
+	Backlog float64 `json:"backlog_seconds"`
 	// Engine is what the server says of its load; nil if it says nothing, or not for a few seconds.
 	Engine *Engine `json:"engine,omitempty"`
 }
@@ -183,7 +187,7 @@ func (g *Guide) readingPlace(r *session.Reading) Place {
 }
 
 func placeOf(e session.Explanation, now time.Time) Place {
-	p := Place{Outcome: e.Outcome.String(), Why: e.Why, PinSkipped: e.PinSkipped, InFlight: e.InFlight, Walk: make([]Step, len(e.Steps))}
+	p := Place{Outcome: e.Outcome.String(), Away: e.Away.String(), Why: e.Why, PinSkipped: e.PinSkipped, InFlight: e.InFlight, Walk: make([]Step, len(e.Steps))}
 	if e.Upstream != nil {
 		p.Upstream = e.Upstream.Name()
 	}
@@ -195,7 +199,7 @@ func placeOf(e session.Explanation, now time.Time) Place {
 	}
 	for i, s := range e.Steps {
 		p.Walk[i] = Step{
-			Upstream: s.Upstream.Name(), State: s.Upstream.State().Words(), Verdict: string(s.Verdict), Why: s.Why, Engine: engineOf(s.Upstream, now),
+			Upstream: s.Upstream.Name(), State: s.Upstream.State().Words(), Verdict: string(s.Verdict), Why: s.Why, Backlog: s.Backlog, Engine: engineOf(s.Upstream, now),
 		}
 	}
 	return p

@@ -110,24 +110,28 @@ func printWalk(line func(...string), walk []admin.Step, ordered bool) {
 		if ordered {
 			name = fmt.Sprintf("%d. %s", i+1, name)
 		}
-		line(label, name, s.State, verdict, engineWords(s.Engine))
+		line(label, name, s.State, verdict, loadWords(&s))
 		label = ""
 	}
 }
 
-// engineWords says what a server says of its load, "" if it has no requests.
-func engineWords(e *admin.Engine) string {
-	if e == nil {
-		return ""
-	}
+// loadWords says how busy an upstream is: what tether sent there, and what the server says. It is "" for an idle one.
+func loadWords(s *admin.Step) string {
 	var words []string
+	if s.Backlog >= 0.05 {
+		words = append(words, fmt.Sprintf("%.1f s of work", s.Backlog))
+	}
+	e := s.Engine
+	if e == nil {
+		return strings.Join(words, ", ")
+	}
 	if e.Running != nil && *e.Running > 0 {
 		words = append(words, fmt.Sprintf("%d running", *e.Running))
 	}
 	if e.Waiting != nil && *e.Waiting > 0 {
 		words = append(words, fmt.Sprintf("%d waiting", *e.Waiting))
 	}
-	if len(words) > 0 && e.KVUsage != nil {
+	if (e.Running != nil && *e.Running > 0 || e.Waiting != nil && *e.Waiting > 0) && e.KVUsage != nil {
 		words = append(words, fmt.Sprintf("%.0f %% of the KV cache", 100**e.KVUsage))
 	}
 	return strings.Join(words, ", ")

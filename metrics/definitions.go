@@ -34,6 +34,11 @@ var (
 	keysInForce = define("gauge", "tether_api_keys", "Number of API key names in force, 0 if clients need no key.")
 	keyReloads  = define("counter", "tether_api_key_reloads_total",
 		"Changes of the API key file. failed: the new content is invalid, and the previous keys stay in force.", "result")
+	placementsTotal = define("counter", "tether_placements_total",
+		"Sessions that began, by where. home: at the upstream that the ring gives them; away: elsewhere, for one of the reasons of tether_away_total.", "where")
+	awayTotal = define("counter", "tether_away_total",
+		"Requests that did not go to the pin of their session, or for a new session to its home, by outcome and reason. busier: it was much busier than another upstream; gone: the cache of the session must be gone; hung: it had sent nothing for too long; full: it refuses requests; drain: it is to get no new sessions; down: it is down, has failed or does not serve the model.",
+		"outcome", "reason")
 	firstByteSeconds = define("histogram", "tether_time_to_first_byte_seconds",
 		"Time from the first byte of the request head to the first byte of the response body. WebSockets are not included.", "model", "outcome")
 	durationSeconds = define("histogram", "tether_request_duration_seconds",
@@ -77,6 +82,7 @@ var (
 	upstreamState    = define("gauge", "tether_upstream_state", "1 while the upstream is in the state, else 0.", "upstream", "state")
 	upstreamInFlight = define("gauge", "tether_upstream_requests_in_flight", "Requests in flight at the upstream, open WebSockets included.", "upstream")
 	upstreamLimit    = define("gauge", "tether_upstream_max_in_flight", "Limit of the requests in flight at the upstream's server, all its ranks together; 0 for no limit.", "upstream")
+	upstreamBacklog  = define("gauge", "tether_upstream_backlog_seconds", "Time that the upstream needs for the prompts and requests that tether has sent there, as placement counts it.", "upstream")
 	upstreamPins     = define("gauge", "tether_upstream_pins", "Sessions pinned to the upstream.", "upstream")
 	upstreamActive   = define("gauge", "tether_upstream_active_sessions", "Sessions pinned to the upstream that were used within 5 minutes, or up to 10 s more.", "upstream")
 

@@ -8,6 +8,7 @@ import (
 
 	"tether/proxy"
 	"tether/session"
+	"tether/session/balance"
 	"tether/session/identity"
 	"tether/upstream"
 )
@@ -22,6 +23,9 @@ type requests struct {
 	bytesIn, bytesOut      prometheus.Counter
 	left, ignored, surplus prometheus.Counter
 	replays, hot, wide     prometheus.Counter
+	begunHome, begunAway   prometheus.Counter
+	away                   *prometheus.CounterVec
+	byAway                 seriesCache[detour, prometheus.Counter]
 	byModel                seriesCache[string, *model]
 	byReason               seriesCache[string, prometheus.Counter]
 	unfilled               [identity.FromBody + 1]prometheus.Counter // by kind of place
@@ -64,6 +68,8 @@ func (r *requests) init(upstreams *upstream.Registry) []prometheus.Collector {
 	r.bytesIn, r.bytesOut = counter(bytesIn), counter(bytesOut)
 	r.left, r.ignored, r.surplus, r.replays = counter(clientsLeft), counter(idsIgnored), counter(surplusTotal), counter(replaysTotal)
 	r.hot, r.wide = counter(hotTotal), counter(wideTotal)
+	placements := counterVec(placementsTotal)
+	r.begunHome, r.begunAway, r.away = placements.WithLabelValues("home"), placements.WithLabelValues("away"), counterVec(awayTotal)
 	unfilled := counterVec(idsUnfilled)
 	for k := identity.FromHeader; k <= identity.FromBody; k++ {
 		r.unfilled[k] = unfilled.WithLabelValues(k.String())
@@ -71,7 +77,7 @@ func (r *requests) init(upstreams *upstream.Registry) []prometheus.Collector {
 	r.other = &model{name: otherModels, duration: r.duration.WithLabelValues(otherModels)}
 	return []prometheus.Collector{
 		r.total, r.failures, r.ids, r.firstByte, r.duration, r.prompt, r.cached, r.bytesIn, r.bytesOut, r.left, r.ignored, r.surplus, r.replays,
-		unfilled, r.hot, r.wide,
+		unfilled, r.hot, r.wide, placements, r.away,
 	}
 }
 
@@ -104,11 +110,33 @@ func (r *requests) count(rec *proxy.Record) {
 	if rec.Surplus {
 		r.surplus.Inc()
 	}
+	r.place(rec)
 	// The request itself is counted last, so that a scrape that sees the request also sees its other metrics.
 	k := request{route: rec.Route, outcome: rec.Outcome, status: rec.Status}
 	m.requests.get(k, func() prometheus.Counter {
 		return r.total.WithLabelValues(k.route, m.name, k.outcome.String(), strconv.Itoa(k.status))
 	}).Inc()
+}
+
+// detour is why a request did not go to the pin or the home of its session, and its outcome.
+type detour struct {
+	outcome session.Outcome
+	why     balance.Reason
+}
+
+// place counts where the session of a request began, or why the request went elsewhere.
+func (r *requests) place(rec *proxy.Record) {
+	if rec.Away != balance.Stayed {
+		d := detour{rec.Outcome, rec.Away}
+		r.byAway.get(d, func() prometheus.Counter { return r.away.WithLabelValues(d.outcome.String(), d.why.String()) }).Inc()
+	}
+	switch {
+	case rec.Outcome != session.New:
+	case rec.Away == balance.Stayed:
+		r.begunHome.Inc()
+	default:
+		r.begunAway.Inc()
+	}
 }
 
 // measure adds the times and tokens of a request.

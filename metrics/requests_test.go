@@ -11,8 +11,10 @@ import (
 	"tether/failure"
 	"tether/proxy"
 	"tether/session"
+	"tether/session/balance"
 	"tether/session/identity"
 	"tether/upstream"
+	"tether/upstream/load"
 	"tether/upstream/models"
 )
 
@@ -48,6 +50,41 @@ func TestRequests(t *testing.T) {
 		`tether_probes_total{result="timed_out",upstream="vllm-0"} 1`,
 		`tether_certificate_reloads_total{result="failed"} 0`, `tether_api_key_reloads_total{result="failed"} 0`,
 	)
+}
+
+// Where sessions begin, and why requests go elsewhere.
+func TestPlacements(t *testing.T) {
+	r := fleet(t, "vllm-0")
+	m := New("v1", r)
+	for _, rec := range []proxy.Record{
+		{Outcome: session.New}, {Outcome: session.New}, {Outcome: session.New, Away: balance.Busier}, {Outcome: session.New, Away: balance.Lost},
+		{Outcome: session.Moved, Away: balance.Gone}, {Outcome: session.Moved, Away: balance.Gone}, {Outcome: session.Pinned}, {Outcome: session.Spilled, Away: balance.Full}, {},
+	} {
+		m.Done(&rec)
+	}
+	text := scrape(t, m)
+	want(t, text,
+		`tether_placements_total{where="home"} 2`, `tether_placements_total{where="away"} 2`,
+		`tether_away_total{outcome="new",reason="busier"} 1`, `tether_away_total{outcome="new",reason="down"} 1`,
+		`tether_away_total{outcome="moved",reason="gone"} 2`, `tether_away_total{outcome="spilled",reason="full"} 1`,
+	)
+	if n := strings.Count(text, "tether_away_total{"); n != 4 {
+		t.Errorf("%d series of tether_away_total, want 4", n)
+	}
+}
+
+// The backlog of an upstream is a time, by the rate of its last charge.
+func TestBacklogSeconds(t *testing.T) {
+	r := fleet(t, "vllm-0")
+	m := &r.Table().Members[0]
+	if got := backlogSeconds(m); got != 0 {
+		t.Errorf("%v s of an upstream that was never chosen", got)
+	}
+	m.Begin()
+	m.Charge(&load.Charge{Work: 8000, Streams: true, Rate: 16_000}, time.Now())
+	if got := backlogSeconds(m); got != 0.6 {
+		t.Errorf("%v s, want 0.5 of 8,000 tokens and 0.1 of a request", got)
+	}
 }
 
 // A model name that only a client sends creates no series. Names that upstreams list create a bounded number.

@@ -8,6 +8,7 @@ import (
 
 	"tether/proxy"
 	"tether/session"
+	"tether/session/balance"
 	"tether/session/openings"
 	"tether/session/pins"
 	"tether/upstream"
@@ -27,7 +28,7 @@ type state struct {
 var stateDescs = func() map[*definition]*prometheus.Desc {
 	descs := map[*definition]*prometheus.Desc{}
 	for _, d := range []*definition{
-		upstreamUp, upstreamState, upstreamInFlight, upstreamLimit, upstreamPins, upstreamActive,
+		upstreamUp, upstreamState, upstreamInFlight, upstreamLimit, upstreamBacklog, upstreamPins, upstreamActive,
 		engineRunning, engineWaiting, engineKVUsage, engineKVSize, sessionsNow, sessionsMax, probationNow, evictionsTotal,
 		storedNow, storedMax, storedEvicted, requestsNow, wideNow, connectionsNow, idleClosed, displaced, bodiesNow, ringInfo,
 	} {
@@ -84,9 +85,19 @@ func (s *state) upstream(m *upstream.Member, gauge func(*definition, float64, ..
 	}
 	gauge(upstreamInFlight, float64(m.InFlight()), m.Name())
 	gauge(upstreamLimit, float64(m.MaxInFlight()), m.Name())
+	gauge(upstreamBacklog, backlogSeconds(m), m.Name())
 	gauge(upstreamPins, float64(s.sessions.Pins(m.Ref())), m.Name())
 	gauge(upstreamActive, float64(pins.Active(s.sessions, m.Ref(), pins.MaxActive, time.Now())), m.Name())
 	engine(m, gauge)
+}
+
+// backlogSeconds is the backlog of an upstream by the rate of the model that it was last chosen for.
+func backlogSeconds(m *upstream.Member) float64 {
+	q := m.Queue(time.Now())
+	if q.Rate == 0 {
+		return 0 // never chosen
+	}
+	return balance.Backlog(q.Tokens, float64(m.InFlight()), q.Rate) / q.Rate
 }
 
 // engine collects what a server says of an upstream's engine, as far as it is known.

@@ -9,7 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"tether/session/balance"
 	"tether/sim"
+	simfault "tether/sim/fault"
 )
 
 // charged is what upstream 0 is charged with.
@@ -106,4 +108,26 @@ func TestFaultsLeaveNoCharge(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+// The record says why a request did not go to the pin or the home of its session.
+func TestRecordSaysWhyAway(t *testing.T) {
+	r, home := settled(t, 3)
+	if rec := r.last(); rec.Away != balance.Stayed {
+		t.Errorf("at home because of %q", rec.Away)
+	}
+	r.must(r.simOf(home).Inject(simfault.Fault{Kind: simfault.QueueFull, Times: 1}))
+	r.want(r.chat("hello", sid), 200, "spilled")
+	if rec := r.last(); rec.Away != balance.Full {
+		t.Errorf("spilled because of %q", rec.Away)
+	}
+	r.simOf(home).Kill()
+	r.want(r.chat("hello", sid), 200, "moved")
+	if rec := r.last(); rec.Away != balance.Lost {
+		t.Errorf("moved because of %q", rec.Away)
+	}
+	r.want(r.chat("hello", sid), 200, "pinned")
+	if rec := r.last(); rec.Away != balance.Stayed {
+		t.Errorf("pinned because of %q", rec.Away)
+	}
 }

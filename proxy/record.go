@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"tether/session"
+	"tether/session/balance"
 	"tether/session/identity"
 	"tether/upstream"
 )
@@ -24,6 +25,8 @@ type Record struct {
 	// Reason names what went wrong, "" for an answer that was passed on whole, or a WebSocket that the upstream ended.
 	Reason  string
 	Outcome session.Outcome
+	// Away says why the request did not go to the pin or the home of its session.
+	Away balance.Reason
 	// Source is the place of the session id, Ignored the number of sources with an invalid one.
 	Source  identity.Source
 	Ignored int
@@ -93,6 +96,7 @@ func (x *exchange) record(now time.Time) {
 	r.Caller, r.Model, r.Key, r.Source = c.name(), c.search.Model, c.key, c.session.Source
 	r.Ignored, r.Unfilled = c.search.Ignored, c.search.Unfilled
 	r.Upstream, r.Outcome, r.Surplus = x.route.Last(), outcomeOf(t, &x.route), x.route.Surplus()
+	r.Away = x.route.Away()
 	r.Hot, r.Wide = x.route.Hot(), c.session.Wide
 	r.Attempts, r.Replays, r.Tries = t.count, t.replays, t.tries
 	r.PromptTokens, r.CachedTokens = x.relay.usage.tokens()

@@ -138,7 +138,7 @@ func reasonOf(c *candidates, i int, p purpose) balance.Reason {
 	case weightless, draining:
 		return balance.Drained
 	case alreadyTried:
-		if c.table.Members[i].Full(c.now) {
+		if m := &c.table.Members[i]; m.Full(c.now) && !m.State().Suspect() {
 			return balance.Full
 		}
 	}

@@ -3,6 +3,7 @@ package session
 import (
 	"time"
 
+	"tether/session/balance"
 	"tether/session/pins"
 	"tether/upstream"
 )
@@ -18,8 +19,9 @@ type Explanation struct {
 	// Upstream receives the request first. It is nil if no upstream is eligible, or if load or turn decides among the
 	// candidates.
 	Upstream *upstream.Upstream
-	// Outcome is the outcome if the upstream answers well.
+	// Outcome is the outcome if the upstream answers well. Away says why the request does not go to the pin or the home of its session.
 	Outcome Outcome
+	Away    balance.Reason
 	// InFlight is how many requests are in flight under the session's id, if they are more than one conversation has; otherwise 0.
 	InFlight int
 	// Why says in a few words how the upstream is chosen.
@@ -34,6 +36,8 @@ type Step struct {
 	Verdict  Verdict
 	// Why says for a skipped upstream what speaks against it.
 	Why string
+	// Backlog is the time that the upstream needs for the prompts and requests that it has, in seconds, by what tether sent there.
+	Backlog float64
 }
 
 // Verdict is the result of a Step.
@@ -73,6 +77,7 @@ func (r *Router) Explain(req Request, now time.Time) Explanation {
 		}
 		x.pin.to, _ = r.pins.Peek(req.Key, now)
 		x.candidates.silent = pins.Idle(r.pins, req.Key, now)
+		x.pin.last = r.pins.Last(req.Key, x.pin.to, now)
 	}
 	if x.order() != byRing {
 		x.i, x.p = x.candidates.firstInTable()
@@ -91,7 +96,7 @@ func (r *Router) Explain(req Request, now time.Time) Explanation {
 // walk explains a request that goes by its response, its pin or the ring.
 func (x *explained) walk() (e Explanation) {
 	v, at := x.candidates.view, x.candidates.table.Index(x.pin.to)
-	e.Upstream, e.Pin, e.Why = v.upstream(x.i), v.upstream(at), x.whyChosen()
+	e.Upstream, e.Pin, e.Why, e.Away = v.upstream(x.i), v.upstream(at), x.whyChosen(), x.away
 	if x.pin.to != 0 && (x.i < 0 || x.i != at) {
 		e.PinSkipped = x.whyPinSkipped(at)
 	}
@@ -112,7 +117,23 @@ func (x *explained) whyPinSkipped(at int) string {
 	case x.i >= 0 && x.p == serveStored:
 		return "another one made the response that the request is about"
 	}
+	if why, ok := x.whyMoving(); ok {
+		return why
+	}
 	return x.why(at, servePinned)
+}
+
+// whyMoving says why the session leaves the upstream that it is pinned to, if that upstream could serve it.
+func (x *explained) whyMoving() (why string, ok bool) {
+	switch {
+	case !x.moving:
+		return "", false
+	case x.away == balance.Gone:
+		return "its cache of the session must be gone: too much was computed there since the session's last turn", true
+	case x.away == balance.Hung:
+		return hung.words(x.candidates.upstream(x.i)), true
+	}
+	return "it is so much busier than another one that the session is served sooner there", true
 }
 
 // why says what keeps upstream i from serving the request for a purpose.
@@ -145,6 +166,17 @@ func (x *explained) whyChosen() string {
 		return "the first of its order that is up: all of them are suspect or leaving"
 	case x.p == newPlaceFailOpen:
 		return "the first of its order: probe timeouts alone keep all of them down, so they are tried all the same"
+	}
+	return x.whyPlace()
+}
+
+// whyPlace says why the request goes to a new place.
+func (x *explained) whyPlace() string {
+	switch o := placeOrder(&x.candidates, byRing, x.pin.to); {
+	case x.moving && x.away != balance.Gone, o == byLoad && !x.moving:
+		return "the least busy one that may take it"
+	case x.away == balance.Busier:
+		return "the least busy one: the home of the session has over a second of work more"
 	}
 	return "the first of its order that may take it"
 }
@@ -191,14 +223,16 @@ func (x *explained) steps(order []int) []Step {
 	steps := make([]Step, len(order))
 	for n, i := range order {
 		m := &x.candidates.table.Members[i]
-		s := Step{Upstream: m.Upstream, Verdict: NotReached}
+		s := Step{Upstream: m.Upstream, Verdict: NotReached, Backlog: x.seconds(i)}
 		switch {
 		case i == x.i:
 			s.Verdict, reached = Taken, true
 		case m.Weight > 0 && !x.candidates.assignable(i):
 			s.Verdict, s.Why = Skipped, notServing.words(m.Upstream)
 		case m.Weight == 0 || !reached:
-			s.Verdict, s.Why = Skipped, x.why(i, p)
+			if s.Verdict, s.Why = Skipped, x.why(i, p); x.candidates.byLoad && x.i >= 0 && x.candidates.eligible(i, p) {
+				s.Why = "busier"
+			}
 		}
 		steps[n] = s
 	}
@@ -221,17 +255,30 @@ func (x *explained) draw() (e Explanation) {
 	case x.order() == inTurn:
 		e.Why = "the candidates take turns: affinity is off"
 	case x.surplus:
-		e.Why = "the less loaded of two candidates: more requests are in flight under its id than one conversation has"
+		e.Why = x.byLoad() + ": more requests are in flight under its id than one conversation has"
 		e.Outcome = Spilled
 	default:
-		e.Why = "the less loaded of two candidates: it has no session"
+		e.Why = x.byLoad() + ": it has no session"
 	}
 	for i := range v.table.Members {
-		s := Step{Upstream: v.upstream(i), Verdict: Candidate}
+		s := Step{Upstream: v.upstream(i), Verdict: Candidate, Backlog: x.seconds(i)}
 		if o := x.candidates.obstacle(i, x.p); o != nothing {
 			s.Verdict, s.Why = Skipped, o.words(s.Upstream)
 		}
 		e.Steps = append(e.Steps, s)
 	}
 	return e
+}
+
+// byLoad says which candidate load chooses.
+func (x *explained) byLoad() string {
+	if x.candidates.byLoad {
+		return "the least busy candidate"
+	}
+	return "the less loaded of two candidates"
+}
+
+// seconds is the backlog of upstream i.
+func (x *explained) seconds(i int) float64 {
+	return busynessOf(&x.candidates, i).backlog / x.candidates.rate
 }

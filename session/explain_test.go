@@ -9,6 +9,8 @@ import (
 	"pgregory.net/rapid"
 
 	"tether/ring"
+	"tether/session/balance"
+	"tether/session/pins"
 	"tether/upstream"
 )
 
@@ -244,5 +246,77 @@ func TestExplainDuringRequests(t *testing.T) {
 	}
 	if got := f.router.pins.Stats().Pins; got != pins {
 		t.Errorf("%d pins, %d by upstream", got, pins)
+	}
+}
+
+// An explanation by load has the backlog of every upstream in seconds, and says why the winner won. It charges nothing.
+func TestExplainsLoad(t *testing.T) {
+	for _, c := range []struct {
+		name            string
+		pin             int // -1 for none
+		cached          int64
+		since           int64
+		owed            [3]int64
+		to              int
+		outcome         Outcome
+		away            balance.Reason
+		why, pinSkipped string
+		first           Step // of home, vllm-1
+	}{
+		{"home", -1, 0, 0, [3]int64{}, 1, New, balance.Stayed, "the first of its order that may take it", "", Step{Verdict: Taken}},
+		{
+			"home is busier", -1, 0, 0, [3]int64{8000, 24_001, 16_000}, 0, New, balance.Busier,
+			"the least busy one: the home of the session has over a second of work more", "", Step{Verdict: Skipped, Why: "busier"},
+		},
+		{
+			"pinned", 0, 19_000, 0, [3]int64{32_000, 0, 0}, 0, Pinned, balance.Stayed, "it is pinned there", "", Step{Verdict: NotReached},
+		},
+		{
+			"moves", 0, 19_000, 0, [3]int64{160_000, 0, 16_000}, 1, Moved, balance.Busier, "the least busy one that may take it",
+			"it is so much busier than another one that the session is served sooner there", Step{Verdict: Taken},
+		},
+		{
+			"gone", 0, 19_000, 910_000, [3]int64{}, 1, Moved, balance.Gone, "the first of its order that may take it",
+			"its cache of the session must be gone: too much was computed there since the session's last turn", Step{Verdict: Taken},
+		},
+	} {
+		f := newBusyFleet(t, 3, nil)
+		k, members := f.homeOf(1), f.registry.Table().Members
+		if c.pin >= 0 {
+			f.router.pins.Bind(k, members[c.pin].Ref(), false, f.now)
+			mark, settle := f.owe(c.pin, c.cached)
+			f.router.pins.Note(k, members[c.pin].Ref(), pins.Turn{Prompt: c.cached, Mark: mark}, f.now)
+			settle()
+			_, settle = f.owe(c.pin, c.since)
+			settle()
+		}
+		for i, n := range c.owed {
+			f.owe(i, n)
+		}
+		e := f.router.Explain(prompt(k, 20_000), f.now)
+		if e.Upstream != members[c.to].Upstream || e.Outcome != c.outcome || e.Away != c.away || e.Why != c.why || e.PinSkipped != c.pinSkipped {
+			t.Errorf("%s: %s, %s because of %q: %s; the pin: %s", c.name, name(e.Upstream), e.Outcome, e.Away, e.Why, e.PinSkipped)
+		}
+		for _, s := range e.Steps {
+			i := f.registry.Table().Index(s.Upstream.Ref())
+			if want := float64(c.owed[i]) / 16_000; s.Backlog != want {
+				t.Errorf("%s: %s has %v s of work, want %v", c.name, s.Upstream.Name(), s.Backlog, want)
+			}
+			if i == 1 && (s.Verdict != c.first.Verdict || s.Why != c.first.Why) {
+				t.Errorf("%s: home is %s: %s", c.name, s.Verdict, s.Why)
+			}
+			if q := s.Upstream.Queue(f.now); q.Tokens != c.owed[i] {
+				t.Errorf("%s: the explanation charged %d tokens", c.name, q.Tokens-c.owed[i])
+			}
+		}
+		r := f.start(prompt(k, 20_000))
+		if u := r.Next(f.now); u != e.Upstream {
+			t.Errorf("%s: the request goes to %s", c.name, name(u))
+		}
+		r.Answered(200, f.now)
+		if r.Outcome() != e.Outcome || r.Away() != e.Away {
+			t.Errorf("%s: the request is %s because of %q", c.name, r.Outcome(), r.Away())
+		}
+		r.End(f.now)
 	}
 }

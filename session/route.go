@@ -315,7 +315,12 @@ func (t *Route) Learn(response identity.Key, now time.Time) {
 func (t *Route) Outcome() Outcome { return t.outcome }
 
 // Away says why the request did not go to the pin or the home of its session.
-func (t *Route) Away() balance.Reason { return t.away }
+func (t *Route) Away() balance.Reason {
+	if t.outcome == Pinned || t.outcome == None {
+		return balance.Stayed
+	}
+	return t.away
+}
 
 // Last returns the upstream of the last attempt, nil before the first one.
 func (t *Route) Last() *upstream.Upstream {
