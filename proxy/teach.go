@@ -19,10 +19,12 @@ func teach(e *prefill.Estimates, x *exchange, now time.Time) {
 	}
 	model, search := e.Of(r.Model), &x.caller.search
 	prompt := int64(r.PromptTokens)
-	expected, _ := e.Note(model, warm.Turn{
-		Session: r.Key.Ring(), Place: uint32(u.Ref()), Prompt: prompt, Cached: int64(r.CachedTokens), Began: r.Started, Ended: now,
-	})
-	r.ExpectedTokens = int(expected)
+	if r.Source.Kind != 0 { // otherwise tether drew the id, and no other turn may have it
+		expected, _ := e.Note(model, warm.Turn{
+			Session: r.Key.Ring(), Place: uint32(u.Ref()), Prompt: prompt, Cached: int64(r.CachedTokens), Began: r.Started, Ended: now,
+		})
+		r.ExpectedTokens = int(expected)
+	}
 	if search.IsJSON && len(search.Previous) == 0 { // otherwise the body is not the whole prompt
 		model.LearnTokens(r.BytesIn-int64(search.Files.Bytes), search.Files.Count, prompt, now)
 	}

@@ -120,3 +120,25 @@ func TestLookingUpIsNoTurn(t *testing.T) {
 		}
 	}
 }
+
+// Turns whose id tether drew are no conversations: each has another id.
+func TestDrawnIDsAreNotWarm(t *testing.T) {
+	r := fleet(t, 1, sim.Config{})
+	r.up(0).SetModels(list(`{"id":"tiny"}`))
+	_, id := r.respond(false, "")
+	for range 5 {
+		_, id = r.respond(false, id)
+	}
+	warm := func() int64 {
+		r.last()
+		report, _ := r.prefill.Of([]byte("tiny")).Caches.Look(0, time.Now())
+		return report.Warm
+	}
+	first := warm()
+	for range 5 {
+		_, id = r.respond(false, id)
+	}
+	if after := warm(); id == "" || after != first {
+		t.Errorf("%d tokens warm after a chain of responses, %d after more of them", after, first)
+	}
+}
