@@ -22,7 +22,6 @@ type Try struct {
 type attempt struct {
 	up     *upstream.Upstream // nil before and after
 	began  time.Time
-	alone  bool            // no other request was in flight there, as far as is known so far
 	conn   *transport.Conn // bound to the client once bind has succeeded; nil before and after
 	head   []byte          // of the request to the upstream, lent to conn
 	answer transport.Answer
@@ -62,15 +61,10 @@ func (a *attempt) ask(o *outbound, fresh bool, s *settings, now *time.Time) erro
 
 // begin begins an attempt at u.
 func (a *attempt) begin(u *upstream.Upstream, now time.Time) {
-	a.up, a.began, a.alone = u, now, u.InFlight() == 1
+	a.up, a.began = u, now
 	if a.buf == nil {
 		a.buf = answerBuffers.Get().(*[]byte)
 	}
-}
-
-// generates notes that the server has read the prompt. See relay.
-func (a *attempt) generates() {
-	a.alone = a.alone && a.up != nil && a.up.InFlight() == 1 // otherwise another request may have slowed this one down
 }
 
 // takeIdle takes an idle connection to the upstream, and reports whether there was one.

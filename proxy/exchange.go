@@ -52,10 +52,7 @@ func newExchange(p *Proxy) *exchange {
 	x := &exchange{p: p, reply: make([]byte, 0, 4<<10)}
 	x.attempt.head = make([]byte, 0, 4<<10)
 	x.relay.received, x.relay.finished, x.relay.learned = x.received, x.finished, x.learned
-	x.relay.generates = func() {
-		x.attempt.generates()
-		x.route.Generated(x.relay.generated)
-	}
+	x.relay.generates = func() { x.route.Generated(x.relay.generated) }
 	x.relay.show = x.relay.see
 	x.attempt.onInterim = x.attempt.passInterim
 	return x

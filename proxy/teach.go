@@ -8,7 +8,7 @@ import (
 )
 
 // teach shows the estimates, nil for none, what the whole answer of x says about its model: how many tokens the prompt had,
-// how fast a server read it that had nothing else to do, and whether the server had what it should have in its cache.
+// how fast a server read it that had no other prompt to read, and whether the server had what it should have in its cache.
 func teach(e *prefill.Estimates, x *exchange, now time.Time) {
 	r, u := &x.rec, x.route.Last()
 	if e == nil || u == nil || r.PromptTokens <= 0 || r.Status >= 300 || r.Reason != "" || x.req.is(storedAPI) {
@@ -29,7 +29,7 @@ func teach(e *prefill.Estimates, x *exchange, now time.Time) {
 		model.LearnTokens(r.BytesIn-int64(search.Files.Bytes), search.Files.Count, prompt, now)
 	}
 	began := x.relay.generated
-	if x.attempt.alone && x.attempt.answer.EventStream && r.CachedTokens >= 0 && search.Files.Count == 0 && !began.IsZero() {
+	if x.route.FoundIdle() && x.attempt.answer.EventStream && r.CachedTokens >= 0 && search.Files.Count == 0 && !began.IsZero() {
 		model.LearnRate(prompt-int64(r.CachedTokens), began.Sub(x.attempt.began), now)
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"tether/sim"
 	"tether/upstream"
+	"tether/upstream/load"
 )
 
 // Every API teaches how many bytes make a token, and every stream of an idle server how fast it reads. The events that come before a
@@ -50,25 +51,26 @@ func TestWhatTeachesNothing(t *testing.T) {
 	r := fleet(t, 1, sim.Config{PrefillPerToken: 100 * time.Microsecond})
 	prompt := strings.Repeat("All work and no play makes Jack a dull boy. ", 100)
 	stream := `{"model":"tiny","max_tokens":3,"stream":true,"stream_options":{"include_usage":true},"messages":[{"role":"user","content":"%d %s"}]}`
-	other := r.prefill.Of(nil)
-	r.up(0).Begin() // another request is in flight
+	common := r.prefill.Of(nil)
+	other := load.Charge{Work: 1_000, Streams: true, Rate: 1, Patience: time.Hour} // another prompt is computed
+	r.up(0).Charge(&other, time.Now())
 	for n := range 5 {
 		r.do("POST", chatPath, fmt.Sprintf(stream, n, prompt))
 	}
-	r.up(0).End()
-	if got := other.Rate(); got != 32_000 {
+	other.Settle(time.Now())
+	if got := common.Rate(); got != 32_000 {
 		t.Errorf("%.0f tokens/s, learned from a busy server", got)
 	}
 	for n := range 5 {
 		r.do("POST", chatPath, fmt.Sprintf(`{"model":"tiny","max_tokens":3,"messages":[{"role":"user","content":"%d %s"}]}`, 10+n, prompt))
 	}
-	if got := other.Rate(); got != 32_000 {
+	if got := common.Rate(); got != 32_000 {
 		t.Errorf("%.0f tokens/s, learned from answers that did not stream", got)
 	}
 	if r.prefill.Has([]byte("tiny")) {
 		t.Error("a model that no server lists has figures of its own")
 	}
-	before := other.BytesPerToken()
+	before := common.BytesPerToken()
 	if before == 4 {
 		t.Error("models without an entry taught nothing")
 	}
@@ -76,11 +78,11 @@ func TestWhatTeachesNothing(t *testing.T) {
 		t.Fatalf("%d for an unknown model", a.StatusCode)
 	}
 	_, id := r.respond(false, "")
-	after := other.BytesPerToken()
+	after := common.BytesPerToken()
 	if _, next := r.respond(false, id); next == "" {
 		t.Fatal("no response follows the response")
 	}
-	if got := other.BytesPerToken(); got != after {
+	if got := common.BytesPerToken(); got != after {
 		t.Errorf("%v bytes a token after a body without its history, %v before", got, after)
 	}
 }

@@ -15,6 +15,7 @@ type visit struct {
 	prompt  int64              // of the request, in tokens
 	at      *upstream.Upstream // nil for nowhere
 	charged load.Charge
+	idle    bool      // the upstream had nothing to compute when the last visit began
 	turn    pins.Turn // that the request is at the last upstream, for the session's pin
 }
 
@@ -30,10 +31,15 @@ func (v *visit) begin(c *candidates, i int, cached int64, streams bool, turn uin
 	}
 	work := balance.Work(v.prompt, cached)
 	v.charged = load.Charge{Work: work, Streams: streams, Rate: c.rate, Patience: balance.Patience(work, c.rate, pace), Turn: turn}
+	v.idle = m.Queue(c.now).Tokens == 0
 	v.turn = pins.Turn{Prompt: v.prompt, Mark: m.Charge(&v.charged, c.now)}
 	m.Begin()
 	v.at = m.Upstream
 }
+
+// FoundIdle reports whether the upstream of the last attempt had no prompt to compute when the request was sent there, as far as this
+// process knows. Prompts that arrive later do not slow the request down: vLLM computes prompts in the order of their arrival.
+func (v *visit) FoundIdle() bool { return v.idle }
 
 // Generated records that bytes arrived at now which the upstream generated: it has computed the prompt. It may be called as often as
 // they arrive.

@@ -137,3 +137,28 @@ func TestTurnOf(t *testing.T) {
 		}
 	}
 }
+
+// A request finds its upstream idle if no other prompt waits there. What is generated already does not count.
+func TestFoundIdle(t *testing.T) {
+	f := newBusyFleet(t, 1, nil)
+	begin := func(session uint64) *Route {
+		r := f.start(Request{Key: identity.Key{Hi: session, Lo: 7}, Model: []byte("m"), Bytes: 10_000, Streams: true})
+		if r.Next(f.now) == nil {
+			t.Fatal("no upstream")
+		}
+		return r
+	}
+	first, second := begin(1), begin(2)
+	if !first.FoundIdle() || second.FoundIdle() {
+		t.Errorf("the first found its upstream idle: %v, the second: %v", first.FoundIdle(), second.FoundIdle())
+	}
+	first.Generated(f.now)
+	second.Generated(f.now)
+	third := begin(3)
+	if !third.FoundIdle() {
+		t.Error("requests whose prompts are computed keep others from finding an idle upstream")
+	}
+	for _, r := range []*Route{first, second, third} {
+		r.End(f.now)
+	}
+}

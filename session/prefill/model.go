@@ -82,7 +82,7 @@ func (m *Model) LearnTokens(bytes int64, media int, prompt int64, now time.Time)
 	}
 }
 
-// LearnRate notes that an idle server read so many tokens, which it did not have in its cache, and generated the first byte of its
+// LearnRate notes that a server without another prompt read so many tokens, which it did not have in its cache, and generated the first byte of its
 // answer took after the request. Numbers that cannot be true are ignored.
 func (m *Model) LearnRate(uncached int64, took time.Duration, now time.Time) {
 	if uncached < 0 || uncached > maxPrompt || took <= 0 || took > maxTook || !m.learning.TryLock() {
