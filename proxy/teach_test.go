@@ -57,6 +57,7 @@ func TestWhatTeachesNothing(t *testing.T) {
 	for n := range 5 {
 		r.do("POST", chatPath, fmt.Sprintf(stream, n, prompt))
 	}
+	r.last()
 	other.Settle(time.Now())
 	if got := common.Rate(); got != 32_000 {
 		t.Errorf("%.0f tokens/s, learned from a busy server", got)
@@ -67,6 +68,7 @@ func TestWhatTeachesNothing(t *testing.T) {
 	if got := common.Rate(); got != 32_000 {
 		t.Errorf("%.0f tokens/s, learned from answers that did not stream", got)
 	}
+	r.last()
 	if r.prefill.Has([]byte("tiny")) {
 		t.Error("a model that no server lists has figures of its own")
 	}
@@ -78,10 +80,12 @@ func TestWhatTeachesNothing(t *testing.T) {
 		t.Fatalf("%d for an unknown model", a.StatusCode)
 	}
 	_, id := r.respond(false, "")
+	r.last() // waits until the answer has taught
 	after := common.BytesPerToken()
 	if _, next := r.respond(false, id); next == "" {
 		t.Fatal("no response follows the response")
 	}
+	r.last()
 	if got := common.BytesPerToken(); got != after {
 		t.Errorf("%v bytes a token after a body without its history, %v before", got, after)
 	}
