@@ -122,6 +122,7 @@ func jsonRows() []*row {
 				{added50, "added p50, us"},
 				{added99, "added p99, us"},
 				{cpu, "CPU a request, us"},
+				{rate, "requests a second"},
 			},
 		},
 	}

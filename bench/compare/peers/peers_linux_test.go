@@ -20,7 +20,9 @@ import (
 
 // Each peer that is installed starts, forwards a request, and is gone after Stop, with its children and its files.
 func TestPeers(t *testing.T) {
-	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, `{"object":"list","data":[{"id":"bench"}],"choices":[]}`) }))
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, `{"object":"list","data":[{"id":"bench"}],"choices":[]}`)
+	}))
 	defer upstream.Close()
 	for _, name := range Names() {
 		p, err := Find(name)
