@@ -13,7 +13,7 @@ func TestPrintGoals(t *testing.T) {
 	few := &results{row: &row{name: "upstreams2"}, rounds: map[string][]figures{"tether": {{cpu: 10}, {cpu: 20}}}}
 	many := &results{row: &row{name: "upstreams512"}, rounds: map[string][]figures{"tether": {{cpu: 18}}}}
 	idle := &results{row: &row{name: "idle10000"}, rounds: map[string][]figures{"tether": {{perConn: 5}}}}
-	if missed := printGoals(&out, []*results{r, few, many, idle}); missed != 3 {
+	if missed := printGoals(&out, []*results{r, few, many, idle}, "go"); missed != 3 {
 		t.Errorf("%d floors are missed, want 3", missed)
 	}
 	for _, want := range []string{
@@ -26,5 +26,17 @@ func TestPrintGoals(t *testing.T) {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("there is no line %s in\n%s", want, out.String())
 		}
+	}
+}
+
+// A goal for an engine is judged by tether's own column if tether runs that engine.
+func TestPrintGoalsOfOwnEngine(t *testing.T) {
+	var out strings.Builder
+	printGoals(&out, []*results{example()}, "uring") // tether's ratio is 1.25
+	if want := "| CPU per JSON request, 32 clients, io_uring | 1.25 | 0.80 | missed | 0.62 | missed |"; !strings.Contains(out.String(), want) {
+		t.Errorf("there is no line %s in\n%s", want, out.String())
+	}
+	if want := "| CPU per JSON request, 32 clients, epoll | not run |"; !strings.Contains(out.String(), want) {
+		t.Errorf("there is no line %s in\n%s", want, out.String())
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -27,6 +28,8 @@ type lab struct {
 	columns []peers.Peer
 	tethers []string
 	running map[string]*peers.Process
+	// engine is the engine that tether chose itself.
+	engine string
 	// descriptors is the limit of this process and of each peer.
 	descriptors int
 	// cert and key are files in dir, for rows with TLS.
@@ -52,14 +55,43 @@ func newLab(ctx context.Context, o options, descriptors int, out io.Writer) (*la
 	if err := l.find(out); err != nil {
 		return l, err
 	}
-	for _, p := range l.columns {
+	return l, l.startAll(ctx, out)
+}
+
+// startAll starts the peers. It drops the columns of engines that do not run, or that tether's own column runs.
+func (l *lab) startAll(ctx context.Context, out io.Writer) error {
+	for _, p := range slices.Clone(l.columns) {
 		process, err := l.start(ctx, p, l.upstreams, false)
-		if err != nil {
-			return l, fmt.Errorf("%s: %w", p.Name, err)
+		if err != nil && (p.Engine == "" || ctx.Err() != nil) {
+			return fmt.Errorf("%s: %w", p.Name, err)
 		}
-		l.running[p.Name] = process
+		runs := ""
+		if err == nil {
+			runs = process.RunningEngine()
+			l.running[p.Name] = process
+		}
+		switch {
+		case p.Name == "tether":
+			l.engine = runs
+		case p.Engine == "":
+		case p.Engine == l.engine:
+			l.drop(out, p, "it is the engine of the column tether")
+		case p.Engine != runs:
+			l.drop(out, p, "it does not run here")
+		}
 	}
-	return l, nil
+	return nil
+}
+
+// drop removes the column of an engine, and says why.
+func (l *lab) drop(out io.Writer, p peers.Peer, why string) {
+	fmt.Fprintf(out, "skipped: engine %s: %s\n", p.Engine, why)
+	if process := l.running[p.Name]; process != nil {
+		process.Stop()
+		delete(l.running, p.Name)
+	}
+	l.columns = slices.DeleteFunc(l.columns, func(other peers.Peer) bool { return other.Name == p.Name })
+	l.tethers = slices.DeleteFunc(l.tethers, func(name string) bool { return name == p.Name })
 }
 
 // find fills columns.

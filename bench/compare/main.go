@@ -20,7 +20,8 @@ import (
 func main() {
 	var o options
 	flag.StringVar(&o.tether, "tether", "bin/tether", "binary of tether")
-	flag.StringVar(&o.engines, "engines", "", "engines of tether, comma-separated: one more column for each, with TETHER_PROXY_ENGINE set")
+	flag.StringVar(&o.engines, "engines", "epoll,uring",
+		"engines of tether, comma-separated: one more column for each, in the rows that have goals for engines or are named by -rows")
 	flag.StringVar(&o.builds, "builds", "", "other binaries of tether, comma-separated NAME=FILE: one more column for each")
 	flag.StringVar(&o.others, "peers", "haproxy,nginx,vllm-router,smg,olla", "peers that take part if they are installed")
 	flag.StringVar(&o.rows, "rows", "", "rows to measure, comma-separated; all by default")

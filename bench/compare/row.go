@@ -33,6 +33,8 @@ type row struct {
 	busy bool
 	// upstreams is the number of upstreams, if they are others than the two of the lab.
 	upstreams int
+	// byEngine means that the columns of tether's engines take part too.
+	byEngine bool
 	// sessions is the number of sessions in the map.
 	sessions int
 	// windows is the time of a measurement in windows; 0 means 1.
@@ -91,9 +93,10 @@ func rows(most int) []*row {
 }
 
 func streamRows() []*row {
+	few, many := streams("sse50", 50, 10*time.Millisecond), streams("sse500", 500, 10*time.Millisecond)
+	few.byEngine, many.byEngine = true, true
 	return []*row{
-		streams("sse50", 50, 10*time.Millisecond),
-		streams("sse500", 500, 10*time.Millisecond),
+		few, many,
 		streams("sse2000", 2000, 50*time.Millisecond),
 		{
 			name: "short", title: "100 clients, streams of 10 events, 1 ms apart", unit: "stream",
@@ -107,8 +110,10 @@ func streamRows() []*row {
 func jsonRows() []*row {
 	busy := json("busy", "JSON, 32 clients, a busy loop on each core", 32, requestBody)
 	busy.busy = true
+	few := json("json32", "JSON, 32 clients", 32, requestBody)
+	few.byEngine = true
 	return []*row{
-		json("json32", "JSON, 32 clients", 32, requestBody),
+		few,
 		json("json256", "JSON, 256 clients", 256, requestBody),
 		json("large", "JSON, 256 KB request, 32 clients", 32, 256<<10),
 		busy,
@@ -243,7 +248,7 @@ func json(name, title string, clients, body int) *row {
 	}
 }
 
-// selectRows returns the rows with these names, comma-separated, or all.
+// selectRows returns the rows with these names, comma-separated, or all. Rows that were asked for are measured with every engine.
 func selectRows(names string, most int) (selected []*row, err error) {
 	all := rows(most)
 	if names == "" {
@@ -254,6 +259,7 @@ func selectRows(names string, most int) (selected []*row, err error) {
 		if i < 0 {
 			return nil, fmt.Errorf("%q is not a row", name)
 		}
+		all[i].byEngine = true
 		selected = append(selected, all[i])
 	}
 	return selected, nil

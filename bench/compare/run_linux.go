@@ -47,7 +47,7 @@ func run(ctx context.Context, o options, out, errors io.Writer) (code int) {
 			code = 1
 		}
 	}
-	if missed := printGoals(out, all); missed > 0 {
+	if missed := printGoals(out, all, l.engine); missed > 0 {
 		fmt.Fprintln(errors, "floors missed:", missed)
 		code = 1
 	}
@@ -89,7 +89,7 @@ func (l *lab) columnsOf(r *row) (names []string) {
 		return []string{"tether"}
 	}
 	for _, p := range l.columns {
-		if (!r.plan.TLS || p.TLS) && (!r.tetherAlone() || slices.Contains(l.tethers, p.Name)) {
+		if (!r.plan.TLS || p.TLS) && (r.byEngine || p.Engine == "") && (!r.tetherAlone() || slices.Contains(l.tethers, p.Name)) {
 			names = append(names, p.Name)
 		}
 	}
@@ -102,6 +102,10 @@ func (l *lab) describe(out io.Writer) {
 	_ = unix.Uname(&u) // it cannot fail
 	fmt.Fprintf(out, "%d cores, Linux %s, %s, %d descriptors\n", runtime.NumCPU(), unix.ByteSliceToString(u.Release[:]), runtime.Version(), l.descriptors)
 	for _, p := range l.columns {
-		fmt.Fprintf(out, "%s: %s\n", p.Name, p.Version())
+		fmt.Fprintf(out, "%s: %s", p.Name, p.Version())
+		if engine := l.running[p.Name].RunningEngine(); engine != "" {
+			fmt.Fprintf(out, ", engine %s", engine)
+		}
+		fmt.Fprintln(out)
 	}
 }

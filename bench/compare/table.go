@@ -21,7 +21,7 @@ func printRow(out io.Writer, r *results, tethers []string) {
 	}
 	var compared []string
 	if slices.Contains(columns, yardstick) {
-		compared = tethers
+		compared = slices.DeleteFunc(slices.Clone(tethers), func(name string) bool { return !slices.Contains(columns, name) })
 	}
 	fmt.Fprintf(out, "\n**%s**\n\n| | %s |", r.row.title, strings.Join(columns, " | "))
 	for _, t := range compared {

@@ -37,8 +37,8 @@ type Peer struct {
 	TLS bool
 	// command returns the command line, and writes the files that it needs.
 	command func(binary string, w World) ([]string, error)
-	// env is added to the environment.
-	env []string
+	// Engine is the value of proxy.engine, for tether. "" leaves the default.
+	Engine string
 	// interrupt means that SIGINT, not SIGTERM, ends it without a delay.
 	interrupt bool
 }
@@ -70,11 +70,7 @@ func Names() (names []string) {
 
 // Tether returns tether's peer. engine is the value of proxy.engine, or "" for the default.
 func Tether(name, binary, engine string) Peer {
-	p := Peer{Name: name, Binary: binary, TLS: true, command: tether, interrupt: true}
-	if engine != "" {
-		p.env = []string{"TETHER_PROXY_ENGINE=" + engine}
-	}
-	return p
+	return Peer{Name: name, Binary: binary, TLS: true, command: tether, Engine: engine, interrupt: true}
 }
 
 // Version returns the first line of what the program says about its version, or "".

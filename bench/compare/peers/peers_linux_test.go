@@ -136,3 +136,23 @@ func TestConfigurations(t *testing.T) {
 		}
 	}
 }
+
+// The log of a process names its engine, and a wanted engine is in its environment.
+func TestRunningEngine(t *testing.T) {
+	p := Tether("tether", "/bin/sh", "epoll")
+	p.command = func(binary string, w World) ([]string, error) {
+		return []string{binary, "-c", `echo "{\"engine\":\"$TETHER_PROXY_ENGINE\"}"; exit 3`}, nil
+	}
+	_, err := p.Start(context.Background(), World{})
+	if err == nil {
+		t.Fatal("a process that ends at once is no error")
+	}
+	r := new(Process)
+	if got := r.RunningEngine(); got != "" {
+		t.Errorf("a process that said nothing runs %s", got)
+	}
+	fmt.Fprint(&r.log, err)
+	if got := r.RunningEngine(); got != "epoll" {
+		t.Errorf("%v: the engine is %q", err, got)
+	}
+}

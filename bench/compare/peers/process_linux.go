@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -77,7 +78,9 @@ func (p Peer) Start(ctx context.Context, w World) (*Process, error) {
 		return nil, err
 	}
 	r := &Process{Peer: p, Addr: w.Addr, admin: w.Admin, cmd: exec.Command(args[0], args[1:]...), dir: dir, end: make(chan struct{})}
-	r.cmd.Env = append(os.Environ(), p.env...)
+	if p.Engine != "" {
+		r.cmd.Env = append(os.Environ(), "TETHER_PROXY_ENGINE="+p.Engine)
+	}
 	r.cmd.Stdout, r.cmd.Stderr = &r.log, &r.log
 	r.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	if err := r.cmd.Start(); err != nil {
@@ -155,6 +158,17 @@ func (r *Process) Ended() bool {
 
 // Log returns the beginning of what the peer wrote.
 func (r *Process) Log() string { return r.log.String() }
+
+// engine is how tether's log names the engine that it runs.
+var engine = regexp.MustCompile(`"engine":"(\w+)"`)
+
+// RunningEngine returns the engine that tether's log names, or "".
+func (r *Process) RunningEngine() string {
+	if m := engine.FindStringSubmatch(r.Log()); m != nil {
+		return m[1]
+	}
+	return ""
+}
 
 // Tree returns the ids of the process and its descendants.
 func (r *Process) Tree() (pids []int) {
