@@ -27,8 +27,19 @@ type Where struct {
 	Request *Request `json:"request,omitempty"`
 	// Places has one place for each model in question.
 	Places []Place `json:"places"`
+	// Placement is the placement in force and why it is not the configured one; "" if it is.
+	Placement string `json:"placement,omitempty"`
 	// Note limits or completes the answer.
 	Note string `json:"note,omitempty"`
+}
+
+// placement returns Where's Placement.
+func (g *Guide) placement() string {
+	inForce, why := g.Router.Placement()
+	if why == "" {
+		return ""
+	}
+	return string(inForce) + ": " + why
 }
 
 // Request is what was found in a request. It holds no text of the request.
@@ -104,7 +115,7 @@ func (g *Guide) Session(id string, model *string) (w Where, err error) {
 	}
 	now := time.Now()
 	models := g.models(model)
-	w.Places = []Place{}
+	w.Places, w.Placement = []Place{}, g.placement()
 	for _, s := range g.Router.Lookup(g.Identifier(), []byte(id), models, now) {
 		w.Places = append(w.Places, g.sessionPlace(s, now))
 	}
@@ -150,7 +161,7 @@ func sourceOf(s session.Session) string {
 // Request explains what is found in a request, and where the request goes.
 func (g *Guide) Request(raw []byte) Where {
 	r := g.Read(raw)
-	w := Where{Places: []Place{}, Request: &Request{
+	w := Where{Places: []Place{}, Placement: g.placement(), Request: &Request{
 		Method: r.Method, Path: r.Path, Status: r.Status, Refused: r.Refused, Note: r.Note,
 	}}
 	for _, f := range r.Found {

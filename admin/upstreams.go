@@ -61,7 +61,15 @@ func (s *Server) view(m *upstream.Member) upstreamView {
 func (s *Server) upstreams(w http.ResponseWriter, _ *http.Request) {
 	all := s.views(func(*upstream.Member) bool { return true })
 	all["caches"] = s.caches()
+	inForce, why := s.guide.Router.Placement()
+	all["placement"] = placementView{string(inForce), why}
 	writeJSON(w, 200, all)
+}
+
+// placementView is the placement in force as the API shows it, and why it is not the configured one.
+type placementView struct {
+	InForce string `json:"in_force"`
+	Why     string `json:"why,omitempty"`
 }
 
 // cachesView is the state of the caches of a model as the API shows it.

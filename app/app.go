@@ -107,6 +107,7 @@ func build(shutdown Shutdown, cfg *config.Config, env Env) (*app, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.router.Replicas.OnChange(a.replicasChanged)
 	a.files = &followed{settings: &a.settings, log: a.log, metrics: a.metrics}
 	if env.Load != nil {
 		a.reloader = newReloader(a)

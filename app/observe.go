@@ -32,3 +32,14 @@ func (a *app) changed(c upstream.Change) {
 	}
 	a.log.Info("upstream changed", fields...)
 }
+
+// replicasChanged is called when this tether finds out that it is one of several that do not share their pins, or no longer.
+func (a *app) replicasChanged(suspected bool, share float64) {
+	inForce, _ := a.router.Placement()
+	fields := []zap.Field{zap.String("placement", string(inForce)), zap.Float64("strange_follow_ups", share)}
+	if !suspected {
+		a.log.Info("this tether seems to be alone again", fields...)
+		return
+	}
+	a.log.Warn("this tether seems to be one of several that do not share their pins: give all of them session.placement: home, or the load balancer an affinity", fields...)
+}

@@ -10,6 +10,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"go.uber.org/zap"
 
 	"tether/config"
 	"tether/sim"
@@ -155,4 +158,60 @@ func TestIgnoredSessionIDsAreCounted(t *testing.T) {
 	if want := "tether_session_ids_ignored_total 2\n"; !strings.Contains(s.text("/metrics"), want) {
 		t.Errorf("no %s in the metrics", want)
 	}
+}
+
+// A tether that finds out that it is one of several says so: in one line of its log, in a metric, and where operators ask.
+func TestReplicasAreShown(t *testing.T) {
+	_, urls := startSims(t, 2, sim.Config{})
+	s := startTether(t, nil, urls...)
+	s.await(0, "up")
+	shown := func(want ...string) {
+		t.Helper()
+		text := get(t, "http://"+s.admin+"/metrics") + get(t, "http://"+s.admin+"/api/upstreams")
+		res, err := http.Post("http://"+s.admin+"/api/where", "application/json", strings.NewReader(`{"id":"a","model":"tiny"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		where, err := io.ReadAll(res.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, w := range want {
+			if !strings.Contains(text+string(where), w) {
+				t.Errorf("no %s in\n%s\n%s", w, get(t, "http://"+s.admin+"/api/upstreams"), where)
+			}
+		}
+		if strings.Contains(string(where), `"placement"`) != strings.Contains(want[0], "1") {
+			t.Errorf("where: %s", where)
+		}
+	}
+	shown("tether_replicas_suspected 0\n", `"placement":{"in_force":"load"}`)
+	later := time.Now().Add(time.Hour)
+	for range 100 {
+		s.app.router.Replicas.Note(false, later)
+	}
+	shown("tether_replicas_suspected 1\n", `"placement":{"in_force":"home","why":"this tether seems to be one of several`, `"placement":"home: this tether seems to be one of several`)
+	for range 1000 {
+		s.app.router.Replicas.Note(true, later)
+	}
+	shown("tether_replicas_suspected 0\n", `"placement":{"in_force":"load"}`)
+	lines := s.logs.FilterMessageSnippet("this tether seems to be").All()
+	if len(lines) != 2 || lines[0].Level != zap.WarnLevel || lines[0].ContextMap()["placement"] != "home" || lines[1].ContextMap()["placement"] != "load" {
+		t.Errorf("logged %v", lines)
+	}
+}
+
+func get(t *testing.T, url string) string {
+	t.Helper()
+	res, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }

@@ -37,6 +37,10 @@ func (o *whereOptions) print(out io.Writer, found admin.Where) error {
 		}
 		printPlace(line, &p)
 	}
+	if found.Placement != "" {
+		line()
+		line("placement", found.Placement)
+	}
 	if found.Note != "" {
 		line()
 		line("note", found.Note)

@@ -30,7 +30,7 @@ var stateDescs = func() map[*definition]*prometheus.Desc {
 	for _, d := range []*definition{
 		upstreamUp, upstreamState, upstreamInFlight, upstreamLimit, upstreamBacklog, upstreamPins, upstreamActive,
 		engineRunning, engineWaiting, engineKVUsage, engineKVSize, sessionsNow, sessionsMax, probationNow, evictionsTotal,
-		storedNow, storedMax, storedEvicted, requestsNow, wideNow, connectionsNow, idleClosed, displaced, bodiesNow, ringInfo,
+		storedNow, storedMax, storedEvicted, requestsNow, wideNow, connectionsNow, idleClosed, displaced, bodiesNow, replicasSuspected, ringInfo,
 	} {
 		descs[d] = d.desc()
 	}
@@ -72,6 +72,7 @@ func (s *state) Collect(ch chan<- prometheus.Metric) {
 	ch <- prometheus.MustNewConstMetric(stateDescs[idleClosed], prometheus.CounterValue, float64(s.proxy.IdleClosed()))
 	ch <- prometheus.MustNewConstMetric(stateDescs[displaced], prometheus.CounterValue, float64(s.proxy.Displaced()))
 	gauge(bodiesNow, float64(s.proxy.BodyBytes()))
+	gauge(replicasSuspected, boolValue(s.router.Replicas.Suspected()))
 	gauge(ringInfo, 1, fmt.Sprintf("%016x", s.router.Digest()))
 }
 

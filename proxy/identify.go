@@ -68,8 +68,11 @@ func (c *caller) identify(r *request, router *session.Router, known *openings.Ta
 	default:
 		to.Key = c.identifier.Key(c.search.Model, id)
 	}
+	// An id that counts more than the opening may belong to examples that stand before the first question.
+	to.FollowUp = c.search.SecondTurn && !c.session.Wide
 	if response := c.namedResponse(r); len(response) > 0 {
 		to.Response = c.identifier.Response(c.stored, response)
+		to.FollowUp = r.is(responsesAPI)
 	}
 	c.key = to.Key
 	c.measure(r, &to)

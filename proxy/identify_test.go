@@ -241,3 +241,26 @@ func TestBadBodiesAreForwarded(t *testing.T) {
 		})
 	}
 }
+
+// A second turn and a request that names a stored response follow an answer. Examples before the first question, as far as tether knows
+// them, and requests without a conversation do not.
+func TestFollowUps(t *testing.T) {
+	p, _ := reader(t)
+	const first, second = `{"role":"user","content":"Q"}`, `{"role":"user","content":"Q"},{"role":"assistant","content":"A"},{"role":"user","content":"B"}`
+	for raw, want := range map[string]bool{
+		post(chatPath, `{"messages":[`+first+`]}`):                                 false,
+		post(chatPath, `{"messages":[`+second+`]}`):                                true,
+		post("/v1/messages", `{"messages":[`+second+`]}`):                          true,
+		post("/v1/responses", `{"input":[`+second+`]}`):                            true,
+		post("/v1/responses", `{"input":"B","previous_response_id":"resp_1"}`):     true,
+		post("/v1/responses", `{"input":"B"}`):                                     false,
+		post("/v1/responses/resp_1/cancel", ""):                                    false,
+		post("/v1/completions", `{"prompt":"Q, and A, and B"}`):                    false,
+		post("/v1/embeddings", `{"input":"x","messages":[`+second+`]}`):            false,
+		post(chatPath, `{"previous_response_id":"resp_1","messages":[`+first+`]}`): false,
+	} {
+		if r := p.Read([]byte(raw), time.Now(), false); r.Status != 0 || r.Request.FollowUp != want {
+			t.Errorf("%q: status %d, a follow-up: %v, want %v", raw, r.Status, r.Request.FollowUp, want)
+		}
+	}
+}

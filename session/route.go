@@ -26,6 +26,9 @@ type Request struct {
 	Media int
 	// Streams is true if the client asks for an answer that streams.
 	Streams bool
+	// FollowUp is true if the request goes on after an answer that this process has passed on if it is alone: the conversation's first one,
+	// or the stored response.
+	FollowUp bool
 	// ModelGuessed is true if the request names no model: Key and Model then belong to one of several models that the
 	// session may use. The request follows the pin, but the pin never follows a response.
 	ModelGuessed bool
@@ -75,6 +78,7 @@ func (r *Router) Start(t *Route, req Request, now time.Time) {
 		t.storedAt, _, _ = r.responses.Get(req.Response, now)
 	}
 	if t.req.Key.IsZero() {
+		noteFollowUp(t, now)
 		return
 	}
 	if limit := t.candidates.cfg.crowdLimit(&t.req); limit > 0 && t.stored() < 0 {
@@ -86,6 +90,7 @@ func (r *Router) Start(t *Route, req Request, now time.Time) {
 	}
 	t.pin.follow(now)
 	t.candidates.silent = t.pin.last.Idle
+	noteFollowUp(t, now)
 }
 
 // begin resets t to the beginning of a request's route.
@@ -101,7 +106,7 @@ func (r *Router) begin(t *Route, req Request, now time.Time) {
 	t.router, t.req, t.shared = r, req, req.Shared
 	t.candidates.view, t.candidates.model, t.candidates.now = v, req.Model, now
 	model := r.estimates.Of(req.Model)
-	t.prompt, t.candidates.rate, t.candidates.byLoad = model.Tokens(req.Bytes, req.Media), model.Rate(), r.byLoad(&v.cfg)
+	t.prompt, t.candidates.rate, t.candidates.byLoad = model.Tokens(req.Bytes, req.Media), model.Rate(), isByLoad(v.cfg.Balance.Placement, r.Replicas)
 	t.pin.pins, t.pin.key, t.pin.synthetic = r.pins, req.Key, req.Synthetic
 }
 

@@ -6,16 +6,19 @@ import (
 	"time"
 
 	"tether/ring"
-	"tether/session/balance"
 	"tether/session/identity"
 	"tether/session/pins"
 	"tether/session/prefill"
+	"tether/session/replicas"
 	"tether/upstream"
 )
 
 // Router gives each request its Route: the pin of its session if there is one, otherwise the place that the ring gives the
 // session. It is safe for concurrent use.
 type Router struct {
+	// Replicas says whether this process is one of several that do not share pins. NewRouter sets it.
+	Replicas *replicas.Detector
+
 	pins *pins.Map
 	// responses remembers which upstream stores which response. vLLM keeps responses in the memory of the server that
 	// made them, so only that server can go on with one.
@@ -42,7 +45,7 @@ const ResponsesTTL = 30 * 24 * time.Hour
 // responses are. estimates knows the work that prompts are. intN draws a number of 0..n-1 for each call: rand.IntN, or in a simulation the method of a seeded
 // generator.
 func NewRouter(cfg Config, sessions, responses *pins.Map, estimates *prefill.Estimates, intN func(n int) int) *Router {
-	r := &Router{pins: sessions, responses: responses, crowds: newCrowds(), estimates: estimates, intN: intN}
+	r := &Router{pins: sessions, responses: responses, crowds: newCrowds(), Replicas: replicas.NewDetector(time.Now()), estimates: estimates, intN: intN}
 	r.view.Store(newView(cfg, &upstream.Table{}, new(ring.Ring)))
 	return r
 }
@@ -67,6 +70,9 @@ func (r *Router) Use(table *upstream.Table, gone []upstream.Ref) error {
 		r.pins.Retire(ref)
 		r.responses.Retire(ref)
 	}
+	if len(gone) > 0 {
+		r.Replicas.Lost(time.Now())
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.view.Store(newView(r.view.Load().cfg, table, rg))
@@ -90,9 +96,6 @@ func ringOf(table *upstream.Table) (*ring.Ring, error) {
 	}
 	return ring.New(slots)
 }
-
-// byLoad reports whether the load of upstreams decides with the ring.
-func (r *Router) byLoad(cfg *Config) bool { return cfg.Balance.Placement != balance.Home }
 
 // Digest returns the digest of the ring.
 func (r *Router) Digest() uint64 { return r.view.Load().ring.Digest() }

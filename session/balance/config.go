@@ -18,7 +18,7 @@ type Config struct {
 type Placement string
 
 const (
-	// Auto is Load.
+	// Auto is Load, and Home in a process that finds out that it is one of several that do not share pins.
 	Auto Placement = "auto"
 	// Home places by the ring alone. All processes with the same upstreams place alike.
 	Home Placement = "home"

@@ -32,6 +32,8 @@ type opening struct {
 	userTurns int                        // in levels
 	said      int                        // bytes of text in them
 	size      int                        // bytes of text in the message that is hashed
+	answers   int                        // times that the model has answered, in the turns so far
+	answering bool                       // the last turn is a part of an answer
 	// later is true for a message after the opening. Its escapes count as they are: a client writes its history alike in
 	// every turn, and much text comes after the opening.
 	later bool
@@ -59,7 +61,10 @@ func (o *opening) forget() {
 }
 
 // restart forgets the turns.
-func (o *opening) restart() { o.turns, o.userTurns, o.said = xxh3.Uint128{}, 0, 0 }
+func (o *opening) restart() {
+	o.turns, o.userTurns, o.said = xxh3.Uint128{}, 0, 0
+	o.answers, o.answering = 0, false
+}
 
 // member hashes the next value, of a top-level member of the body. The last one of several members with one name counts.
 func (o *opening) member(shape Shape, name []byte, j *jsonscan.Scanner) {
@@ -94,14 +99,17 @@ func (o *opening) conversation(j *jsonscan.Scanner) {
 func (o *opening) turn(j *jsonscan.Scanner) {
 	var mark byte
 	var content xxh3.Uint128
-	var hasRole bool
+	var hasRole, answers bool
 	o.later = o.userTurns > 0
 	j.Object(func(name []byte) {
 		switch string(name) {
 		case "role":
 			var role []byte
 			role, hasRole = j.DecodedString()
-			mark = markOf(role)
+			mark, answers = markOf(role), string(role) == "assistant"
+		case "type": // of an item of the Responses API without a role
+			item, _ := j.DecodedString()
+			answers = answers || isAnswer(item)
 		case "content":
 			if !hasRole || mark != 0 { // otherwise the content does not count
 				content = o.content(j)
@@ -111,7 +119,20 @@ func (o *opening) turn(j *jsonscan.Scanner) {
 	if mark == userMark || mark == systemMark && o.userTurns == 0 {
 		o.add(mark, content)
 	}
+	if answers && !o.answering {
+		o.answers++
+	}
+	o.answering = answers
 }
+
+// isAnswer reports whether an item of a Responses API's input, by its type, is one that the model made: a call of a tool or a reasoning.
+func isAnswer(item []byte) bool {
+	return string(item) == "reasoning" || bytes.HasSuffix(item, []byte("_call"))
+}
+
+// isSecondTurn reports whether the conversation goes on after its first answer. A turn that ends with the answer does not go on: some
+// clients write the beginning of the first answer themselves. After a long opening it is not known.
+func isSecondTurn(o *opening) bool { return o.answers == 1 && !o.answering && !o.isComplete() }
 
 // markOf returns the mark of a role, 0 for a role whose turns do not belong to the opening.
 func markOf(role []byte) byte {

@@ -430,3 +430,59 @@ func TestOpeningProperty(t *testing.T) {
 		}
 	})
 }
+
+// The second turn of a conversation is known by its body, for every client whose turns repeat the conversation.
+func TestSecondTurn(t *testing.T) {
+	id := mustIdentifier(t, nil)
+	for _, c := range clients(t) {
+		repeats := c.name != "openai-completions" && c.name != "responses-conversation" // the first has no turns, the second sends the last one alone
+		for _, f := range c.turns {
+			number := f.Name[strings.LastIndexByte(f.Name, ' ')+1:]
+			_, s := c.turn(f, 0).identify(id)
+			if want := repeats && number == "2"; number != "3" && s.SecondTurn != want {
+				t.Errorf("%s, turn %s: second turn %v, want %v", c.name, f.Name, s.SecondTurn, want)
+			}
+		}
+	}
+	const user, answer, call, result = `{"role":"user","content":"Q"}`, `{"role":"assistant","content":"A"}`, `{"role":"assistant","tool_calls":[{"id":"t"}]}`, `{"role":"tool","content":"R"}`
+	for _, c := range []struct {
+		turns  []string
+		second bool
+	}{
+		{[]string{user}, false},
+		{[]string{`{"role":"system","content":"S"}`, user}, false},
+		{[]string{user, answer}, false}, // the client wrote the beginning of the answer
+		{[]string{user, answer, user}, true},
+		{[]string{user, call, result, result}, true},
+		{[]string{user, answer, answer, user}, true},
+		{[]string{`{"content":"Q","role":"user"}`, `{"content":"A","role":"assistant"}`, user}, true},
+		{[]string{user, call, result, answer, user}, false},
+		{[]string{user, answer, user, answer, user}, false},
+		{[]string{user, answer, fmt.Sprintf(`{"role":"user","content":%q}`, strings.Repeat("x", maxCommon+1))}, false},
+	} {
+		_, s := request{body: `{"messages":[` + strings.Join(c.turns, ",") + `]}`, shape: Chat}.identify(id)
+		if s.SecondTurn != c.second {
+			t.Errorf("%s: second turn %v", c.turns, s.SecondTurn)
+		}
+	}
+	const asked, reasons, calls, output, says = `{"role":"user","content":"Q"}`, `{"type":"reasoning"}`, `{"type":"function_call"}`, `{"type":"function_call_output"}`, `{"type":"message","role":"assistant","content":"A"}`
+	for _, c := range []struct {
+		items  []string
+		second bool
+	}{
+		{[]string{asked}, false},
+		{[]string{asked, reasons, calls, calls, output, output}, true},
+		{[]string{asked, reasons, says, asked}, true},
+		{[]string{asked, calls, output, reasons, says, asked}, false},
+	} {
+		_, s := request{body: `{"input":[` + strings.Join(c.items, ",") + `]}`, shape: Responses}.identify(id)
+		if s.SecondTurn != c.second {
+			t.Errorf("%s: second turn %v", c.items, s.SecondTurn)
+		}
+	}
+	for _, body := range []string{`{"messages":[` + user + `,` + answer + `,` + user, `[]`, `{"messages":"x"}`} {
+		if _, s := (request{body: body, shape: Chat}).identify(id); s.SecondTurn {
+			t.Errorf("%s: a second turn", body)
+		}
+	}
+}

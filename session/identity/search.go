@@ -33,6 +33,8 @@ type Search struct {
 	Streams bool
 	// Edit replaces an alias in the body. Text is empty if there is nothing to replace.
 	Edit Edit
+	// SecondTurn is true if the body has a conversation that goes on after its first answer.
+	SecondTurn bool
 	// IsJSON is true if the body is a JSON object.
 	IsJSON bool
 	// Files are the pictures and recordings in the body. Of a form they are one, the whole form.
@@ -96,7 +98,8 @@ func (c *candidate) add(value []byte) {
 func (s *Search) Begin(id *Identifier) {
 	s.id = id
 	s.Files = jsonscan.Files{}
-	s.Model, s.Previous, s.Background, s.Unstored, s.Streams, s.Edit, s.IsJSON = nil, nil, false, false, false, Edit{}, false
+	s.Model, s.Previous, s.Background, s.Unstored, s.Streams, s.Edit = nil, nil, false, false, false, Edit{}
+	s.SecondTurn, s.IsJSON = false, false
 	s.Ignored, s.Unfilled = 0, 0
 	clear(s.previousBuf[:cap(s.previousBuf)])
 	s.hasQuery = false
