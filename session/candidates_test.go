@@ -446,7 +446,7 @@ func TestFullServersComeLast(t *testing.T) {
 		}
 	}
 	f.router.pins.Delete(k, f.now)
-	if e := f.router.Explain(Request{Key: k}, f.now); e.Steps[0] != (Step{home, Skipped, "full: it has just refused a request", 0}) || e.Upstream == home {
+	if e := f.router.Explain(Request{Key: k}, f.now); e.Steps[0] != (Step{home, skipped, "full: it has just refused a request", 0}) || e.Upstream == home {
 		t.Errorf("explained as %+v", e)
 	}
 	f.router.pins.Bind(k, home.Ref(), false, f.now)

@@ -45,10 +45,10 @@ type Verdict string
 
 // Verdicts.
 const (
-	Taken      Verdict = "taken"
-	Skipped    Verdict = "skipped"
-	NotReached Verdict = "not reached" // another upstream was taken before
-	Candidate  Verdict = "candidate"   // load or turn decides
+	taken      Verdict = "taken"
+	skipped    Verdict = "skipped"
+	notReached Verdict = "not reached" // another upstream was taken before
+	candidate  Verdict = "candidate"   // load or turn decides
 )
 
 const (
@@ -223,14 +223,14 @@ func (x *explained) steps(order []int) []Step {
 	steps := make([]Step, len(order))
 	for n, i := range order {
 		m := &x.candidates.table.Members[i]
-		s := Step{Upstream: m.Upstream, Verdict: NotReached, Backlog: x.seconds(i)}
+		s := Step{Upstream: m.Upstream, Verdict: notReached, Backlog: x.seconds(i)}
 		switch {
 		case i == x.i:
-			s.Verdict, reached = Taken, true
+			s.Verdict, reached = taken, true
 		case m.Weight > 0 && !x.candidates.assignable(i):
-			s.Verdict, s.Why = Skipped, notServing.words(m.Upstream)
+			s.Verdict, s.Why = skipped, notServing.words(m.Upstream)
 		case m.Weight == 0 || !reached:
-			if s.Verdict, s.Why = Skipped, x.why(i, p); x.candidates.byLoad && x.i >= 0 && x.candidates.eligible(i, p) {
+			if s.Verdict, s.Why = skipped, x.why(i, p); x.candidates.byLoad && x.i >= 0 && x.candidates.eligible(i, p) {
 				s.Why = "busier"
 			}
 		}
@@ -261,9 +261,9 @@ func (x *explained) draw() (e Explanation) {
 		e.Why = x.byLoad() + ": it has no session"
 	}
 	for i := range v.table.Members {
-		s := Step{Upstream: v.upstream(i), Verdict: Candidate, Backlog: x.seconds(i)}
+		s := Step{Upstream: v.upstream(i), Verdict: candidate, Backlog: x.seconds(i)}
 		if o := x.candidates.obstacle(i, x.p); o != nothing {
-			s.Verdict, s.Why = Skipped, o.words(s.Upstream)
+			s.Verdict, s.Why = skipped, o.words(s.Upstream)
 		}
 		e.Steps = append(e.Steps, s)
 	}

@@ -109,23 +109,23 @@ func TestExplainAgreesWithRoute(t *testing.T) {
 		verdicts := map[Verdict]int{}
 		for i, s := range e.Steps {
 			verdicts[s.Verdict]++
-			if (s.Verdict == Skipped) != (s.Why != "") {
+			if (s.Verdict == skipped) != (s.Why != "") {
 				rt.Fatalf("step %d: %s because of %q", i, s.Verdict, s.Why)
 			}
-			if s.Upstream == u && s.Verdict != Taken && s.Verdict != Candidate {
+			if s.Upstream == u && s.Verdict != taken && s.Verdict != candidate {
 				rt.Fatalf("%s was taken, explained as %s: %s", name(u), s.Verdict, s.Why)
 			}
 		}
 		if len(e.Steps) != len(f.specs) {
 			rt.Fatalf("%d steps over %d upstreams", len(e.Steps), len(f.specs))
 		}
-		if verdicts[Candidate] == 0 && e.Upstream != u {
+		if verdicts[candidate] == 0 && e.Upstream != u {
 			rt.Fatalf("explained %s (%s), was %s", name(e.Upstream), e.Why, name(u))
 		}
 		if u != nil && e.Outcome != r.Outcome() {
 			rt.Fatalf("explained %s (%s), was %s", e.Outcome, e.Why, r.Outcome())
 		}
-		if (u != nil) != (verdicts[Taken]+verdicts[Candidate] > 0) || verdicts[Taken] > 1 {
+		if (u != nil) != (verdicts[taken]+verdicts[candidate] > 0) || verdicts[taken] > 1 {
 			rt.Fatalf("%s was taken, of %v", name(u), verdicts)
 		}
 	})
@@ -263,21 +263,21 @@ func TestExplainsLoad(t *testing.T) {
 		why, pinSkipped string
 		first           Step // of home, vllm-1
 	}{
-		{"home", -1, 0, 0, [3]int64{}, 1, New, balance.Stayed, "the first of its order that may take it", "", Step{Verdict: Taken}},
+		{"home", -1, 0, 0, [3]int64{}, 1, New, balance.Stayed, "the first of its order that may take it", "", Step{Verdict: taken}},
 		{
 			"home is busier", -1, 0, 0, [3]int64{8000, 24_001, 16_000}, 0, New, balance.Busier,
-			"the least busy one: the home of the session has over a second of work more", "", Step{Verdict: Skipped, Why: "busier"},
+			"the least busy one: the home of the session has over a second of work more", "", Step{Verdict: skipped, Why: "busier"},
 		},
 		{
-			"pinned", 0, 19_000, 0, [3]int64{32_000, 0, 0}, 0, Pinned, balance.Stayed, "it is pinned there", "", Step{Verdict: NotReached},
+			"pinned", 0, 19_000, 0, [3]int64{32_000, 0, 0}, 0, Pinned, balance.Stayed, "it is pinned there", "", Step{Verdict: notReached},
 		},
 		{
 			"moves", 0, 19_000, 0, [3]int64{160_000, 0, 16_000}, 1, Moved, balance.Busier, "the least busy one that may take it",
-			"it is so much busier than another one that the session is served sooner there", Step{Verdict: Taken},
+			"it is so much busier than another one that the session is served sooner there", Step{Verdict: taken},
 		},
 		{
 			"gone", 0, 19_000, 910_000, [3]int64{}, 1, Moved, balance.Gone, "the first of its order that may take it",
-			"its cache of the session must be gone: too much was computed there since the session's last turn", Step{Verdict: Taken},
+			"its cache of the session must be gone: too much was computed there since the session's last turn", Step{Verdict: taken},
 		},
 	} {
 		f := newBusyFleet(t, 3, nil)

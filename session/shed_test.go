@@ -47,7 +47,7 @@ func (f *fleet) begins(req Request) (shed bool) {
 	defer r.End(f.now)
 	e := f.router.Explain(req, f.now)
 	if u := r.Next(f.now); u != nil {
-		if e.Upstream == nil && e.Steps[0].Verdict != Candidate {
+		if e.Upstream == nil && e.Steps[0].Verdict != candidate {
 			f.t.Errorf("%+v goes to %s, explained as %q", req, name(u), e.Why)
 		}
 		return false
