@@ -77,6 +77,7 @@ type app struct {
 	files    *followed  // keys and certificates
 	reloader *reloader  // nil if there is nothing to load again
 	sources  *sources   // of upstreams
+	saved    *snapshots // of the pins
 	unused   []string   // guarded by applying: which found upstreams do not count
 
 	listener      *wire.Listener // for clients
@@ -112,6 +113,7 @@ func build(shutdown Shutdown, cfg *config.Config, env Env) (*app, error) {
 	if env.Load != nil {
 		a.reloader = newReloader(a)
 	}
+	a.saved = &snapshots{graph: a.graph, path: s.Session.Pins.Snapshot, log: a.log, metrics: a.metrics}
 	a.metrics.Models(a.prefill)
 	a.sources = newSources(a.log)
 	a.metrics.WatchSources(a.sources.measured)
@@ -147,6 +149,13 @@ func (a *app) start() error {
 	a.steps.start("upstreams", a.registry.Run)
 	a.steps.start("session map", a.pins.Run)
 	a.steps.start("map of stored responses", a.stored.Run)
+	if err := a.saved.open(); err != nil {
+		return err
+	}
+	if a.saved.path != "" {
+		a.steps.start("snapshots", a.saved.run)
+		a.steps.atEnd("last snapshot", a.saved.last)
+	}
 	a.steps.start("health", a.monitor.Run)
 	a.steps.start("caches", cacheWatch{a.registry, a.prefill, a.log}.run)
 	s, err := a.findFirst(a.settings.Load())

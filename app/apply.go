@@ -18,6 +18,7 @@ func (a *app) apply(s *settings) error {
 	if err := a.graph.apply(s); err != nil {
 		return err
 	}
+	a.saved.restore()
 	table := a.registry.Table()
 	a.log.Info("ring", zap.Int("upstreams", len(table.Members)), zap.String("digest", fmt.Sprintf("%016x", a.router.Digest())),
 		zap.Bool("affinity", s.Session.Routing.Affinity))

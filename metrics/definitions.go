@@ -124,6 +124,10 @@ var (
 	certificateReloads = define("counter", "tether_certificate_reloads_total",
 		"Changes of certificate files. failed: the new files are invalid, and the previous ones stay in force.", "result")
 
+	snapshotsTotal = define("counter", "tether_session_snapshots_total",
+		"Snapshots of the session map that tether wrote (session.snapshot). failed: the disk is full or does not accept it, and the last one stays.", "result")
+	snapshotLast = define("gauge", "tether_session_snapshot_last_success_timestamp_seconds", "Unix time when a snapshot was last written, 0 before the first one.")
+
 	configReloads = define("counter", "tether_config_reloads_total",
 		"Reloads of the configuration. failed: it is invalid, and the previous one stays in force.", "result")
 	configOK     = define("gauge", "tether_config_last_reload_successful", "1 if the configuration that was loaded last is in force, 0 if it is invalid.")

@@ -37,6 +37,7 @@ type Metrics struct {
 	probes         *prometheus.CounterVec
 	certificates   certificates
 	configuration  configuration
+	snapshots      snapshots
 }
 
 // New returns the metrics of a tether of the given version, for the upstreams of r.
@@ -54,6 +55,7 @@ func New(version string, r *upstream.Registry) *Metrics {
 	m.prometheus.MustRegister(m.keys.init()...)
 	m.prometheus.MustRegister(m.certificates.init()...)
 	m.prometheus.MustRegister(m.configuration.init()...)
+	m.prometheus.MustRegister(m.snapshots.init()...)
 	return m
 }
 

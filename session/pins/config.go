@@ -13,6 +13,8 @@ type Config struct {
 	Max int `yaml:"max"`
 	// DrainIdle is how long a session must be silent before a drain counts it as idle, 1s..5m.
 	DrainIdle time.Duration `yaml:"drain_idle"`
+	// Snapshot is the file that keeps the pins over a restart; if empty, a restart forgets them.
+	Snapshot string `yaml:"snapshot"`
 }
 
 // Default returns the default configuration.

@@ -36,7 +36,7 @@ type Map struct {
 // tick is the unit of the pins' times: 32 bits of ticks last 13 years.
 const tick = 100 * time.Millisecond
 
-// clock counts ticks since the map was made.
+// clock counts ticks since a time before the map was made.
 type clock struct{ start time.Time }
 
 func (c clock) tick(now time.Time) uint32 { return uint32(now.Sub(c.start) / tick) }
@@ -59,8 +59,13 @@ func NewMap(max int, ttl time.Duration) *Map {
 		mean := float64(max) / float64(n)
 		capacity = int(mean + 4*math.Sqrt(mean))
 	}
-	return newMap(n, capacity, ttl)
+	m := newMap(n, capacity, ttl)
+	m.start = m.start.Add(-maxAge)
+	return m
 }
+
+// maxAge is more than the longest TTL: pins of that age can be restored.
+const maxAge = 31 * 24 * time.Hour
 
 // newMap returns a map of n shards, a power of two, with a capacity each.
 func newMap(n, capacity int, ttl time.Duration) *Map {

@@ -178,6 +178,13 @@ const markUnit = 1 << 10
 
 func (b *Backlog) mark() uint32 { return uint32(b.total / markUnit) }
 
+// Mark is what was charged so far, as the marks of charges count it.
+func (b *Backlog) Mark() uint32 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.mark()
+}
+
 // ChargedSince returns how many tokens were charged since the mark, within 1,024.
 func (b *Backlog) ChargedSince(mark uint32) int64 {
 	b.mu.Lock()

@@ -1,0 +1,118 @@
+package app
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"tether/config"
+	"tether/sim"
+)
+
+// turns takes one turn of each of 20 sessions, and returns where they went.
+func (s *running) turns(outcome string) (at []string) {
+	s.t.Helper()
+	client := &http.Client{Timeout: patience, Transport: &http.Transport{}}
+	defer client.CloseIdleConnections()
+	for i := range 20 {
+		got, err := s.turn(client, fmt.Sprint("s-", i), 0, false)
+		if err != nil || got.status != 200 || got.outcome != outcome {
+			s.t.Fatalf("%+v, %v, want %s", got, err, outcome)
+		}
+		at = append(at, got.server)
+	}
+	return at
+}
+
+// saving starts a tether that keeps its pins at path.
+func saving(t *testing.T, path string, urls ...string) *running {
+	t.Helper()
+	s := startTether(t, func(c *config.Config) { named(c); c.Session.Pins.Snapshot = path }, urls...)
+	for i := range urls {
+		s.await(i, "up")
+	}
+	return s
+}
+
+// Sessions stay on their servers over a restart, even where their homes are elsewhere. A second process beside the first one neither
+// reads nor writes the file, and says so; it writes once the first has ended.
+func TestPinsSurviveARestart(t *testing.T) {
+	_, urls := startSims(t, 3, sim.Config{})
+	path := filepath.Join(t.TempDir(), "pins")
+	first := saving(t, path, urls[:2]...)
+	before := first.turns("new")
+	second := saving(t, path, urls[:2]...)
+	if second.logs.FilterMessage("no snapshot of pins is read or written: another process uses it").Len() != 1 {
+		t.Errorf("the second process says nothing:\n%s", second.logs.text())
+	}
+	second.app.saved.write()
+	if _, err := os.Stat(path); err == nil {
+		t.Error("the second process wrote the file of the first")
+	}
+	first.stop(false)
+	second.turns("new") // it did not read the file
+	second.stop(false)
+	if _, err := os.Stat(path); err != nil {
+		t.Fatal(err)
+	}
+
+	third := saving(t, path, urls...) // the homes of a third of the sessions are now on vllm-2
+	if after := third.turns("pinned"); fmt.Sprint(after) != fmt.Sprint(before) {
+		t.Errorf("%v, before %v", after, before)
+	}
+	if line := third.logs.FilterMessage("pins restored"); line.Len() != 1 || line.All()[0].ContextMap()["pins"] != int64(20) {
+		t.Errorf("%v", line.All())
+	}
+	third.app.saved.write()
+	if text := third.text("/metrics"); !strings.Contains(text, `tether_session_snapshots_total{result="ok"} 1`) {
+		t.Error("the snapshot was not counted")
+	}
+	third.stop(false)
+
+	// A damaged file is one line, and an empty map.
+	if err := os.WriteFile(path, []byte("tether's pins\r\n\x00damaged"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	fourth := saving(t, path, urls...)
+	if line := fourth.logs.FilterMessage("the snapshot of pins cannot be used, all sessions are new"); line.Len() != 1 || !strings.HasPrefix(fmt.Sprint(line.All()[0].ContextMap()["problem"]), "is of version ") {
+		t.Errorf("%v", line.All())
+	}
+	fourth.turns("new")
+}
+
+// The pins of an upstream that appears after the start are restored then.
+func TestPinsOfALateUpstream(t *testing.T) {
+	_, urls := startSims(t, 2, sim.Config{})
+	path := filepath.Join(t.TempDir(), "pins")
+	first := saving(t, path, urls...)
+	before := first.turns("new")
+	first.stop(false)
+	second := saving(t, path, urls[0])
+	second.app.applying.Lock()
+	s := *second.app.settings.Load()
+	s.specs = specsOf(t, urls...)
+	err := second.app.apply(&s)
+	second.app.applying.Unlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	second.await(1, "up")
+	if after := second.turns("pinned"); fmt.Sprint(after) != fmt.Sprint(before) {
+		t.Errorf("%v, before %v", after, before)
+	}
+}
+
+// A path that cannot be written is an error of the configuration.
+func TestSnapshotPath(t *testing.T) {
+	cfg := config.Default()
+	cfg.Upstreams = []config.Upstream{{URL: "http://127.0.0.1:1"}}
+	cfg.Listen, cfg.Admin.Listen = "127.0.0.1:0", "127.0.0.1:0"
+	cfg.Session.Pins.Snapshot = filepath.Join(t.TempDir(), "nowhere", "pins")
+	err := Run(unending(t), cfg, newLogbook().env(), nil)
+	if err == nil || !strings.Contains(err.Error(), `nowhere/pins" cannot be written: no such file or directory, want a path in a folder that tether may write to`) {
+		t.Error(err)
+	}
+}
