@@ -3,6 +3,7 @@ package proxy
 import (
 	"time"
 
+	"tether/session"
 	"tether/session/prefill"
 	"tether/session/warm"
 )
@@ -11,25 +12,44 @@ import (
 // how fast a server read it that had no other prompt to read, and whether the server had what it should have in its cache.
 func teach(e *prefill.Estimates, x *exchange, now time.Time) {
 	r, u := &x.rec, x.route.Last()
-	if e == nil || u == nil || r.PromptTokens <= 0 || r.Status >= 300 || r.Reason != "" || x.req.is(storedAPI) {
+	if e == nil || u == nil || r.Status >= 300 || r.Reason != "" || x.req.is(storedAPI) {
 		return
 	}
 	if !e.Has(r.Model) && u.Models().Has(r.Model) {
 		e.Add(string(r.Model), now)
 	}
 	model, search := e.Of(r.Model), &x.caller.search
+	isWhole := search.IsJSON && len(search.Previous) == 0 // the body is the whole prompt
+	text := r.BytesIn - int64(search.Files.Bytes)
+	if x.route.FoundIdle() && x.attempt.answer.EventStream && search.Files.Count == 0 && !x.relay.generated.IsZero() {
+		teachRate(model, r, isWhole, x.relay.generated.Sub(x.attempt.began), now)
+	}
 	prompt := int64(r.PromptTokens)
+	if prompt <= 0 {
+		return
+	}
 	if r.Source.Kind != 0 { // otherwise tether drew the id, and no other turn may have it
 		expected, _ := e.Note(model, warm.Turn{
 			Session: r.Key.Ring(), Place: uint32(u.Ref()), Prompt: prompt, Cached: int64(r.CachedTokens), Began: r.Started, Ended: now,
 		})
 		r.ExpectedTokens = int(expected)
 	}
-	if search.IsJSON && len(search.Previous) == 0 { // otherwise the body is not the whole prompt
-		model.LearnTokens(r.BytesIn-int64(search.Files.Bytes), search.Files.Count, prompt, now)
+	if isWhole {
+		model.LearnTokens(text, search.Files.Count, prompt, now)
 	}
-	began := x.relay.generated
-	if x.route.FoundIdle() && x.attempt.answer.EventStream && r.CachedTokens >= 0 && search.Files.Count == 0 && !began.IsZero() {
-		model.LearnRate(prompt-int64(r.CachedTokens), began.Sub(x.attempt.began), now)
+}
+
+// teachRate shows the model that an idle server generated the first byte of the answer took after the request. isWhole says that the body
+// is the whole prompt. If the answer does not say how many tokens the server had in its cache, only the first turn of a session teaches
+// the rate: of that one the server has the beginning at most.
+func teachRate(model *prefill.Model, r *Record, isWhole bool, took time.Duration, now time.Time) {
+	switch prompt := int64(r.PromptTokens); {
+	case prompt > 0 && r.CachedTokens >= 0:
+		model.LearnRate(prompt-int64(r.CachedTokens), true, took, now)
+	case r.Outcome != session.New:
+	case prompt > 0:
+		model.LearnRate(prompt, false, took, now)
+	case isWhole:
+		model.LearnRate(model.Tokens(r.BytesIn, 0), false, took, now)
 	}
 }

@@ -46,6 +46,36 @@ func TestAnswersTeach(t *testing.T) {
 	}
 }
 
+// Answers without usage teach the rate too, if they begin a session: its prompt is in no cache. The turns that follow teach nothing.
+func TestNewSessionsTeachTheRate(t *testing.T) {
+	r := fleet(t, 1, sim.Config{PrefillPerToken: 100 * time.Microsecond})
+	r.up(0).SetModels(list(`{"id":"tiny"}`))
+	turn := func(session, prompt int) {
+		text := fmt.Sprint(prompt, " ", strings.Repeat("All work and no play makes Jack a dull boy. ", 100))
+		body := fmt.Sprintf(`{"model":"tiny","max_tokens":3,"stream":true,"messages":[{"role":"user","content":"%s"}]}`, text)
+		if a := r.do("POST", chatPath, body, fmt.Sprint("X-Session-Id: ", session)); a.StatusCode != 200 {
+			t.Fatalf("%d %s", a.StatusCode, a.body)
+		}
+		if rec := r.last(); rec.PromptTokens > 0 || rec.CachedTokens >= 0 {
+			t.Fatalf("the answer says %d tokens, %d cached", rec.PromptTokens, rec.CachedTokens)
+		}
+	}
+	for n := range 12 {
+		turn(n, n)
+	}
+	m := r.prefill.Of([]byte("tiny"))
+	got := m.Rate()
+	if got > 31_000 || got < 5_000 {
+		t.Errorf("%.0f tokens/s, of a server with about 10000", got)
+	}
+	for n := range 5 {
+		turn(0, 100+n)
+	}
+	if after := m.Rate(); after != got {
+		t.Errorf("%.0f tokens/s after turns of a session that the server knows, %.0f before", after, got)
+	}
+}
+
 // Errors, models that no server lists, and servers that are busy teach nothing about the rate.
 func TestWhatTeachesNothing(t *testing.T) {
 	r := fleet(t, 1, sim.Config{PrefillPerToken: 100 * time.Microsecond})

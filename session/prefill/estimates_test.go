@@ -39,7 +39,7 @@ func TestModelsAreBounded(t *testing.T) {
 	later := start.Add(2 * time.Hour)
 	for n := range MaxModels - 1 {
 		if n != 7 {
-			e.Of(fmt.Appendf(nil, "model %d", n)).LearnRate(10_000, time.Second, later)
+			e.Of(fmt.Appendf(nil, "model %d", n)).LearnRate(10_000, true, time.Second, later)
 		}
 	}
 	e.Add("late", later)
@@ -56,7 +56,7 @@ func TestConfiguredRate(t *testing.T) {
 	e := New(Config{PrefillRate: map[string]float64{"a": 5_000}})
 	m := e.Of([]byte("a"))
 	for n := range 100 {
-		m.LearnRate(20_000, time.Second, start.Add(time.Duration(n)*time.Second))
+		m.LearnRate(20_000, true, time.Second, start.Add(time.Duration(n)*time.Second))
 	}
 	if m.Rate() != 5_000 {
 		t.Errorf("%v tokens/s, want the configured 5000", m.Rate())
@@ -95,7 +95,7 @@ func TestReadingAllocatesNothing(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() {
 		m := e.Of(name)
 		m.LearnTokens(3_000, 0, 1_000, start)
-		m.LearnRate(8_000, time.Second, start)
+		m.LearnRate(8_000, true, time.Second, start)
 		sum += m.Rate() + float64(m.Tokens(5_000, 1)) + float64(e.Of(nil).Tokens(1, 1))
 	}); n != 0 || sum == 0 {
 		t.Errorf("%v allocations", n)

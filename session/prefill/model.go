@@ -82,14 +82,19 @@ func (m *Model) LearnTokens(bytes int64, media int, prompt int64, now time.Time)
 	}
 }
 
-// LearnRate notes that a server without another prompt read so many tokens, which it did not have in its cache, and generated the first byte of its
-// answer took after the request. Numbers that cannot be true are ignored.
-func (m *Model) LearnRate(uncached int64, took time.Duration, now time.Time) {
+// LearnRate notes that a server without another prompt generated the first byte of its answer took after a request. certain says that the
+// server read exactly so many tokens, because it said how many it had in its cache. Otherwise it read at most so many, and the lesson
+// counts only while there are no certain ones. Numbers that cannot be true are ignored.
+func (m *Model) LearnRate(uncached int64, certain bool, took time.Duration, now time.Time) {
 	if uncached < 0 || uncached > maxPrompt || took <= 0 || took > maxTook || !m.learning.TryLock() {
 		return
 	}
 	defer m.learning.Unlock()
-	if rate, ok := m.pace.learn(m.rate.or(unknownRate), float64(uncached), took, now); ok {
+	learn := m.pace.learn
+	if !certain {
+		learn = m.pace.learnAtMost
+	}
+	if rate, ok := learn(m.rate.or(unknownRate), float64(uncached), took, now); ok {
 		m.rate.Store(rate)
 		m.taught.Store(now.UnixNano())
 	}

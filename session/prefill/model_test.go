@@ -55,10 +55,10 @@ func TestNonsenseIsIgnored(t *testing.T) {
 	m.LearnTokens(-1, 0, 100, start)
 	m.LearnTokens(1_000, -1, 100, start)
 	for _, uncached := range []int64{-1, math.MinInt64, maxPrompt + 1, math.MaxInt64} {
-		m.LearnRate(uncached, time.Second, start)
+		m.LearnRate(uncached, true, time.Second, start)
 	}
 	for _, took := range []time.Duration{0, -1, maxTook + 1, math.MaxInt64, math.MinInt64} {
-		m.LearnRate(1_000, took, start)
+		m.LearnRate(1_000, true, took, start)
 	}
 	if m.Rate() != unknownRate || m.BytesPerToken() != unknownBytesPerToken || m.MediaTokens() != unknownMediaTokens {
 		t.Errorf("%v tokens/s, %v bytes a token, %v tokens of a picture", m.Rate(), m.BytesPerToken(), m.MediaTokens())
@@ -72,7 +72,7 @@ func TestFiguresStayPlausible(t *testing.T) {
 		for range rapid.IntRange(0, 40).Draw(t, "lessons") {
 			now = now.Add(time.Duration(rapid.Int64Range(-1e9, 1e11).Draw(t, "later")))
 			m.LearnTokens(rapid.Int64().Draw(t, "bytes"), rapid.IntRange(-1, 3).Draw(t, "media"), rapid.Int64().Draw(t, "prompt"), now)
-			m.LearnRate(rapid.Int64Range(0, maxPrompt).Draw(t, "uncached"), time.Duration(rapid.Int64Range(0, 1e12).Draw(t, "took")), now)
+			m.LearnRate(rapid.Int64Range(0, maxPrompt).Draw(t, "uncached"), rapid.Bool().Draw(t, "certain"), time.Duration(rapid.Int64Range(0, 1e12).Draw(t, "took")), now)
 		}
 		if r := m.Rate(); !(r >= slowestRate && r <= 2*fastestRate) {
 			t.Fatalf("%v tokens/s", r)
@@ -97,7 +97,7 @@ func TestLessonsAtOnce(t *testing.T) {
 		all.Go(func() {
 			for n := range 500 {
 				m.LearnTokens(3_000, n%2, 1_000, start.Add(time.Duration(n)*time.Second))
-				m.LearnRate(8_000, time.Second, start.Add(time.Duration(n)*time.Second))
+				m.LearnRate(8_000, true, time.Second, start.Add(time.Duration(n)*time.Second))
 				if m.Tokens(3_000, 1) <= 0 || m.Rate() <= 0 {
 					t.Error("no tokens, or no rate")
 				}

@@ -9,6 +9,7 @@ import (
 // fast and twice too slow are equally wrong.
 type pace struct {
 	last     int64   // Unix ns of the last lesson, 0 before the first
+	certain  int64   // Unix ns of the last certain lesson, 0 before the first
 	overhead float64 // seconds that an answer takes without any work on the prompt, 0 if unknown
 }
 
@@ -34,9 +35,9 @@ const (
 	maxWeight   = 0.5
 )
 
-// learn returns the rate after a lesson: an idle server read so many tokens, took before its first byte. ok is false if the lesson says
+// learn returns the rate after a certain lesson: an idle server read so many tokens, took before its first byte. ok is false if the lesson says
 // nothing about the rate.
-func (p *pace) learn(rate, tokens float64, took time.Duration, now time.Time) (_ float64, ok bool) {
+func (p *pace) learn(rate, tokens float64, took time.Duration, now time.Time) (after float64, ok bool) {
 	seconds := took.Seconds()
 	if tokens < minWork {
 		if tokens <= noWork {
@@ -44,16 +45,39 @@ func (p *pace) learn(rate, tokens float64, took time.Duration, now time.Time) (_
 		}
 		return rate, false
 	}
+	after, ok = p.move(rate, tokens, seconds, fastestRate, now)
+	if ok {
+		p.certain = p.last
+	}
+	return after, ok
+}
+
+// certainFor is how long a certain lesson outweighs all others.
+const certainFor = 10 * time.Minute
+
+// learnAtMost returns the rate after a lesson that is not certain: an idle server read at most so many tokens. Many servers do not say
+// how many they had in their caches: vLLM does with --enable-prompt-tokens-details only. Without a certain lesson the rate is never
+// above unknownRate: the prompts of an agent begin alike, so a server seems to read them many times faster than it reads.
+func (p *pace) learnAtMost(rate, tokens float64, took time.Duration, now time.Time) (_ float64, ok bool) {
+	if tokens < minWork || p.certain != 0 && now.UnixNano()-p.certain < int64(certainFor) {
+		return rate, false
+	}
+	return p.move(min(rate, unknownRate), tokens, took.Seconds(), unknownRate, now)
+}
+
+// move moves the rate by a lesson: an idle server read so many tokens in so many seconds. fastest is the greatest rate that the lesson
+// can show.
+func (p *pace) move(rate, tokens, seconds, fastest float64, now time.Time) (_ float64, ok bool) {
 	least := tokens / seconds // even if all of the time was prefill
 	if least < slowestRate || least > fastestRate {
 		return rate, false
 	}
-	seen := tokens / max(seconds-p.overhead, seconds/2)
+	seen := min(fastest, tokens/max(seconds-p.overhead, seconds/2))
 	since := max(0, float64(now.UnixNano()-p.last)/1e9)
 	switch {
 	case seen > rate:
 		rate = approach(rate, seen, since/riseSeconds)
-	case took < minTook || seconds < 2*p.overhead:
+	case seconds < minTook.Seconds() || seconds < 2*p.overhead:
 		return rate, false
 	default:
 		rate = approach(rate, seen, since/fallSeconds)

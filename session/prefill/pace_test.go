@@ -96,3 +96,34 @@ func TestOverhead(t *testing.T) {
 		t.Errorf("%v s", p.overhead)
 	}
 }
+
+// Lessons that give only a bound for the tokens never raise the rate above that of an unknown model, and do not count beside certain ones.
+func TestRateAtMost(t *testing.T) {
+	var p pace
+	rate, now := float64(unknownRate), start
+	lessons := func(n int, learn func(rate, tokens float64, took time.Duration, now time.Time) (float64, bool), tokens float64) {
+		for range n {
+			now = now.Add(time.Second)
+			rate, _ = learn(rate, tokens, time.Second, now)
+		}
+	}
+	for _, step := range []struct {
+		name         string
+		learn        func(rate, tokens float64, took time.Duration, now time.Time) (float64, bool)
+		tokens, want float64
+	}{
+		{"at most 8,000", p.learnAtMost, 8_000, 8_000},
+		{"at most 500,000, most of them cached", p.learnAtMost, 500_000, 32_000},
+		{"at most 100, too few", p.learnAtMost, 100, 32_000},
+		{"60,000 for certain", p.learn, 60_000, 60_000},
+		{"at most 4,000, beside certain ones", p.learnAtMost, 4_000, 60_000},
+	} {
+		if lessons(100, step.learn, step.tokens); math.Abs(rate-step.want) > 0.01*step.want {
+			t.Errorf("%s: %.0f tokens/s, want %.0f", step.name, rate, step.want)
+		}
+	}
+	now = now.Add(certainFor)
+	if lessons(100, p.learnAtMost, 4_000); math.Abs(rate-4_000) > 40 {
+		t.Errorf("%.0f tokens/s long after the last certain lesson, want 4000", rate)
+	}
+}
