@@ -3,6 +3,7 @@ package app
 import (
 	"crypto/sha256"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 
 	"tether/config"
 	"tether/sim"
+	"tether/sim/fault"
 )
 
 func hashOf(key string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(key))) }
@@ -94,4 +96,78 @@ func TestKeysAreReloaded(t *testing.T) {
 			t.Errorf("%s is in the log", key)
 		}
 	}
+}
+
+// A caller keeps its requests in flight and its spent tokens over a change of the file of keys and over a reload of the configuration, even
+// to another file. The limits are those of the file in force.
+func TestKeyLimitsStay(t *testing.T) {
+	sims, urls := startSims(t, 1, sim.Config{})
+	file, other := filepath.Join(t.TempDir(), "keys"), filepath.Join(t.TempDir(), "other")
+	write := func(file, limits string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte("alice "+hashOf("key")+" "+limits+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(file, "max_in_flight=1 requests_per_minute=3")
+	write(other, "max_in_flight=2 requests_per_minute=3")
+	c := startConfigured(t, fmt.Sprintf("auth: {keys_file: %q}", file), urls...)
+	c.await(0, "up")
+	client := &http.Client{Timeout: patience}
+	defer client.CloseIdleConnections()
+	ask := func() (status int, reason string) {
+		res, err := client.Do(c.request("POST", "/v1/chat/completions", hello, "X-Api-Key", "key"))
+		if err != nil {
+			t.Error(err)
+			return 0, ""
+		}
+		defer res.Body.Close()
+		body, err := io.ReadAll(res.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		return res.StatusCode, string(body)
+	}
+	refused := func(why string) {
+		t.Helper()
+		if status, body := ask(); status != 429 || !strings.Contains(body, why) {
+			t.Errorf("%d %s, want 429 because of %q", status, body, why)
+		}
+	}
+	if err := sims[0].Inject(fault.Fault{Kind: fault.Hang}); err != nil {
+		t.Fatal(err)
+	}
+	held := make(chan int, 2)
+	hold := func(n int) {
+		t.Helper()
+		go func() {
+			status, _ := ask()
+			held <- status
+		}()
+		if err := sims[0].Await(t.Context(), func(l sim.Load) bool { return l.Held == n }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hold(1)
+	refused("in flight")
+	write(file, "max_in_flight=1 requests_per_minute=2")
+	c.logs.awaitLine(t, "API keys reloaded")
+	refused("in flight") // the request from before counts
+	c.write(t, fmt.Sprintf("auth: {keys_file: %q}", other), urls...)
+	if status, _, problem := c.reload(); status != 200 {
+		t.Fatal(problem)
+	}
+	hold(2) // the other file allows two
+	refused("in flight")
+	sims[0].ClearFaults()
+	for range 2 {
+		if status := <-held; status != 200 {
+			t.Errorf("status %d within the limit", status)
+		}
+	}
+	c.awaitRequests(5)
+	if status, body := ask(); status != 200 {
+		t.Errorf("the third request of the minute: %d %s", status, body)
+	}
+	refused("in a minute") // two tokens were spent under the former file
 }
