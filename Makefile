@@ -34,6 +34,8 @@ demo-once: build ## show simulated servers with and without affinity, side by si
 # of make build, which shares it. wire and proxy come first because they take longest, and wait more than they compute. go vet is
 # a part of make check.
 #
+# The proxy is tested over each of its engines: with the race detector over the one that auto stands for, and then over goroutines.
+#
 # At its end, a process with the race detector waits for reports of its other threads: 1 s, unless GORACE says less. The tests
 # start about a hundred processes. Tests that wait are parallel, eight at a time on however few cores.
 TEST_RACE  = GORACE=atexit_sleep_ms=20 CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) -vet=off -parallel 8 -timeout 10m
@@ -43,6 +45,7 @@ TEST_PLAIN = CGO_ENABLED=0 go test -trimpath -vet=off -count=1 -timeout 10m
 test: ## run the tests, with the race detector if there is a C compiler; the targets below run those that need more
 	@$(if $(RACE),,echo "no C compiler found: the tests run without the race detector")
 	$(TEST_RACE) ./wire ./proxy $$(go list ./... | grep -v -e /e2e -e /bench -e /ring$$)
+	TETHER_PROXY_ENGINE=go $(TEST_PLAIN) -parallel 8 ./proxy
 	$(TEST_PLAIN) ./ring ./bench/... ./e2e/...
 	cd tools && $(TEST_PLAIN) ./...
 

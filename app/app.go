@@ -22,6 +22,7 @@ import (
 	"tether/proxy"
 	"tether/upstream"
 	"tether/wire"
+	"tether/wire/loop"
 )
 
 // Addresses are the addresses that a running tether listens on, as HOST:PORT.
@@ -80,6 +81,7 @@ type app struct {
 	saved    *snapshots // of the pins
 	unused   []string   // guarded by applying: which found upstreams do not count
 
+	loops         *loop.Loops    // nil without event loops
 	listener      *wire.Listener // for clients
 	adminListener net.Listener
 	admin         *admin.Server
@@ -146,6 +148,7 @@ func (a *app) start() error {
 		return err
 	}
 	a.steps.start("watch of clients", watch.Run)
+	a.openEngine()
 	a.steps.start("upstreams", a.registry.Run)
 	a.steps.start("session map", a.pins.Run)
 	a.steps.start("map of stored responses", a.stored.Run)

@@ -12,6 +12,7 @@ import (
 	"tether/admin"
 	"tether/proxy"
 	"tether/wire"
+	"tether/wire/loop"
 )
 
 // serveOperators opens the admin listener and serves it.
@@ -40,10 +41,29 @@ func (a *app) serveOperators() (err error) {
 	return nil
 }
 
+// openEngine starts the event loops, unless proxy.engine or the kernel wants none.
+func (a *app) openEngine() {
+	s := a.settings.Load()
+	loops, engine, why := loop.OpenEngine(s.Proxy.Engine, s.Proxy.Loops)
+	switch {
+	case why != nil:
+		a.log.Warn("no event loops: goroutines serve all clients", zap.String("engine", engine), zap.Error(why))
+	case loops != nil:
+		a.log.Info("event loops serve the clients without TLS", zap.String("engine", engine), zap.Int("loops", loops.Len()))
+	default:
+		a.log.Info("goroutines serve all clients", zap.String("engine", engine))
+	}
+	if a.loops = loops; loops != nil {
+		a.steps.start("event loops", loops.Run)
+	}
+}
+
 // listen opens the listener for clients. Until serveClients, the kernel queues their connections.
 func (a *app) listen(watch *wire.Watch) (err error) {
 	s := a.settings.Load()
-	cfg := wire.ListenConfig{WriteTimeout: s.Proxy.ClientWriteTimeout, TLS: s.tlsOfListener(), OnFailure: a.metrics.AcceptFailed}
+	cfg := wire.ListenConfig{
+		WriteTimeout: s.Proxy.ClientWriteTimeout, TLS: s.tlsOfListener(), OnFailure: a.metrics.AcceptFailed, Loops: a.loops,
+	}
 	if a.listener, err = wire.Listen(s.Listen, cfg, watch); err != nil {
 		return ListenError("listen", s.Listen, err)
 	}

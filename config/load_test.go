@@ -54,7 +54,7 @@ func TestUnknownVariables(t *testing.T) {
 		"TETHER_CONFG":           "TETHER_CONFIG",
 		"TETHER_PROXY_MAX_BODIE": "TETHER_PROXY_MAX_BODY",
 		"TETHER_BIN":             "TETHER_LISTEN",
-		"TETHER_PORT_HTTP":       "TETHER_CONFIG",
+		"TETHER_PORT_HTTP":       "TETHER_PROXY_LOOPS",
 		"TETHER_ADMIN_SERVICE":   "TETHER_ADMIN_LISTEN",
 		"TETHER_":                "TETHER_CONFIG",
 	} {

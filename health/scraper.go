@@ -116,7 +116,7 @@ func (s *scraper) read(ctx context.Context, cfg *Config, target string) error {
 
 // get requests a page, and writes it to s.page. It uses a connection of the server's pool if there is one.
 func (s *scraper) get(ctx context.Context, target string, timeout time.Duration) (status int, err error) {
-	conn := s.server.TakeIdle(time.Now())
+	conn := s.server.TakeIdle(time.Now(), transport.Taker{})
 	if conn == nil {
 		if conn, err = s.server.Dial(ctx, timeout); err != nil {
 			return 0, err

@@ -22,7 +22,9 @@ func (p *Proxy) Serve(l *wire.Listener) {
 			p.turnAway(socket, f)
 			continue
 		}
-		go p.run(c)
+		if !c.park() {
+			go p.run(c)
+		}
 	}
 }
 
@@ -79,18 +81,10 @@ func (p *Proxy) refused(f *fault) {
 	}
 }
 
-// run serves one client until its connection ends.
+// run serves one client until its connection ends or a loop drives it.
 func (p *Proxy) run(c *client) {
-	defer p.clients.all.Done()
-	defer func() {
-		if r := recover(); r != nil {
-			p.log.Error("panic in a connection", zap.Any("panic", r), zap.Stack("stack"))
-		}
-		_ = c.Close() // it may be closed already
-		c.freeBuffer()
-		p.clients.remove(c)
-		p.budget.release(c.account)
-	}()
+	away := false
+	defer func() { left(c, away, recover()) }()
 	if err := c.Handshake(headTime); err != nil {
 		p.refused(faultHandshake)
 		if err == wire.ErrPlainHTTP {
@@ -99,7 +93,59 @@ func (p *Proxy) run(c *client) {
 		}
 		return
 	}
-	c.parser.serve(c)
+	away = p.serve(c)
+}
+
+// left is the end of a goroutine that served c. away says that a loop drives c.
+func left(c *client, away bool, panicked any) {
+	if panicked != nil {
+		c.p.log.Error("panic in a connection", zap.Any("panic", panicked), zap.Stack("stack"))
+	}
+	if !away {
+		closeClient(c)
+	}
+}
+
+// closeClient is the end of a connection. It does not wait, except under TLS.
+func closeClient(c *client) {
+	p := c.p
+	_ = c.Close() // it may be closed already
+	c.freeBuffer()
+	p.clients.remove(c)
+	p.budget.release(c.account)
+	p.clients.all.Done()
+}
+
+// serve serves the requests of a client until its connection ends. It reports true if another thread goes on with the client.
+func (p *Proxy) serve(c *client) (away bool) {
+	if c.sendUnsent() != nil {
+		return false
+	}
+	buf := c.parser.take(headSource{c})
+	defer c.parser.give(buf)
+	for {
+		if len(c.rest) == 0 && c.park() {
+			return true
+		}
+		if _, err := buf.Peek(1); err != nil {
+			return false
+		}
+		x := p.exchanges.Get().(*exchange)
+		h, err := x.parsed.parse(buf)
+		if err != nil {
+			if !c.ended {
+				c.refuse(faultMalformed, nil)
+			}
+			p.exchanges.Put(x)
+			return false
+		}
+		switch x.serve(c, h) {
+		case closed:
+			return false
+		case handed:
+			return true
+		}
+	}
 }
 
 // plainHTTP answers an HTTP request where clients must speak TLS.

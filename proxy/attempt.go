@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"tether/failure"
@@ -18,42 +19,72 @@ type Try struct {
 
 // attempt is what a request holds at an upstream: while it is tried there, and then until the end of the answer.
 //
-// ask waits for the upstream, in dial and receive, and so does outcome. drop waits for the goroutine that sends a large body.
+// request waits for the upstream in dial, await in receive, and outcome waits too. drop waits for the goroutine that sends a large body.
 type attempt struct {
 	up     *upstream.Upstream // nil before and after
 	began  time.Time
 	conn   *transport.Conn // bound to the client once bind has succeeded; nil before and after
 	head   []byte          // of the request to the upstream, lent to conn
 	answer transport.Answer
-	buf    *[]byte // the read buffer of the answer, from answerBuffers; nil before the first attempt
+	buf    *[]byte // the read buffer of the answer, from answerBuffers; nil until a goroutine reads
+	joined bool    // the client's loop can drive the connection
 
 	client    *client           // that asks
 	onInterim func(*http1.Head) // passInterim, made once
 }
 
-// ask sends the request that o describes to the upstream and waits for the head of the answer. With fresh, it takes
-// no idle connection. The error is a failure.Kind; after it there is no connection. ask moves now on after each wait.
-func (a *attempt) ask(o *outbound, fresh bool, s *settings, now *time.Time) error {
-	if fresh || !a.takeIdle(*now) {
+// request sends the request that o describes to the upstream. With fresh, it takes no idle connection. The error is a failure.Kind; after it
+// there is no connection. On the thread of a loop, which must not dial, the error is errMustDial if there is no idle connection. request
+// moves now on after each wait.
+func (a *attempt) request(o *outbound, fresh, onLoop bool, s *settings, now *time.Time) error {
+	if a.conn == nil && (fresh || !a.takeIdle(o.client, *now)) {
+		if onLoop {
+			return errMustDial
+		}
 		err := a.dial(o.client, s.ConnectTimeout)
 		*now = time.Now()
 		if err != nil {
 			return err
 		}
 	}
+	a.client = o.client
+	a.joined = o.request.socketKey == nil && a.conn.Join(o.client.Client)
+	if onLoop && !a.joined {
+		return errMustDial
+	}
 	if err := a.bind(o.client); err != nil {
 		return err
 	}
-	a.send(o, *now)
-	a.client = o.client
-	err := a.receive(o.request.socketKey, s.HeadTimeout)
+	a.send(o, onLoop, *now)
+	return nil
+}
+
+// errMustDial says that a goroutine must make the request.
+var errMustDial = errors.New("no idle connection")
+
+// await waits for the head of the answer. The error is a failure.Kind; after it there is no connection. It moves now on.
+func (a *attempt) await(r *request, s *settings, now *time.Time) error {
+	if a.buf == nil {
+		a.buf = answerBuffers.Get().(*[]byte)
+	}
+	err := a.receive(r.socketKey, s.HeadTimeout)
 	*now = time.Now()
 	if err == nil {
-		a.answer.ToHEAD = o.request.isHEAD()
-		a.up.Delivered(*now)
+		a.headArrived(r, *now)
 		return nil
 	}
-	if a.drop(o.client) {
+	return a.lost(err)
+}
+
+// headArrived notes that the head of the answer arrived at now.
+func (a *attempt) headArrived(r *request, now time.Time) {
+	a.answer.ToHEAD = r.isHEAD()
+	a.up.Delivered(now)
+}
+
+// lost gives up the connection after err, a failure.Kind, and returns failure.ClientGone if the client left meanwhile.
+func (a *attempt) lost(err error) error {
+	if a.drop(a.client) {
 		return failure.ClientGone
 	}
 	return err
@@ -62,14 +93,11 @@ func (a *attempt) ask(o *outbound, fresh bool, s *settings, now *time.Time) erro
 // begin begins an attempt at u.
 func (a *attempt) begin(u *upstream.Upstream, now time.Time) {
 	a.up, a.began = u, now
-	if a.buf == nil {
-		a.buf = answerBuffers.Get().(*[]byte)
-	}
 }
 
 // takeIdle takes an idle connection to the upstream, and reports whether there was one.
-func (a *attempt) takeIdle(now time.Time) bool {
-	a.conn = a.up.TakeIdle(now)
+func (a *attempt) takeIdle(c *client, now time.Time) bool {
+	a.conn = a.up.TakeIdle(now, transport.Taker{Client: c.Client, OnLoop: c.onLoop})
 	return a.conn != nil
 }
 
@@ -114,8 +142,12 @@ func (a *attempt) bind(c *client) error {
 }
 
 // send sends the request that o describes. A failure shows when the answer is received.
-func (a *attempt) send(o *outbound, now time.Time) {
+func (a *attempt) send(o *outbound, onLoop bool, now time.Time) {
 	a.head = o.append(a.head[:0], a.up)
+	if onLoop {
+		a.conn.SendNow(a.head, o.body, now)
+		return
+	}
 	a.conn.Send(a.head, o.body, now)
 }
 
@@ -180,6 +212,9 @@ func (a *attempt) drop(c *client) (left bool) {
 		return false
 	}
 	left = c.Unbind()
+	if c.onLoop && a.joined {
+		a.conn.Driven().Release() // so that the loop does not tell of the end
+	}
 	a.conn.Close()
 	a.conn = nil
 	return left

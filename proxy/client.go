@@ -13,7 +13,7 @@ import (
 // client is a client's connection and the state that its requests share. Heads arrive through the guard, one at a time: the parser
 // never sees a byte of a body or of the next request. Answers leave by send alone.
 //
-// A client belongs to the goroutine that serves it, except waitingSince and idle.
+// A client belongs to the goroutine that serves it, or to the thread of a loop, except waitingSince and idle.
 type client struct {
 	*wire.Client
 	p       *Proxy
@@ -31,7 +31,12 @@ type client struct {
 	buf   *[]byte // that rest lies in, from clientBuffers
 	ended bool    // nothing more is read
 
-	// idle says that the goroutine waits for the first byte of a request.
+	// onLoop says that the connection belongs to the thread of its loop. See loop.go.
+	onLoop bool
+	x      *exchange // that the loop drives, nil between requests
+	unsent []byte    // what a loop has not sent of an answer
+
+	// idle says that the first byte of a request is awaited.
 	idle atomic.Bool
 	// waitingSince is when the connection began to wait for a whole request (Unix ns), 0 while a request is served. For the first
 	// request it is firstRequestTime later. The goroutine that swaps it to 0 owns the connection's fate: enter serves the request, makeRoom closes the connection.
@@ -202,8 +207,13 @@ func (c *client) connection(closing bool) string {
 }
 
 // send writes to the client. The kernel cuts a client that takes nothing for client_write_timeout.
-func (c *client) send(b []byte) error {
-	_, err := c.Write(b)
+// On the thread of a loop, the connection keeps what the kernel does not take at once.
+func (c *client) send(b []byte) (err error) {
+	if c.onLoop {
+		_, err = c.Driven().Push(b)
+	} else {
+		_, err = c.Write(b)
+	}
 	return err
 }
 

@@ -3,11 +3,13 @@ package proxy
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
 	"tether/session"
 	"tether/units"
+	"tether/wire/loop"
 )
 
 // Config is the proxy part of the configuration.
@@ -46,6 +48,10 @@ type Config struct {
 	ShutdownDelay time.Duration `yaml:"shutdown_delay"`
 	// ShutdownTimeout is how long requests in flight may take to finish after that, 0s..24h.
 	ShutdownTimeout time.Duration `yaml:"shutdown_timeout"`
+	// Engine serves the clients: auto, epoll or go, as in loop.Engines. It belongs to the listener, not to the proxy.
+	Engine string `yaml:"engine"`
+	// Loops is the number of event loops, 0..64; 0 is loop.DefaultLoops. It belongs to the listener too.
+	Loops int `yaml:"loops"`
 	// TrustedProxies are the addresses whose X-Forwarded-* are believed: CIDRs or single addresses.
 	TrustedProxies []string `yaml:"trusted_proxies"`
 	// CORSOrigins are the origins whose pages may read answers in a browser, or "*" for all.
@@ -65,6 +71,7 @@ func Default() Config {
 		MinBodyRate: 64 * units.KiB,
 		MaxInFlight: 10_000, MaxConnections: 20_000,
 		ShutdownDelay: 5 * time.Second, ShutdownTimeout: 10 * time.Minute,
+		Engine:         loop.EngineAuto,
 		TrustedProxies: []string{}, CORSOrigins: []string{}, Expose: []string{},
 	}
 }
@@ -106,6 +113,10 @@ func (c *Config) Validate(memory int64, report func(key, problem string)) {
 	count("max_connections_per_address", c.MaxConnectionsPerAddress, 0, 1_000_000)
 	span("shutdown_delay", c.ShutdownDelay, 0, time.Hour)
 	span("shutdown_timeout", c.ShutdownTimeout, 0, day)
+	if !slices.Contains(loop.Engines, c.Engine) {
+		report("engine", fmt.Sprintf("%q, want one of %s", c.Engine, strings.Join(loop.Engines, ", ")))
+	}
+	count("loops", c.Loops, 0, 64)
 	for i, s := range c.TrustedProxies {
 		if _, err := parsePrefix(s); err != nil {
 			report(fmt.Sprintf("trusted_proxies[%d]", i), fmt.Sprintf("%q, want an address or a CIDR such as 10.0.0.0/8", s))

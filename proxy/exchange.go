@@ -24,8 +24,8 @@ import (
 //	relay    the answer on its way to the client
 //	rec      how it ended, for metrics and log
 //
-// These steps wait for the client, an upstream or health: request.readBody, Proxy.awaitVerdicts, attempt.ask, outcome and drop, respond,
-// tunnel, and write. No other step does.
+// These steps wait for the client, an upstream or health: request.readBody, Proxy.awaitVerdicts, attempt.request, await, outcome and drop,
+// respond, tunnel, and write. No other step does. On the thread of a loop none of them waits: see loop.go.
 //
 // An exchange is used for one request after another: begin and end frame each.
 type exchange struct {
@@ -41,68 +41,120 @@ type exchange struct {
 	attempt attempt
 	relay   relay
 	rec     Record
-	reply   []byte // the head to the client
+	reply   []byte       // the head to the client
+	parsed  parsed       // the memory of the head that is asked
+	source  bytes.Reader // of a head on a loop
 
-	counted bool // in the proxy's requests in flight
-	written bool // something was sent to the client
-	closing bool // the client's connection ends with this answer
+	next    verdict            // what is tried next
+	up      *upstream.Upstream // that is tried
+	phase   phase              // while a loop drives the exchange
+	onLoop  bool               // the thread of a loop takes the steps
+	over    wire.End           // how the relay ended
+	err     error              // the error of that
+	counted bool               // in the proxy's requests in flight
+	written bool               // something was sent to the client
+	closing bool               // the client's connection ends with this answer
 }
 
 func newExchange(p *Proxy) *exchange {
 	x := &exchange{p: p, reply: make([]byte, 0, 4<<10)}
 	x.attempt.head = make([]byte, 0, 4<<10)
-	x.relay.received, x.relay.finished, x.relay.learned = x.received, x.finished, x.learned
+	d := delivery{x}
+	x.relay.received, x.relay.finished, x.relay.learned = d.received, d.finished, d.learned
 	x.relay.generates = func() { x.route.Generated(x.relay.generated) }
 	x.relay.show = x.relay.see
 	x.attempt.onInterim = x.attempt.passInterim
 	return x
 }
 
-// handle serves one request of c, and reports whether the connection must be closed. The head is complete, and the body is still
-// on the connection.
-func (p *Proxy) handle(c *client, h head) (closing bool) {
-	x := p.exchanges.Get().(*exchange)
+// fate is what becomes of a client's connection after a step of an exchange.
+type fate uint8
+
+const (
+	kept   fate = iota // for the next request
+	closed             // the connection must be closed
+	handed             // a loop or another goroutine goes on with the exchange, which must not be touched any more
+)
+
+// serve serves one request of c. The head is complete, and the body is still on the connection, or in c.rest.
+func (x *exchange) serve(c *client, h head) fate {
 	x.begin(c, h)
-	defer func() {
-		if r := recover(); r != nil {
-			p.log.Error("panic in a request", zap.Any("panic", r), zap.ByteString("stack", debug.Stack()))
-			x.fail(faultPanic)
-		}
-		closing = x.end()
-		p.exchanges.Put(x)
-	}()
-	if f := x.run(); f != nil {
-		x.fail(f)
-	}
-	return // as end says
+	return x.take((*exchange).run)
 }
 
-// run takes the request through its steps, and stops at the first that has a fault to answer.
-func (x *exchange) run() *fault {
+// step is a step of an exchange. handed says that another thread goes on with the exchange.
+type step func(*exchange) (f *fault, handed bool)
+
+// take takes a step of the exchange, and ends the exchange after it unless another thread goes on. A panic ends this exchange
+// alone.
+func (x *exchange) take(s step) (end fate) {
+	defer func() {
+		if r := recover(); r != nil {
+			x.p.log.Error("panic in a request", zap.Any("panic", r), zap.ByteString("stack", debug.Stack()))
+			end = x.complete(faultPanic)
+		}
+	}()
+	f, away := s(x)
+	if away {
+		return handed
+	}
+	return x.complete(f)
+}
+
+// complete ends the exchange, with a fault unless f is nil.
+func (x *exchange) complete(f *fault) fate {
+	if f != nil {
+		x.fail(f)
+	}
+	if x.onLoop && x.closing { // closing may take a while
+		driven{x}.goOn(closeAfter)
+		return handed
+	}
+	p, closing := x.p, x.end()
+	p.exchanges.Put(x)
+	if closing {
+		return closed
+	}
+	return kept
+}
+
+// run takes the request through its steps, and stops at the first that has a fault to answer. handed says that another thread goes
+// on.
+func (x *exchange) run() (f *fault, handed bool) {
+	if f, done := x.prepare(); f != nil || done {
+		return f, false
+	}
+	x.tries.begin(len(x.caller.namedResponse(&x.req)) > 0, x.caller.search.Background)
+	x.next = tryNext
+	return x.forward()
+}
+
+// prepare takes the steps before an upstream is asked. done says that the request is answered.
+func (x *exchange) prepare() (f *fault, done bool) {
 	if f := x.guard(); f != nil {
-		return f
+		return f, false
 	}
 	switch {
 	case x.req.is(healthAPI):
 		x.answer(healthStatus(x.p.Ready()), nil)
-		return nil
+		return nil, true
 	case x.settings.cors != nil && x.req.isPreflight():
 		x.answer(204, nil)
-		return nil
+		return nil, true
 	}
 	if f := x.req.readBody(x.client, x.p.budget, x.settings); f != nil {
-		return f
+		return f, false
 	}
 	x.rec.BytesIn = int64(len(x.req.body.bytes))
 	if x.req.body.buf != nil { // otherwise the body arrived with the head
 		x.now = time.Now()
 	}
 	if f := x.enter(); f != nil {
-		return f
+		return f, false
 	}
 	if !x.p.ready.Load() {
 		if f := x.p.awaitVerdicts(x.client); f != nil {
-			return f
+			return f, false
 		}
 		x.now = time.Now()
 	}
@@ -110,22 +162,14 @@ func (x *exchange) run() *fault {
 		if f == nil {
 			x.answer(200, body)
 		}
-		return f
+		return f, true
 	}
 	to := x.caller.identify(&x.req, x.p.router, x.p.openings, x.now)
 	if x.p.router.Unserved(to.Model) {
-		return unservedModel(x.p.router, x.settings.identifier)
+		return unservedModel(x.p.router, x.settings.identifier), false
 	}
 	x.p.router.Start(&x.route, to, x.now)
-	if f := x.forward(); f != nil {
-		return f
-	}
-	if x.attempt.answer.Status == 101 {
-		x.tunnel()
-	} else {
-		x.respond()
-	}
-	return nil
+	return nil, false
 }
 
 // awaitVerdicts makes requests wait that arrive before health has its first verdicts: otherwise a start would pin
@@ -146,48 +190,93 @@ func (p *Proxy) awaitVerdicts(c *client) *fault {
 	return nil
 }
 
-// forward tries upstreams until one has an answer for the client, or the rules of retry.go end it.
-func (x *exchange) forward() *fault {
+// forward tries upstreams until one has an answer for the client, or the rules of retry.go end it. handed says that another thread
+// goes on.
+func (x *exchange) forward() (f *fault, handed bool) {
 	t := &x.tries
-	t.begin(len(x.caller.namedResponse(&x.req)) > 0, x.caller.search.Background)
-	var u *upstream.Upstream
-	next := tryNext
-	for next != fail && t.count < x.settings.MaxAttempts {
-		if next == tryNext {
-			if u = x.route.Next(x.now); u == nil {
+	for x.next != fail && t.count < x.settings.MaxAttempts {
+		if x.next == tryNext {
+			if x.up = x.route.Next(x.now); x.up == nil {
 				break
 			}
 			t.replayed = false
 		}
-		if next = x.try(u); next == relayAnswer {
-			return nil
+		x.attempt.begin(x.up, x.now)
+		if x.try() {
+			return nil, true
+		}
+		if x.next == relayAnswer {
+			return x.pass()
 		}
 	}
 	t.full, t.shed = x.route.Unanswered(x.now)
-	return t.fault()
+	return t.fault(), false
 }
 
-// try makes one attempt at u and says what follows it. With relayAnswer, the attempt has the answer; otherwise it has no connection.
-func (x *exchange) try(u *upstream.Upstream) verdict {
-	a, t := &x.attempt, &x.tries
-	a.begin(u, x.now)
+// try makes the attempt that has begun, and sets next to what follows it. handed says that another thread goes on.
+func (x *exchange) try() (handed bool) {
+	a := &x.attempt
 	o := outbound{request: &x.req, client: x.client, session: &x.caller.session, body: x.req.sent(&x.caller.search.Edit)}
-	k := failure.Of(a.ask(&o, t.replayed, x.settings, &x.now))
+	err := a.request(&o, x.tries.replayed, x.onLoop, x.settings, &x.now)
+	switch {
+	case err == errMustDial:
+		driven{x}.goOn(retry)
+		return true
+	case err == nil && a.joined:
+		driven{x}.awaitAnswer()
+		return true
+	case err == nil:
+		err = a.await(&x.req, x.settings, &x.now)
+	}
+	x.judge(err)
+	return false
+}
+
+// retry makes the attempt that a loop could not make.
+func retry(x *exchange) (f *fault, handed bool) {
+	if x.try() {
+		return nil, true
+	}
+	return x.proceed()
+}
+
+// proceed goes on after an attempt that was judged.
+func (x *exchange) proceed() (f *fault, handed bool) {
+	if x.next == relayAnswer {
+		return x.pass()
+	}
+	return x.forward()
+}
+
+// judge sets next to what follows an attempt that ended with err, nil if the head of an answer is there. With relayAnswer, the
+// attempt has the answer; otherwise it has no connection.
+func (x *exchange) judge(err error) {
+	a, t := &x.attempt, &x.tries
+	k := failure.Of(err)
 	if k == failure.None {
 		k = a.outcome(x.now, x.settings.IdleTimeout)
 	}
-	next := t.after(k)
-	consequences[k].apply(u, &x.route, x.now)
+	x.next = t.after(k)
+	consequences[k].apply(x.up, &x.route, x.now)
 	if consequences[k].charged || k == failure.None && a.answer.Status >= 400 {
 		x.route.Failed(x.now.Sub(a.began), x.now)
 	}
-	if a.conn != nil && (next == relayAnswer || t.count == x.settings.MaxAttempts || !x.route.More()) {
-		t.note(u, failure.None)
-		return relayAnswer
+	if a.conn != nil && (x.next == relayAnswer || t.count == x.settings.MaxAttempts || !x.route.More()) {
+		t.note(x.up, failure.None)
+		x.next = relayAnswer
+		return
 	}
-	t.note(u, k)
+	t.note(x.up, k)
 	a.drop(x.client)
-	return next
+}
+
+// pass passes the answer of the attempt to the client.
+func (x *exchange) pass() (f *fault, handed bool) {
+	if x.attempt.answer.Status == 101 {
+		x.tunnel()
+		return nil, false
+	}
+	return nil, delivery{x}.respond()
 }
 
 func (x *exchange) begin(c *client, h head) {
@@ -196,7 +285,8 @@ func (x *exchange) begin(c *client, h head) {
 	x.caller.begin(x.settings.identifier)
 	x.rec = Record{Started: c.begun}
 	x.now = c.headed
-	x.written, x.closing = false, !c.guard.KeepAlive()
+	x.over = wire.Finished
+	x.written, x.closing, x.onLoop = false, !c.guard.KeepAlive(), c.onLoop
 }
 
 // end gives back all that the exchange holds, and reports whether the connection must be closed. It is the one
@@ -222,7 +312,8 @@ func (x *exchange) end() (closing bool) {
 	x.relay.reset()
 	x.rec = Record{}
 	clear(x.reply)
-	x.client, x.settings = nil, nil
+	x.client, x.settings, x.up, x.err = nil, nil, nil, nil
+	x.onLoop = false
 	switch {
 	case !x.closing:
 		c.next(now)

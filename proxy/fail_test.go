@@ -17,6 +17,7 @@ import (
 	"tether/sim"
 	simfault "tether/sim/fault"
 	"tether/upstream"
+	"tether/upstream/transport"
 	"tether/wire"
 )
 
@@ -208,7 +209,7 @@ func TestIdleConnectionsToServersGiveWay(t *testing.T) {
 	if a := c.receive(); a.StatusCode != 200 {
 		t.Error(a.StatusCode)
 	}
-	if r.up(1).TakeIdle(time.Now()) != nil {
+	if r.up(1).TakeIdle(time.Now(), transport.Taker{}) != nil {
 		t.Error("the idle connection to the other server is left")
 	}
 }

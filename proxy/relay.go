@@ -66,12 +66,15 @@ func (r *relay) endsByClosing() bool { return r.decode || r.framing.UntilClose()
 func (r *relay) Take(now time.Time, p []byte) (out []byte, more bool) {
 	defer func() {
 		if v := recover(); v != nil {
-			r.panicked = fmt.Errorf("%v\n%s", v, debug.Stack())
+			r.panicked = panicOf(v)
 			out, more = nil, false
 		}
 	}()
 	return r.take(now, p)
 }
+
+// panicOf is a recovered panic with its stack.
+func panicOf(v any) error { return fmt.Errorf("%v\n%s", v, debug.Stack()) }
 
 // rethrow panics on the exchange's own goroutine if Take has panicked.
 func (r *relay) rethrow() {
@@ -114,12 +117,39 @@ func (r *relay) begun() bool { return r.generation.begun || r.framing.OnPayload 
 // before the goroutine that sends has noticed.
 const sendSlack = 5 * time.Millisecond
 
+// delivery is an exchange that has an answer for the client.
+type delivery struct{ *exchange }
+
 // respond passes the answer to the client as it arrives: the head at once, with the part of the body that
-// arrived with it, then every read as one write. Nothing is retried from here on. It waits for both sides.
-func (x *exchange) respond() {
+// arrived with it, then every read as one write. Nothing is retried from here on. It waits for both sides, unless handed says that a loop
+// drives the rest.
+func (x delivery) respond() (handed bool) {
+	more := x.openAnswer()
+	x.relay.rethrow()
+	x.written = true
+	end, err := wire.Finished, x.client.send(x.reply)
+	switch {
+	case err != nil:
+		end = wire.TargetFailed
+	case more && x.attempt.joined:
+		driven{x.exchange}.relayRest()
+		return true
+	case more:
+		end, err = wire.Pump(x.client.Client, x.attempt.conn.Conn, *x.attempt.buf, x.settings.IdleTimeout, &x.relay)
+	case x.onLoop && x.client.Driven().Keeps():
+		x.phase = draining
+		return true
+	}
+	x.relay.rethrow()
+	x.settle(end, err)
+	return false
+}
+
+// openAnswer makes x.reply the head for the client, with the part of the body that has arrived, and reports whether more is to come.
+func (x delivery) openAnswer() (more bool) {
 	a, r, http10 := &x.attempt.answer, &x.relay, x.req.framing.HTTP10()
 	x.route.Answered(a.Status, x.now)
-	if x.req.body.held() && x.attempt.conn.SentWithin(sendSlack) {
+	if x.req.body.held() && x.sentSoon() {
 		x.req.body.free()
 	}
 	x.rec.Status = a.Status
@@ -135,23 +165,20 @@ func (x *exchange) respond() {
 	f.retryAfter = x.tries.last.retryAfter
 	x.reply = appendAnswerHead(x.reply[:0], &a.Head, f, r.chunked())
 	first, more := r.Take(x.now, a.Rest)
-	r.rethrow()
 	x.reply = append(x.reply, first...)
+	return more
+}
 
-	x.written = true
-	end, err := wire.Finished, x.client.send(x.reply)
-	switch {
-	case err != nil:
-		end = wire.TargetFailed
-	case more:
-		end, err = wire.Pump(x.client.Client, x.attempt.conn.Conn, *x.attempt.buf, x.settings.IdleTimeout, r)
+// sentSoon reports whether the request is sent, and waits a moment for that unless a loop must not wait.
+func (x delivery) sentSoon() bool {
+	if x.onLoop {
+		return x.attempt.conn.Sent()
 	}
-	r.rethrow()
-	x.settle(end, err)
+	return x.attempt.conn.SentWithin(sendSlack)
 }
 
 // received notes the delivery of a part of the answer. See relay.
-func (x *exchange) received(now time.Time) {
+func (x delivery) received(now time.Time) {
 	x.attempt.up.Delivered(now)
 	x.route.Touch(now)
 	if !x.relay.generated.IsZero() {
@@ -163,7 +190,7 @@ func (x *exchange) received(now time.Time) {
 }
 
 // learned notes that the upstream has the stored response of that id, if there is one. See observers.
-func (x *exchange) learned(id []byte) {
+func (x delivery) learned(id []byte) {
 	if len(id) > 0 {
 		x.route.Learn(x.caller.identifier.Response(x.caller.stored, id), x.relay.last)
 	}
@@ -171,9 +198,12 @@ func (x *exchange) learned(id []byte) {
 
 // finished ends the upstream's part: its connection is kept for the next request if it is fit for one. The client may leave, or ask
 // again on another connection, as soon as it has the last bytes. See relay.
-func (x *exchange) finished(now time.Time, clean bool) {
+func (x delivery) finished(now time.Time, clean bool) {
 	a := &x.attempt
 	left := x.client.Unbind()
+	if x.onLoop {
+		a.conn.Driven().Release()
+	}
 	switch {
 	case !a.conn.Sent():
 		a.conn.Discard(lend(&x.req.body, a))
@@ -183,21 +213,21 @@ func (x *exchange) finished(now time.Time, clean bool) {
 		a.conn.Close() // which waits for nothing: the request was sent
 	}
 	a.conn = nil
-	x.complete(now)
+	x.answered(now)
 	x.route.Leave(now)
 	x.caller.leave()
 }
 
-// complete notes how long the whole answer took that was complete at now. Only calls that make a server work say how long its answers
+// answered notes how long the whole answer took that was complete at now. Only calls that make a server work say how long its answers
 // take, and no errors.
-func (x *exchange) complete(now time.Time) {
+func (x delivery) answered(now time.Time) {
 	if a := &x.attempt; a.answer.Status < 400 && x.req.endpoint.method == "POST" {
 		x.route.Last().Answered(now.Sub(a.began))
 	}
 }
 
 // settle ends the relay. The client of an answer that is not whole sees that.
-func (x *exchange) settle(end wire.End, err error) {
+func (x delivery) settle(end wire.End, err error) {
 	r := &x.relay
 	left := x.attempt.drop(x.client)
 	x.route.Leave(r.last)
@@ -211,7 +241,7 @@ func (x *exchange) settle(end wire.End, err error) {
 		x.closing = true
 	case r.framing.Done():
 	case r.framing.UntilClose() && end == wire.SourceEnded && err == io.EOF:
-		x.complete(r.last)
+		x.answered(r.last)
 	case end == wire.SourceIdle:
 		x.cut("upstream_idle")
 	case r.broken:
@@ -223,7 +253,7 @@ func (x *exchange) settle(end wire.End, err error) {
 
 // cut ends an answer that is not whole so that the client sees it: without the last chunk or the promised length,
 // and by a reset where the end of the connection would pass for the end of the answer.
-func (x *exchange) cut(reason string) {
+func (x delivery) cut(reason string) {
 	x.rec.Reason = reason
 	x.closing = true
 	now := time.Now()

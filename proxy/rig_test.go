@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -32,6 +34,7 @@ import (
 	"tether/upstream"
 	"tether/upstream/transport"
 	"tether/wire"
+	"tether/wire/loop"
 )
 
 func TestMain(m *testing.M) {
@@ -68,6 +71,9 @@ type rig struct {
 	verdicts chan struct{}
 	// server and client are the TLS configurations of both ends of clients' connections, nil for none.
 	server, client *tls.Config
+
+	engine    string // "" for the one of TETHER_PROXY_ENGINE, or auto
+	loopCount int    // 0 for one
 
 	mu      sync.Mutex
 	asked   int      // guarded by mu: requests that try sent
@@ -163,7 +169,11 @@ func (r *rig) start() {
 	var parts sync.WaitGroup
 	parts.Go(func() { _ = watch.Run(ctx) })
 	parts.Go(func() { _ = r.registry.Run(ctx) })
-	r.listener, err = wire.Listen("127.0.0.1:0", wire.ListenConfig{WriteTimeout: r.cfg.ClientWriteTimeout, TLS: r.server}, watch)
+	loops := r.loops()
+	if loops != nil {
+		parts.Go(func() { _ = loops.Run(ctx) })
+	}
+	r.listener, err = wire.Listen("127.0.0.1:0", wire.ListenConfig{WriteTimeout: r.cfg.ClientWriteTimeout, TLS: r.server, Loops: loops}, watch)
 	r.must(err)
 	r.addr = r.listener.Addr().String()
 	parts.Go(func() { r.proxy.Serve(r.listener) })
@@ -192,6 +202,18 @@ func (r *rig) start() {
 			}
 		}
 	})
+}
+
+// loops are those of the engine under test, nil for the engine without loops.
+func (r *rig) loops() *loop.Loops {
+	r.t.Helper()
+	want := cmp.Or(r.engine, os.Getenv("TETHER_PROXY_ENGINE"), loop.EngineAuto)
+	all, engine, err := loop.OpenEngine(want, cmp.Or(r.loopCount, 1))
+	r.must(err)
+	if want != loop.EngineAuto && engine != want {
+		r.t.Fatalf("the engine is %s, want %s", engine, want)
+	}
+	return all
 }
 
 func (r *rig) record(rec *Record) {

@@ -42,7 +42,7 @@ func (p *Proxy) Use(s Settings) error {
 		return err
 	}
 	n.bodies = newBodyLimits(n.MaxBodyTotal.Of(p.memoryLimit), int64(n.MaxBody))
-	n.parser = newParser(p.handle, int(n.MaxHeader))
+	n.parser = newParser(int(n.MaxHeader))
 	p.settings.Store(n)
 	return nil
 }

@@ -117,7 +117,7 @@ func TestRunClosesIdleConnections(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Keep(&transport.Answer{}, time.Now())
-	if u.TakeIdle(time.Now()) != nil {
+	if u.TakeIdle(time.Now(), transport.Taker{}) != nil {
 		t.Error("connections are kept after the end")
 	}
 }

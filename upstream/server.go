@@ -55,8 +55,10 @@ func (s *Server) Address() transport.Address { return s.address }
 // RequestOptions are those of the last Apply; they must not be changed.
 func (s *Server) RequestOptions() *transport.RequestOptions { return s.options.Load() }
 
-// TakeIdle takes the idle connection that was used last out of the server's pool, or returns nil.
-func (s *Server) TakeIdle(now time.Time) *transport.Conn { return s.pool.TakeIdle(now) }
+// TakeIdle takes the idle connection that was used last, of those that t can use, out of the server's pool, or returns nil.
+func (s *Server) TakeIdle(now time.Time, t transport.Taker) *transport.Conn {
+	return s.pool.TakeIdle(now, t)
+}
 
 // Dial opens a connection within timeout or until ctx ends. The error is failure.Refused, Unreachable, Insecure or Exhausted.
 func (s *Server) Dial(ctx context.Context, timeout time.Duration) (*transport.Conn, error) {

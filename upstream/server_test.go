@@ -18,17 +18,17 @@ func TestRanksShareConnections(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Keep(&transport.Answer{}, time.Now())
-	if again := m[1].TakeIdle(time.Now()); again != c {
+	if again := m[1].TakeIdle(time.Now(), transport.Taker{}); again != c {
 		t.Error("the other rank dials anew")
 	}
 	c.Keep(&transport.Answer{}, time.Now())
 	mustApply(t, r, ranked("a", s.u.Address().Dial, 1))
-	if again := m[0].TakeIdle(time.Now()); again != c {
+	if again := m[0].TakeIdle(time.Now(), transport.Taker{}); again != c {
 		t.Error("the server lost its connections with a rank")
 	}
 	c.Keep(&transport.Answer{}, time.Now())
 	mustApply(t, r)
-	if m[0].TakeIdle(time.Now()) != nil {
+	if m[0].TakeIdle(time.Now(), transport.Taker{}) != nil {
 		t.Error("the connections of a removed server are kept")
 	}
 }

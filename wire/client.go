@@ -6,15 +6,18 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"tether/wire/loop"
 )
 
 // Client is an accepted connection that knows when its peer left. Where clients speak TLS, reads and writes are those of
 // the TLS connection; everything else acts on the socket below it.
 type Client struct {
 	net.Conn
-	tcp          *net.TCPConn
-	watch        *Watch
+	tcp          lower
+	watch        *Watch // nil if a loop watches
 	id           watchID
+	driven       loop.Driven   // nil without a loop
 	writeTimeout time.Duration // as in ListenConfig
 
 	mu    sync.Mutex
@@ -101,6 +104,9 @@ func (c *Client) Secure() bool {
 	return is
 }
 
+// Driven returns the connection as an event loop drives it, nil if none does: under TLS, or without Loops.
+func (c *Client) Driven() loop.Driven { return c.driven }
+
 // Quiet reports, without waiting, whether the peer has sent nothing that was not read yet, and has not left.
 func (c *Client) Quiet() (is bool) {
 	raw, err := c.tcp.SyscallConn()
@@ -109,20 +115,27 @@ func (c *Client) Quiet() (is bool) {
 
 // Close closes the connection in good order: bytes that were written are still delivered.
 func (c *Client) Close() error {
-	c.watch.remove(c)
+	c.unwatch()
 	return c.Conn.Close()
+}
+
+// unwatch ends the watch before the descriptor is closed. A loop does that itself.
+func (c *Client) unwatch() {
+	if c.watch != nil {
+		c.watch.remove(c)
+	}
 }
 
 // Reset cuts the connection with RST, so that the peer cannot take the bytes it received for a whole answer.
 func (c *Client) Reset() error {
-	c.watch.remove(c)
+	c.unwatch()
 	_ = c.tcp.SetLinger(0) // fails only on a connection that is gone
 	return c.tcp.Close()
 }
 
 // Drop closes a connection on which nothing is under way. It sends no close_notify in TLS, so it never waits.
 func (c *Client) Drop() error {
-	c.watch.remove(c)
+	c.unwatch()
 	return c.tcp.Close()
 }
 

@@ -4,18 +4,24 @@ import (
 	"errors"
 	"net"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"tether/wire/loop"
 )
 
 // Conn is a connection to an upstream. If the upstream speaks TLS, reads and writes are those of the TLS connection, and only a
 // stream that the upstream ended with close_notify ends with io.EOF.
 type Conn struct {
 	net.Conn
-	socket   net.Conn // below TLS; the same as Conn without TLS
+	mu       sync.Mutex // held while Join replaces socket, for Abort
+	socket   net.Conn   // below TLS; the same as Conn without TLS
 	raw      syscall.RawConn
+	noisy    func() bool      // reports an event that is perhaps unasked bytes or the end; nil if no loop knows
+	driven   loop.Driven      // nil if no loop can drive the connection
 	peek     func(fd uintptr) // sets quiet; made once, for Stale
 	quiet    bool
 	deadline time.Time // of reads, as last set
@@ -23,7 +29,12 @@ type Conn struct {
 
 // Abort closes the connection at once, whoever reads or writes it. It implements Aborter: the close tells the upstream to stop.
 // It waits for no peer, but until reads and writes under way on other goroutines have returned.
-func (c *Conn) Abort() { _ = c.socket.Close() }
+func (c *Conn) Abort() {
+	c.mu.Lock()
+	socket := c.socket
+	c.mu.Unlock()
+	_ = socket.Close()
+}
 
 // Shut ends both directions of the connection at once: reads and writes under way fail soon after. Unlike Abort it does not wait
 // until they have returned. The connection must still be closed.
@@ -33,10 +44,19 @@ func (c *Conn) Shut() {
 
 // Stale reports, without waiting, whether an idle connection is beyond use: the peer closed it, or sent bytes that no
 // request asked for.
-func (c *Conn) Stale() bool {
+//
+// onLoop says that the caller is the thread of the connection's loop, which knows of most connections without asking the
+// kernel: all events before those that the thread handles now.
+func (c *Conn) Stale(onLoop bool) bool {
+	if onLoop && c.noisy != nil && !c.noisy() {
+		return false
+	}
 	err := c.raw.Control(c.peek)
 	return err != nil || !c.quiet || c.Conn != c.socket && c.holdsBytes()
 }
+
+// Driven returns the connection as the loop of a client drives it, nil if none does. See Join.
+func (c *Conn) Driven() loop.Driven { return c.driven }
 
 // holdsBytes reports whether the TLS connection has read bytes from the socket that no Read has taken: bytes behind one answer
 // must not become the beginning of the next.
@@ -67,8 +87,25 @@ func (c *Conn) WriteAll(head []byte, body *Parts) error {
 		return err
 	}
 	parts := net.Buffers{head, body[0], body[1], body[2]}
+	if c.driven != nil {
+		return writeParts(c.socket, parts)
+	}
 	_, err := parts.WriteTo(c.Conn)
 	return err
+}
+
+// PushAll is WriteAll on the thread of a loop: what the kernel does not take at once is kept, and sent later.
+func (c *Conn) PushAll(head []byte, body *Parts) error {
+	if body.Len() <= cap(head)-len(head) {
+		_, err := c.driven.Push(append(append(append(head, body[0]...), body[1]...), body[2]...))
+		return err
+	}
+	for _, part := range [...][]byte{head, body[0], body[1], body[2]} {
+		if _, err := c.driven.Push(part); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // deadlineSlack is the part of an idle limit by which a deadline may be late: moving a deadline at every read of a stream

@@ -26,11 +26,11 @@ func TestStale(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer peer.Close()
-			if c.Stale() {
+			if c.Stale(false) {
 				t.Fatal("stale before anything happened")
 			}
 			spoil(peer.(*net.TCPConn))
-			for deadline := time.Now().Add(patience); !c.Stale(); {
+			for deadline := time.Now().Add(patience); !c.Stale(false); {
 				if time.Now().After(deadline) {
 					t.Fatal("never stale")
 				}
@@ -136,7 +136,7 @@ func BenchmarkStale(b *testing.B) {
 	c := dial(b, l.Addr().String())
 	b.ReportAllocs()
 	for b.Loop() {
-		if c.Stale() {
+		if c.Stale(false) {
 			b.Fatal("stale")
 		}
 	}

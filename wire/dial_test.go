@@ -75,7 +75,7 @@ func TestUnixSocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if c.Stale() {
+	if c.Stale(false) {
 		t.Error("a fresh connection is stale")
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"net"
 	"sync/atomic"
 	"time"
+
+	"tether/wire/loop"
 )
 
 // ListenConfig is how clients are accepted. The zero value sets no limit and speaks no TLS.
@@ -16,6 +18,8 @@ type ListenConfig struct {
 	WriteTimeout time.Duration
 	// TLS is what clients must speak, nil for none. Client.Handshake begins it.
 	TLS *tls.Config
+	// Loops drive the clients that speak no TLS. With nil, goroutines and the Watch do.
+	Loops *loop.Loops
 	// OnFailure is called when a client could not be accepted, for lack of descriptors or memory; it may be nil. The client
 	// waits in the backlog, or is gone.
 	OnFailure func()
@@ -25,6 +29,7 @@ type ListenConfig struct {
 type Listener struct {
 	tcp       *net.TCPListener
 	watch     *Watch
+	acceptor  *acceptor // of clients for loops, nil without loops
 	terms     atomic.Pointer[terms]
 	onFailure func()
 }
@@ -46,7 +51,11 @@ const maxUnsent = 128 << 10
 
 // Listen opens addr, "host:port" with an empty host for all addresses. watch must be running while clients are served.
 func Listen(addr string, cfg ListenConfig, watch *Watch) (*Listener, error) {
-	lc := net.ListenConfig{KeepAliveConfig: keepAlive, Control: socketOptions(cfg.WriteTimeout, maxUnsent)}
+	options := socketOptions(cfg.WriteTimeout, maxUnsent)
+	if cfg.Loops != nil {
+		options = inherited(options)
+	}
+	lc := net.ListenConfig{KeepAliveConfig: keepAlive, Control: options}
 	lc.SetMultipathTCP(false) // with MPTCP, Go's default, clients do not inherit every option
 	l, err := lc.Listen(context.Background(), "tcp", addr)
 	if err != nil {
@@ -54,6 +63,12 @@ func Listen(addr string, cfg ListenConfig, watch *Watch) (*Listener, error) {
 	}
 	listener := &Listener{tcp: l.(*net.TCPListener), watch: watch, onFailure: cfg.OnFailure}
 	listener.terms.Store(&terms{cfg.TLS, cfg.WriteTimeout})
+	if cfg.Loops != nil {
+		if listener.acceptor, err = newAcceptor(cfg.Loops, listener.tcp); err != nil {
+			_ = l.Close()
+			return nil, err
+		}
+	}
 	return listener, nil
 }
 
@@ -76,7 +91,12 @@ func (l *Listener) Use(secure *tls.Config, writeTimeout time.Duration) error {
 func (l *Listener) Addr() net.Addr { return l.tcp.Addr() }
 
 // Close ends Accept. Accepted clients stay.
-func (l *Listener) Close() error { return l.tcp.Close() }
+func (l *Listener) Close() error {
+	if l.acceptor != nil {
+		l.acceptor.Close()
+	}
+	return l.tcp.Close()
+}
 
 // handshakeTime is for how long Drain lets handshakes end that have begun, and clients send their first request.
 const handshakeTime = 50 * time.Millisecond
@@ -106,14 +126,9 @@ const acceptBackOff = 10 * time.Millisecond
 // and must not end a server.
 func (l *Listener) Accept() (*Client, error) {
 	for {
-		conn, err := l.tcp.AcceptTCP()
+		c, err := l.accept()
 		if err == nil {
-			t := l.terms.Load()
-			c := &Client{Conn: t.secured(conn), tcp: conn, watch: l.watch, writeTimeout: t.writeTimeout}
-			if err = l.watch.add(c); err == nil {
-				return c, nil
-			}
-			_ = conn.Close() // the watch's error is the one that matters
+			return c, nil
 		}
 		if errors.Is(err, net.ErrClosed) {
 			return nil, err
@@ -123,6 +138,27 @@ func (l *Listener) Accept() (*Client, error) {
 		}
 		time.Sleep(acceptBackOff)
 	}
+}
+
+func (l *Listener) accept() (*Client, error) {
+	if l.acceptor != nil && l.terms.Load().tls == nil {
+		return l.acceptOnLoop()
+	}
+	conn, err := l.tcp.AcceptTCP()
+	if err != nil {
+		return nil, err
+	}
+	return l.watched(conn, l.terms.Load())
+}
+
+// watched is the client of a connection of Go's poller.
+func (l *Listener) watched(conn *net.TCPConn, t *terms) (*Client, error) {
+	c := &Client{Conn: t.secured(conn), tcp: conn, watch: l.watch, writeTimeout: t.writeTimeout}
+	if err := l.watch.add(c); err != nil {
+		_ = conn.Close() // the watch's error is the one that matters
+		return nil, err
+	}
+	return c, nil
 }
 
 func (t *terms) secured(conn *net.TCPConn) net.Conn {

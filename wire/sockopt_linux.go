@@ -27,8 +27,12 @@ func socketOptions(timeout time.Duration, unsent int) func(network, address stri
 }
 
 func setOption(raw syscall.RawConn, option, value int) error {
+	return setOptionAt(raw, unix.IPPROTO_TCP, option, value)
+}
+
+func setOptionAt(raw syscall.RawConn, level, option, value int) error {
 	var optErr error
-	err := raw.Control(func(fd uintptr) { optErr = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, option, value) })
+	err := raw.Control(func(fd uintptr) { optErr = unix.SetsockoptInt(int(fd), level, option, value) })
 	return errors.Join(err, optErr)
 }
 

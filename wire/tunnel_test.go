@@ -254,7 +254,7 @@ func TestTunnelBothEnd(t *testing.T) {
 // narrow makes the client's pipe hold less than the upstream has sent.
 func (b *bore) narrow() {
 	b.client.SetReadBuffer(16 << 10)
-	b.nearClient.tcp.SetWriteBuffer(16 << 10)
+	b.nearClient.tcp.(*net.TCPConn).SetWriteBuffer(16 << 10)
 }
 
 // Bytes that an upstream sent before its connection was cut are still passed on, also to a slow client.

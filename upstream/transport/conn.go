@@ -21,6 +21,7 @@ type Conn struct {
 	reused    bool
 	idleSince time.Time
 
+	early   []byte // of the answer, for Receive
 	sendErr error
 	sending *sending  // nil unless sendAll may still run
 	sentAt  time.Time // when Send began

@@ -30,7 +30,7 @@ func TestExchange(t *testing.T) {
 		t.Error("a fresh connection counts as used")
 	}
 	c.Keep(&a, time.Now())
-	again := s.pool.TakeIdle(time.Now())
+	again := s.pool.TakeIdle(time.Now(), Taker{})
 	if again != c || !again.reused {
 		t.Error("the connection was not kept for the next request")
 	}

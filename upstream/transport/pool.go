@@ -63,27 +63,39 @@ func (p *Pool) remove(c *Conn) {
 	delete(p.open, c)
 }
 
-// TakeIdle takes the newest connection that is fit for use out of the pool, or returns nil. It peeks at each candidate first: a
-// connection that the server closed would cost the next request its answer, and one on which unasked bytes arrived would
-// give it the wrong answer.
-func (p *Pool) TakeIdle(now time.Time) *Conn {
+// Taker is who takes a connection out of a Pool. The zero Taker is a goroutine without a client.
+type Taker struct {
+	Client *wire.Client // that asks: the connection is near it, as wire.Conn.Near says
+	OnLoop bool         // the caller is the thread of the client's loop
+}
+
+// TakeIdle takes the newest connection out of the pool that t can use, or returns nil. A
+// candidate of which nothing is known is peeked at first: a connection that the server closed would cost the next request
+// its answer, and one on which unasked bytes arrived would give it the wrong answer.
+func (p *Pool) TakeIdle(now time.Time, t Taker) *Conn {
 	for {
-		p.mu.Lock()
-		n := len(p.idle)
-		if n == 0 {
-			p.mu.Unlock()
+		c := p.takeNewest(t.Client)
+		if c == nil {
 			return nil
 		}
-		c := p.idle[n-1]
-		p.idle[n-1] = nil
-		p.idle = p.idle[:n-1]
-		p.mu.Unlock()
-		if now.Sub(c.idleSince) < maxIdle && !c.Stale() {
+		if now.Sub(c.idleSince) < maxIdle && !c.Stale(t.OnLoop) {
 			c.reused = true
 			return c
 		}
 		c.Abort()
 	}
+}
+
+func (p *Pool) takeNewest(near *wire.Client) *Conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := len(p.idle) - 1; i >= 0; i-- {
+		if c := p.idle[i]; c.Near(near) {
+			p.idle = slices.Delete(p.idle, i, i+1)
+			return c
+		}
+	}
+	return nil
 }
 
 func (p *Pool) put(c *Conn, now time.Time) {

@@ -32,28 +32,28 @@ func TestPoolOrderAndAge(t *testing.T) {
 	if _, err := peers[0].Read(make([]byte, 1)); err != io.EOF {
 		t.Errorf("the reaped connection's server saw %v", err)
 	}
-	if got := p.TakeIdle(now.Add(old)); got != conns[3] {
+	if got := p.TakeIdle(now.Add(old), Taker{}); got != conns[3] {
 		t.Error("not the newest")
 	}
 	// A connection that the server closed is passed over.
 	peers[2].Close()
-	for deadline := time.Now().Add(patience); !conns[2].Stale(); {
+	for deadline := time.Now().Add(patience); !conns[2].Stale(false); {
 		if time.Now().After(deadline) {
 			t.Fatal("never stale")
 		}
 	}
-	if got := p.TakeIdle(now.Add(old)); got != conns[1] {
+	if got := p.TakeIdle(now.Add(old), Taker{}); got != conns[1] {
 		t.Error("a closed connection was taken")
 	}
 	if _, err := conns[2].Write([]byte("x")); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("a connection that was passed over is open: %v", err)
 	}
-	if got := p.TakeIdle(now.Add(old)); got != nil {
+	if got := p.TakeIdle(now.Add(old), Taker{}); got != nil {
 		t.Error("more connections than there were")
 	}
 	// A connection that is too old is not used even before it is reaped.
 	p.put(conns[1], now)
-	if got := p.TakeIdle(now.Add(old)); got != nil {
+	if got := p.TakeIdle(now.Add(old), Taker{}); got != nil {
 		t.Error("a connection that is too old was taken")
 	}
 	if _, err := peers[1].Read(make([]byte, 1)); err != io.EOF {
@@ -91,7 +91,7 @@ func BenchmarkPool(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		s.pool.put(c, now)
-		if s.pool.TakeIdle(now) == nil {
+		if s.pool.TakeIdle(now, Taker{}) == nil {
 			b.Fatal("gone")
 		}
 	}

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"time"
 
 	"tether/failure"
@@ -45,7 +46,7 @@ func (c *Conn) ReceiveSwitch(buf []byte, limit time.Duration, onInterim func(*ht
 	before := interims{show: onInterim}
 	silent := true
 	for {
-		k, err := c.Read(buf[n:])
+		k, err := c.readOn(buf[n:])
 		if k == 0 && err != nil {
 			return a, c.failureOf(err, silent)
 		}
@@ -71,6 +72,36 @@ func (c *Conn) ReceiveSwitch(buf []byte, limit time.Duration, onInterim func(*ht
 		}
 	}
 }
+
+// Begin takes the head of an answer out of the first bytes of it, and reports whether it could: Receive is for an answer whose head is not
+// whole yet, is malformed, or is that of an interim answer or another protocol. The answer lies in p.
+func (a *Answer) Begin(p []byte) bool {
+	size, err := http1.ParseHead(p, 0, &a.Head)
+	if err != nil || a.Status < 200 {
+		return false
+	}
+	a.Rest = p[size:]
+	return true
+}
+
+// Unread gives a copy of p, the first bytes of an answer, back to the connection: Receive begins with them.
+func (c *Conn) Unread(p []byte) { c.early = bytes.Clone(p) }
+
+// readOn reads what Unread gave back, and then from the connection.
+func (c *Conn) readOn(b []byte) (int, error) {
+	if len(c.early) == 0 {
+		return c.Read(b)
+	}
+	n := copy(b, c.early)
+	c.early = c.early[n:]
+	return n, nil
+}
+
+// HeadLimit is when the head of the answer must be there, limit after Send.
+func (c *Conn) HeadLimit(limit time.Duration) time.Time { return c.sentAt.Add(limit) }
+
+// Lost is the kind of failure of an answer of which nothing has arrived when err ended the connection.
+func (c *Conn) Lost(err error) failure.Kind { return c.failureOf(err, true) }
 
 // interims are the interim answers before an answer.
 type interims struct {

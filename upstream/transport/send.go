@@ -42,6 +42,13 @@ func (c *Conn) Send(head []byte, body Body, now time.Time) {
 	c.sendErr = c.WriteAll(head, &body)
 }
 
+// SendNow is Send on the thread of a loop that drives the connection: the connection copies what the kernel does
+// not take at once, so that nothing is lent.
+func (c *Conn) SendNow(head []byte, body Body, now time.Time) {
+	c.sending, c.sentAt, c.written = nil, now, now
+	c.sendErr = c.PushAll(head, &body)
+}
+
 // sendAll is Send's goroutine for large bodies. It ends when all is written or the connection is closed or shut down.
 func (c *Conn) sendAll(head []byte, body Body, s *sending) {
 	err := c.WriteAll(head, &body)

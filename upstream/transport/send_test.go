@@ -31,7 +31,7 @@ func TestAnswerBeforeTheBodyWasSent(t *testing.T) {
 	if c.sending != nil {
 		t.Error("still sending")
 	}
-	if s.pool.TakeIdle(time.Now()) != nil {
+	if s.pool.TakeIdle(time.Now(), Taker{}) != nil {
 		t.Error("a connection with half a request on it was kept")
 	}
 }
@@ -51,7 +51,7 @@ func TestConnectionOfHalfARequestIsNotKept(t *testing.T) {
 			t.Fatalf("%+v, %v", a, err)
 		}
 		c.Keep(&a, time.Now())
-		if s.pool.TakeIdle(time.Now()) != nil {
+		if s.pool.TakeIdle(time.Now(), Taker{}) != nil {
 			t.Errorf("%d bytes of body: kept", body)
 		}
 		if _, err := peer.Read(make([]byte, 1)); err != io.EOF {
@@ -78,7 +78,7 @@ func TestLargeBodyArrivesWhole(t *testing.T) {
 		for !c.Sent() {
 		}
 		c.Keep(&a, time.Now())
-		if s.pool.TakeIdle(time.Now()) != c {
+		if s.pool.TakeIdle(time.Now(), Taker{}) != c {
 			t.Fatalf("%d bytes: not kept", size)
 		}
 	}

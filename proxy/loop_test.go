@@ -1,0 +1,294 @@
+package proxy
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"regexp"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tether/sim"
+	"tether/wire/loop"
+)
+
+// onLoops makes a rig with event loops, and skips the test where there are none.
+func onLoops(t testing.TB, n int) option {
+	t.Helper()
+	if runtime.GOOS != "linux" || os.Getenv("TETHER_PROXY_ENGINE") == loop.EngineGo {
+		t.Skip("no event loops here")
+	}
+	return func(r *rig) { r.loopCount = n }
+}
+
+// goroutines waits until there are at most n goroutines, and returns how many there are.
+func goroutines(n int) int {
+	for deadline := time.Now().Add(patience); runtime.NumGoroutine() > n && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+	return runtime.NumGoroutine()
+}
+
+// Neither an idle client nor an open stream has a goroutine of the proxy.
+func TestNoGoroutineOnALoop(t *testing.T) {
+	const clients = 50
+	s := newScript(t)
+	r := newRig(t, []string{s.url()}, onLoops(t, 1))
+	before := runtime.NumGoroutine()
+	var all []*rawConn
+	for range clients {
+		c := r.dial()
+		all = append(all, c)
+	}
+	if n := goroutines(before + 2); n > before+2 { // of the runtime, if any
+		t.Errorf("%d goroutines for %d idle clients", n-before, clients)
+	}
+	for _, c := range all {
+		c.send(post(chatPath, streamed("x")))
+		up := s.next()
+		up.request()
+		up.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n")
+		if res, err := http.ReadResponse(c.r, nil); err != nil || res.StatusCode != 200 {
+			t.Fatalf("%v, %v", res, err)
+		}
+	}
+	if n := goroutines(before + 2); n > before+2 {
+		t.Errorf("%d goroutines for %d open streams", n-before, clients)
+	}
+}
+
+// A client that reads nothing for a while gets every byte in the end. Meanwhile its server is not read from.
+func TestSlowClientGetsAll(t *testing.T) {
+	s := newScript(t)
+	r := newRig(t, []string{s.url()})
+	c := r.dial()
+	c.send(post(chatPath, streamed("x")))
+	up := s.next()
+	up.request()
+	const size = 40 << 20
+	body := bytes.Repeat([]byte("0123456789abcde\n"), size/16)
+	up.send(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: %d\r\n\r\n", size))
+	sent := make(chan error, 1)
+	go func() { _, err := up.Write(body); sent <- err }()
+	other := r.dial()
+	other.send("GET /ping HTTP/1.1\r\nHost: a\r\n\r\n")
+	if a := other.receive(); a.StatusCode != 200 {
+		t.Errorf("%d beside a slow client", a.StatusCode)
+	}
+	select {
+	case err := <-sent:
+		t.Fatalf("all is taken for a client that reads nothing (%v)", err)
+	case <-time.After(200 * time.Millisecond):
+	}
+	res, err := http.ReadResponse(c.r, nil)
+	r.must(err)
+	got := sha256.New()
+	n, err := io.Copy(got, res.Body)
+	if want := sha256.Sum256(body); err != nil || n != size || !bytes.Equal(got.Sum(nil), want[:]) {
+		t.Errorf("%d bytes of %d, %v", n, size, err)
+	}
+	if err := <-sent; err != nil {
+		t.Error(err)
+	}
+	c.send("GET /ping HTTP/1.1\r\nHost: a\r\n\r\n") // the connection is still good
+	if a := c.receive(); a.StatusCode != 200 {
+		t.Errorf("%d after the stream", a.StatusCode)
+	}
+}
+
+// Requests that are sent at once are answered one after another, whoever serves them.
+func TestPipelined(t *testing.T) {
+	r := fleet(t, 1, sim.Config{})
+	c := r.dial()
+	const n = 20
+	c.send(strings.Repeat(post(chatPath, chat("x"))+"GET /v1/models HTTP/1.1\r\nHost: a\r\n\r\n", n))
+	for i := range 2 * n {
+		if a := c.receive(); a.StatusCode != 200 || strings.Contains(a.body, `"list"`) != (i%2 == 1) {
+			t.Fatalf("answer %d: %d %s", i, a.StatusCode, a.body)
+		}
+	}
+}
+
+// Several loops share the upstreams. Clients leave at every moment.
+func TestSeveralLoops(t *testing.T) {
+	leaving := post(chatPath, streamed("leaves"))
+	r := fleet(t, 2, sim.Config{}, onLoops(t, 3))
+	for range 3 { // a client on each loop, so that all of them run
+		r.chat("x")
+	}
+	descriptors, before := resources(t)
+	var all sync.WaitGroup
+	for n := range 8 {
+		all.Go(func() {
+			for i := range 40 {
+				if (n+i)%4 == 0 {
+					c, err := net.Dial("tcp", r.addr)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					fmt.Fprint(c, leaving[:min(10*i+1, len(leaving))])
+					c.Close()
+					continue
+				}
+				body := chat(fmt.Sprint(n, i))
+				if i%2 == 0 {
+					body = streamed(fmt.Sprint(n, i))
+				}
+				if a, err := r.try("POST", chatPath, body, fmt.Sprint("X-Session-Id: s-", i%5)); err != nil || a.StatusCode != 200 || a.err != nil {
+					t.Errorf("%v, %v", a, err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	r.nothingLeft(descriptors, before)
+}
+
+// Streams of clients that leave, stall and come back leave nothing.
+func TestStreamsLeaveNothing(t *testing.T) {
+	const clients, rounds = 16, 15
+	r := fleet(t, 2, sim.Config{})
+	descriptors, before := resources(t)
+	var all sync.WaitGroup
+	for n := range clients {
+		all.Go(func() {
+			for i := range rounds {
+				if err := r.streamAndLeave(n + i); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	r.nothingLeft(descriptors, before)
+}
+
+// streamAndLeave opens a stream, and ends it in the n-th way.
+func (r *rig) streamAndLeave(n int) error {
+	c, err := net.Dial("tcp", r.addr)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(patience))
+	body := strings.Replace(streamed("x"), `"max_tokens":4`, `"max_tokens":200`, 1)
+	if _, err := io.WriteString(c, post(chatPath, body, fmt.Sprint("X-Session-Id: s-", n%7))); err != nil {
+		return err
+	}
+	part := make([]byte, 200)
+	switch n % 5 {
+	case 0: // before the answer
+		return nil
+	case 1: // with its first bytes
+		_, err = io.ReadFull(c, part)
+	case 2: // by a reset
+		_, err = io.ReadFull(c, part)
+		_ = c.(*net.TCPConn).SetLinger(0)
+	case 3: // by half-closing
+		_, err = io.ReadFull(c, part)
+		_ = c.(*net.TCPConn).CloseWrite()
+		_, _ = io.Copy(io.Discard, c)
+	case 4: // after a rest, and all of it
+		time.Sleep(20 * time.Millisecond)
+		var all []byte
+		for err == nil && !bytes.HasSuffix(all, []byte("0\r\n\r\n")) {
+			var k int
+			k, err = c.Read(part)
+			all = append(all, part[:k]...)
+		}
+	}
+	return err
+}
+
+// FuzzDrivers: what a client and a server see does not depend on the driver, however their bytes are split.
+func FuzzDrivers(f *testing.F) {
+	if runtime.GOOS != "linux" {
+		f.Skip("no event loops here")
+	}
+	f.Add(uint64(1), uint64(1), byte(0), byte(0))
+	f.Add(uint64(0xff00ff), uint64(0x10101), byte(1), byte(1))
+	f.Add(uint64(0), uint64(0xffffffffffffffff), byte(2), byte(3))
+	f.Add(uint64(0x8000), uint64(0x8000), byte(3), byte(5))
+	f.Add(uint64(3), uint64(7), byte(4), byte(6))
+	s := newScript(f)
+	rigs := map[string]*rig{}
+	for _, engine := range []string{loop.EngineGo, loop.EngineEpoll} {
+		rigs[engine] = newRig(f, []string{s.url()}, func(r *rig) { r.engine = engine })
+	}
+	f.Fuzz(func(t *testing.T, clientSplits, serverSplits uint64, request, answer byte) {
+		var seen [2]string
+		for i, engine := range []string{loop.EngineGo, loop.EngineEpoll} {
+			seen[i] = conversation(t, rigs[engine], s, clientSplits, serverSplits, request, answer)
+		}
+		if seen[0] != seen[1] {
+			t.Errorf("goroutines: %q\nloop: %q", seen[0], seen[1])
+		}
+	})
+}
+
+// conversation sends a request and an answer, each in the parts that its splits say, and returns what the server and the client got.
+func conversation(t *testing.T, r *rig, s *script, clientSplits, serverSplits uint64, request, answer byte) string {
+	r.t, s.t = t, t
+	r.cold() // a connection of its own
+	body := streamed(strings.Repeat("x", int(request)*50))
+	requests := []string{
+		post(chatPath, body, "X-Session-Id: s-1", "X-Request-Id: r-1"),
+		fmt.Sprintf("POST %s HTTP/1.1\r\nHost: a\r\nX-Request-Id: r-1\r\nX-Session-Id: s\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", chatPath, len(body), body),
+		fmt.Sprintf("POST %s HTTP/1.0\r\nX-Request-Id: r-1\r\nX-Session-Id: s\r\nContent-Length: %d\r\n\r\n%s", chatPath, len(body), body),
+	}
+	answers := []string{
+		ok("one"),
+		"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n9;a=b\r\ndata: 1\n\n\r\n9\r\ndata: 2\n\n\r\n0\r\nX-Trailer: a\r\n\r\n",
+		"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + ok("two"),
+		"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: until the end\n\n",
+		"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 4\r\n\r\noops",
+		"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n", // cut
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnonsense",
+		"HTTP/1.1 200\r\n", // cut
+	}
+	c := r.dial()
+	got := make(chan string, 1)
+	go func() {
+		text, _ := c.rest()
+		got <- text
+	}()
+	inParts(c, requests[int(request)%len(requests)], clientSplits)
+	up := s.next()
+	up.t = t
+	req, sent := up.request()
+	inParts(up, answers[int(answer)%len(answers)], serverSplits)
+	if int(answer)%len(answers) > 2 {
+		up.CloseWrite()
+	}
+	// A connection that is kept ends with the next, senseless request. Its refusal ends what the client sees.
+	select {
+	case text := <-got:
+		return fmt.Sprintln(req.Method, req.Header, string(sent), dates.ReplaceAllString(text, ""))
+	case <-time.After(100 * time.Millisecond):
+	}
+	c.send("!\r\n\r\n")
+	return fmt.Sprintln(req.Method, req.Header, string(sent), dates.ReplaceAllString(<-got, ""))
+}
+
+var dates = regexp.MustCompile(`\r\nDate: [^\r]*`)
+
+// inParts sends text, with a pause after each byte whose bit in splits is set; the bits repeat.
+func inParts(c *rawConn, text string, splits uint64) {
+	from := 0
+	for i := range len(text) {
+		if splits>>(i*7%64)&1 == 1 && i%11 == 0 {
+			c.send(text[from:i])
+			from = i
+			time.Sleep(200 * time.Microsecond)
+		}
+	}
+	c.send(text[from:])
+}

@@ -1,0 +1,257 @@
+package loop
+
+import (
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// driven is the part of a Socket that its loop works with.
+//
+// No system call on the descriptor blocks, and each is made with mu held, as close is: so none can reach a connection that has got the
+// descriptor since.
+type driven struct {
+	loop   *loop
+	fd     int
+	serial int32  // tells the users of one descriptor apart
+	hungUp func() // called on the loop's thread when the peer has left; nil for none
+
+	// noise says that an event arrived while the socket had no driver. See Noisy.
+	noise atomic.Bool
+
+	mu            sync.Mutex
+	closed        bool      // guarded by mu
+	driver        Driver    // guarded by mu: written by Drive and Release
+	read, written waiter    // guarded by mu: the goroutines that wait in Read and Write
+	limit         time.Time // of the driver; written by the loop's thread, or with mu held before the driver is there
+	readable      bool      // guarded by mu: there may be something to read
+	finished      bool      // guarded by mu: the peer's FIN or an error has arrived, so there is always something to read
+	held          bool      // guarded by mu: Hold
+
+	// The rest belongs to the thread of the loop.
+	queued bool   // in loop.again
+	unsent []byte // what Push keeps
+}
+
+// Drive implements Driven.
+func (s *driven) Drive(d Driver, limit time.Time, onLoop bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.driver, s.limit = d, limit
+	if onLoop && !s.closed {
+		s.loop.limited(limit)
+		return
+	}
+	s.loop.post(s) // an edge may have gone to the goroutine
+}
+
+// Release implements Driven.
+func (s *driven) Release() (unsent []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	unsent, s.unsent = s.unsent, nil
+	s.driver, s.limit, s.held = nil, time.Time{}, false
+	return unsent
+}
+
+// Limit implements Driven.
+func (s *driven) Limit(limit time.Time) {
+	s.limit = limit
+	s.loop.limited(limit)
+}
+
+// Hold implements Driven.
+func (s *driven) Hold() { s.setHeld(true) }
+
+// Resume implements Driven.
+func (s *driven) Resume() {
+	if s.setHeld(false) {
+		s.loop.later(s)
+	}
+}
+
+func (s *driven) setHeld(held bool) (readable bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held = held
+	return s.readable
+}
+
+// Keeps implements Driven.
+func (s *driven) Keeps() bool { return len(s.unsent) > 0 }
+
+// Push implements Driven.
+func (s *driven) Push(b []byte) (all bool, err error) {
+	if len(s.unsent) > 0 {
+		s.unsent = append(s.unsent, b...)
+		return false, nil
+	}
+	n, err := s.sendSome(b)
+	if err != nil {
+		return false, err
+	}
+	if n < len(b) {
+		s.unsent = append([]byte(nil), b[n:]...)
+		return false, nil
+	}
+	return true, nil
+}
+
+// sendSome sends what the kernel takes of b at once.
+func (s *driven) sendSome(b []byte) (n int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for n < len(b) {
+		if s.closed {
+			return n, net.ErrClosed
+		}
+		k, err := send(s.fd, b[n:])
+		if err == unix.EAGAIN {
+			return n, nil
+		}
+		if err != nil {
+			return n, callError("write", err)
+		}
+		n += k
+	}
+	return n, nil
+}
+
+// flush sends what Push has kept, and tells the driver once all of it is sent.
+func (s *driven) flush(now time.Time) {
+	n, err := s.sendSome(s.unsent)
+	switch {
+	case err != nil:
+		s.unsent = nil
+		if d := s.present(); d != nil {
+			d.Ended(now, err)
+		}
+	case n < len(s.unsent):
+		s.unsent = s.unsent[n:]
+	default:
+		s.unsent = nil
+		if d := s.present(); d != nil {
+			d.Drained(now)
+		}
+	}
+}
+
+func (s *driven) present() Driver {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.driver
+}
+
+// event handles an event of the kernel on the thread of l.
+func (s *driven) event(l *loop, now time.Time, flags uint32) {
+	const gone = unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
+	s.mu.Lock()
+	d, limit := s.driver, s.limit
+	s.read.wake()
+	s.written.wake()
+	if flags&(gone|unix.EPOLLIN) != 0 {
+		s.readable = true
+		s.finished = s.finished || flags&gone != 0
+	}
+	s.mu.Unlock()
+	if flags&gone != 0 && s.hungUp != nil {
+		s.hungUp()
+	}
+	if d == nil {
+		return
+	}
+	l.limited(limit)
+	if len(s.unsent) > 0 && flags&(gone|unix.EPOLLOUT) != 0 {
+		s.flush(now)
+	}
+	s.receive(l, now)
+}
+
+// look looks at a socket that may have more to read, whose driver is new, or that was closed.
+func (s *driven) look(l *loop, now time.Time) {
+	s.mu.Lock()
+	if s.readable = true; s.closed {
+		s.held = false // so that the driver hears of it
+	}
+	limit := s.limit
+	s.mu.Unlock()
+	l.limited(limit)
+	s.receive(l, now)
+}
+
+// receive makes one read for the driver. What may be left is read after the other events of the batch.
+func (s *driven) receive(l *loop, now time.Time) {
+	d, n, err := s.receiveSome(l.buf)
+	switch {
+	case d == nil:
+		return
+	case err != nil:
+		d.Ended(now, err)
+		return
+	}
+	d.Received(now, l.buf[:n])
+	if s.unread() {
+		l.later(s)
+	}
+}
+
+// receiveSome reads into b if there is a driver that reads. d is nil if there is nothing to tell.
+func (s *driven) receiveSome(b []byte) (d Driver, n int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.driver == nil || s.held || !s.readable {
+		return nil, 0, nil
+	}
+	s.readable = false
+	if s.closed {
+		return s.driver, 0, net.ErrClosed
+	}
+	n, err = recv(s.fd, b)
+	switch {
+	case err == unix.EAGAIN:
+		return nil, 0, nil
+	case err != nil:
+		return s.driver, 0, callError("read", err)
+	case n == 0:
+		return s.driver, 0, io.EOF
+	}
+	if s.readable = n == len(b) || s.finished; s.readable {
+		s.noise.Store(true) // should the driver give the connection up here
+	}
+	return s.driver, n, nil
+}
+
+// unread reports whether there may be more to read for a driver that reads.
+func (s *driven) unread() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.driver != nil && s.readable && !s.held
+}
+
+// expired tells the driver if its limit has passed, and otherwise returns the limit.
+func (s *driven) expired(now time.Time) (limit time.Time) {
+	s.mu.Lock()
+	d, limit := s.driver, s.limit
+	s.mu.Unlock()
+	if d == nil || limit.IsZero() {
+		return time.Time{}
+	}
+	if now.Before(limit) {
+		return limit
+	}
+	s.limit = time.Time{}
+	d.Ended(now, os.ErrDeadlineExceeded)
+	return time.Time{}
+}
+
+func callError(call string, err error) error {
+	if no, is := err.(unix.Errno); is {
+		return os.NewSyscallError(call, no)
+	}
+	return err
+}

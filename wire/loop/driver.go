@@ -1,0 +1,36 @@
+package loop
+
+import "time"
+
+// Driver has the rules of a connection that an event loop drives. The loop calls it on its own thread, which serves many
+// connections: no method may block or panic.
+type Driver interface {
+	// Received gets the bytes of one read at now. They are valid until it returns.
+	Received(now time.Time, p []byte)
+	// Ended says that no more is received, or that nothing more can be sent. The error is io.EOF for a clean close,
+	// os.ErrDeadlineExceeded at the limit, net.ErrClosed if the connection was closed on this side.
+	Ended(now time.Time, err error)
+	// Drained says that the kernel has taken all that Push kept.
+	Drained(now time.Time)
+}
+
+// Driven is a connection that an event loop can drive. At first it is driven by goroutines: Read and Write wait. Between Drive and
+// Release it belongs to the loop's thread, and only Drive may be called on other threads. Only the sender of a large
+// request may go on to write.
+type Driven interface {
+	// Drive makes d the driver, with a limit as Limit sets it. onLoop says that the caller is the loop's thread. On any other thread the
+	// caller must not touch the connection, nor what d works with, once it has called Drive.
+	Drive(d Driver, limit time.Time, onLoop bool)
+	// Release gives the connection back to goroutines, and returns the bytes that Push has kept. They may wait for Drained after Drive.
+	Release() (unsent []byte)
+	// Limit makes Ended follow if nothing was received before limit, or soon after it. The zero time is no limit.
+	Limit(limit time.Time)
+	// Hold makes the loop read no more, until Resume.
+	Hold()
+	Resume()
+	// Push sends b, which it does not keep: what the kernel does not take at once is copied, and sent as soon as the kernel takes it.
+	// all says that nothing was kept.
+	Push(b []byte) (all bool, err error)
+	// Keeps reports whether bytes wait that Push has kept.
+	Keeps() bool
+}

@@ -1,0 +1,300 @@
+package loop
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"runtime"
+	"sync"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// loop is an event loop: one thread that gets the events of its sockets from the kernel, and calls their drivers.
+type loop struct {
+	epoll int
+	waker int // an eventfd in the set: a write to it ends the wait
+
+	mu      sync.Mutex
+	sockets []*driven // guarded by mu: by descriptor
+	serial  int32     // guarded by mu
+	posted  []*driven // guarded by mu: to be looked at
+	woken   bool      // guarded by mu: waker was written to
+
+	// The rest belongs to the thread.
+	buf   []byte    // what was received last, for Driver.Received
+	again []*driven // that may have more to read
+	sweep time.Time // when limits are looked at, zero for never
+	work  []*driven // what is looked at after the next events
+}
+
+// readSize bounds one read of a loop, and so what a slow client makes it keep.
+const readSize = 16 << 10
+
+func newLoop() (*loop, error) {
+	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("create epoll set: %w", err)
+	}
+	waker, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err == nil {
+		err = unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, waker, &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: int32(waker)})
+	}
+	if err != nil {
+		_ = unix.Close(epoll)
+		return nil, fmt.Errorf("create eventfd: %w", err)
+	}
+	return &loop{epoll: epoll, waker: waker, buf: make([]byte, readSize)}, nil
+}
+
+func (l *loop) close() {
+	_ = unix.Close(l.epoll)
+	_ = unix.Close(l.waker)
+}
+
+// socketEvents are all that a socket is registered for, once and edge-triggered.
+const socketEvents = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET
+
+// adopt makes a Socket of a descriptor, which it closes if it fails. hungUp is called on the loop's thread when the peer has left; nil for
+// none.
+func (l *loop) adopt(fd int, local, remote net.Addr, hungUp func()) (*Socket, error) {
+	s := &Socket{driven: driven{loop: l, fd: fd, hungUp: hungUp}, local: local, remote: remote}
+	l.enter(&s.driven)
+	err := unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: socketEvents, Fd: int32(fd), Pad: s.serial})
+	if err != nil {
+		l.remove(&s.driven)
+		_ = unix.Close(fd)
+		return nil, fmt.Errorf("register descriptor: %w", err)
+	}
+	return s, nil
+}
+
+func (l *loop) enter(s *driven) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.serial++
+	s.serial = l.serial
+	for len(l.sockets) <= s.fd {
+		l.sockets = append(l.sockets, make([]*driven, max(64, len(l.sockets)))...)
+	}
+	l.sockets[s.fd] = s
+}
+
+// remove forgets s before its descriptor is closed. Events that the kernel has given for it are ignored.
+func (l *loop) remove(s *driven) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.sockets[s.fd] == s {
+		l.sockets[s.fd] = nil
+	}
+}
+
+// post makes the thread look at s: its driver is new, or it was closed. No event of the kernel tells that.
+func (l *loop) post(s *driven) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.posted = append(l.posted, s)
+	l.wakeLocked()
+}
+
+// one is what is added to an eventfd. Its sum is never read: in an edge-triggered set each write is an event.
+var one = [8]byte{1}
+
+func (l *loop) wakeLocked() {
+	if !l.woken {
+		l.woken = true
+		_, _ = unix.Write(l.waker, one[:]) // it is never full
+	}
+}
+
+// later makes the thread read from s after the events of this batch.
+func (l *loop) later(s *driven) {
+	if !s.queued {
+		s.queued = true
+		l.again = append(l.again, s)
+	}
+}
+
+// limited notes a limit of a driver.
+func (l *loop) limited(limit time.Time) {
+	if !limit.IsZero() && (l.sweep.IsZero() || limit.Before(l.sweep)) {
+		l.sweep = limit
+	}
+}
+
+// of returns the socket that an event is about, nil if that one is gone.
+func (l *loop) of(e *unix.EpollEvent) *driven {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if int(e.Fd) >= len(l.sockets) {
+		return nil
+	}
+	if s := l.sockets[e.Fd]; s != nil && s.serial == e.Pad {
+		return s
+	}
+	return nil
+}
+
+// run handles events until ctx ends.
+func (l *loop) run(ctx context.Context) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	stop := context.AfterFunc(ctx, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.wakeLocked()
+	})
+	defer stop()
+	events := make([]unix.EpollEvent, 256)
+	resting := false
+	for ctx.Err() == nil {
+		work := l.takeWork()
+		n, err := l.wait(events, resting && len(work) == 0, len(work) > 0)
+		if err != nil {
+			return fmt.Errorf("wait for events: %w", err)
+		}
+		now := time.Now()
+		l.handle(now, events[:n])
+		l.look(now, work)
+		if !l.sweep.IsZero() && !now.Before(l.sweep) {
+			l.sweepLimits(now)
+		}
+		resting = n == 0 && len(work) == 0
+	}
+	return nil
+}
+
+// handle handles a batch of events. Idle connections are marked first: one that has become stale must not be taken by an
+// event that stands before its own.
+func (l *loop) handle(now time.Time, events []unix.EpollEvent) {
+	for i := range events {
+		if s := l.of(&events[i]); s != nil && events[i].Events != unix.EPOLLOUT && s.present() == nil {
+			s.noise.Store(true)
+		}
+	}
+	for i := range events {
+		if s := l.of(&events[i]); s != nil {
+			s.event(l, now, events[i].Events)
+		}
+	}
+}
+
+// takeWork takes the sockets that may have more to read, and those that were posted. They are looked at after the next events: whatever
+// happened to an idle connection before is known then.
+func (l *loop) takeWork() []*driven {
+	l.work, l.again = l.again, l.work[:0]
+	for _, s := range l.work {
+		s.queued = false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.woken {
+		l.work = append(l.work, l.posted...)
+		clear(l.posted)
+		l.posted, l.woken = l.posted[:0], false
+	}
+	return l.work
+}
+
+func (l *loop) look(now time.Time, work []*driven) {
+	for _, s := range work {
+		s.look(l, now)
+	}
+	clear(work)
+}
+
+// minSweep is the time between two looks at all limits: a limit may be late by that much.
+const minSweep = 20 * time.Millisecond
+
+// sweepLimits tells the drivers whose limits have passed, and finds the next limit.
+func (l *loop) sweepLimits(now time.Time) {
+	l.sweep = time.Time{}
+	l.mu.Lock()
+	n := len(l.sockets)
+	l.mu.Unlock()
+	for fd := range n {
+		l.mu.Lock()
+		s := l.sockets[fd]
+		l.mu.Unlock()
+		if s != nil {
+			l.limited(s.expired(now))
+		}
+	}
+	if !l.sweep.IsZero() && l.sweep.Sub(now) < minSweep {
+		l.sweep = now.Add(minSweep)
+	}
+}
+
+// restTime is for how long an idle loop keeps its processor of the Go scheduler. It gives the processor up for a longer wait, which
+// makes the next wake-up dearer: the scheduler takes the processor away after 20 us and looks for work for it.
+const restTime = 20 * time.Millisecond
+
+// wait waits for events: for restTime, without limit if the loop is resting, and not at all if there is work.
+func (l *loop) wait(events []unix.EpollEvent, resting, working bool) (n int, err error) {
+	ms := l.timeout(resting, working)
+	if resting {
+		n, err = unix.EpollWait(l.epoll, events, ms)
+	} else {
+		n, err = rawEpollWait(l.epoll, events, ms)
+	}
+	if err == unix.EINTR {
+		return 0, nil
+	}
+	return max(n, 0), err
+}
+
+// timeout is that of a wait in ms, -1 for none.
+func (l *loop) timeout(resting, working bool) int {
+	wait := restTime
+	switch {
+	case working:
+		return 0
+	case resting && l.sweep.IsZero():
+		return -1
+	case resting:
+		wait = time.Until(l.sweep)
+	case !l.sweep.IsZero():
+		wait = min(wait, time.Until(l.sweep))
+	}
+	return int((max(wait, 0) + time.Millisecond - 1) / time.Millisecond)
+}
+
+// rawEpollWait waits without the scheduler's knowledge, so that it does not take the processor away from a loop that is about to be
+// woken. The process has one processor more for each loop.
+func rawEpollWait(epoll int, events []unix.EpollEvent, ms int) (int, error) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(epoll), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), uintptr(ms), 0, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
+}
+
+// recv and send never block, so raw system calls will do: the scheduler need not know.
+func recv(fd int, b []byte) (int, error) {
+	n, err := transfer(unix.SYS_RECVFROM, fd, b, unix.MSG_DONTWAIT)
+	synchronizeReceived()
+	return n, err
+}
+
+func send(fd int, b []byte) (int, error) {
+	synchronizeSend()
+	return transfer(unix.SYS_SENDTO, fd, b, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+}
+
+func transfer(call uintptr, fd int, b []byte, flags uintptr) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
+	for {
+		n, _, errno := unix.RawSyscall6(call, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), flags, 0, 0)
+		switch errno {
+		case 0:
+			return int(n), nil
+		case unix.EINTR:
+		default:
+			return 0, errno
+		}
+	}
+}

@@ -1,0 +1,6 @@
+//go:build !race
+
+package loop
+
+func synchronizeReceived() {}
+func synchronizeSend()     {}

@@ -1,0 +1,36 @@
+package wire
+
+import (
+	"errors"
+	"net"
+	"syscall"
+
+	"tether/wire/loop"
+)
+
+// There are no loops on macOS, so no Listener has an acceptor.
+type acceptor struct{}
+
+func newAcceptor(*loop.Loops, *net.TCPListener) (*acceptor, error) { return nil, errNoLoops }
+
+var errNoLoops = errors.New("no event loops on macOS")
+
+// Close is never called.
+func (*acceptor) Close() {}
+
+func inherited(options func(string, string, syscall.RawConn) error) func(string, string, syscall.RawConn) error {
+	return options
+}
+
+func (*Listener) acceptOnLoop() (*Client, error) { return nil, errNoLoops }
+
+// Near reports true: there is no loop to be far from.
+func (*Conn) Near(*Client) bool { return true }
+
+// Join reports false: no loop drives the client.
+func (*Conn) Join(*Client) bool { return false }
+
+func writeParts(conn net.Conn, parts net.Buffers) error {
+	_, err := parts.WriteTo(conn)
+	return err
+}
