@@ -117,5 +117,5 @@ func (s *settings) tlsOfListener() *tls.Config {
 func (s *settings) proxy() proxy.Settings {
 	cfg := s.Proxy
 	cfg.MaxConnections = s.connections
-	return proxy.Settings{Config: cfg, Identifier: s.identifier, Keys: s.keys}
+	return proxy.Settings{Config: cfg, Identifier: s.identifier, Keys: s.keys, Final: s.Session.Identity.FinalHeaders}
 }

@@ -64,6 +64,8 @@ var (
 		"Requests with a placeholder in place of a session id, such as undefined, null or {{chat_id}}, by the kind of place. It counts as absent. body: a field, or the query parameter of a WebSocket.", "place")
 	hotTotal = define("counter", "tether_hot_session_requests_total",
 		"Requests that tether spread because more than session.max_in_flight requests were in flight under their session id. Several conversations may share the id. Derived ids and prompt_cache_key have tether_crowd_surplus_total instead.")
+	freedTotal = define("counter", "tether_sessions_final_total",
+		"Pins that were freed because the client said that the conversation is over, by a header field (session.final_headers) or by POST /finish_session.")
 	wideTotal = define("counter", "tether_wide_opening_requests_total",
 		"Requests whose derived id counts more than the opening, because many conversations open alike.")
 	wideNow      = define("gauge", "tether_wide_openings", "Openings that many conversations share, as far as this process has learned. At most 65536 openings are remembered.")

@@ -23,6 +23,7 @@ type requests struct {
 	bytesIn, bytesOut      prometheus.Counter
 	left, ignored, surplus prometheus.Counter
 	replays, hot, wide     prometheus.Counter
+	freed                  prometheus.Counter
 	begunHome, begunAway   prometheus.Counter
 	away                   *prometheus.CounterVec
 	byAway                 seriesCache[detour, prometheus.Counter]
@@ -67,7 +68,7 @@ func (r *requests) init(upstreams *upstream.Registry) []prometheus.Collector {
 	r.prompt, r.cached = counterVec(promptTokens), counterVec(cachedTokens)
 	r.bytesIn, r.bytesOut = counter(bytesIn), counter(bytesOut)
 	r.left, r.ignored, r.surplus, r.replays = counter(clientsLeft), counter(idsIgnored), counter(surplusTotal), counter(replaysTotal)
-	r.hot, r.wide = counter(hotTotal), counter(wideTotal)
+	r.hot, r.wide, r.freed = counter(hotTotal), counter(wideTotal), counter(freedTotal)
 	placements := counterVec(placementsTotal)
 	r.begunHome, r.begunAway, r.away = placements.WithLabelValues("home"), placements.WithLabelValues("away"), counterVec(awayTotal)
 	unfilled := counterVec(idsUnfilled)
@@ -77,7 +78,7 @@ func (r *requests) init(upstreams *upstream.Registry) []prometheus.Collector {
 	r.other = &model{name: otherModels, duration: r.duration.WithLabelValues(otherModels)}
 	return []prometheus.Collector{
 		r.total, r.failures, r.ids, r.firstByte, r.duration, r.prompt, r.cached, r.bytesIn, r.bytesOut, r.left, r.ignored, r.surplus, r.replays,
-		unfilled, r.hot, r.wide, placements, r.away,
+		unfilled, r.hot, r.wide, r.freed, placements, r.away,
 	}
 }
 
@@ -98,6 +99,7 @@ func (r *requests) count(rec *proxy.Record) {
 		}
 	}
 	add(r.replays, int64(rec.Replays))
+	add(r.freed, int64(rec.Freed))
 	if rec.ClientLeft() {
 		r.left.Inc()
 	}

@@ -41,6 +41,8 @@ const (
 	modelsAPI
 	// modelAPI: one model, whose id is in the path. tether answers by itself: vLLM has no such call.
 	modelAPI
+	// finishAPI: tether drops the pins of a session, as vllm-router does.
+	finishAPI
 	// healthAPI: tether says whether it is ready, unless the configuration exposes the servers' call.
 	healthAPI
 )
@@ -91,6 +93,7 @@ var endpoints = func() map[string]*endpoint {
 		"POST /tokenize", "POST /detokenize", "POST /v1/audio/transcriptions", "POST /v1/audio/translations")
 	add(realtimeAPI, "GET /v1/realtime")
 	add(modelsAPI, "GET /v1/models")
+	add(finishAPI, "POST /finish_session")
 	add(healthAPI, "GET /health", "HEAD /health", "GET /ping", "HEAD /ping", "POST /ping") // vLLM's, and HEAD
 	return all
 }()

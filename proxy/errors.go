@@ -50,6 +50,7 @@ var (
 	faultTwoKeys         = &fault{status: 401, kind: authentication, reason: "two_keys", message: "The request has two different API keys."}
 	faultNotFound        = &fault{status: 404, kind: notFound, reason: "not_found", message: "This path is not served here."}
 	faultNoModel         = &fault{status: 404, kind: invalidRequest, param: "model", code: "model_not_found", reason: "model_not_found", message: "The model does not exist here. GET /v1/models lists those that do."}
+	faultNoSession       = &fault{status: 400, kind: invalidRequest, reason: "no_session", message: "The request names no session of its own: send its id in X-Session-Id, or as session_id in the body."}
 	faultModelsUnknown   = &fault{status: 404, kind: notFound, param: "model", reason: "models_unknown", message: "The model servers show their models only with an API key of theirs: ask GET /v1/models with it, or let the operator set upstreams[].api_key_file."}
 	faultMethod          = &fault{status: 405, kind: invalidRequest, reason: "method", message: "This path does not take this method."}
 	faultSlowHead        = &fault{status: 408, kind: invalidRequest, reason: "slow_head", message: "The request's head took too long."}

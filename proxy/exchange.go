@@ -164,6 +164,9 @@ func (x *exchange) prepare() (f *fault, done bool) {
 		}
 		return f, true
 	}
+	if x.req.is(finishAPI) {
+		return finishSession(x)
+	}
 	to := x.caller.identify(&x.req, x.p.router, x.p.openings, x.now)
 	if x.p.router.Unserved(to.Model) {
 		return unservedModel(x.p.router, x.settings.identifier), false

@@ -30,20 +30,25 @@ type inbound struct {
 	keys                          credentials
 	named                         []byte // the values of Connection that name fields
 	off                           bool   // X-Tether-Affinity: off
+	final                         bool   // the conversation is over with this request
 	trusted                       bool   // the peer may speak for others
 	origin, asksHeaders           []byte // Origin, and the fields that a preflight names
 	asksMethod                    bool   // Access-Control-Request-Method is there
 }
 
+// maxFinalName is the length of the longest name of a field that ends a conversation.
+const maxFinalName = 64
+
 // maxName is the length of the longest name that matters.
 const maxName = 32
 
 // read goes over the fields and shows each to search. guarded says that credentials are for tether alone, trusted
-// that the peer may speak for others.
-func (h *inbound) read(fields []byte, search *identity.Search, guarded, trusted bool) {
+// that the peer may speak for others. finals are the names of the fields that end a conversation.
+func (h *inbound) read(fields []byte, search *identity.Search, finals []string, guarded, trusted bool) {
 	*h = inbound{lines: h.lines[:0], keys: credentials{wanted: guarded}, trusted: trusted}
 	for f := http1.NewFields(fields); f.Next(); {
 		search.Header(f.Name, f.Value)
+		h.final = h.final || isFinal(&f, finals)
 		if h.take(&f) {
 			h.lines = append(h.lines, f.Line...)
 		}
@@ -51,6 +56,17 @@ func (h *inbound) read(fields []byte, search *identity.Search, guarded, trusted 
 	if h.named != nil {
 		h.lines = withoutNamed(h.lines, h.named)
 	}
+}
+
+// isFinal reports whether a field says that the conversation is over.
+func isFinal(f *http1.Fields, finals []string) bool {
+	var buf [maxFinalName]byte
+	for _, final := range finals {
+		if len(f.Name) == len(final) && string(http1.FoldName(buf[:], f.Name)) == final {
+			return isTrue(f.Value)
+		}
+	}
+	return false
 }
 
 // take reads one field, and reports whether it is forwarded as it is.

@@ -42,6 +42,8 @@ type Record struct {
 	Tries             []Try
 	// Surplus is true if the request was spread because too many requests had the same derived id or prompt_cache_key at the time.
 	Surplus bool
+	// Freed is the number of pins that the request freed, because it ended its conversation.
+	Freed int
 	// Wide is true if the id is derived from more than the opening, because many conversations open alike.
 	Wide bool
 	// Hot is how many requests were in flight under the session's own id, this one included, if the request was spread because they

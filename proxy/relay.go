@@ -224,6 +224,9 @@ func (x delivery) answered(now time.Time) {
 	if a := &x.attempt; a.answer.Status < 400 && x.req.endpoint.method == "POST" {
 		x.route.Last().Answered(now.Sub(a.began))
 	}
+	if x.attempt.answer.Status < 400 {
+		finish(x, now)
+	}
 }
 
 // settle ends the relay. The client of an answer that is not whole sees that.

@@ -102,7 +102,7 @@ func newRig(t testing.TB, upstreams []string, options ...option) *rig {
 	var err error
 	r.ids, err = identity.NewIdentifier(&r.identity, &r.models, nil)
 	r.must(err)
-	r.proxy, err = New(Settings{Config: r.cfg, Identifier: r.ids, Keys: r.keys}, Deps{
+	r.proxy, err = New(Settings{Config: r.cfg, Identifier: r.ids, Keys: r.keys, Final: r.identity.FinalHeaders}, Deps{
 		Registry: r.registry, Router: r.router, Openings: r.openings, Estimates: r.prefill, Verdicts: r.verdicts,
 		MemoryLimit: 1 << 30, OnDone: r.record, OnRefused: r.onRefuse, Log: zap.NewNop(),
 	})

@@ -15,6 +15,8 @@ type Settings struct {
 	Identifier *identity.Identifier
 	// Keys are the API keys: a client needs one of them. If nil, clients need no key.
 	Keys *auth.Keys
+	// Final are the header fields that end a conversation when they are true.
+	Final []string
 }
 
 // settings is one immutable snapshot of Settings and of what follows from them. A request loads it once, when it begins; a
@@ -23,6 +25,7 @@ type settings struct {
 	Config
 	identifier *identity.Identifier
 	keys       *auth.Keys
+	finals     []string // Settings.Final, folded
 	exposed    exposed
 	cors       *cors // nil for none
 	trusted    []netip.Prefix
@@ -33,7 +36,7 @@ type settings struct {
 // Use replaces the settings. Requests that have begun keep theirs to their end. A connection that is open takes no larger heads than
 // before: its parser has its buffer already. ClientWriteTimeout belongs to the listener, not to the proxy.
 func (p *Proxy) Use(s Settings) error {
-	n := &settings{Config: s.Config, identifier: s.Identifier, keys: s.Keys, cors: newCORS(s.Config.CORSOrigins)}
+	n := &settings{Config: s.Config, identifier: s.Identifier, keys: s.Keys, finals: foldNames(s.Final), cors: newCORS(s.Config.CORSOrigins)}
 	var err error
 	if n.exposed, err = parseEach(s.Config.Expose, parseExposed); err != nil {
 		return err

@@ -1,6 +1,10 @@
 package identity
 
-import "fmt"
+import (
+	"fmt"
+
+	"tether/http1"
+)
 
 // Config is the part of the session configuration that says how a request's session is found.
 type Config struct {
@@ -13,13 +17,15 @@ type Config struct {
 	Subagents Subagents `yaml:"subagents"`
 	// CompletionsOpening derives an id from the beginning of a prompt without messages, as text or as token ids.
 	CompletionsOpening bool `yaml:"completions_opening"`
+	// FinalHeaders are the header fields that end a conversation when they are true: its pin is dropped when the answer is complete.
+	FinalHeaders []string `yaml:"final_headers"`
 	// SecretFile holds the secret that ids are hashed with; replicas share it. "" means no secret.
 	SecretFile string `yaml:"secret_file"`
 }
 
 // Default returns the default configuration.
 func Default() Config {
-	return Config{Sources: defaultSources(), Scope: "authorization", Subagents: Family, CompletionsOpening: true}
+	return Config{Sources: defaultSources(), Scope: "authorization", Subagents: Family, CompletionsOpening: true, FinalHeaders: []string{"X-Session-Final", "X-Dynamo-Session-Final"}}
 }
 
 // Validate reports every problem: its key below session, and its text.
@@ -37,6 +43,14 @@ func (c *Config) Validate(report func(key, problem string)) {
 	}
 	if len(c.Sources) > maxSources {
 		report("sources", fmt.Sprintf("%d sources, want at most %d", len(c.Sources), maxSources))
+	}
+	for i, name := range c.FinalHeaders {
+		if !http1.IsToken(name) || len(name) > maxHeaderName {
+			report(fmt.Sprintf("final_headers[%d]", i), fmt.Sprintf("%q, want the name of a header field of 1..%d bytes", name, maxHeaderName))
+		}
+	}
+	if len(c.FinalHeaders) > maxSources {
+		report("final_headers", fmt.Sprintf("%d names, want at most %d", len(c.FinalHeaders), maxSources))
 	}
 	if _, err := parseScope(c.Scope); err != nil {
 		report("scope", err.Error())
