@@ -3,10 +3,10 @@ package proxy
 import "bytes"
 
 // usage reads the token counts of an answer as the answer passes. They are near its end: in the last object named
-// usage, of a JSON body or of the last events of a stream. So usage keeps that end alone.
+// usage, of a JSON body or of the last events of a stream. So usage keeps that end alone: each stream holds it.
 type usage struct {
-	tail [2 * usageTail]byte
-	n    int
+	tail [usageTail]byte // the end of the answer, the byte at n%usageTail being the oldest
+	n    int             // bytes put into tail so far
 }
 
 // usageTail is how much of an answer's end is kept, in bytes.
@@ -15,16 +15,26 @@ const usageTail = 2 << 10
 // see is shown the payload of an answer part by part.
 func (u *usage) see(p []byte) {
 	p = p[max(0, len(p)-usageTail):]
-	if u.n+len(p) > len(u.tail) {
-		u.n = copy(u.tail[:], u.tail[u.n-usageTail:u.n])
+	k := copy(u.tail[u.n%usageTail:], p)
+	copy(u.tail[:], p[k:])
+	u.n += len(p)
+}
+
+// end returns the end of the answer. buf is for an end that is in two parts.
+func (u *usage) end(buf *[usageTail]byte) []byte {
+	if u.n <= usageTail {
+		return u.tail[:u.n]
 	}
-	u.n += copy(u.tail[u.n:], p)
+	k := copy(buf[:], u.tail[u.n%usageTail:])
+	copy(buf[k:], u.tail[:])
+	return buf[:]
 }
 
 // tokens gives the tokens of the prompt, and how many of them the server had in its prefix cache; -1 where the answer
 // does not say.
 func (u *usage) tokens() (prompt, cached int) {
-	object := lastUsage(u.tail[:u.n])
+	var buf [usageTail]byte
+	object := lastUsage(u.end(&buf))
 	prompt, cached = number(object, `"prompt_tokens"`), number(object, `"cached_tokens"`)
 	if prompt >= 0 {
 		return prompt, cached

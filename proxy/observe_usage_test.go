@@ -101,8 +101,9 @@ func BenchmarkUsage(b *testing.B) {
 		b.Run(name+"/LastIndex", func(b *testing.B) {
 			u := new(usage)
 			u.see([]byte(text))
+			var buf [usageTail]byte
 			for b.Loop() {
-				bytes.LastIndex(u.tail[:u.n], []byte(usageKey))
+				bytes.LastIndex(u.end(&buf), []byte(usageKey))
 			}
 		})
 	}

@@ -49,6 +49,8 @@ func (s *Search) Body(body []byte, shape Shape) {
 		start = len(byteOrderMark)
 	}
 	j.Reset(body, start)
+	s.opening.borrow()
+	defer s.opening.giveBack()
 	s.IsJSON = j.Object(func(name []byte) {
 		switch string(name) {
 		case "model":

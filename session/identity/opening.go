@@ -3,6 +3,7 @@ package identity
 import (
 	"bytes"
 	"encoding/binary"
+	"sync"
 
 	"github.com/zeebo/xxh3"
 
@@ -40,10 +41,29 @@ type opening struct {
 	// prompt is the text of a prompt without messages, as the body has it; nil for none.
 	prompt []byte
 
+	// scratch is there while a part of the request is hashed, and nil otherwise.
+	*scratch
+	url []byte // buffer for a decoded URL
+}
+
+// scratch is what hashing needs: 3 KB. It is borrowed, because a Search lives as long as its request, and a stream lives long after its
+// session was found.
+type scratch struct {
 	h, one  xxh3.Hasher // one is for a single string
 	buf     [512]byte
-	url     []byte // buffer for a decoded URL
 	markBuf [1]byte
+}
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+// borrow makes scratch available. The caller calls giveBack.
+func (o *opening) borrow() { o.scratch = scratches.Get().(*scratch) }
+
+// giveBack gives scratch back, without what was decoded into it.
+func (o *opening) giveBack() {
+	clear(o.buf[:])
+	scratches.Put(o.scratch)
+	o.scratch = nil
 }
 
 // Marks between the parts: bytes that no UTF-8 text has.
@@ -229,6 +249,8 @@ func (o *opening) normalized(h *xxh3.Hasher, body []byte) {
 
 // hash hashes what a session id is derived from: model, caller, system text, and the turns up to one of the user.
 func (o *opening) hash(k *keyer, model, caller []byte, turns xxh3.Uint128) xxh3.Uint128 {
+	o.borrow()
+	defer o.giveBack()
 	o.h.Reset()
 	o.write(k.secret[:])
 	o.mark(openingTag)

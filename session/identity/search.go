@@ -261,7 +261,7 @@ func (s *Search) forget() {
 	s.agents = [len(families)]candidate{}
 	s.scopes, s.account = [2][]byte{}, ""
 	s.opening.forget()
-	for _, buf := range [][]byte{s.idBuf, s.queryBuf, s.callerBuf, s.opening.buf[:], s.opening.url} {
+	for _, buf := range [][]byte{s.idBuf, s.queryBuf, s.callerBuf, s.opening.url} {
 		clear(buf[:cap(buf)])
 	}
 	s.queryBuf = nil
