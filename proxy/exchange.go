@@ -165,7 +165,7 @@ func (x *exchange) prepare() (f *fault, done bool) {
 		return f, true
 	}
 	if x.req.is(finishAPI) {
-		return finishSession(x)
+		return finishSession(x), true
 	}
 	to := x.caller.identify(&x.req, x.p.router, x.p.openings, x.now)
 	if x.p.router.Unserved(to.Model) {

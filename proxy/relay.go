@@ -225,7 +225,7 @@ func (x delivery) answered(now time.Time) {
 		x.route.Last().Answered(now.Sub(a.began))
 	}
 	if x.attempt.answer.Status < 400 {
-		finish(x, now)
+		finish(x.exchange, now)
 	}
 }
 
