@@ -10,7 +10,6 @@ type busyness struct {
 	backlog  float64 // in tokens
 	inFlight int64
 	chosen   uint64 // the turn of the last choice
-	silent   bool   // for longer than a request has patience
 }
 
 // busynessOf returns how busy upstream i is. Requests that failed quickly count as if they were still in flight.
@@ -18,19 +17,28 @@ func busynessOf(c *candidates, i int) busyness {
 	m := &c.table.Members[i]
 	q, n := m.Queue(c.now), m.Load(c.now)
 	tokens := q.Tokens + int64(m.Failures(c.now).Tokens)
-	return busyness{backlog: balance.Backlog(tokens, float64(n), c.rate), inFlight: n, chosen: q.Chosen, silent: q.Silent}
+	return busyness{backlog: balance.Backlog(tokens, float64(n), c.rate), inFlight: n, chosen: q.Chosen}
 }
+
+// maxLooks bounds how many upstreams leastBusy compares: the best of so many is as good as the best of all.
+const maxLooks = 64
 
 // leastBusy returns the eligible upstream with the least backlog, and its backlog; -1 for none. Of several, it returns one with the
 // fewest requests in flight, and of these the one that was chosen least recently. An upstream with half the weight counts as twice as
-// busy.
+// busy. Of more than maxLooks upstreams it compares some, others at each turn.
 func leastBusy(c *candidates, p purpose) (best int, backlog float64) {
 	best = -1
 	var least busyness
-	for i := range c.table.Members {
+	n, start := len(c.table.Members), 0
+	if n > maxLooks {
+		start = int(c.turn % uint64(n))
+	}
+	for k, looks := 0, 0; k < n && looks < maxLooks; k++ {
+		i := (start + k) % n
 		if !c.eligible(i, p) {
 			continue
 		}
+		looks++
 		b := busynessOf(c, i)
 		raw := b.backlog
 		b.backlog *= float64(ring.FullWeight) / float64(c.table.Members[i].Weight)
@@ -88,19 +96,19 @@ func follow(c *candidates, i int, p *pin) (at int, why balance.Reason) {
 
 // better returns the upstream that serves a session better than i, where p pins the session, and why; i for a session that stays.
 func better(c *candidates, i int, p *pin) (best int, why balance.Reason) {
-	at, move := busynessOf(c, i), c.cfg.Balance.MoveWhenBusierBy
+	backlog, move := busynessOf(c, i).backlog, c.cfg.Balance.MoveWhenBusierBy
 	switch cached := p.cachedAt(c, i); {
-	case at.silent:
+	case c.table.Members[i].IsSilent(c.now):
 		best, _ = leastBusy(c, newPlace)
 		why = balance.Hung
 	case p.last.Prompt > 0 && cached == 0:
 		best = placeNearHome(c, newPlace, p.key.Ring())
 		why = balance.Gone
-	case balance.StaysPinned(at.backlog, 0, cached, c.rate, move):
+	case balance.StaysPinned(backlog, 0, cached, c.rate, move):
 		return i, balance.Stayed // the usual case: no other can be so much less busy
 	default:
 		var least float64
-		if best, least = leastBusy(c, newPlace); balance.StaysPinned(at.backlog, least, cached, c.rate, move) {
+		if best, least = leastBusy(c, newPlace); balance.StaysPinned(backlog, least, cached, c.rate, move) {
 			return i, balance.Stayed
 		}
 		why = balance.Busier

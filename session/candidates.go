@@ -15,6 +15,7 @@ type candidates struct {
 	now   time.Time // of the present choice
 
 	byLoad bool    // the load of upstreams decides with the ring
+	turn   uint64  // of the choice
 	rate   float64 // tokens of the model's prompts that a server computes in a second
 
 	silent time.Duration // how long the session was silent before this request
@@ -79,7 +80,7 @@ func (c *candidates) obstacle(i int, p purpose) obstacle {
 		return leaving
 	case p == newPlace && m.Full(c.now):
 		return full
-	case p == newPlace && c.byLoad && m.Queue(c.now).Silent:
+	case p == newPlace && c.byLoad && m.IsSilent(c.now):
 		return hung
 	case !c.serves(i):
 		return notServing

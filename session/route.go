@@ -106,6 +106,7 @@ func (r *Router) begin(t *Route, req Request, now time.Time) {
 	t.router, t.req, t.shared = r, req, req.Shared
 	t.candidates.view, t.candidates.model, t.candidates.now = v, req.Model, now
 	model := r.estimates.Of(req.Model)
+	t.candidates.turn = r.choices.Load() / turnUnit * maxLooks
 	t.prompt, t.candidates.rate, t.candidates.byLoad = model.Tokens(req.Bytes, req.Media), model.Rate(), isByLoad(v.cfg.Balance.Placement, r.Replicas)
 	t.pin.pins, t.pin.key, t.pin.synthetic = r.pins, req.Key, req.Synthetic
 }

@@ -23,8 +23,7 @@ type request struct {
 	sent   time.Duration // when the client sent the request first
 	blocks []block
 	to     *server
-	charge int // tokens of the prompt that the policy expects to be computed, as far as it reads backlogs
-	placed time.Duration
+	charge int    // tokens of the prompt that the policy expects to be computed, as far as it reads backlogs
 	route  *route // of the real router, nil with other policies
 	done   func() // called when the answer is written
 	begun  bool   // the client has the first token
@@ -46,7 +45,6 @@ type talk struct {
 	// The rest is the memory of the policies.
 	last   *server // of the last turn, nil at first
 	prompt int     // tokens of the last prompt
-	mark   int     // what last was charged with until then, in tokens
 }
 
 // extend returns the blocks of the next prompt. fresh names a new block.

@@ -11,7 +11,7 @@ import (
 func TestQuick(t *testing.T) {
 	var out, problems bytes.Buffer
 	if code := run(options{quick: true, seed: 1}, &out, &problems); code != 0 || problems.Len() > 0 || strings.Count(out.String(), "\n**") != 3 ||
-		strings.Count(out.String(), "\n| reference |") != 3 {
+		strings.Count(out.String(), "\n| tether |") != 3 {
 		t.Errorf("%d %s\n%s", code, &problems, &out)
 	}
 }

@@ -28,7 +28,6 @@ func contenders() []contender {
 		{"hash", byRouter, home},
 		{"CHWBL 1.25", boundedHash, home},
 		{"LMetric", lmetric, home},
-		{"reference", reference, home},
 		{"tether", byRouter, byLoad},
 	}
 }

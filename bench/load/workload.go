@@ -101,6 +101,9 @@ func (k *workload) calibrate(h hardware, turns int, loads ...float64) error {
 // unlimited is the capacity of a cache that forgets nothing.
 const unlimited = 1 << 40
 
+// perRequest is the work that a request in flight stands for, in seconds of prefill.
+const perRequest = 0.1
+
 // leastWork is the policy of the ideal fleet.
 func leastWork(w *world, _ *request) *server {
 	return w.least(func(s *server) float64 {

@@ -196,8 +196,8 @@ func (w *world) send(t *talk, then func()) {
 func (w *world) try(r *request) {
 	s, t := w.policy(w, r), r.talk
 	w.result.placed(w, r, s)
-	s.place(r, w.clock.Now())
-	t.last, t.prompt, t.mark = s, r.prompt, s.charged
+	s.place(r)
+	t.last, t.prompt = s, r.prompt
 	switch now := w.clock.Now(); {
 	case s.engine.add(r, now):
 		w.schedule(s, s.engine.end())
@@ -229,7 +229,6 @@ func (w *world) finish(s *server) {
 	first, done := s.engine.finish()
 	for _, r := range first {
 		s.answered(r)
-		s.lastByte = w.clock.Now()
 		if r.route != nil {
 			r.route.Answered(200, w.time())
 			r.route.Generated(w.time())

@@ -58,7 +58,7 @@ func TestSilence(t *testing.T) {
 		start := time.Unix(1000, 0)
 		want := func(after time.Duration, silent bool) {
 			t.Helper()
-			if got := b.Queue(start.Add(after)).Silent; got != silent {
+			if got := b.IsSilent(start.Add(after)); got != silent {
 				t.Errorf("streams %v, after %v: silent %v", streams, after, got)
 			}
 		}
@@ -124,7 +124,7 @@ func TestBacklogAgainstModel(t *testing.T) {
 					silent = silent || now.Sub(c.at) > c.Patience && now.UnixNano()-b.heard.Load() > int64(c.Patience)
 				}
 				q := b.Queue(now)
-				if q.Tokens < streams || q.Tokens > sum || q.Silent && !silent {
+				if q.Tokens < streams || q.Tokens > sum || b.IsSilent(now) && !silent {
 					t.Fatalf("%+v, with %d of streams and %d in all, silent %v", q, streams, sum, silent)
 				}
 			},
@@ -132,7 +132,7 @@ func TestBacklogAgainstModel(t *testing.T) {
 		for _, c := range open {
 			c.Settle(now)
 		}
-		if q := b.Queue(now); q.Tokens != 0 || q.Silent {
+		if q := b.Queue(now); q.Tokens != 0 || b.IsSilent(now) {
 			t.Fatalf("%+v after all", q)
 		}
 	})
