@@ -98,7 +98,7 @@ func backlogSeconds(m *upstream.Member) float64 {
 	if q.Rate == 0 {
 		return 0 // never chosen
 	}
-	return balance.Backlog(q.Tokens, float64(m.InFlight()), q.Rate) / q.Rate
+	return balance.Backlog(q.Tokens, float64(m.InFlight()-m.Tunnels()), q.Rate) / q.Rate
 }
 
 // engine collects what a server says of an upstream's engine, as far as it is known.

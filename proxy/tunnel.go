@@ -16,7 +16,6 @@ import (
 func (x *exchange) tunnel() {
 	a := &x.attempt
 	x.route.Answered(a.answer.Status, x.now)
-	x.route.Generated(x.now)
 	x.rec.Status = a.answer.Status
 	f := x.fields()
 	f.tunnel = true

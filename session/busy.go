@@ -15,7 +15,7 @@ type busyness struct {
 // busynessOf returns how busy upstream i is. Requests that failed quickly count as if they were still in flight.
 func busynessOf(c *candidates, i int) busyness {
 	m := &c.table.Members[i]
-	q, n := m.Queue(c.now), m.Load(c.now)
+	q, n := m.Queue(c.now), m.Load(c.now)-m.Tunnels()
 	tokens := q.Tokens + int64(m.Failures(c.now).Tokens)
 	return busyness{backlog: balance.Backlog(tokens, float64(n), c.rate), inFlight: n, chosen: q.Chosen}
 }

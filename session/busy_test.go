@@ -250,3 +250,24 @@ func TestWeightsOfCalls(t *testing.T) {
 		}
 	}
 }
+
+// WebSockets may be idle, so those that are open do not make an upstream busy.
+func TestTunnelsAreNoWork(t *testing.T) {
+	f := newBusyFleet(t, 3, func(cfg *testConfig) { cfg.MaxInFlight = 1000 })
+	k := f.homeOf(1)
+	var open []*Route
+	for range 200 {
+		r := f.start(prompt(k, 0))
+		if u := r.Next(f.now); u != f.up("vllm-1") {
+			t.Fatalf("after %d WebSockets the session goes to %s", len(open), name(u))
+		}
+		r.Answered(101, f.now)
+		open = append(open, r)
+	}
+	if u, o := f.turn(k); u != f.up("vllm-1") || o != Pinned {
+		t.Errorf("%s at %s", o, name(u))
+	}
+	for _, r := range open {
+		r.End(f.now)
+	}
+}

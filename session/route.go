@@ -250,6 +250,9 @@ func (t *Route) Refused() { t.refused = t.refused || t.candidates.ref(t.last) ==
 // Answered records that the upstream of the last attempt sent a response head, and settles the pin and the outcome.
 func (t *Route) Answered(status int, now time.Time) {
 	to := t.candidates.ref(t.last)
+	if status == 101 {
+		t.tunneled(now)
+	}
 	switch {
 	case t.req.Key.IsZero() || t.surplus:
 		return

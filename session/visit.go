@@ -15,7 +15,8 @@ type visit struct {
 	prompt  int64              // of the request, in tokens
 	at      *upstream.Upstream // nil for nowhere
 	charged load.Charge
-	idle    bool      // the upstream had nothing to compute when the last visit began
+	idle    bool // the upstream had nothing to compute when the last visit began
+	tunnel  bool
 	turn    pins.Turn // that the request is at the last upstream, for the session's pin
 }
 
@@ -50,7 +51,19 @@ func (v *visit) Generated(now time.Time) {
 	}
 }
 
+// tunneled records that the request has become a tunnel, which is no work in itself however long it is open.
+func (v *visit) tunneled(now time.Time) {
+	if v.Generated(now); v.at != nil && !v.tunnel {
+		v.tunnel = true
+		v.at.Tunnel(1)
+	}
+}
+
 func (v *visit) end(now time.Time) {
+	if v.tunnel {
+		v.tunnel = false
+		v.at.Tunnel(-1)
+	}
 	if v.at != nil {
 		v.charged.Settle(now)
 		v.at.End()

@@ -53,7 +53,7 @@ func TestChargesAddUp(t *testing.T) {
 			"failed":     attempted(func(r *Route, _ *rapid.T) { r.Failed(time.Second, f.now) }),
 			"unanswered": attempted(func(r *Route, _ *rapid.T) { r.Unanswered(f.now) }),
 			"answered": attempted(func(r *Route, t *rapid.T) {
-				r.Answered(rapid.SampledFrom([]int{200, 400, 503}).Draw(t, "status"), f.now)
+				r.Answered(rapid.SampledFrom([]int{101, 200, 400, 503}).Draw(t, "status"), f.now)
 			}),
 			"generated": attempted(func(r *Route, _ *rapid.T) { r.Generated(f.now) }),
 			"leave":     attempted(func(r *Route, _ *rapid.T) { r.Leave(f.now) }),
@@ -71,12 +71,15 @@ func TestChargesAddUp(t *testing.T) {
 				members[rapid.IntRange(0, 3).Draw(t, "upstream")].SetHealth(health, "test")
 			},
 			"": func(t *rapid.T) {
+				tunnels := map[*upstream.Upstream]int64{}
 				streams, all, inFlight := map[*upstream.Upstream]int64{}, map[*upstream.Upstream]int64{}, map[*upstream.Upstream]int64{}
 				for _, r := range open {
 					if r == nil || r.at == nil {
 						continue
 					}
-					inFlight[r.at]++
+					if inFlight[r.at]++; r.tunnel {
+						tunnels[r.at]++
+					}
 					if !r.charged.IsCharged() {
 						continue
 					}
@@ -87,7 +90,7 @@ func TestChargesAddUp(t *testing.T) {
 				}
 				for _, m := range members {
 					u := m.Upstream
-					if q := u.Queue(f.now); q.Tokens < streams[u] || q.Tokens > all[u] || u.InFlight() != inFlight[u] {
+					if q := u.Queue(f.now); q.Tokens < streams[u] || q.Tokens > all[u] || u.InFlight() != inFlight[u] || u.Tunnels() != tunnels[u] {
 						t.Fatalf("%s: %+v and %d in flight; charges of %d, %d of streams, %d in flight", u.Name(), q, u.InFlight(), all[u], streams[u], inFlight[u])
 					}
 				}
@@ -99,8 +102,8 @@ func TestChargesAddUp(t *testing.T) {
 			}
 		}
 		for _, m := range members {
-			if q := m.Queue(f.now); q.Tokens != 0 || m.InFlight() != 0 {
-				rt.Fatalf("%s: %+v and %d in flight after all", m.Name(), q, m.InFlight())
+			if q := m.Queue(f.now); q.Tokens != 0 || m.InFlight() != 0 || m.Tunnels() != 0 {
+				rt.Fatalf("%s: %+v, %d in flight and %d tunnels after all", m.Name(), q, m.InFlight(), m.Tunnels())
 			}
 		}
 	})

@@ -13,6 +13,7 @@ import (
 // Gauge is the load of one upstream. The zero value is an upstream without requests. It must not be copied.
 type Gauge struct {
 	inFlight atomic.Int64
+	tunnels  atomic.Int64           // of inFlight
 	charged  atomic.Pointer[charge] // nil before the first quick failure
 	pace     atomic.Int64           // ns, 0 before the first answer
 }
@@ -29,6 +30,12 @@ func (g *Gauge) End() {
 
 // InFlight is the number of requests that were begun and not ended.
 func (g *Gauge) InFlight() int64 { return g.inFlight.Load() }
+
+// Tunnel counts n more requests in flight as tunnels: open connections that may be idle for hours.
+func (g *Gauge) Tunnel(n int64) { g.tunnels.Add(n) }
+
+// Tunnels is the number of requests in flight that are tunnels.
+func (g *Gauge) Tunnels() int64 { return g.tunnels.Load() }
 
 // Load is the number of requests in flight at now, and of those that failed quickly and count as if they still were.
 func (g *Gauge) Load(now time.Time) int64 {
