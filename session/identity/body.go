@@ -49,8 +49,8 @@ func (s *Search) Body(body []byte, shape Shape) {
 		start = len(byteOrderMark)
 	}
 	j.Reset(body, start)
-	s.opening.borrow()
-	defer s.opening.giveBack()
+	borrow(&s.opening)
+	defer giveBack(&s.opening)
 	s.IsJSON = j.Object(func(name []byte) {
 		switch string(name) {
 		case "model":

@@ -15,7 +15,7 @@ func TestWebURL(t *testing.T) {
 		"https://h/" + long + "?a": "",
 	} {
 		var o opening
-		o.borrow()
+		borrow(&o)
 		if got := string(o.webURL([]byte(body))); got != want {
 			t.Errorf("%.80q: %.80q, want %.80q", body, got, want)
 		}

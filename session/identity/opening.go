@@ -56,11 +56,11 @@ type scratch struct {
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
-// borrow makes scratch available. The caller calls giveBack.
-func (o *opening) borrow() { o.scratch = scratches.Get().(*scratch) }
+// borrow makes the scratch of o available. The caller calls giveBack.
+func borrow(o *opening) { o.scratch = scratches.Get().(*scratch) }
 
-// giveBack gives scratch back, without what was decoded into it.
-func (o *opening) giveBack() {
+// giveBack gives the scratch of o back, without what was decoded into it.
+func giveBack(o *opening) {
 	clear(o.buf[:])
 	scratches.Put(o.scratch)
 	o.scratch = nil
@@ -249,8 +249,8 @@ func (o *opening) normalized(h *xxh3.Hasher, body []byte) {
 
 // hash hashes what a session id is derived from: model, caller, system text, and the turns up to one of the user.
 func (o *opening) hash(k *keyer, model, caller []byte, turns xxh3.Uint128) xxh3.Uint128 {
-	o.borrow()
-	defer o.giveBack()
+	borrow(o)
+	defer giveBack(o)
 	o.h.Reset()
 	o.write(k.secret[:])
 	o.mark(openingTag)

@@ -9,8 +9,8 @@ type Caller struct{ hash [16]byte }
 // Caller returns who sent the request whose head was shown. It must be called before Identify.
 func (s *Search) Caller() (c Caller) {
 	o := &s.opening
-	o.borrow()
-	defer o.giveBack()
+	borrow(o)
+	defer giveBack(o)
 	o.h.Reset()
 	o.write(s.id.secret[:])
 	o.mark(callerTag)
