@@ -396,3 +396,48 @@ func TestFullBesideRefusing(t *testing.T) {
 	r.up(1).LeavePlace()
 	r.want(r.chat("x"), 200, "new")
 }
+
+// However many requests arrive at once, and although those for a dead server go to the others, no server has more than its limit.
+func TestUpstreamLimitUnderLoad(t *testing.T) {
+	const limit, many = 3, 60
+	r := fleet(t, 3, sim.Config{}, func(r *rig) { r.spec = func(s *upstream.Spec) { s.MaxInFlight = limit } })
+	r.sims[0].Kill() // health has not noticed
+	for _, s := range r.sims[1:] {
+		r.must(s.Inject(simfault.Fault{Kind: simfault.Hang}))
+	}
+	statuses := make(chan int, many)
+	for n := range many {
+		go func() {
+			a, err := r.try("POST", chatPath, chat(fmt.Sprint("conversation ", n)))
+			if err != nil {
+				t.Error(err)
+				statuses <- 0
+				return
+			}
+			statuses <- a.StatusCode
+		}()
+	}
+	for range many - 2*limit { // the others are held
+		if s := <-statuses; s != 503 {
+			t.Errorf("status %d, want 503", s)
+		}
+	}
+	for i, s := range r.sims[1:] {
+		if held := s.Load().Held; held != limit {
+			t.Errorf("server %d has %d requests, want %d", i+1, held, limit)
+		}
+	}
+	for _, s := range r.sims[1:] {
+		s.ClearFaults()
+	}
+	for range 2 * limit {
+		if s := <-statuses; s != 200 {
+			t.Errorf("status %d within the limit, want 200", s)
+		}
+	}
+	for n := range many {
+		if rec := r.recorded(n + 1); rec.Status == 503 && rec.Reason != "upstreams_full" {
+			t.Errorf("503 because of %s", rec.Reason)
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"tether/session/balance"
 	"tether/session/identity"
 	"tether/upstream"
 )
@@ -27,10 +28,12 @@ func TestFullServerSpills(t *testing.T) {
 	home, _ := f.turn(k)
 	holder := f.start(Request{Key: k})
 	f.want(holder.Next(f.now), holder.Outcome(), home, Pinned)
-	second, o := f.turn(k)
-	if second == home || o != Spilled {
-		t.Errorf("%s at %s, want spilled elsewhere", o, name(second))
+	spilled := f.start(Request{Key: k})
+	if u := spilled.Next(f.now); u == home || spilled.Outcome() != Spilled || spilled.Away() != balance.Full {
+		t.Errorf("%s at %s, away because %q; want spilled elsewhere because it is full", spilled.Outcome(), name(u), spilled.Away())
 	}
+	spilled.Answered(200, f.now)
+	spilled.End(f.now)
 	for n := uint64(10); n < 40; n++ {
 		if u, o := f.turn(testKey(n)); u == home || o != New {
 			t.Errorf("a new session: %s at %s", o, name(u))

@@ -12,7 +12,7 @@ const (
 	Gone
 	// Hung means that the upstream had been silent for too long while a request waited.
 	Hung
-	// Full means that the upstream had refused a request.
+	// Full means that the upstream had refused a request, or has as many as its max_in_flight.
 	Full
 	// Drained means that the upstream was to get no new sessions, or is no longer to serve any.
 	Drained
