@@ -115,7 +115,7 @@ test-vllm: ## test with two real vLLM servers on the CPU, which it installs (6 G
 	cd e2e/clients && vllm/servers.sh 2 env $(TEST_CLIENTS) ./vllm
 
 test-vllm-ranks: ## test with one real vLLM server that has two data-parallel ranks
-	cd e2e/clients && VLLM_RANKS=2 vllm/servers.sh 1 env $(TEST_CLIENTS) -run TestRanksOfOneServer ./vllm
+	cd e2e/clients && VLLM_RANKS=2 vllm/servers.sh 1 env $(TEST_CLIENTS) -run OfOneServer ./vllm
 
 test-logs: ## stall both logs under load, and compare with a tether whose logs are read (90 s)
 	$(TEST_PLAIN) -run StallUnderLoad -v ./e2e/logs -stall 60s

@@ -29,6 +29,8 @@ type scraper struct {
 const (
 	// scrapeInterval is the time between two pages, give or take spread.
 	scrapeInterval = time.Second
+	// wholePause is the time after a whole page until the next one is wanted: it costs the server more, and figures count for longer.
+	wholePause = 1500 * time.Millisecond
 	// unreadablePause is the time after a page that cannot be read until the next one is wanted. The next one is most likely the same.
 	unreadablePause = 30 * time.Second
 	// maxMetricsBody limits a page, in bytes. Those of vLLM 0.32 have 50 KB, and some 40 KB for each further engine.
@@ -72,8 +74,11 @@ func (s *scraper) tick(ctx context.Context, cfg *Config, now time.Time) {
 	if ctx.Err() != nil {
 		return
 	}
-	if isUnreadable(err) {
+	switch {
+	case isUnreadable(err):
 		s.resume = now.Add(unreadablePause)
+	case s.whole:
+		s.resume = now.Add(wholePause)
 	}
 	s.trouble.note(err, now)
 }

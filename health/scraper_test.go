@@ -38,7 +38,7 @@ func scraping(t *testing.T, url string, ranks int) (s *scraper, members []upstre
 	return newScraper(settings, server, func(text string) { *warnings = append(*warnings, text) }), r.Table().Members, warnings
 }
 
-// The load of a simulated server shows at its upstream, by rank or together, over one connection.
+// The load of a simulated server shows at its upstream, by rank or together, over one connection. A rank without requests says nothing.
 func TestScrapeOfTheSimulator(t *testing.T) {
 	sims := startSim(t, sim.Config{Ranks: 2, MaxSeqs: 1, BlockSize: 16, CacheBlocks: 100, PrefillPerToken: time.Hour})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -61,7 +61,7 @@ func TestScrapeOfTheSimulator(t *testing.T) {
 	conns := sims.Load().Conns
 	for ranks, want := range map[int][]load.EngineLoad{
 		0: {{Running: 1, Waiting: 2, KVUsage: 0.005, KVCapacity: 3200}},
-		2: {{Running: 0, Waiting: 0, KVUsage: 0, KVCapacity: 1600}, {Running: 1, Waiting: 2, KVUsage: 0.01, KVCapacity: 1600}},
+		2: {{Running: load.Unknown, Waiting: load.Unknown, KVUsage: load.Unknown, KVCapacity: 1600}, {Running: 1, Waiting: 2, KVUsage: 0.01, KVCapacity: 1600}},
 	} {
 		s, members, warnings := scraping(t, sims.URL(), ranks)
 		for range 3 {
@@ -76,12 +76,16 @@ func TestScrapeOfTheSimulator(t *testing.T) {
 				t.Errorf("capacity %d, want %d", c, w.KVCapacity)
 			}
 		}
-		if s.whole || len(*warnings) != 0 {
+		if !s.whole || len(*warnings) != 0 { // with several ranks there are no selections
 			t.Errorf("whole page %v, warnings %v", s.whole, *warnings)
 		}
 		if conns++; sims.Load().Conns != conns {
 			t.Errorf("%d connections, want %d", sims.Load().Conns, conns)
 		}
+	}
+	one, _, warnings := scraping(t, startSim(t, sim.Config{}).URL(), 0)
+	if one.tick(ctx, &defaults, time.Now()); one.whole || len(*warnings) != 0 {
+		t.Errorf("whole page %v, warnings %v", one.whole, *warnings)
 	}
 }
 
@@ -129,14 +133,15 @@ func TestScrapeWithoutSelections(t *testing.T) {
 				otherwise(w, r)
 			})
 			s, members, warnings := scraping(t, p.URL, 0)
-			for range 3 {
-				s.tick(t.Context(), &defaults, time.Now())
+			now := time.Now()
+			for second := range 5 {
+				s.tick(t.Context(), &defaults, now.Add(time.Duration(second)*time.Second))
 			}
 			if l, known := members[0].EngineLoad(time.Now()); !known || l.Running != 3 || l.Waiting != 2 || len(*warnings) != 0 {
 				t.Errorf("%+v, %v, %v", l, known, *warnings)
 			}
 			if n := p.asked.Load(); n != 4 {
-				t.Errorf("asked %d times, want 4", n)
+				t.Errorf("asked %d times within 5 s, want 4: for a selection once, and then every 2 s", n)
 			}
 		})
 	}

@@ -72,7 +72,8 @@ func counter(value func(engine.Stats) uint64) func(*engine.Engine) []sample {
 }
 
 // metrics answers in Prometheus' text form, with a series for each rank. With a slash behind the path, vLLM shows a selection of the series,
-// by the parameters name[].
+// by the parameters name[]. With several ranks it has several processes for its API, and its Prometheus library then shows nothing in a
+// selection, and no gauge of an engine that has had no request yet.
 func metrics(a *answer) error {
 	var b strings.Builder
 	selected := func(string) bool { return true }
@@ -80,7 +81,7 @@ func metrics(a *answer) error {
 	if strings.HasSuffix(a.r.URL.Path, "/") {
 		contentType = "text/plain; version=0.0.4; charset=utf-8"
 		if names, has := a.r.URL.Query()["name[]"]; has {
-			selected = func(name string) bool { return slices.Contains(names, "vllm:"+name) }
+			selected = func(name string) bool { return a.srv.cfg.Ranks == 1 && slices.Contains(names, "vllm:"+name) }
 		}
 	}
 	cfg := a.srv.cfg
@@ -98,6 +99,9 @@ func metrics(a *answer) error {
 func writeFamily(b *strings.Builder, f family, engines []*engine.Engine, model string, selected func(name string) bool) {
 	headed := false
 	for rank, e := range engines {
+		if running, waiting := e.Load(); f.kind == "gauge" && len(engines) > 1 && e.Stats().Iterations == 0 && running+waiting == 0 {
+			continue
+		}
 		for _, s := range f.samples(e) {
 			if !selected(f.name + s.suffix) {
 				continue

@@ -21,12 +21,17 @@ var (
 	ErrForeign   = errors.New("the page has no figures of vLLM's engines")
 	ErrMalformed = errors.New("the page is not in the text form of Prometheus")
 	ErrAbsurd    = errors.New("the page has a figure that cannot be")
-	// ErrIncomplete says that figures are missing that every version of vLLM has. Those that are there count.
+	// ErrIncomplete says that an engine has some of its figures, and lacks others that every version of vLLM has. Those that are there
+	// count.
 	ErrIncomplete = errors.New("the page lacks some of the figures of vLLM's engines")
 )
 
-// Engines are the figures of the engines of one server, in the order of their numbers.
+// Engines are the figures of the engines of one server, by rank. An engine that has had no request yet may have none: so it is where a server
+// has several processes for its API, as with data-parallel ranks.
 type Engines []load.EngineLoad
+
+// unknown are the figures of an engine that says nothing.
+var unknown = load.EngineLoad{Running: load.Unknown, Waiting: load.Unknown, KVUsage: load.Unknown, KVCapacity: load.Unknown}
 
 // Engines reads the figures of a page that has arrived as a whole. The page ends with a line end. The figures are nil with any error but
 // ErrIncomplete.
@@ -49,8 +54,8 @@ func (p *Page) Engines() (Engines, error) {
 	if len(t) == 0 {
 		return nil, ErrForeign
 	}
-	es := t.inOrder()
-	if all := es.together(); all.Running < 0 || all.Waiting < 0 || all.KVUsage < 0 {
+	es, complete := t.byRank(len(families[cacheInfo].GetMetric()))
+	if !complete {
 		return es, ErrIncomplete
 	}
 	return es, nil
@@ -96,12 +101,12 @@ func (t table) read(families map[string]*dto.MetricFamily) error {
 // no such label.
 func (t table) engine(m *dto.Metric) *load.EngineLoad {
 	number, err := strconv.Atoi(label(m, "engine", "0"))
-	if err != nil || number < 0 {
+	if err != nil || number < 0 || number >= maxEngines {
 		return nil
 	}
 	l := t[number]
 	if l == nil {
-		l = &load.EngineLoad{Running: load.Unknown, Waiting: load.Unknown, KVUsage: load.Unknown, KVCapacity: load.Unknown}
+		l = new(unknown)
 		t[number] = l
 	}
 	return l
@@ -164,16 +169,33 @@ func label(m *dto.Metric, name, otherwise string) string {
 	return otherwise
 }
 
-func (t table) inOrder() Engines {
-	es := make(Engines, 0, len(t))
+// maxEngines is more engines than a server has.
+const maxEngines = 4096
+
+// byRank returns the figures by rank, and whether each engine has either all or none. vLLM takes a rank for the place of the engine in the order
+// of the numbers, which need not begin with 0. listed is the number of engines of which the page tells the cache: those are all there are. A
+// page that does not list them may lack engines, so there a number counts as the rank.
+func (t table) byRank(listed int) (es Engines, complete bool) {
+	complete = true
 	for _, number := range slices.Sorted(maps.Keys(t)) {
-		es = append(es, *t[number])
+		for listed < len(t) && len(es) < number {
+			es = append(es, unknown)
+		}
+		l := t[number]
+		es = append(es, *l)
+		known := 0
+		for _, is := range []bool{l.Running >= 0, l.Waiting >= 0, l.KVUsage >= 0} {
+			if is {
+				known++
+			}
+		}
+		complete = complete && known%3 == 0
 	}
-	return es
+	return es, complete
 }
 
-// Of returns the figures of a data-parallel rank of the server, or those of all its engines together for a rank below 0. vLLM takes a rank
-// for the place of the engine in the order of their numbers, which need not begin with 0. A rank without an engine has no known figure.
+// Of returns the figures of a data-parallel rank of the server, or those of all its engines together for a rank below 0. A rank without an
+// engine has no known figure.
 func (es Engines) Of(rank int) load.EngineLoad {
 	switch {
 	case rank < 0:
@@ -181,31 +203,35 @@ func (es Engines) Of(rank int) load.EngineLoad {
 	case rank < len(es):
 		return es[rank]
 	}
-	return load.EngineLoad{Running: load.Unknown, Waiting: load.Unknown, KVUsage: load.Unknown, KVCapacity: load.Unknown}
+	return unknown
 }
 
-// together adds up the figures of all engines. A figure is unknown if that of one engine is. The usage is that of the average cache.
+// together adds up the figures of all engines. A figure is unknown if that of one engine is, but an engine without requests counts as idle
+// beside one that has some. The usage is that of the average cache.
 func (es Engines) together() load.EngineLoad {
-	var all load.EngineLoad
+	all, silent := load.EngineLoad{}, 0
 	for _, l := range es {
-		all.Running += l.Running
-		all.Waiting += l.Waiting
-		all.KVCapacity += l.KVCapacity
-		all.KVUsage += l.KVUsage / float64(len(es))
+		all.KVCapacity = sum(all.KVCapacity, l.KVCapacity)
+		if l.Running == load.Unknown && l.Waiting == load.Unknown && l.KVUsage == load.Unknown {
+			silent++
+			continue
+		}
+		all.Running, all.Waiting = sum(all.Running, l.Running), sum(all.Waiting, l.Waiting)
+		all.KVUsage = sum(all.KVUsage, l.KVUsage)
 	}
-	for _, l := range es {
-		if l.Running == load.Unknown {
-			all.Running = load.Unknown
-		}
-		if l.Waiting == load.Unknown {
-			all.Waiting = load.Unknown
-		}
-		if l.KVCapacity == load.Unknown {
-			all.KVCapacity = load.Unknown
-		}
-		if l.KVUsage == load.Unknown {
-			all.KVUsage = load.Unknown
-		}
+	if silent == len(es) {
+		all.Running, all.Waiting, all.KVUsage = load.Unknown, load.Unknown, load.Unknown
+	}
+	if all.KVUsage != load.Unknown {
+		all.KVUsage /= float64(len(es))
 	}
 	return all
+}
+
+// sum adds two figures, or returns Unknown if one of them is.
+func sum[T int64 | float64](a, b T) T {
+	if a == load.Unknown || b == load.Unknown {
+		return load.Unknown
+	}
+	return a + b
 }

@@ -66,8 +66,19 @@ func TestPages(t *testing.T) {
 			engine(4, load.Unknown, load.Unknown, load.Unknown),
 		},
 		{
-			"numbers that do not begin with 0", strings.ReplaceAll(rank0, `"0"`, `"10"`) + strings.ReplaceAll(rank1, `"1"`, `"9"`),
-			[]load.EngineLoad{engine(1, 0, 0.75, load.Unknown), engine(3, 2, 0.25, load.Unknown)}, engine(4, 2, 0.5, load.Unknown),
+			"numbers that do not begin with 0", strings.ReplaceAll(rank0, `"0"`, `"10"`) + strings.ReplaceAll(rank1, `"1"`, `"9"`) + info(`engine="10",kv_cache_size_tokens="800"`) + info(`engine="9",kv_cache_size_tokens="800"`),
+			[]load.EngineLoad{engine(1, 0, 0.75, 800), engine(3, 2, 0.25, 800)}, engine(4, 2, 0.5, 1600),
+		},
+		{
+			"an engine that has had no request yet", rank1 + info(`engine="1",kv_cache_size_tokens="800"`) + info(`engine="0",kv_cache_size_tokens="800"`),
+			[]load.EngineLoad{engine(load.Unknown, load.Unknown, load.Unknown, 800), engine(1, 0, 0.75, 800)}, engine(1, 0, 0.375, 1600),
+		},
+		{
+			"an engine that is not listed, and has had no request yet", rank1,
+			[]load.EngineLoad{none, engine(1, 0, 0.75, load.Unknown)}, engine(1, 0, 0.375, load.Unknown),
+		},
+		{
+			"no engine has had a request yet", info(`engine="0",kv_cache_size_tokens="800"`), []load.EngineLoad{engine(load.Unknown, load.Unknown, load.Unknown, 800)}, engine(load.Unknown, load.Unknown, load.Unknown, 800),
 		},
 		{
 			"an older version, without a label for the engine", "vllm:num_requests_running{model_name=\"m\"} 3\nvllm:gpu_cache_usage_perc{model_name=\"m\"} 0.5\n" + info(`block_size="16",num_gpu_blocks="10"`),
@@ -86,8 +97,10 @@ func TestPages(t *testing.T) {
 		for _, size := range []int{1, 7, len(c.page)} {
 			got, err := readPage(c.page, size)
 			var want error
-			if c.together.Running < 0 || c.together.Waiting < 0 || c.together.KVUsage < 0 {
-				want = ErrIncomplete
+			for _, l := range c.want {
+				if known := min(l.Running, 0) + min(l.Waiting, 0) + int64(min(l.KVUsage, 0)); known != 0 && known != -3 {
+					want = ErrIncomplete
+				}
 			}
 			if err != want || fmt.Sprint(got) != fmt.Sprint(Engines(c.want)) {
 				t.Fatalf("%s, pieces of %d: %v, %v, want %v", c.name, size, got, err, c.want)
@@ -133,6 +146,7 @@ func TestBadPages(t *testing.T) {
 		{value(olderUsage, "90"), ErrAbsurd},
 		{"vllm:num_requests_running{engine=\"-1\"} 3.0\n", ErrAbsurd},
 		{"vllm:num_requests_running{engine=\"a\"} 3.0\n", ErrAbsurd},
+		{"vllm:num_requests_running{engine=\"4096\"} 3.0\n", ErrAbsurd},
 		{good + "vllm:cache_config_info{block_size=\"16\",num_gpu_blocks=\"-3\"} 1\n", ErrAbsurd},
 		{good + "vllm:cache_config_info{block_size=\"x\",num_gpu_blocks=\"3\"} 1\n", ErrAbsurd},
 		{good + "vllm:cache_config_info{block_size=\"1000000000000\",num_gpu_blocks=\"1000000000000\"} 1\n", ErrAbsurd},
