@@ -353,7 +353,7 @@ func afterRelay(x *exchange) (f *fault, handed bool) {
 }
 
 // closeAfter ends a connection after an answer. What there was to send is sent.
-func closeAfter(x *exchange) (f *fault, handed bool) { return nil, false }
+func closeAfter(*exchange) (f *fault, handed bool) { return nil, false }
 
 // goOn leaves the loop, and goes on with the next step on a goroutine. Without a loop, it panics. The caller must not touch the exchange any more.
 func (x driven) goOn(next step) {

@@ -132,7 +132,7 @@ func (x delivery) respond() (handed bool) {
 	case err != nil:
 		end = wire.TargetFailed
 	case more && x.attempt.joined:
-		driven{x.exchange}.relayRest()
+		driven(x).relayRest()
 		return true
 	case more:
 		end, err = wire.Pump(x.client.Client, x.attempt.conn.Conn, *x.attempt.buf, x.settings.IdleTimeout, &x.relay)

@@ -194,7 +194,7 @@ func (s *driven) receive(l *loop, now time.Time) {
 		d.Ended(now, err)
 		return
 	}
-	d.Received(now, l.buf[:n])
+	d.Received(time.Now(), l.buf[:n]) // not now, which is before the bytes arrived if the thread had to wait
 	if s.unread() {
 		l.later(s)
 	}

@@ -169,7 +169,10 @@ func (s *Socket) control(f func(fd int) error) error {
 	return f(s.fd)
 }
 
-func (s *Socket) LocalAddr() net.Addr  { return s.local }
+// LocalAddr is the address of this side.
+func (s *Socket) LocalAddr() net.Addr { return s.local }
+
+// RemoteAddr is the address of the peer.
 func (s *Socket) RemoteAddr() net.Addr { return s.remote }
 
 // SyscallConn gives access to the descriptor. Only Control works: no call on the descriptor may wait.
