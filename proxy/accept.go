@@ -131,7 +131,7 @@ func (p *Proxy) serve(c *client) (away bool) {
 			return false
 		}
 		x := p.exchanges.Get().(*exchange)
-		h, err := x.parsed.parse(buf)
+		h, err := buf.parse()
 		if err != nil {
 			if !c.ended {
 				c.refuse(faultMalformed, nil)
@@ -139,6 +139,7 @@ func (p *Proxy) serve(c *client) (away bool) {
 			p.exchanges.Put(x)
 			return false
 		}
+		x.text.keep(&h)
 		switch x.serve(c, h) {
 		case closed:
 			return false

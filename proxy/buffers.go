@@ -24,6 +24,41 @@ var (
 	bodyBuffers [4]sync.Pool
 )
 
+// heads are the buffers for the head of a request to an upstream, and for that of its answer to the client. Streams give them back.
+type heads struct{ request, reply []byte }
+
+const headSize = 4 << 10
+
+var headPool = sync.Pool{New: func() any {
+	return &heads{make([]byte, 0, headSize), make([]byte, 0, headSize)}
+}}
+
+func takeHeads(reply, request *[]byte) *heads {
+	h := headPool.Get().(*heads)
+	*reply, *request = h.reply, h.request
+	return h
+}
+
+// give takes the buffers back, which may have grown. No id outlives its request in them.
+func (h *heads) give(reply, request *[]byte) {
+	clear((*reply)[:cap(*reply)])
+	clear((*request)[:cap(*request)])
+	h.reply, h.request = (*reply)[:0], (*request)[:0]
+	*reply, *request = nil, nil
+	headPool.Put(h)
+}
+
+// headText holds a copy of a head.
+type headText []byte
+
+// keep makes h lie in t.
+func (t *headText) keep(h *head) {
+	b := append(append(append((*t)[:0], h.method...), h.target...), h.fields...)
+	m, n := len(h.method), len(h.method)+len(h.target)
+	h.method, h.target, h.fields = b[:m:m], b[m:n:n], b[n:]
+	*t = b
+}
+
 func takeBodyBuffer(size int) *[]byte {
 	if pool := bodyBuffersOf(size); pool != nil {
 		if buf, ok := pool.Get().(*[]byte); ok {

@@ -42,7 +42,8 @@ type exchange struct {
 	relay   relay
 	rec     Record
 	reply   []byte       // the head to the client
-	parsed  parsed       // the memory of the head that is asked
+	text    headText     // the memory of the head that is asked
+	heads   *heads       // where reply and attempt.head are from; nil once they are given back
 	source  bytes.Reader // of a head on a loop
 
 	next    verdict            // what is tried next
@@ -57,8 +58,7 @@ type exchange struct {
 }
 
 func newExchange(p *Proxy) *exchange {
-	x := &exchange{p: p, reply: make([]byte, 0, 4<<10)}
-	x.attempt.head = make([]byte, 0, 4<<10)
+	x := &exchange{p: p}
 	d := delivery{x}
 	x.relay.received, x.relay.finished, x.relay.learned = d.received, d.finished, d.learned
 	x.relay.generates = func() { x.route.Generated(x.relay.generated) }
@@ -284,6 +284,9 @@ func (x *exchange) pass() (f *fault, handed bool) {
 
 func (x *exchange) begin(c *client, h head) {
 	x.settings, x.client = x.p.settings.Load(), c
+	if x.heads == nil {
+		x.heads = takeHeads(&x.reply, &x.attempt.head)
+	}
 	x.req.begin(h, &c.guard)
 	x.caller.begin(x.settings.identifier)
 	x.rec = Record{Started: c.begun}
@@ -315,6 +318,7 @@ func (x *exchange) end() (closing bool) {
 	x.relay.reset()
 	x.rec = Record{}
 	clear(x.reply)
+	clear(x.text)
 	x.client, x.settings, x.up, x.err = nil, nil, nil, nil
 	x.onLoop = false
 	switch {

@@ -15,41 +15,46 @@ import (
 // one meaning. So what matters in a new version of fasthttp is what it refuses or changes in such a head: FuzzHead finds
 // that.
 
-// parser has the buffers that heads are parsed in.
+// parser has the readers that heads are parsed in.
 type parser struct {
-	maxHead int       // what fits into a buffer
-	buffers sync.Pool // of *bufio.Reader
+	maxHead int       // what fits into a reader
+	readers sync.Pool // of *headReader
 }
 
 // newParser makes a parser of heads of at most maxHead bytes.
 func newParser(maxHead int) *parser {
-	return &parser{maxHead: maxHead, buffers: sync.Pool{New: func() any { return bufio.NewReaderSize(nil, maxHead+1) }}} // the guard refuses larger heads first
+	return &parser{maxHead: maxHead, readers: sync.Pool{New: func() any {
+		return &headReader{Reader: bufio.NewReaderSize(nil, maxHead+1)} // the guard refuses larger heads first
+	}}}
 }
 
-// take takes a buffer whose bytes come from r. It belongs to the caller until give.
-func (p *parser) take(r io.Reader) *bufio.Reader {
-	b := p.buffers.Get().(*bufio.Reader)
-	b.Reset(r)
-	return b
+// headReader reads heads, one after another.
+type headReader struct {
+	*bufio.Reader
+	header fasthttp.RequestHeader
 }
 
-func (p *parser) give(b *bufio.Reader) {
-	b.Reset(nil)
-	p.buffers.Put(b)
+// take takes a reader whose bytes come from r. It belongs to the caller until give.
+func (p *parser) take(r io.Reader) *headReader {
+	h := p.readers.Get().(*headReader)
+	h.Reset(r)
+	return h
 }
 
-// parsed is a parsed head. It owns the memory of the head.
-type parsed struct{ header fasthttp.RequestHeader }
+func (p *parser) give(h *headReader) {
+	h.Reset(nil)
+	p.readers.Put(h)
+}
 
-// parse reads one head. The guard has let pass all that r yields, and nothing follows the head there. The error is r's, or fasthttp refuses one
-// thing that the guard lets pass: a Trailer that announces a field which cannot be one, as Content-Length.
-func (p *parsed) parse(r *bufio.Reader) (head, error) {
-	h := &p.header
-	h.DisableNormalizing()
-	if err := h.Read(r); err != nil {
+// parse reads one head, which is valid until the next call. The guard has let pass all bytes that there are, and nothing follows the head.
+// The error is that of the bytes' source, or fasthttp refuses one thing that the guard lets pass: a Trailer that announces a field which
+// cannot be one, as Content-Length.
+func (h *headReader) parse() (head, error) {
+	h.header.DisableNormalizing()
+	if err := h.header.Read(h.Reader); err != nil {
 		return head{}, err
 	}
-	return head{method: h.Method(), target: h.RequestURI(), fields: h.RawHeaders()}, nil
+	return head{method: h.header.Method(), target: h.header.RequestURI(), fields: h.header.RawHeaders()}, nil
 }
 
 // headSource yields the heads of a client's requests as their bytes arrive, and nothing else. After a head that was refused it has ended.

@@ -15,7 +15,6 @@ func FuzzHead(f *testing.F) {
 	f.Add("GET / HTTP/1.0\r\n\r\n")
 	p, _ := reader(f)
 	s := p.settings.Load()
-	var all parsed // one for all heads, as an exchange has one for all its requests
 	f.Fuzz(func(t *testing.T, text string) {
 		var g http1.Guard
 		g.Reset(int(s.MaxHeader), s.MaxHeaders)
@@ -30,7 +29,7 @@ func FuzzHead(f *testing.F) {
 		words := strings.Fields(line)
 		buf := s.parser.take(strings.NewReader(text[:n]))
 		defer s.parser.give(buf)
-		h, err := all.parse(buf)
+		h, err := buf.parse()
 		switch {
 		case err != nil && strings.Contains(strings.ToLower(lines), "trailer"): // the one field that fasthttp judges
 		case err != nil:

@@ -71,14 +71,16 @@ func (c parked) Received(now time.Time, p []byte) {
 	x := c.p.exchanges.Get().(*exchange)
 	x.source.Reset(p[:n])
 	buf := c.parser.take(&x.source)
-	h, err := x.parsed.parse(buf)
-	c.parser.give(buf)
+	h, err := buf.parse()
 	if err != nil {
+		c.parser.give(buf)
 		c.p.exchanges.Put(x)
 		c.restart()
 		c.leave(p)
 		return
 	}
+	x.text.keep(&h)
+	c.parser.give(buf)
 	c.x = x
 	c.Driven().Hold()
 	c.after(x.serve(c.client, h))
@@ -237,7 +239,12 @@ func (x driven) slim() {
 		answerBuffers.Put(a.buf)
 		a.buf = nil
 	}
-	if c := x.client; len(c.rest) == 0 && a.conn.Sent() {
+	if !a.conn.Sent() {
+		return
+	}
+	x.heads.give(&x.reply, &a.head)
+	x.heads = nil
+	if c := x.client; len(c.rest) == 0 {
 		x.req.body.free()
 		c.freeBuffer()
 	}

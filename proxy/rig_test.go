@@ -219,6 +219,7 @@ func (r *rig) loops() *loop.Loops {
 func (r *rig) record(rec *Record) {
 	one := *rec
 	one.Path, one.Model, one.RequestID = slices.Clone(rec.Path), slices.Clone(rec.Model), slices.Clone(rec.RequestID)
+	one.TraceID = slices.Clone(rec.TraceID)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.records = append(r.records, one)

@@ -27,12 +27,11 @@ func BenchmarkParser(b *testing.B) {
 	p := newParser(16 << 10)
 	text := []byte("POST " + chatPath + " HTTP/1.1\r\n" + benchFields + "\r\n")
 	var source bytes.Reader
-	var all parsed
 	b.ReportAllocs()
 	for b.Loop() {
 		source.Reset(text)
 		buf := p.take(&source)
-		if _, err := all.parse(buf); err != nil {
+		if _, err := buf.parse(); err != nil {
 			b.Fatal(err)
 		}
 		p.give(buf)
