@@ -45,8 +45,8 @@ func TestAdmin(t *testing.T) {
 		status int
 		state  string
 	}{
-		{"/api/upstreams/" + name + "/drain", 200, "up, draining"},
-		{"/api/upstreams/" + name + "/drain?hard=true", 200, "up, draining hard"},
+		{"/api/upstreams/" + name + "/drain", 200, "up, draining, drained"},
+		{"/api/upstreams/" + name + "/drain?hard=true", 200, "up, draining hard, drained"},
 		{"/api/upstreams/" + name + "/undrain", 200, "up"},
 		{"/api/upstreams/nobody/drain", 404, "up"},
 		{"/api/nothing", 404, "up"},

@@ -199,10 +199,10 @@ func TestOperatorsAndRanks(t *testing.T) {
 		want   []string
 		line   string
 	}{
-		{"gpu-0@3/drain", 200, 1, []string{"gpu-0@3 up, draining"}, "gpu-0@3 <nil>: up -> up, draining"},
-		{"gpu-1%403/drain?hard=true", 200, 1, []string{"gpu-0@3 up, draining", "gpu-1@3 up, draining hard"}, "gpu-1@3 <nil>: up -> up, draining hard"},
-		{"gpu-0/drain", 200, 4, []string{"gpu-0@0 up, draining", "gpu-0@1 up, draining", "gpu-0@2 up, draining", "gpu-0@3 up, draining", "gpu-1@3 up, draining hard"}, "gpu-0 3: up -> up, draining"},
-		{"gpu-0/undrain", 200, 4, []string{"gpu-1@3 up, draining hard"}, "gpu-0 4: up, draining -> up"},
+		{"gpu-0@3/drain", 200, 1, []string{"gpu-0@3 up, draining, drained"}, "gpu-0@3 <nil>: up -> up, draining"},
+		{"gpu-1%403/drain?hard=true", 200, 1, []string{"gpu-0@3 up, draining, drained", "gpu-1@3 up, draining hard, drained"}, "gpu-1@3 <nil>: up -> up, draining hard"},
+		{"gpu-0/drain", 200, 4, []string{"gpu-0@0 up, draining, drained", "gpu-0@1 up, draining, drained", "gpu-0@2 up, draining, drained", "gpu-0@3 up, draining, drained", "gpu-1@3 up, draining hard, drained"}, "gpu-0 3: up -> up, draining"},
+		{"gpu-0/undrain", 200, 4, []string{"gpu-1@3 up, draining hard, drained"}, "gpu-0 4: up, draining -> up"},
 		{"gpu-1@3/undrain", 200, 1, nil, "gpu-1@3 <nil>: up, draining hard -> up"},
 		{"gpu-1@4/drain", 404, 0, nil, ""},
 		{"gpu-2/drain", 404, 0, nil, ""},
