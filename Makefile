@@ -15,7 +15,7 @@ ADMIN_LISTEN ?= 127.0.0.1:8081
 # The tree that make shape measures.
 DIR ?= .
 
-.PHONY: help build run demo-once test test-deploy test-clients test-vllm test-vllm-ranks test-endurance test-logs check shape fuzz bench bench-identity bench-load bench-compare image-root image clean
+.PHONY: help build run demo-once test test-deploy test-clients test-vllm test-vllm-ranks test-endurance test-logs check shape fuzz bench bench-identity bench-load bench-compare image-root image deb clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -140,6 +140,18 @@ IMAGE       ?= tether
 IMAGE_FLAGS ?=
 image: ## build the container image tether:VERSION (IMAGE=, IMAGE_FLAGS="--platform linux/arm64")
 	DOCKER_BUILDKIT=1 docker build --build-arg VERSION=$(VERSION) -t $(IMAGE):$(VERSION) -t $(IMAGE):latest $(IMAGE_FLAGS) .
+
+# The package has the unit with the path of the binary in Debian. A version such as v1.2.0-3-gabcdef becomes 1.2.0+3-gabcdef, and a commit
+# without a version 0~abcdef. Later versions of nfpm need a module that the proxy of Go modules does not have.
+NFPM = go run github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.4
+ARCH ?= $(shell go env GOARCH)
+deb: ## build the Debian package in bin/ (ARCH=arm64)
+	rm -rf bin/deb
+	mkdir -p bin/deb
+	GOOS=linux GOARCH=$(ARCH) $(BUILD) -o bin/deb/tether .
+	sed 's|/usr/local/bin/tether|/usr/bin/tether|' deploy/systemd/tether.service > bin/deb/tether.service
+	ARCH=$(ARCH) DEB_VERSION=$$(echo '$(VERSION)' | sed -E 's/^v//; /^[0-9]+\.[0-9]/!s/^/0~/; s/-([0-9]+-g)/+\1/') \
+	  $(NFPM) package --config deploy/deb/nfpm.yaml --packager deb --target bin/
 
 clean: ## remove bin/
 	rm -rf bin

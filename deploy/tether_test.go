@@ -119,3 +119,20 @@ func TestImageConfig(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+// run runs a command and returns what it printed.
+func run(t testing.TB, command string, args ...string) (string, error) {
+	t.Helper()
+	out, err := exec.Command(command, args...).CombinedOutput()
+	return string(out), err
+}
+
+// write writes a file for the test and returns its path.
+func write(t testing.TB, text string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
