@@ -42,23 +42,28 @@ func TestPages(t *testing.T) {
 		{"no cache info", rank0, []load.EngineLoad{engine(3, 2, 0.25, load.Unknown)}, engine(3, 2, 0.25, load.Unknown)},
 		{
 			"size in tokens", rank0 + info(`block_size="16",engine="0",kv_cache_size_tokens="5000",num_gpu_blocks="999"`),
-			[]load.EngineLoad{engine(3, 2, 0.25, 5000)}, engine(3, 2, 0.25, 5000),
+			[]load.EngineLoad{engine(3, 2, 0.25, 5000)},
+			engine(3, 2, 0.25, 5000),
 		},
 		{
 			"blocks", rank0 + info(`block_size="16",engine="0",kv_cache_size_tokens="None",num_gpu_blocks="100"`),
-			[]load.EngineLoad{engine(3, 2, 0.25, 1600)}, engine(3, 2, 0.25, 1600),
+			[]load.EngineLoad{engine(3, 2, 0.25, 1600)},
+			engine(3, 2, 0.25, 1600),
 		},
 		{
 			"a model without a KV cache", rank0 + info(`block_size="16",engine="0",kv_cache_size_tokens="None",num_gpu_blocks="None"`),
-			[]load.EngineLoad{engine(3, 2, 0.25, load.Unknown)}, engine(3, 2, 0.25, load.Unknown),
+			[]load.EngineLoad{engine(3, 2, 0.25, load.Unknown)},
+			engine(3, 2, 0.25, load.Unknown),
 		},
 		{
 			"two ranks, whose blocks vLLM adds up", rank0 + rank1 + info(`block_size="16",engine="0",num_gpu_blocks="100"`) + info(`block_size="16",engine="1",num_gpu_blocks="100"`),
-			[]load.EngineLoad{engine(3, 2, 0.25, 800), engine(1, 0, 0.75, 800)}, engine(4, 2, 0.5, 1600),
+			[]load.EngineLoad{engine(3, 2, 0.25, 800), engine(1, 0, 0.75, 800)},
+			engine(4, 2, 0.5, 1600),
 		},
 		{
 			"two ranks with their sizes in tokens", info(`engine="1",kv_cache_size_tokens="800"`) + info(`engine="0",kv_cache_size_tokens="800"`) + rank1 + rank0,
-			[]load.EngineLoad{engine(3, 2, 0.25, 800), engine(1, 0, 0.75, 800)}, engine(4, 2, 0.5, 1600),
+			[]load.EngineLoad{engine(3, 2, 0.25, 800), engine(1, 0, 0.75, 800)},
+			engine(4, 2, 0.5, 1600),
 		},
 		{
 			"a rank that says less", rank0 + "vllm:num_requests_running{engine=\"1\"} 1\n",
@@ -67,31 +72,37 @@ func TestPages(t *testing.T) {
 		},
 		{
 			"numbers that do not begin with 0", strings.ReplaceAll(rank0, `"0"`, `"10"`) + strings.ReplaceAll(rank1, `"1"`, `"9"`) + info(`engine="10",kv_cache_size_tokens="800"`) + info(`engine="9",kv_cache_size_tokens="800"`),
-			[]load.EngineLoad{engine(1, 0, 0.75, 800), engine(3, 2, 0.25, 800)}, engine(4, 2, 0.5, 1600),
+			[]load.EngineLoad{engine(1, 0, 0.75, 800), engine(3, 2, 0.25, 800)},
+			engine(4, 2, 0.5, 1600),
 		},
 		{
 			"an engine that has had no request yet", rank1 + info(`engine="1",kv_cache_size_tokens="800"`) + info(`engine="0",kv_cache_size_tokens="800"`),
-			[]load.EngineLoad{engine(load.Unknown, load.Unknown, load.Unknown, 800), engine(1, 0, 0.75, 800)}, engine(1, 0, 0.375, 1600),
+			[]load.EngineLoad{engine(load.Unknown, load.Unknown, load.Unknown, 800), engine(1, 0, 0.75, 800)},
+			engine(1, 0, 0.375, 1600),
 		},
 		{
 			"an engine that is not listed, and has had no request yet", rank1,
-			[]load.EngineLoad{none, engine(1, 0, 0.75, load.Unknown)}, engine(1, 0, 0.375, load.Unknown),
+			[]load.EngineLoad{none, engine(1, 0, 0.75, load.Unknown)},
+			engine(1, 0, 0.375, load.Unknown),
 		},
 		{
 			"no engine has had a request yet", info(`engine="0",kv_cache_size_tokens="800"`), []load.EngineLoad{engine(load.Unknown, load.Unknown, load.Unknown, 800)}, engine(load.Unknown, load.Unknown, load.Unknown, 800),
 		},
 		{
 			"an older version, without a label for the engine", "vllm:num_requests_running{model_name=\"m\"} 3\nvllm:gpu_cache_usage_perc{model_name=\"m\"} 0.5\n" + info(`block_size="16",num_gpu_blocks="10"`),
-			[]load.EngineLoad{engine(3, load.Unknown, 0.5, 160)}, engine(3, load.Unknown, 0.5, 160),
+			[]load.EngineLoad{engine(3, load.Unknown, 0.5, 160)},
+			engine(3, load.Unknown, 0.5, 160),
 		},
 		{
 			"the new name comes before the older one", "vllm:gpu_cache_usage_perc 0.5\nvllm:kv_cache_usage_perc 0.25\n",
-			[]load.EngineLoad{engine(load.Unknown, load.Unknown, 0.25, load.Unknown)}, engine(load.Unknown, load.Unknown, 0.25, load.Unknown),
+			[]load.EngineLoad{engine(load.Unknown, load.Unknown, 0.25, load.Unknown)},
+			engine(load.Unknown, load.Unknown, 0.25, load.Unknown),
 		},
 		{
 			"other lines", "# HELP vllm:num_requests_running vllm:num_requests_running 7\n# TYPE vllm:num_requests_running gauge\n\r\n\n<html>\nvllm:num_requests_waiting_by_reason{reason=\"x\"} 9\nvllm:num_requests_running_total 8\n" +
 				strings.Repeat("vllm:x", maxLine) + "\n" + rank0 + "x",
-			[]load.EngineLoad{engine(3, 2, 0.25, load.Unknown)}, engine(3, 2, 0.25, load.Unknown),
+			[]load.EngineLoad{engine(3, 2, 0.25, load.Unknown)},
+			engine(3, 2, 0.25, load.Unknown),
 		},
 	} {
 		for _, size := range []int{1, 7, len(c.page)} {
