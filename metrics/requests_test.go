@@ -57,8 +57,15 @@ func TestPlacements(t *testing.T) {
 	r := fleet(t, "vllm-0")
 	m := New("v1", r)
 	for _, rec := range []proxy.Record{
-		{Outcome: session.New}, {Outcome: session.New}, {Outcome: session.New, Away: balance.Busier}, {Outcome: session.New, Away: balance.Lost},
-		{Outcome: session.Moved, Away: balance.Gone}, {Outcome: session.Moved, Away: balance.Gone}, {Outcome: session.Pinned}, {Outcome: session.Spilled, Away: balance.Full}, {},
+		{Outcome: session.New},
+		{Outcome: session.New},
+		{Outcome: session.New, Away: balance.Busier},
+		{Outcome: session.New, Away: balance.Lost},
+		{Outcome: session.Moved, Away: balance.Gone},
+		{Outcome: session.Moved, Away: balance.Gone},
+		{Outcome: session.Pinned},
+		{Outcome: session.Spilled, Away: balance.Full},
+		{},
 	} {
 		m.Done(&rec)
 	}

@@ -87,7 +87,7 @@ func follow(c *candidates, i int, p *pin) (at int, why balance.Reason) {
 		return i, balance.Stayed
 	}
 	if p.lookUp(c.now); c.ref(i) != p.to {
-		if moved := c.at(p.to, servePinned); moved >= 0 {
+		if moved := c.at(p.to); moved >= 0 {
 			return moved, balance.Stayed // another request of the session was faster
 		}
 	}

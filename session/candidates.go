@@ -92,10 +92,10 @@ func (c *candidates) obstacle(i int, p purpose) obstacle {
 
 func (c *candidates) eligible(i int, p purpose) bool { return c.obstacle(i, p) == nothing }
 
-// at returns the upstream of a pin, -1 if the upstream is not eligible for p.
-func (c *candidates) at(to upstream.Ref, p purpose) int {
+// at returns the upstream of a pin, -1 if the upstream may not serve the pin's session.
+func (c *candidates) at(to upstream.Ref) int {
 	i := c.table.Index(to)
-	if i < 0 || !c.eligible(i, p) {
+	if i < 0 || !c.eligible(i, servePinned) {
 		return -1
 	}
 	return i

@@ -265,19 +265,28 @@ func TestExplainsLoad(t *testing.T) {
 	}{
 		{"home", -1, 0, 0, [3]int64{}, 1, New, balance.Stayed, "the first of its order that may take it", "", Step{Verdict: taken}},
 		{
-			"home is busier", -1, 0, 0, [3]int64{8000, 24_001, 16_000}, 0, New, balance.Busier,
-			"the least busy one: the home of the session has over a second of work more", "", Step{Verdict: skipped, Why: "busier"},
+			"home is busier", -1, 0, 0,
+			[3]int64{8000, 24_001, 16_000},
+			0, New, balance.Busier,
+			"the least busy one: the home of the session has over a second of work more", "",
+			Step{Verdict: skipped, Why: "busier"},
 		},
 		{
 			"pinned", 0, 19_000, 0, [3]int64{32_000, 0, 0}, 0, Pinned, balance.Stayed, "it is pinned there", "", Step{Verdict: notReached},
 		},
 		{
-			"moves", 0, 19_000, 0, [3]int64{160_000, 0, 16_000}, 1, Moved, balance.Busier, "the least busy one that may take it",
-			"it is so much busier than another one that the session is served sooner there", Step{Verdict: taken},
+			"moves", 0, 19_000, 0,
+			[3]int64{160_000, 0, 16_000},
+			1, Moved, balance.Busier, "the least busy one that may take it",
+			"it is so much busier than another one that the session is served sooner there",
+			Step{Verdict: taken},
 		},
 		{
-			"gone", 0, 19_000, 910_000, [3]int64{}, 1, Moved, balance.Gone, "the first of its order that may take it",
-			"its cache of the session must be gone: too much was computed there since the session's last turn", Step{Verdict: taken},
+			"gone", 0, 19_000, 910_000,
+			[3]int64{},
+			1, Moved, balance.Gone, "the first of its order that may take it",
+			"its cache of the session must be gone: too much was computed there since the session's last turn",
+			Step{Verdict: taken},
 		},
 	} {
 		f := newBusyFleet(t, 3, nil)

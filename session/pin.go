@@ -72,10 +72,10 @@ func (p *pin) cachedAt(c *candidates, i int) int64 {
 // find returns the upstream that the session is pinned to, -1 if it cannot serve the request. Another request of the session may have
 // moved the pin meanwhile.
 func (p *pin) find(c *candidates) int {
-	i := c.at(p.to, servePinned)
+	i := c.at(p.to)
 	if i < 0 && p.to != 0 && c.byLoad {
 		p.lookUp(c.now)
-		i = c.at(p.to, servePinned)
+		i = c.at(p.to)
 	}
 	return i
 }

@@ -142,7 +142,7 @@ func (t *Route) Next(now time.Time) *upstream.Upstream {
 	if t.shouldBind(i, p) {
 		t.pin.bind(t.candidates.ref(i), now)
 		// The first of several concurrent requests of a new session chooses for all of them.
-		if first := t.candidates.at(t.pin.to, servePinned); p != serveStored && first >= 0 && t.place.take(t.candidates.upstream(first).Server) {
+		if first := t.candidates.at(t.pin.to); p != serveStored && first >= 0 && t.place.take(t.candidates.upstream(first).Server) {
 			i = first
 		}
 	}
