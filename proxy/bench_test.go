@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"tether/session/balance"
 	"tether/session/pins"
 	"tether/units"
 )
@@ -63,7 +64,7 @@ func cpu(b *testing.B) int64 {
 	return u.Utime.Nano() + u.Stime.Nano()
 }
 
-// BenchmarkRequest is one request of 2 KB with an answer of 1 KB, keep-alive: through the proxy, and as a direct
+// BenchmarkRequest is one request of 2 KB with an answer of 1 KB, keep-alive: through the proxy, also without placement by load, and as a direct
 // call in the same process. Client and server allocate nothing, so the allocations are the proxy's; its CPU is the
 // difference of the two.
 func BenchmarkRequest(b *testing.B) {
@@ -71,9 +72,12 @@ func BenchmarkRequest(b *testing.B) {
 	request := []byte(post(chatPath, body, "Authorization: Bearer sk-0123456789", "User-Agent: OpenAI/Go 3.95.0", "X-Stainless-Lang: go", "X-Stainless-Os: Linux"))
 	answer := []byte(ok(strings.Repeat("y", 1000)))
 	server := fixed(b, len(body), answer)
-	r := newRig(b, []string{"http://" + server.Addr().String()}, func(r *rig) { r.pinning = pins.Default() })
-	r.proxy.onDone = nil
-	for name, addr := range map[string]string{"direct": server.Addr().String(), "proxy": r.addr} {
+	through := func(p balance.Placement) string {
+		r := newRig(b, []string{"http://" + server.Addr().String()}, func(r *rig) { r.pinning, r.routing.Balance.Placement = pins.Default(), p })
+		r.proxy.onDone = nil
+		return r.addr
+	}
+	for name, addr := range map[string]string{"direct": server.Addr().String(), "proxy": through(balance.Load), "by the ring": through(balance.Home)} {
 		b.Run(name, func(b *testing.B) {
 			c, err := net.Dial("tcp", addr)
 			if err != nil {
