@@ -422,8 +422,9 @@ func TestUpstreamLimitUnderLoad(t *testing.T) {
 			t.Errorf("status %d, want 503", s)
 		}
 	}
-	for i, s := range r.sims[1:] {
-		if held := s.Load().Held; held != limit {
+	for i := range r.sims[1:] { // those that have a place may still be on their way
+		r.awaitLoad(i+1, func(l sim.Load) bool { return l.Held >= limit })
+		if held := r.sims[i+1].Load().Held; held != limit {
 			t.Errorf("server %d has %d requests, want %d", i+1, held, limit)
 		}
 	}
