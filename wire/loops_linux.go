@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -84,6 +85,7 @@ func (c *Conn) Join(cl *Client) bool {
 	}
 	c.raw, _ = s.SyscallConn() // never fails
 	c.Conn, c.socket, c.driven, c.noisy = s, s, s, s.Noisy
+	c.deadline = time.Time{} // that of the former socket is not set on s
 	return true
 }
 

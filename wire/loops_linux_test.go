@@ -113,6 +113,38 @@ func TestJoinClient(t *testing.T) {
 	}
 }
 
+// A connection that joins a loop has a new socket, without the deadline of the former one: the next read sets its own.
+func TestReadWithinAfterJoin(t *testing.T) {
+	_, client := connect(t, looped(t))
+	up, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer up.Close()
+	c := dial(t, up.Addr().String())
+	defer c.Abort()
+	now, limit := time.Now(), 2*time.Second
+	if err := c.ReadWithin(now, limit); err != nil {
+		t.Fatal(err)
+	}
+	if !c.Join(client) {
+		t.Fatal("not joined")
+	}
+	if err := c.ReadWithin(now.Add(time.Millisecond), limit); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { _, err := c.Read(make([]byte, 1)); ended <- err }()
+	select {
+	case err := <-ended:
+		if !IsTimeout(err) {
+			t.Errorf("the read ended with %v", err)
+		}
+	case <-time.After(patience):
+		t.Fatal("the read of a silent connection has no limit")
+	}
+}
+
 // Clients that must speak TLS from now on are on no loop, also one that Accept waited for before.
 func TestLoopsGiveWayToTLS(t *testing.T) {
 	l := looped(t)
