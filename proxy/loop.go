@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"tether/upstream/transport"
 	"tether/wire"
 )
 
@@ -366,7 +367,7 @@ func closeAfter(*exchange) (f *fault, handed bool) { return nil, false }
 func (x driven) goOn(next step) {
 	c := x.client
 	if conn := x.attempt.conn; conn != nil && conn.Driven() != nil {
-		conn.Driven().Release()
+		transport.LeaveLoop(conn)
 	}
 	c.unsent = c.Driven().Release()
 	x.onLoop, c.onLoop, c.x = false, false, nil

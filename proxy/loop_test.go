@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -12,10 +13,12 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"tether/sim"
+	"tether/upstream/transport"
 	"tether/wire/loop"
 )
 
@@ -113,6 +116,92 @@ func TestPipelined(t *testing.T) {
 		if a := c.receive(); a.StatusCode != 200 || strings.Contains(a.body, `"list"`) != (i%2 == 1) {
 			t.Fatalf("answer %d: %d %s", i, a.StatusCode, a.body)
 		}
+	}
+}
+
+// tightSockets is a server whose receive buffer is as small as the kernel allows, and a proxy with an idle connection to it whose send buffer
+// is. So the kernel takes only the beginning of a request.
+func tightSockets(t *testing.T) (s *script, r *rig, up *rawConn) {
+	t.Helper()
+	s = newScript(t)
+	r = newRig(t, []string{s.url()}, onLoops(t, 1), func(r *rig) { r.cfg.HeadTimeout = 2 * time.Second })
+	r.must(setBuffer(s.l.(*net.TCPListener), syscall.SO_RCVBUF))
+	c := r.dial()
+	c.send(post(chatPath, chat("x")))
+	up = s.next()
+	up.request()
+	up.send(ok("first"))
+	c.receive()
+	c.Close()
+	r.recorded(1)
+	idle := r.up(0).TakeIdle(time.Now(), transport.Taker{})
+	if idle == nil {
+		t.Fatal("no idle connection")
+	}
+	r.must(setBuffer(idle.Conn.Conn.(syscall.Conn), syscall.SO_SNDBUF))
+	idle.Keep(&transport.Answer{}, time.Now())
+	return s, r, up
+}
+
+// setBuffer makes a buffer of a socket as small as the kernel allows.
+func setBuffer(c syscall.Conn, option int) error {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var optErr error
+	err = raw.Control(func(fd uintptr) { optErr = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, option, 1) })
+	return errors.Join(err, optErr)
+}
+
+// A server that answers before it has read the request, of which the loop has not sent all, never takes the next request for the rest of
+// that one.
+func TestEarlyAnswerToUnsentRequest(t *testing.T) {
+	s, r, up := tightSockets(t)
+	body := chat(strings.Repeat("a", 12<<10))
+	c := r.dial()
+	c.send(post(chatPath, body))
+	if _, err := up.r.Peek(1); err != nil {
+		t.Fatal(err)
+	}
+	up.send("HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nno\n")
+	if a := c.receive(); a.StatusCode != 413 {
+		t.Fatalf("%d", a.StatusCode)
+	}
+	second := make(chan *answer, 1)
+	go func() { c.send(post(chatPath, chat("second"))); second <- c.receive() }()
+	if got, _ := up.rest(); strings.Contains(got, "second") {
+		t.Errorf("the next request is a part of the body that was promised: ...%q", got[max(0, len(got)-400):])
+	}
+	next := s.next()
+	if _, body := next.request(); !strings.Contains(string(body), "second") {
+		t.Errorf("got %s", body)
+	}
+	next.send(ok("two"))
+	if a := <-second; a.StatusCode != 200 {
+		t.Errorf("%d to the next request", a.StatusCode)
+	}
+}
+
+// The rest of a request is sent, although its exchange leaves the loop before.
+func TestUnsentRequestLeavesLoop(t *testing.T) {
+	_, r, up := tightSockets(t)
+	body := chat(strings.Repeat("a", 12<<10))
+	c := r.dial()
+	c.send(post(chatPath, body))
+	if _, err := up.r.Peek(1); err != nil {
+		t.Fatal(err)
+	}
+	up.send("HTTP/1.1 103 Early Hints\r\n\r\n") // which a goroutine passes on
+	if a := c.receive(); a.StatusCode != 103 {
+		t.Fatalf("%d", a.StatusCode)
+	}
+	if _, got := up.request(); string(got) != body {
+		t.Errorf("the server got %d bytes of %d", len(got), len(body))
+	}
+	up.send(ok("all"))
+	if a := c.receive(); a.StatusCode != 200 {
+		t.Errorf("%d", a.StatusCode)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tether/http1"
+	"tether/upstream/transport"
 	"tether/wire"
 )
 
@@ -202,7 +203,7 @@ func (x delivery) finished(now time.Time, clean bool) {
 	a := &x.attempt
 	left := x.client.Unbind()
 	if x.onLoop {
-		a.conn.Driven().Release()
+		transport.LeaveLoop(a.conn)
 	}
 	switch {
 	case !a.conn.Sent():

@@ -4,7 +4,7 @@
 //
 // It neither decides where a request goes nor whether it is tried again; an attempt that fails ends with a failure.Kind.
 //
-// Goroutines: sendAll, one for each large request body, owned by its Conn.
+// Goroutines: sendAll, one for each large request body or rest of a request that a loop has not sent, owned by its Conn.
 package transport
 
 import (

@@ -49,7 +49,16 @@ func (c *Conn) SendNow(head []byte, body Body, now time.Time) {
 	c.sendErr = c.PushAll(head, &body)
 }
 
-// sendAll is Send's goroutine for large bodies. It ends when all is written or the connection is closed or shut down.
+// LeaveLoop gives a connection back to goroutines, on the thread of the loop that drives it. A goroutine sends what the loop has not sent
+// of the request: without that, a server that answers early would take the next request for the rest of this one.
+func LeaveLoop(c *Conn) {
+	if rest := c.Driven().Release(); len(rest) > 0 {
+		c.sending = &sending{ended: make(chan written, 1)}
+		go c.sendAll(rest, Body{}, c.sending)
+	}
+}
+
+// sendAll is the goroutine of Send for large bodies, and of LeaveLoop. It ends when all is written or the connection is closed or shut down.
 func (c *Conn) sendAll(head []byte, body Body, s *sending) {
 	err := c.WriteAll(head, &body)
 	s.ended <- written{err, time.Now()}
