@@ -95,6 +95,16 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	return nil
 }
 
+// leaveTime limits how long Leave waits for requests.
+const leaveTime = time.Second
+
+// Leave closes the listener of Serve, which then returns, and lets requests end within a second. Another process may serve the socket.
+func (s *Server) Leave() {
+	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
+	defer cancel()
+	_ = s.http.Shutdown(ctx) // Serve closes what is left
+}
+
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, 200, map[string]string{"status": "alive"}) })

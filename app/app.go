@@ -79,7 +79,10 @@ type app struct {
 	reloader *reloader  // nil if there is nothing to load again
 	sources  *sources   // of upstreams
 	saved    *snapshots // of the pins
-	unused   []string   // guarded by applying: which found upstreams do not count
+
+	inherited *inheritance // nil for nothing
+	handover  *handover
+	unused    []string // guarded by applying: which found upstreams do not count
 
 	loops         *loop.Loops    // nil without event loops
 	listener      *wire.Listener // for clients
@@ -116,6 +119,7 @@ func build(shutdown Shutdown, cfg *config.Config, env Env) (*app, error) {
 		a.reloader = newReloader(a)
 	}
 	a.saved = &snapshots{graph: a.graph, path: s.Session.Pins.Snapshot, log: a.log, metrics: a.metrics}
+	a.handover = newHandover(a, s.Proxy.Handover)
 	a.metrics.Models(a.prefill)
 	a.sources = newSources(a.log)
 	a.metrics.WatchSources(a.sources.measured)
@@ -126,6 +130,7 @@ func build(shutdown Shutdown, cfg *config.Config, env Env) (*app, error) {
 // run serves until shutdown, or until an essential part fails.
 func (a *app) run(started func(Addresses)) error {
 	if err := a.start(); err != nil {
+		a.inherited.close()
 		return errors.Join(err, a.stop())
 	}
 	if started != nil {
@@ -133,6 +138,8 @@ func (a *app) run(started func(Addresses)) error {
 	}
 	select {
 	case <-a.shutdown.Graceful.Done():
+	case <-a.handover.given:
+		a.handover.leave()
 	case <-a.steps.failed:
 		a.log.Error("a part failed: shutting down")
 	}
@@ -145,6 +152,9 @@ func (a *app) run(started func(Addresses)) error {
 func (a *app) start() error {
 	watch, err := wire.NewWatch()
 	if err != nil {
+		return err
+	}
+	if a.inherited, err = takeOver(a.handover.path); err != nil {
 		return err
 	}
 	a.steps.start("watch of clients", watch.Run)
@@ -177,11 +187,18 @@ func (a *app) start() error {
 	if err := a.apply(s); err != nil {
 		return errors.Join(err, a.listener.Close())
 	}
+	if err := a.handover.listen(); err != nil {
+		return errors.Join(err, a.listener.Close())
+	}
 	a.serveClients()
+	a.inherited.serves()
 	a.metrics.ConfigLoaded(time.Now())
 	a.steps.start("discovery", a.discover)
 	if a.reloader != nil {
 		a.steps.start("configuration", a.reloader.follow)
+	}
+	if a.handover.path != "" {
+		a.steps.start("hand-over", a.handover.run)
 	}
 	return nil
 }

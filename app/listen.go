@@ -22,7 +22,9 @@ func (a *app) serveOperators() (err error) {
 		return err
 	}
 	s := a.settings.Load()
-	if a.adminListener, err = net.Listen("tcp", s.Admin.Listen); err != nil {
+	if l := a.inherited.operators(s.Admin.Listen); l != nil {
+		a.adminListener = l
+	} else if a.adminListener, err = net.Listen("tcp", s.Admin.Listen); err != nil {
 		return ListenError("admin-listen", s.Admin.Listen, err)
 	}
 	var reload func(context.Context) (admin.Reloaded, error)
@@ -63,6 +65,7 @@ func (a *app) listen(watch *wire.Watch) (err error) {
 	s := a.settings.Load()
 	cfg := wire.ListenConfig{
 		WriteTimeout: s.Proxy.ClientWriteTimeout, TLS: s.tlsOfListener(), OnFailure: a.metrics.AcceptFailed, Loops: a.loops,
+		Socket: a.inherited.clients(s.Listen),
 	}
 	if a.listener, err = wire.Listen(s.Listen, cfg, watch); err != nil {
 		return ListenError("listen", s.Listen, err)
@@ -73,7 +76,7 @@ func (a *app) listen(watch *wire.Watch) (err error) {
 // serveClients starts to serve clients, and adds the steps that end it in good order.
 func (a *app) serveClients() {
 	a.steps.atEnd("requests", a.finish)
-	a.steps.start("listener", serve(a.proxy, a.listener))
+	a.steps.start("listener", serve(a.proxy, a.listener, a.handover))
 	a.steps.atEnd("readiness", a.leave)
 }
 
@@ -81,21 +84,28 @@ func (a *app) serveClients() {
 // of descriptors.
 const drainTime = time.Second
 
-// serve returns the part that serves the clients of l.
-func serve(p *proxy.Proxy, l *wire.Listener) func(ctx context.Context) error {
+// serve returns the part that serves the clients of l, until its context ends or h has handed over.
+func serve(p *proxy.Proxy, l *wire.Listener, h *handover) func(ctx context.Context) error {
 	return func(ctx context.Context) error {
 		closed := make(chan struct{})
 		stop := context.AfterFunc(ctx, func() { // closing the listener ends Serve
-			drain, cancel := context.WithTimeout(context.Background(), drainTime)
-			l.Drain(drain)
-			cancel()
+			if h == nil || !h.pausing.Load() { // otherwise a new process may have the socket
+				drain, cancel := context.WithTimeout(context.Background(), drainTime)
+				l.Drain(drain)
+				cancel()
+			}
 			_ = l.Close()
 			close(closed)
 		})
 		p.Serve(l)
+		for h != nil && h.pausing.Load() && h.goesOn(ctx) {
+			p.Serve(l)
+		}
 		if !stop() {
 			<-closed // until then the kernel may accept a connection
+			return nil
 		}
+		_ = l.Close() // a new process has the socket, or it is closed
 		return nil
 	}
 }

@@ -144,7 +144,7 @@ func benchProxy(b *testing.B, backend, mode string) (addr string) {
 	check(err)
 	parts := newSteps()
 	parts.start("watch", watch.Run)
-	parts.start("listener", serve(p, l))
+	parts.start("listener", serve(p, l, nil))
 	b.Cleanup(func() {
 		check(l.Close())
 		p.Shutdown(context.Background())

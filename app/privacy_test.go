@@ -133,7 +133,7 @@ func TestNothingOfClientsIsToldByAPanic(t *testing.T) {
 	}
 	parts := newSteps()
 	parts.start("watch", watch.Run)
-	parts.start("listener", serve(p, l))
+	parts.start("listener", serve(p, l, nil))
 	s := &running{t: t, addr: l.Addr().String()}
 	client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
 	if res := s.canaries(client, "header", "tiny", ""); res.StatusCode != 500 {

@@ -31,6 +31,7 @@ type snapshots struct {
 	lock    *snapshot.Lock // guarded by mu: nil while another process has it
 	file    *snapshot.File // guarded by mu: what is left to restore, nil for nothing
 	started time.Time      // guarded by mu: when the file was opened
+	given   bool           // guarded by mu: a new process has the file
 }
 
 // maps are the maps that are saved.
@@ -114,6 +115,9 @@ func (s *snapshots) run(ctx context.Context) error {
 func (s *snapshots) write() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.given {
+		return
+	}
 	if s.lock == nil {
 		lock, err := snapshot.Acquire(s.path)
 		if err != nil {
@@ -144,4 +148,23 @@ func (s *snapshots) last(context.Context) error {
 	err := s.lock.Unlock()
 	s.lock = nil
 	return err
+}
+
+// handOver writes the pins a last time, for a new process, and writes none any more.
+func (s *snapshots) handOver() error {
+	if s.path == "" {
+		return nil
+	}
+	err := s.last(context.Background())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.given = true
+	return err
+}
+
+// takeBack ends handOver: the new process did not start.
+func (s *snapshots) takeBack() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.given = false // the next write takes the lock
 }

@@ -52,6 +52,8 @@ type Config struct {
 	Engine string `yaml:"engine"`
 	// Loops is the number of event loops, 0..64; 0 is loop.DefaultLoops. It belongs to the listener too.
 	Loops int `yaml:"loops"`
+	// Handover is the path of a Unix socket at which a new process takes over the listeners; if empty, none can.
+	Handover string `yaml:"handover"`
 	// TrustedProxies are the addresses whose X-Forwarded-* are believed: CIDRs or single addresses.
 	TrustedProxies []string `yaml:"trusted_proxies"`
 	// CORSOrigins are the origins whose pages may read answers in a browser, or "*" for all.
@@ -117,6 +119,9 @@ func (c *Config) Validate(memory int64, report func(key, problem string)) {
 		report("engine", fmt.Sprintf("%q, want one of %s", c.Engine, strings.Join(loop.Engines, ", ")))
 	}
 	count("loops", c.Loops, 0, 64)
+	if len(c.Handover) > maxSocketPath {
+		report("handover", fmt.Sprintf("%d bytes, want at most %d", len(c.Handover), maxSocketPath))
+	}
 	for i, s := range c.TrustedProxies {
 		if _, err := parsePrefix(s); err != nil {
 			report(fmt.Sprintf("trusted_proxies[%d]", i), fmt.Sprintf("%q, want an address or a CIDR such as 10.0.0.0/8", s))
@@ -129,6 +134,9 @@ func (c *Config) Validate(memory int64, report func(key, problem string)) {
 		}
 	}
 }
+
+// maxSocketPath is the length of the path of a Unix socket, in bytes: 103 on macOS, 107 on Linux.
+const maxSocketPath = 103
 
 func parsePrefix(s string) (netip.Prefix, error) {
 	if strings.Contains(s, "/") {

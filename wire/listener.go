@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"tether/wire/loop"
@@ -20,6 +21,9 @@ type ListenConfig struct {
 	TLS *tls.Config
 	// Loops drive the clients that speak no TLS. With nil, goroutines and the Watch do.
 	Loops *loop.Loops
+	// Socket is a listening socket that another process has passed: Listen takes it over, even if it fails, and opens none. Its options
+	// become those of this configuration.
+	Socket *net.TCPListener
 	// OnFailure is called when a client could not be accepted, for lack of descriptors or memory; it may be nil. The client
 	// waits in the backlog, or is gone.
 	OnFailure func()
@@ -31,6 +35,7 @@ type Listener struct {
 	watch     *Watch
 	acceptor  *acceptor // of clients for loops, nil without loops
 	terms     atomic.Pointer[terms]
+	paused    atomic.Bool
 	onFailure func()
 }
 
@@ -55,21 +60,42 @@ func Listen(addr string, cfg ListenConfig, watch *Watch) (*Listener, error) {
 	if cfg.Loops != nil {
 		options = inherited(options)
 	}
+	if cfg.Socket != nil {
+		return adopt(cfg, options, watch)
+	}
 	lc := net.ListenConfig{KeepAliveConfig: keepAlive, Control: options}
 	lc.SetMultipathTCP(false) // with MPTCP, Go's default, clients do not inherit every option
 	l, err := lc.Listen(context.Background(), "tcp", addr)
 	if err != nil {
 		return nil, err
 	}
-	listener := &Listener{tcp: l.(*net.TCPListener), watch: watch, onFailure: cfg.OnFailure}
-	listener.terms.Store(&terms{cfg.TLS, cfg.WriteTimeout})
+	return newListener(l.(*net.TCPListener), cfg, watch)
+}
+
+// adopt is Listen with the socket of cfg.
+func adopt(cfg ListenConfig, options func(network, address string, raw syscall.RawConn) error, watch *Watch) (*Listener, error) {
+	raw, err := cfg.Socket.SyscallConn()
+	if err == nil && options != nil {
+		err = options("tcp", "", raw)
+	}
+	if err != nil {
+		_ = cfg.Socket.Close()
+		return nil, err
+	}
+	return newListener(cfg.Socket, cfg, watch)
+}
+
+// newListener takes over tcp, even if it fails.
+func newListener(tcp *net.TCPListener, cfg ListenConfig, watch *Watch) (l *Listener, err error) {
+	l = &Listener{tcp: tcp, watch: watch, onFailure: cfg.OnFailure}
+	l.terms.Store(&terms{cfg.TLS, cfg.WriteTimeout})
 	if cfg.Loops != nil {
-		if listener.acceptor, err = newAcceptor(cfg.Loops, listener.tcp); err != nil {
-			_ = l.Close()
+		if l.acceptor, err = newAcceptor(cfg.Loops, tcp); err != nil {
+			_ = tcp.Close()
 			return nil, err
 		}
 	}
-	return listener, nil
+	return l, nil
 }
 
 // Use changes the TLS and the write timeout of the clients that are accepted from now on; see ListenConfig. Others keep theirs.
@@ -130,8 +156,8 @@ func (l *Listener) Accept() (*Client, error) {
 		if err == nil {
 			return c, nil
 		}
-		if errors.Is(err, net.ErrClosed) {
-			return nil, err
+		if errors.Is(err, net.ErrClosed) || l.paused.Load() {
+			return nil, net.ErrClosed
 		}
 		if l.onFailure != nil {
 			l.onFailure()

@@ -7,6 +7,7 @@ import (
 	"os"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -45,6 +46,9 @@ func (a *Acceptor) Close() {
 	a.closed.Store(true)
 	_ = a.file.Close()
 }
+
+// SetDeadline makes Accept fail at t, and all later calls until the deadline changes; the zero time is none.
+func (a *Acceptor) SetDeadline(t time.Time) error { return a.file.SetReadDeadline(t) }
 
 // Accept waits for the next client. After Close the error is net.ErrClosed.
 func (a *Acceptor) Accept() (Accepted, error) {
@@ -85,10 +89,10 @@ func (a *Acceptor) accept() (fd int, from unix.Sockaddr, err error) {
 			}
 		}
 	})
-	if a.closed.Load() {
-		err = net.ErrClosed
-	}
-	if err != nil {
+	if err != nil { // otherwise a client was accepted, even if the listener is closed by now
+		if a.closed.Load() {
+			err = net.ErrClosed
+		}
 		return 0, nil, err
 	}
 	return fd, from, acceptErr
