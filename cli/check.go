@@ -63,7 +63,11 @@ func (o *adminOptions) compare(cmd *cobra.Command, cfg *config.Config) error {
 	if err := o.call(cmd.Context(), postJSON("/api/preview", map[string]any{"upstreams": servers}), &p); err != nil {
 		return err
 	}
-	return printPreview(cmd.OutOrStdout(), &p)
+	if err := printPreview(cmd.OutOrStdout(), &p); err != nil || len(cfg.Discovery) == 0 {
+		return err
+	}
+	_, err := fmt.Fprintln(cmd.OutOrStdout(), "\nnote: only upstreams: was compared; a reload keeps what discovery finds, which counts as removed here")
+	return err
 }
 
 func printPreview(out io.Writer, p *preview.Preview) error {
