@@ -43,7 +43,7 @@ type exchange struct {
 	rec     Record
 	reply   []byte       // the head to the client
 	text    headText     // the memory of the head that is asked
-	heads   *heads       // where reply and attempt.head are from; nil once they are given back
+	heads   *heads       // where reply, attempt.head and req.in.lines are from; nil once they are given back
 	source  bytes.Reader // of a head on a loop
 
 	next    verdict            // what is tried next
@@ -284,9 +284,7 @@ func (x *exchange) pass() (f *fault, handed bool) {
 
 func (x *exchange) begin(c *client, h head) {
 	x.settings, x.client = x.p.settings.Load(), c
-	if x.heads == nil {
-		x.heads = takeHeads(&x.reply, &x.attempt.head)
-	}
+	takeHeads(x)
 	x.req.begin(h, &c.guard)
 	x.caller.begin(x.settings.identifier)
 	x.rec = Record{Started: c.begun}

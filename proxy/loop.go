@@ -243,8 +243,7 @@ func (x driven) slim() {
 	if !a.conn.Sent() {
 		return
 	}
-	x.heads.give(&x.reply, &a.head)
-	x.heads = nil
+	giveHeads(x.exchange)
 	if c := x.client; len(c.rest) == 0 {
 		x.req.body.free()
 		c.freeBuffer()

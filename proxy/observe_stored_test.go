@@ -210,7 +210,7 @@ func TestUnstoredResponsesAreNotLearned(t *testing.T) {
 		before := entries()
 		a := r.do("POST", "/v1/responses", `{"model":"tiny","input":"x","store":`+store+"}")
 		if got := entries() - before; a.StatusCode != 200 || got != want {
-			t.Errorf("store %s: %d, %d are learned, want %d", store, a.StatusCode, got, want)
+			t.Errorf("store %s: %d, %d are learned, want %d\n%s", store, a.StatusCode, got, want, a.body)
 		}
 	}
 }
