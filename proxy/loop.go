@@ -282,7 +282,7 @@ func (x driven) Received(now time.Time, p []byte) {
 		x.attempt.conn.Driven().Limit(x.idleLimit())
 	case more:
 		x.holdIfSlow()
-	case !all && x.relay.panicked == nil:
+	case !all && x.relay.framing.Done() && x.relay.panicked == nil:
 		x.phase = draining
 	default:
 		x.endRelay(wire.Finished, nil)

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"errors"
@@ -149,8 +150,12 @@ func setBuffer(c syscall.Conn, option int) error {
 	if err != nil {
 		return err
 	}
+	return setBufferOf(raw, option)
+}
+
+func setBufferOf(raw syscall.RawConn, option int) error {
 	var optErr error
-	err = raw.Control(func(fd uintptr) { optErr = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, option, 1) })
+	err := raw.Control(func(fd uintptr) { optErr = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, option, 1) })
 	return errors.Join(err, optErr)
 }
 
@@ -202,6 +207,53 @@ func TestUnsentRequestLeavesLoop(t *testing.T) {
 	up.send(ok("all"))
 	if a := c.receive(); a.StatusCode != 200 {
 		t.Errorf("%d", a.StatusCode)
+	}
+}
+
+// An answer that violates its framing while the client does not take what was sent is cut, whatever follows.
+func TestBrokenAnswerToSlowClient(t *testing.T) {
+	t.Run("in the part with the head", func(t *testing.T) { brokenAnswer(t, true) })
+	t.Run("in a later part", func(t *testing.T) { brokenAnswer(t, false) })
+}
+
+func brokenAnswer(t *testing.T, atOnce bool) {
+	s := newScript(t)
+	r := newRig(t, []string{s.url()}, onLoops(t, 1))
+	d := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error { return setBufferOf(raw, syscall.SO_RCVBUF) }}
+	c, err := d.Dial("tcp", r.addr)
+	r.must(err)
+	defer c.Close()
+	r.must(c.SetDeadline(time.Now().Add(patience)))
+	io.WriteString(c, post(chatPath, streamed("x")))
+	up := s.next()
+	up.request()
+	if atOnce { // on an idle connection, which the loop takes by itself
+		up.send(ok("first"))
+		if res, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || res.StatusCode != 200 {
+			t.Fatalf("%v, %v", res, err)
+		}
+		r.recorded(1)
+		io.WriteString(c, post(chatPath, streamed("x")))
+		up.request()
+	}
+	r.proxy.clients.each(func(c *client) { r.must(setBuffer(c.Conn.(syscall.Conn), syscall.SO_SNDBUF)) })
+	head := "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+	from := bufio.NewReader(c)
+	if !atOnce {
+		up.send(head)
+		head = ""
+		_, err = from.ReadString('\n')
+		r.must(err)
+	}
+	up.send(fmt.Sprintf("%s%x\r\n%s\r\nnonsense\r\n", head, 12<<10, strings.Repeat("a", 12<<10)))
+	time.Sleep(50 * time.Millisecond)                // most likely it is relayed by now; if not, the test proves less
+	_, _ = io.WriteString(up, "1\r\nb\r\n0\r\n\r\n") // the connection may be closed by now
+	got, err := io.ReadAll(from)
+	if text := string(got); err != nil || strings.Contains(text, "0\r\n\r\n") || !strings.Contains(text, "aaaa") {
+		t.Errorf("the client sees a whole answer (%v): ...%q", err, text[max(0, len(text)-100):])
+	}
+	if rec := r.recorded(map[bool]int{true: 2, false: 1}[atOnce]); rec.Reason != "upstream_malformed" {
+		t.Errorf("reason %q", rec.Reason)
 	}
 }
 
