@@ -15,7 +15,7 @@ ADMIN_LISTEN ?= 127.0.0.1:8081
 # The tree that make shape measures.
 DIR ?= .
 
-.PHONY: help build run demo-once test test-deploy test-clients test-vllm test-vllm-ranks test-endurance test-logs check shape fuzz bench bench-identity bench-load bench-compare image-root image deb clean
+.PHONY: help build run demo-once test test-deploy test-clients test-vllm test-vllm-ranks test-endurance test-kubernetes test-logs check shape fuzz bench bench-identity bench-load bench-compare image-root image deb clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -116,6 +116,11 @@ test-vllm: ## test with two real vLLM servers on the CPU, which it installs (6 G
 
 test-vllm-ranks: ## test with one real vLLM server that has two data-parallel ranks
 	cd e2e/clients && VLLM_RANKS=2 vllm/servers.sh 1 env $(TEST_CLIENTS) -run OfOneServer ./vllm
+
+# The API server accepts no loopback addresses as endpoints, so the servers get addresses of a network namespace of their own.
+test-kubernetes: ## test discovery with a real kube-apiserver, which it compiles (a quarter of an hour the first time, as root on Linux)
+	cd e2e/kubernetes && go test -c -o ../../bin/kubernetes/kubernetes.test .
+	cd e2e/kubernetes && unshare --net sh -ec 'ip link set lo up; for n in 1 2 3 4; do ip addr add 10.77.0.$$n/32 dev lo; done; exec ../../bin/kubernetes/kubernetes.test -test.v'
 
 test-logs: ## stall both logs under load, and compare with a tether whose logs are read (90 s)
 	$(TEST_PLAIN) -run StallUnderLoad -v ./e2e/logs -stall 60s

@@ -19,8 +19,8 @@ type collection struct {
 	what     string // for errors: "the EndpointSlices"
 	path     string // of the API, with %s for the namespace
 	selector string
-	accept   string // the Accept of requests: how the API server shows the objects
-	limit    int    // of objects
+	metadata bool // the API server is asked for the metadata of the objects alone
+	limit    int  // of objects
 }
 
 // times are the limits of time of requests.
@@ -87,7 +87,7 @@ func (c *connection) get(ctx context.Context, query url.Values) (*http.Response,
 	if err != nil {
 		return nil, err
 	}
-	r.Header.Set("Accept", c.accept)
+	r.Header.Set("Accept", c.accept(query.Has("watch")))
 	if err := c.access.authorize(r); err != nil {
 		return nil, err
 	}
@@ -100,6 +100,17 @@ func (c *connection) get(ctx context.Context, query url.Values) (*http.Response,
 		return nil, c.refusal(res)
 	}
 	return res, nil
+}
+
+// accept returns how the API server should show the objects. It shows no objects as a list in a watch: it would send none.
+func (c *connection) accept(watch bool) string {
+	switch {
+	case !c.metadata:
+		return "application/json"
+	case watch:
+		return "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
+	}
+	return "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 }
 
 // refusal reads the error that the API server sends.

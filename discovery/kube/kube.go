@@ -57,15 +57,14 @@ func (s *Source) Run(ctx context.Context, report discovery.Report) error {
 	var pods sync.WaitGroup
 	if s.pods != nil {
 		stream := follow(s, s.pods, &collection{
-			what: "the pods", path: "/api/v1/namespaces/%s/pods", selector: s.cfg.PodSelector, limit: maxPods,
-			accept: "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json",
+			what: "the pods", path: "/api/v1/namespaces/%s/pods", selector: s.cfg.PodSelector, limit: maxPods, metadata: true,
 		})
 		pods.Add(1)
 		go stream.runIn(ctx, &pods)
 	}
 	follow(s, s.slices, &collection{
 		what: "the EndpointSlices", path: "/apis/discovery.k8s.io/v1/namespaces/%s/endpointslices", selector: "kubernetes.io/service-name=" + s.cfg.Service,
-		limit: maxSlices, accept: "application/json",
+		limit: maxSlices,
 	}).run(ctx)
 	pods.Wait()
 	return nil

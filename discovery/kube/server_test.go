@@ -72,6 +72,10 @@ const (
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.mu.Lock()
 	answer := a.answer
+	if as := strings.Contains(r.Header.Get("Accept"), ";as=PartialObjectMetadata"); as != (r.URL.Path == podsPath) ||
+		as && strings.Contains(r.Header.Get("Accept"), "PartialObjectMetadataList") == (r.FormValue("watch") != "") { // a real API server sends no events then
+		a.t.Errorf("%s with Accept: %s", r.URL, r.Header.Get("Accept"))
+	}
 	a.tokens = append(a.tokens, strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
 	a.mu.Unlock()
 	switch {
