@@ -13,6 +13,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -283,7 +284,11 @@ func tether(t *testing.T) (s *server, addr string) {
 		}
 	})
 	s = newServer(t)
-	p := binary.Run(t, []string{"http://" + s.addr})
+	config := filepath.Join(t.TempDir(), "c.yaml")
+	if err := os.WriteFile(config, []byte("health:\n  metrics_path: \"\"\n"), 0o600); err != nil { // so that the vectors alone ask for /metrics
+		t.Fatal(err)
+	}
+	p := binary.Run(t, []string{"http://" + s.addr}, "-c", config)
 	return s, strings.TrimPrefix(p.URL, "http://")
 }
 
