@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"tether/ring"
+	"tether/session/balance"
+	"tether/session/identity"
+	"tether/session/pins"
 	"tether/upstream"
 )
 
@@ -175,5 +178,60 @@ func TestOthersServeTheModel(t *testing.T) {
 	c.model, c.modelKnown = []byte("b"), false
 	if pace, _ := c.others(4); pace != unknownPace {
 		t.Errorf("no other: %v, want %v", pace, unknownPace)
+	}
+}
+
+// A prompt that an upstream refuses is not in its cache, and pushes no other prompt out: neither for its own session nor for others.
+func TestRefusedPromptsLeaveNoTrace(t *testing.T) {
+	f := newBusyFleet(t, 3, nil)
+	k, other := f.homeOf(1), f.homeOf(1)
+	other.Lo++
+	ask := func(k identity.Key, tokens int64, status int) (*upstream.Upstream, int64, balance.Reason) {
+		r := f.start(prompt(k, tokens))
+		defer r.End(f.now)
+		u := r.Next(f.now)
+		work := r.charged.Work
+		if status >= 400 {
+			r.Failed(time.Millisecond, f.now)
+		}
+		r.Answered(status, f.now)
+		return u, work, r.Away()
+	}
+	for _, k := range []identity.Key{k, other} {
+		ask(k, 20_000, 200)
+	}
+	for range 3 {
+		ask(k, 900_000, 400)
+	}
+	f.now = f.now.Add(time.Hour / 2) // the quick failures are forgotten
+	for _, k := range []identity.Key{k, other} {
+		if u, work, why := ask(k, 20_500, 200); u != f.up("vllm-1") || work != 500 || why != balance.Stayed {
+			t.Errorf("the session goes to %s with %d tokens of work because of %q", name(u), work, why)
+		}
+	}
+}
+
+// The pin of a busy upstream's session stays, and with it what is known of its cache, if the upstream that it is to move to refuses it.
+func TestRefusedMoveStays(t *testing.T) {
+	f := newBusyFleet(t, 3, nil)
+	members, k := f.registry.Table().Members, f.homeOf(1)
+	pinned := members[1].Ref()
+	turn := pins.Turn{Prompt: 19_000}
+	f.router.pins.Bind(k, pinned, false, f.now)
+	f.router.pins.Note(k, pinned, turn, f.now)
+	f.owe(1, 200_000)
+	r := f.start(prompt(k, 20_000))
+	if u := r.Next(f.now); u == members[1].Upstream {
+		t.Fatal("the session does not move")
+	}
+	r.Failed(time.Millisecond, f.now)
+	r.Answered(400, f.now)
+	if r.Outcome() != Spilled || r.Away() != balance.Busier {
+		t.Errorf("%s because of %q", r.Outcome(), r.Away())
+	}
+	r.End(f.now)
+	to, _ := f.router.pins.Peek(k, f.now)
+	if last := f.router.pins.Last(k, to, f.now); to != pinned || last != turn {
+		t.Errorf("the session is pinned to %v with %+v, want %v with %+v", to, last, pinned, turn)
 	}
 }

@@ -18,8 +18,9 @@ type pin struct {
 	state pinState
 	to    upstream.Ref // 0 without a pin
 	used  time.Time    // when this request last used the pin or kept it alive
-	from  upstream.Ref // where the pin was before this request moved it
 	last  pins.Turn    // the session's turn before this request, at to; zero if it is unknown
+	from  upstream.Ref // where the pin was before this request moved it
+	first pins.Turn    // the session's turn before this request, at from
 }
 
 // pinState is the state of a pin, as one request sees it.
@@ -83,6 +84,13 @@ func (p *pin) find(c *candidates) int {
 // note notes the turn that this request is, at the upstream of the pin.
 func (p *pin) note(turn pins.Turn, now time.Time) { p.pins.Note(p.key, p.to, turn, now) }
 
+// forget undoes note for a turn that the upstream of the pin has refused, unless another request has noted one since.
+func (p *pin) forget(turn pins.Turn, now time.Time) {
+	if p.pins.Last(p.key, p.to, now) == turn {
+		p.note(p.last, now)
+	}
+}
+
 // confirm makes the pin that this request made a lasting one, to the upstream that answered this turn. It reports false if another
 // request has taken the pin, which then stays as it is.
 func (p *pin) confirm(to upstream.Ref, turn pins.Turn, now time.Time) bool {
@@ -104,17 +112,18 @@ func (p *pin) move(to upstream.Ref, turn pins.Turn, now time.Time) bool {
 		return false
 	}
 	if p.state == followed {
-		p.state, p.from = moved, p.to
+		p.state, p.from, p.first = moved, p.to, p.last
 	}
 	p.to, p.last = to, pins.Turn{}
 	p.note(turn, now)
 	return true
 }
 
-// moveBack undoes the moves of this request, unless another request has moved the pin meanwhile: no upstream has answered.
+// moveBack undoes the moves of this request, unless another request has moved the pin meanwhile: the upstream has refused it.
 func (p *pin) moveBack(now time.Time) {
 	if p.state == moved && p.pins.Move(p.key, p.to, p.from, now) {
-		p.to, p.last, p.state = p.from, pins.Turn{}, followed
+		p.to, p.last, p.state = p.from, p.first, followed
+		p.note(p.last, now)
 	}
 }
 

@@ -20,7 +20,7 @@ type Backlog struct {
 	left    int64     // what is left of the charges of waiting[0] at the time at
 	at      time.Time // moves on by whole tokens
 	rate    float64   // of the last charge, in tokens a second
-	total   int64     // all charges since the start, in tokens
+	total   int64     // all charges since the start but those that were void, in tokens
 	chosen  uint64    // Charge.Turn of the last charge
 }
 
@@ -106,7 +106,13 @@ func (b *Backlog) Charge(c *Charge, now time.Time) (mark uint32) {
 }
 
 // Settle takes the charge back at now, if there is one: the first token is there, or will not come from this upstream.
-func (c *Charge) Settle(now time.Time) {
+func (c *Charge) Settle(now time.Time) { c.settle(now, 0) }
+
+// Void is Settle for an upstream that computed nothing of the prompt: the charge leaves the count of all charges as well.
+func (c *Charge) Void(now time.Time) { c.settle(now, c.Work) }
+
+// settle takes the charge back, and so many tokens out of the count of all charges.
+func (c *Charge) settle(now time.Time, uncomputed int64) {
 	b := c.on
 	if b == nil {
 		return
@@ -117,6 +123,7 @@ func (c *Charge) Settle(now time.Time) {
 	c.on = nil
 	b.queueOf(c.Streams).remove(c)
 	b.left = min(b.left, b.waiting[0].sum)
+	b.total -= uncomputed
 	b.setDue()
 }
 
@@ -192,7 +199,7 @@ func (b *Backlog) IsSilent(now time.Time) bool {
 	return false
 }
 
-// markUnit is the unit of a mark in tokens, so that 32 bits last for 4 million million tokens.
+// markUnit is the unit of a mark in tokens, so that the difference of two marks, with its sign in 32 bits, lasts for 2 million million tokens.
 const markUnit = 1 << 10
 
 func (b *Backlog) mark() uint32 { return uint32(b.total / markUnit) }
@@ -204,9 +211,9 @@ func (b *Backlog) Mark() uint32 {
 	return b.mark()
 }
 
-// ChargedSince returns how many tokens were charged since the mark, within 1,024.
+// ChargedSince returns how many tokens were charged since the mark, within 1,024. It is 0 if more became void since.
 func (b *Backlog) ChargedSince(mark uint32) int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return int64(b.mark()-mark) * markUnit
+	return max(0, int64(int32(b.mark()-mark))*markUnit)
 }

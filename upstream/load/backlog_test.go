@@ -164,3 +164,27 @@ func TestBacklogAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// What an upstream has refused did not go through its cache. A mark that a refused prompt has raised is no mark of a whole cache later.
+func TestVoidCharges(t *testing.T) {
+	var b Backlog
+	now := time.Unix(1000, 0)
+	before := b.Mark()
+	refused := &Charge{Work: 900_000, Streams: true, Rate: testRate}
+	b.Charge(refused, now)
+	between := charged(&b, 10_240, true, now)
+	raised := b.Mark()
+	refused.Void(now)
+	refused.Void(now)
+	between.Settle(now)
+	between.Void(now) // its prompt was computed
+	if got := b.ChargedSince(before); got != 10_240 {
+		t.Errorf("%d tokens were charged, want 10,240", got)
+	}
+	if got := b.ChargedSince(raised); got != 0 {
+		t.Errorf("%d tokens were charged since a mark that was raised", got)
+	}
+	if q := b.Queue(now); q.Tokens != 0 {
+		t.Errorf("%d tokens are left", q.Tokens)
+	}
+}
