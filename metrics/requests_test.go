@@ -92,6 +92,10 @@ func TestBacklogSeconds(t *testing.T) {
 	if got := backlogSeconds(m); got != 0.6 {
 		t.Errorf("%v s, want 0.5 of 8,000 tokens and 0.1 of a request", got)
 	}
+	m.Fail(0, time.Hour, 16_000, load.Failures{Requests: 9, Tokens: 1e6}, time.Now())
+	if got := backlogSeconds(m); got < 1.69 || got > 1.7 {
+		t.Errorf("%v s, want 1.1 more for a request of 16,000 tokens that failed quickly", got)
+	}
 }
 
 // A model name that only a client sends creates no series. Names that upstreams list create a bounded number.

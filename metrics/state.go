@@ -94,11 +94,13 @@ func (s *state) upstream(m *upstream.Member, gauge func(*definition, float64, ..
 
 // backlogSeconds is the backlog of an upstream by the rate of the model that it was last chosen for.
 func backlogSeconds(m *upstream.Member) float64 {
-	q := m.Queue(time.Now())
+	now := time.Now()
+	q := m.Queue(now)
 	if q.Rate == 0 {
 		return 0 // never chosen
 	}
-	return balance.Backlog(q.Tokens, float64(m.InFlight()-m.Tunnels()), q.Rate) / q.Rate
+	tokens := q.Tokens + int64(m.Failures(now).Tokens)
+	return balance.Backlog(tokens, float64(m.Load(now)-m.Tunnels()), q.Rate) / q.Rate
 }
 
 // engine collects what a server says of an upstream's engine, as far as it is known.
