@@ -271,3 +271,50 @@ func TestTunnelsAreNoWork(t *testing.T) {
 		r.End(f.now)
 	}
 }
+
+// With placement: home the ring alone places, however busy, silent or full of other prompts the upstreams are.
+func TestHomeIgnoresLoad(t *testing.T) {
+	f := newBusyFleet(t, 4, func(c *testConfig) { c.Balance.Placement = balance.Home })
+	members := f.registry.Table().Members
+	ringPlace := func(k identity.Key) *upstream.Upstream {
+		walk := f.router.view.Load().ring.Walk(k.Ring())
+		return members[walk.Next(func(i int) bool { return members[i].State().Health() == upstream.Up })].Upstream
+	}
+	turn := func(k identity.Key) (*upstream.Upstream, Outcome) {
+		r := f.start(prompt(k, 20_000))
+		defer r.End(f.now)
+		u := r.Next(f.now)
+		r.Answered(200, f.now)
+		return u, r.Outcome()
+	}
+	const sessions = 200
+	for i := range members {
+		f.owe(i, int64(i)*1_000_000)
+		members[i].Begin()
+		members[i].Fail(0, time.Hour, 1_000_000, load.Failures{Requests: 9, Tokens: 1e6}, f.now)
+	}
+	f.now = f.now.Add(2 * time.Hour) // every upstream is silent for longer than its request has patience
+	for n := range uint64(sessions) {
+		u, o := turn(testKey(n))
+		f.want(u, o, ringPlace(testKey(n)), New)
+	}
+	for i := range members {
+		_, settle := f.owe(i, 2_000_000) // no prompt is cached any more
+		settle()
+	}
+	homes := map[uint64]*upstream.Upstream{}
+	for n := range uint64(sessions) {
+		homes[n] = ringPlace(testKey(n))
+		u, o := turn(testKey(n))
+		f.want(u, o, homes[n], Pinned)
+	}
+	members[1].SetHealth(upstream.Down, "test")
+	for n := range uint64(sessions) {
+		u, o := turn(testKey(n))
+		if homes[n] == members[1].Upstream {
+			f.want(u, o, ringPlace(testKey(n)), Moved)
+		} else {
+			f.want(u, o, homes[n], Pinned)
+		}
+	}
+}
