@@ -106,7 +106,7 @@ func TestBadInput(t *testing.T) {
 			if i.Source.String() != c.source || s.IsJSON != c.json || s.Ignored != c.ignored {
 				t.Errorf("source %v, want %s; JSON %v, want %v; %d ignored, want %d", i.Source, c.source, s.IsJSON, c.json, s.Ignored, c.ignored)
 			}
-			if n := testing.AllocsPerRun(1, step); n != 0 {
+			if n := allocations(t, 1, step); n != 0 {
 				t.Errorf("%v allocations", n)
 			}
 			if n := reflect.ValueOf(s.json).FieldByName("decoded").Cap() + cap(s.idBuf) + cap(s.callerBuf) + cap(s.modelBuf) + cap(s.previousBuf); n > 16<<10 {
@@ -307,7 +307,7 @@ func identifying(t testing.TB, shape string, size int) (step func(), bytes int) 
 func TestIdentifyAllocatesNothing(t *testing.T) {
 	for _, shape := range shapes {
 		step, _ := identifying(t, shape, 1<<20)
-		if n := testing.AllocsPerRun(3, step); n != 0 {
+		if n := allocations(t, 3, step); n != 0 {
 			t.Errorf("%s: %v allocations", shape, n)
 		}
 	}

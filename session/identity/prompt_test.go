@@ -215,7 +215,7 @@ func TestPromptsAllocateNothing(t *testing.T) {
 	}
 	var s Search
 	var i Identity
-	if n := testing.AllocsPerRun(10, func() {
+	if n := allocations(t, 10, func() {
 		for _, body := range bodies {
 			s.Begin(r.id)
 			s.Body(body, Completion)

@@ -273,14 +273,14 @@ func TestLearningAllocatesNothing(t *testing.T) {
 			s.Identify(&i, true, r.known, r.now)
 		}
 	}
-	bodies := testing.AllocsPerRun(10, func() {
+	bodies := allocations(t, 10, func() {
 		for n := range all {
 			s.Begin(r.id)
 			s.Body([]byte(all[n].body), all[n].shape)
 			s.Identify(&i, true, nil, r.now)
 		}
 	})
-	if n := testing.AllocsPerRun(10, step); n != bodies {
+	if n := allocations(t, 10, step); n != bodies {
 		t.Errorf("%v allocations", n-bodies)
 	}
 }
