@@ -144,7 +144,7 @@ func (x delivery) respond() (handed bool) {
 	x.relay.rethrow()
 	if x.onLoop && (end != wire.Finished || !x.relay.framing.Done()) { // to settle that may wait
 		x.over, x.err = end, err
-		driven{x.exchange}.goOn(afterRelay)
+		driven(x).goOn(afterRelay)
 		return true
 	}
 	x.settle(end, err)
