@@ -70,7 +70,7 @@ func (c *Config) conditions() string {
 // examples are requests to try by hand.
 func examples(clients, operators string) []string {
 	chat := clients + `/v1/chat/completions -H 'Content-Type: application/json' -d '{"model":"` + model + `",`
-	const messages = `"messages":[{"role":"user","content":"Hello"}]}'`
+	const messages = `"messages":[{"role":"user","content":"Hello! Tell me about yourself, and what you can do."}]}'`
 	return []string{
 		`curl -i ` + chat + messages,
 		`curl -N -H 'X-Session-Id: alice' ` + chat + `"stream":true,` + messages,
