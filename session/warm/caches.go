@@ -30,6 +30,10 @@ type Report struct {
 	Overrun bool
 }
 
+// early is by how much a turn may begin before the one before it has ended: a client goes on as soon as it has the last event of a stream, and
+// the end of the answer is noted after that. Turns that begin earlier are concurrent.
+const early = 100 * time.Millisecond
+
 // note notes a turn that follows the turn before; before.session is 0 if that is not remembered.
 func (c *Caches) note(before last, t Turn) (expected int64, stayed bool) {
 	c.mu.Lock()
@@ -37,6 +41,9 @@ func (c *Caches) note(before last, t Turn) (expected int64, stayed bool) {
 	ended := t.Ended.UnixMilli()
 	if before.session != 0 {
 		gap := time.Duration(t.Began.UnixMilli()-before.ended) * time.Millisecond
+		if gap >= -early {
+			gap = max(0, gap)
+		}
 		stayed = before.place == t.Place && gap >= 0 && gap <= c.gaps.lasting()
 		c.gaps.add(gap)
 		c.warm.add(before.ended, -int64(before.prompt), ended)

@@ -215,3 +215,16 @@ func TestExpected(t *testing.T) {
 		t.Errorf("%d tokens of %d turns an hour later", expected, stayed)
 	}
 }
+
+// A client goes on once it has the last event of a stream, a moment before the answer has ended. A turn that begins earlier is concurrent.
+func TestTurnsThatOverlap(t *testing.T) {
+	for before, want := range map[time.Duration]bool{time.Millisecond: true, early: true, early + time.Millisecond: false, time.Minute: false} {
+		var s Sessions
+		var c Caches
+		s.Note(&c, Turn{Session: 1, Prompt: 1000, Cached: -1, Began: start, Ended: start.Add(time.Hour)})
+		began := start.Add(time.Hour - before)
+		if _, stayed := s.Note(&c, Turn{Session: 1, Prompt: 2000, Cached: -1, Began: began, Ended: began.Add(2 * time.Minute)}); stayed != want {
+			t.Errorf("%v before the end: follows %v, want %v", before, stayed, want)
+		}
+	}
+}
