@@ -30,7 +30,7 @@ func teach(e *prefill.Estimates, x *exchange, now time.Time) {
 	}
 	if r.Source.Kind != 0 { // otherwise tether drew the id, and no other turn may have it
 		expected, _ := e.Note(model, warm.Turn{
-			Session: r.Key.Ring(), Place: uint32(u.Ref()), Prompt: prompt, Cached: int64(r.CachedTokens), Began: r.Started, Ended: now,
+			Session: r.Key.Ring(), Place: uint32(u.Ref()), Prompt: prompt, Cached: int64(r.CachedTokens), Began: r.Started, Ended: x.relay.last,
 		})
 		r.ExpectedTokens = int(expected)
 	}

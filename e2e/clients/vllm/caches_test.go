@@ -64,6 +64,7 @@ func sumOf(t *testing.T, p *binary.Tether, name string, list []server) (sum floa
 // On caches with room for all conversations, vLLM finds what tether expects, within 5 %, and tether learns how many bytes make a token.
 func TestExpectedTokensAreCached(t *testing.T) {
 	list := servers(t)
+	t.Setenv("TETHER_SESSION_MOVE_WHEN_BUSIER_BY", "off") // nothing is expected of a turn that moved
 	p := start(t, list)
 	const conversations, turns, length = 8, 5, 1_500
 	var all sync.WaitGroup
@@ -84,8 +85,8 @@ func TestExpectedTokensAreCached(t *testing.T) {
 	found := sumOf(t, p, "tether_prompt_tokens_found_cached_total", list)
 	perToken := p.Metric(t, `tether_model_bytes_per_token{model="tiny"}`)
 	t.Logf("%.0f tokens expected, %.0f found (%.1f %%), %.2f bytes a token", expected, found, 100*found/expected, perToken)
-	if expected < conversations*(turns-1)*length {
-		t.Errorf("%.0f tokens expected, want at least %d", expected, conversations*(turns-1)*length)
+	if expected < conversations*(turns-1)*length/2 {
+		t.Errorf("%.0f tokens expected, want at least %d", expected, conversations*(turns-1)*length/2)
 	}
 	if found < 0.95*expected || found > 1.05*expected {
 		t.Errorf("%.0f tokens found, want %.0f within 5 %%", found, expected)
