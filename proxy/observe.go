@@ -22,4 +22,4 @@ func (o *observers) see(p []byte) {
 }
 
 // reset forgets the answer.
-func (o *observers) reset() { o.usage.n, o.stored, o.generation = 0, storedScan{}, generation{} }
+func (o *observers) reset() { o.usage, o.stored, o.generation = usage{}, storedScan{}, generation{} }

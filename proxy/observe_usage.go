@@ -3,38 +3,131 @@ package proxy
 import "bytes"
 
 // usage reads the token counts of an answer as the answer passes. They are near its end: in the last object named
-// usage, of a JSON body or of the last events of a stream. So usage keeps that end alone: each stream holds it.
+// usage, of a JSON body or of the last events of a stream. So usage looks at the end of each part, and holds bytes only while a part ends
+// within that object.
 type usage struct {
-	tail [usageTail]byte // the end of the answer, the byte at n%usageTail being the oldest
-	n    int             // bytes put into tail so far
+	prompt, cached int // in the last object; each -1 where the object does not say
+	// behind is the number of bytes from the name of the last object to the end of the answer so far; 0 without an object.
+	behind int
+	// open is the end of the answer so far, from the last name on, if its value may be an object that is not whole; at most usageTail bytes.
+	open []byte
 }
 
-// usageTail is how much of an answer's end is kept, in bytes.
+// usageTail is the end of an answer that is searched, in bytes.
 const usageTail = 2 << 10
 
 // see is shown the payload of an answer part by part.
 func (u *usage) see(p []byte) {
-	p = p[max(0, len(p)-usageTail):]
-	k := copy(u.tail[u.n%usageTail:], p)
-	copy(u.tail[:], p[k:])
-	u.n += len(p)
+	if u.behind > 0 {
+		u.behind += len(p)
+	}
+	p = lastOf(p)
+	if len(u.open) > 0 {
+		p = lastOf(append(u.open, p...))
+	}
+	open := u.find(p)
+	if len(open) == 0 {
+		u.open = nil
+		return
+	}
+	u.open = append(u.open[:0], open...) // which may lie there already
 }
 
-// end returns the end of the answer. buf is for an end that is in two parts.
-func (u *usage) end(buf *[usageTail]byte) []byte {
-	if u.n <= usageTail {
-		return u.tail[:u.n]
+func lastOf(p []byte) []byte { return p[max(0, len(p)-usageTail):] }
+
+// find reads the last object named usage in p, and returns the end of p that may be the beginning of one.
+func (u *usage) find(p []byte) (open []byte) {
+	if begun := beginningOfKey(p); begun > 0 {
+		open = p[len(p)-begun:]
 	}
-	k := copy(buf[:], u.tail[u.n%usageTail:])
-	copy(buf[k:], u.tail[:])
-	return buf[:]
+	for before := p; ; {
+		i := lastUsageKey(before)
+		if i < 0 {
+			return open
+		}
+		before = p[:i]
+		value, known := valueOf(p[i:])
+		switch object := objectOf(value); {
+		case !known:
+			open = p[i:]
+		case object != nil:
+			u.prompt, u.cached = counts(object)
+			u.behind = len(p) - i
+			return open
+		case len(value) > 0 && value[0] == '{':
+			u.behind = 0
+			return p[i:]
+		}
+	}
+}
+
+// beginningOfKey is the number of bytes at the end of p that usageKey begins with.
+func beginningOfKey(p []byte) int {
+	if len(p) == 0 || usageSteps[p[len(p)-1]] == len(usageKey) {
+		return 0
+	}
+	for n := min(len(usageKey)-1, len(p)); n > 0; n-- {
+		if string(p[len(p)-n:]) == usageKey[:n] {
+			return n
+		}
+	}
+	return 0
+}
+
+// valueOf returns p, which begins with usageKey, from its value on; nil if usageKey is no name. It is not known if p ends before the value.
+func valueOf(p []byte) (value []byte, known bool) {
+	rest := skipSpace(p[len(usageKey):])
+	if value, named := bytes.CutPrefix(rest, []byte{':'}); named {
+		value = skipSpace(value)
+		return value, len(value) > 0
+	}
+	return nil, len(rest) > 0
+}
+
+// objectOf returns the object that p begins with, nil if that is not whole, or if it is no object.
+func objectOf(p []byte) []byte {
+	if len(p) == 0 || p[0] != '{' {
+		return nil
+	}
+	for i, depth := 0, 0; i < len(p); i++ {
+		switch p[i] {
+		case '"':
+			i += lengthOfText(p[i:]) - 1
+		case '{':
+			depth++
+		case '}':
+			if depth--; depth == 0 {
+				return p[:i+1]
+			}
+		}
+	}
+	return nil
+}
+
+// lengthOfText is the length of the string that p begins with, quotes included, or that of p if the string is not whole.
+func lengthOfText(p []byte) int {
+	for i := 1; i < len(p); i++ {
+		switch p[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return len(p)
 }
 
 // tokens gives the tokens of the prompt, and how many of them the server had in its prefix cache; -1 where the answer
 // does not say.
 func (u *usage) tokens() (prompt, cached int) {
-	var buf [usageTail]byte
-	object := lastUsage(u.end(&buf))
+	if u.behind == 0 || u.behind > usageTail {
+		return -1, -1
+	}
+	return u.prompt, u.cached
+}
+
+// counts reads the counts of tokens of an object named usage.
+func counts(object []byte) (prompt, cached int) {
 	prompt, cached = number(object, `"prompt_tokens"`), number(object, `"cached_tokens"`)
 	if prompt >= 0 {
 		return prompt, cached
@@ -45,22 +138,6 @@ func (u *usage) tokens() (prompt, cached int) {
 		return prompt + read + max(0, number(object, `"cache_creation_input_tokens"`)), read
 	}
 	return prompt, cached
-}
-
-// lastUsage returns p from the opening brace of the last object named usage on. Text that a model wrote cannot be taken for it: its quotes are escaped.
-func lastUsage(p []byte) []byte {
-	for {
-		i := lastUsageKey(p)
-		if i < 0 {
-			return nil
-		}
-		if rest, ok := bytes.CutPrefix(skipSpace(p[i+len(usageKey):]), []byte{':'}); ok {
-			if rest = skipSpace(rest); len(rest) > 0 && rest[0] == '{' {
-				return rest
-			}
-		}
-		p = p[:i]
-	}
 }
 
 const usageKey = `"usage"`

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -82,7 +83,7 @@ func FuzzLastUsageKey(f *testing.F) {
 	})
 }
 
-// BenchmarkUsage reads the counts of a JSON answer, and looks for them in the end of a stream that has none.
+// BenchmarkUsage reads the counts of a JSON answer, and looks for them in a part of a stream that has none.
 func BenchmarkUsage(b *testing.B) {
 	words := strings.Repeat("All work and no play makes Jack a dull boy. ", 40)
 	for name, text := range map[string]string{
@@ -90,22 +91,70 @@ func BenchmarkUsage(b *testing.B) {
 			`"total_tokens":1050,"completion_tokens":8,"prompt_tokens_details":{"cached_tokens":1024}},"prompt_logprobs":null,"kv_transfer_params":null}`,
 		"stream": strings.Repeat("data: {\"id\":\"chatcmpl-1\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\" dull\"},\"finish_reason\":null}]}\n\n", 40) + "data: [DONE]\n\n",
 	} {
+		answer := []byte(text)
 		b.Run(name, func(b *testing.B) {
 			u := new(usage)
-			u.see([]byte(text))
 			b.ReportAllocs()
 			for b.Loop() {
+				u.see(answer)
 				u.tokens()
 			}
 		})
 		b.Run(name+"/LastIndex", func(b *testing.B) {
-			u := new(usage)
-			u.see([]byte(text))
-			var buf [usageTail]byte
 			for b.Loop() {
-				bytes.LastIndex(u.end(&buf), []byte(usageKey))
+				bytes.LastIndex(lastOf(answer), []byte(usageKey))
 			}
 		})
+	}
+}
+
+// FuzzUsageInParts: however an answer is split, the counts are those of the last object named usage in its last 2 KiB, and nothing is held
+// after that object.
+func FuzzUsageInParts(f *testing.F) {
+	for _, s := range []string{
+		`{"usage":{"prompt_tokens":1},"usage":{"prompt_tokens":2}}`,
+		`{"usage":{"prompt_tokens":1},"usage":{"prompt_tokens":2`,
+		`{"usage":{"prompt_tokens":1},"usage" : null}`,
+		`{"usage":{"a":"}\"{","prompt_tokens":3}}`,
+		`{"usage":{"usage":{"prompt_tokens":1},"prompt_tokens":2}}`,
+		`"usage":{"a":"b "usage":{"}`,
+		`"usage"`, `"usage":`, `"usag`, `"usage"{}`, `"usage":{}}"usage"`,
+	} {
+		f.Add(s, uint8(3), uint16(0))
+		f.Add(s, uint8(200), uint16(1990))
+	}
+	f.Fuzz(func(t *testing.T, text string, part uint8, behind uint16) {
+		text += strings.Repeat("x", int(behind)%(2*usageTail))
+		wantPrompt, wantCached := usageAtEnd([]byte(text))
+		u := new(usage)
+		for rest := []byte(text); len(rest) > 0; {
+			n := min(int(part)+1, len(rest))
+			u.see(rest[:n])
+			rest = rest[n:]
+			if len(u.open) > usageTail {
+				t.Fatalf("%d bytes are held", len(u.open))
+			}
+		}
+		if prompt, cached := u.tokens(); prompt != wantPrompt || cached != wantCached {
+			t.Fatalf("%d, %d of %q by %d, want %d, %d", prompt, cached, text, part, wantPrompt, wantCached)
+		}
+	})
+}
+
+// usageAtEnd has the counts of the last object named usage in the end of an answer, -1 if that is not whole.
+func usageAtEnd(text []byte) (prompt, cached int) {
+	text = text[max(0, len(text)-usageTail):]
+	for end := len(text); ; {
+		i := bytes.LastIndex(text[:end], []byte(usageKey))
+		if i < 0 {
+			return -1, -1
+		}
+		value := regexp.MustCompile(`^"usage"[ \t\r\n]*:[ \t\r\n]*\{`).Find(text[i:])
+		if value != nil {
+			object := objectOf(text[i+len(value)-1:])
+			return counts(object)
+		}
+		end = i
 	}
 }
 
