@@ -207,10 +207,10 @@ func (c *client) connection(closing bool) string {
 }
 
 // send writes to the client. The kernel cuts a client that takes nothing for client_write_timeout.
-// On the thread of a loop, the connection keeps what the kernel does not take at once.
+// On the thread of a loop, the loop sends b later, and tells the exchange.
 func (c *client) send(b []byte) (err error) {
 	if c.onLoop {
-		_, err = c.Driven().Push(b)
+		c.Driven().Push(b)
 	} else {
 		_, err = c.Write(b)
 	}

@@ -50,6 +50,7 @@ type exchange struct {
 	up      *upstream.Upstream // that is tried
 	phase   phase              // while a loop drives the exchange
 	onLoop  bool               // the thread of a loop takes the steps
+	slow    bool               // the upstream is not read on until the client has taken what it was sent
 	over    wire.End           // how the relay ended
 	err     error              // the error of that
 	counted bool               // in the proxy's requests in flight
@@ -101,13 +102,17 @@ func (x *exchange) take(s step) (end fate) {
 	return x.complete(f)
 }
 
-// complete ends the exchange, with a fault unless f is nil.
+// complete ends the exchange, with a fault unless f is nil. On a loop, the exchange ends once its answer is sent.
 func (x *exchange) complete(f *fault) fate {
 	if f != nil {
 		x.fail(f)
 	}
-	if x.onLoop && x.closing { // closing may take a while
-		driven{x}.goOn(closeAfter)
+	switch {
+	case x.onLoop && x.closing: // closing may take a while
+		driven{x}.goOn(afterAnswer)
+		return handed
+	case x.onLoop && x.client.Driven().Sending():
+		x.phase = draining
 		return handed
 	}
 	p, closing := x.p, x.end()
@@ -391,7 +396,8 @@ func (x *exchange) fail(f *fault) {
 func (x *exchange) write(b []byte) bool {
 	x.written = true
 	if err := x.client.send(b); err != nil {
-		x.rec.Reason = lostBy(err).reason
+		f := lostBy(err)
+		x.rec.Status, x.rec.Reason = f.status, f.reason
 		x.closing = true
 		return false
 	}

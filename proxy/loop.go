@@ -23,8 +23,8 @@ type phase uint8
 
 const (
 	awaitingHead phase = iota // of the answer
-	relaying                  // for the next part of the answer, or until the client takes the last one
-	draining                  // until the client takes the end of the answer
+	relaying                  // for the next part of the answer
+	draining                  // until the end of the answer is sent
 )
 
 // parked is a client on the thread of its loop.
@@ -129,8 +129,6 @@ func (c parked) after(f fate) {
 		c.unsent = c.Driven().Release()
 		c.onLoop = false
 		go c.p.run(c.client)
-	case c.Driven().Keeps(): // until Drained
-		c.freeBuffer()
 	default:
 		c.awaitRequest()
 	}
@@ -174,14 +172,26 @@ func (c parked) Ended(_ time.Time, err error) {
 func (c parked) Drained(now time.Time) {
 	defer c.catch()
 	switch x := c.x; {
-	case x == nil:
-		c.awaitRequest()
 	case x.phase == draining:
-		driven{x}.endRelay(wire.Finished, nil)
-	default:
-		x.now = now
+		c.after(x.take(afterAnswer))
+	case x.slow:
+		x.slow, x.now = false, now
 		x.attempt.conn.Driven().Limit(driven{x}.idleLimit())
 		x.attempt.conn.Driven().Resume()
+	}
+}
+
+// Refused reads no more from the upstream until the client has taken what it was sent, or ends an answer that the client can no longer take.
+// It implements Driver of package wire/loop.
+func (c parked) Refused(_ time.Time, err error) {
+	defer c.catch()
+	switch x := c.x; {
+	case err != nil:
+		driven{x}.endRelay(wire.TargetFailed, err)
+	case x.phase == relaying:
+		x.slow = true
+		x.attempt.conn.Driven().Limit(time.Time{}) // the kernel limits how long the client takes
+		x.attempt.conn.Driven().Hold()
 	}
 }
 
@@ -213,11 +223,10 @@ func (x driven) awaitAnswer() {
 
 // relayRest lets the client's loop relay the rest of the answer. On another thread, the caller must not touch the exchange any more.
 func (x driven) relayRest() {
-	x.phase = relaying
+	x.phase, x.slow = relaying, false
 	x.slim()
 	if x.onLoop { // the connection is driven since the request was sent
 		x.attempt.conn.Driven().Limit(x.idleLimit())
-		x.holdIfSlow()
 		return
 	}
 	x.enter(x.idleLimit())
@@ -252,14 +261,6 @@ func (x driven) slim() {
 
 func (x driven) idleLimit() time.Time { return x.now.Add(x.settings.IdleTimeout) }
 
-// holdIfSlow reads no more from the upstream until the client has taken what it was sent.
-func (x driven) holdIfSlow() {
-	if x.client.Driven().Keeps() {
-		x.attempt.conn.Driven().Limit(time.Time{}) // the kernel limits how long the client takes
-		x.attempt.conn.Driven().Hold()
-	}
-}
-
 // Received takes the next bytes of the answer. It implements Driver of package wire/loop.
 func (x driven) Received(now time.Time, p []byte) {
 	defer parked{x.client}.catch()
@@ -269,24 +270,14 @@ func (x driven) Received(now time.Time, p []byte) {
 		return
 	}
 	out, more := x.relay.Take(now, p)
-	all := true
 	if len(out) > 0 {
-		var err error
-		if all, err = x.client.Driven().Push(out); err != nil {
-			x.endRelay(wire.TargetFailed, err)
-			return
-		}
+		x.client.Driven().Push(out)
 	}
-	switch {
-	case more && all:
-		x.attempt.conn.Driven().Limit(x.idleLimit())
-	case more:
-		x.holdIfSlow()
-	case !all && x.relay.framing.Done() && x.relay.panicked == nil:
-		x.phase = draining
-	default:
+	if !more {
 		x.endRelay(wire.Finished, nil)
+		return
 	}
+	x.attempt.conn.Driven().Limit(x.idleLimit())
 }
 
 // receiveHead takes the first bytes of an answer. Other heads than those of ordinary answers are rare, and left to a goroutine.
@@ -341,6 +332,13 @@ func afterLoss(x *exchange) (f *fault, handed bool) {
 // Drained implements Driver of package wire/loop. The request is sent, which nothing waits for.
 func (x driven) Drained(time.Time) {}
 
+// Refused notes that the request cannot be sent. What the upstream says or does tells the rest. It implements Driver of package wire/loop.
+func (x driven) Refused(_ time.Time, err error) {
+	if err != nil {
+		transport.SendFailed(x.attempt.conn, err)
+	}
+}
+
 // endRelay ends the relay: a whole answer on the loop, any other on a goroutine.
 func (x driven) endRelay(end wire.End, err error) {
 	x.over, x.err = end, err
@@ -359,8 +357,8 @@ func afterRelay(x *exchange) (f *fault, handed bool) {
 	return nil, false
 }
 
-// closeAfter ends a connection after an answer. What there was to send is sent.
-func closeAfter(*exchange) (f *fault, handed bool) { return nil, false }
+// afterAnswer ends an exchange whose answer is sent.
+func afterAnswer(*exchange) (f *fault, handed bool) { return nil, false }
 
 // goOn leaves the loop, and goes on with the next step on a goroutine. Without a loop, it panics. The caller must not touch the exchange any more.
 func (x driven) goOn(next step) {

@@ -137,9 +137,6 @@ func (x delivery) respond() (handed bool) {
 		return true
 	case more:
 		end, err = wire.Pump(x.client.Client, x.attempt.conn.Conn, *x.attempt.buf, x.settings.IdleTimeout, &x.relay)
-	case x.onLoop && x.relay.framing.Done() && x.client.Driven().Keeps():
-		x.phase = draining
-		return true
 	}
 	x.relay.rethrow()
 	if x.onLoop && (end != wire.Finished || !x.relay.framing.Done()) { // to settle that may wait

@@ -94,18 +94,13 @@ func (c *Conn) WriteAll(head []byte, body *Parts) error {
 	return err
 }
 
-// PushAll is WriteAll on the thread of a loop: what the kernel does not take at once is kept, and sent later.
-func (c *Conn) PushAll(head []byte, body *Parts) error {
-	if body.Len() <= cap(head)-len(head) {
-		_, err := c.driven.Push(append(append(append(head, body[0]...), body[1]...), body[2]...))
-		return err
-	}
+// PushAll is WriteAll on the thread of the loop that drives the connection. Nothing is lent: see Driven.Push of package wire/loop.
+func (c *Conn) PushAll(head []byte, body *Parts) {
 	for _, part := range [...][]byte{head, body[0], body[1], body[2]} {
-		if _, err := c.driven.Push(part); err != nil {
-			return err
+		if len(part) > 0 {
+			c.driven.Push(part)
 		}
 	}
-	return nil
 }
 
 // deadlineSlack is the part of an idle limit by which a deadline may be late: moving a deadline at every read of a stream

@@ -42,12 +42,14 @@ func (c *Conn) Send(head []byte, body Body, now time.Time) {
 	c.sendErr = c.WriteAll(head, &body)
 }
 
-// SendNow is Send on the thread of a loop that drives the connection: the connection copies what the kernel does
-// not take at once, so that nothing is lent.
+// SendNow is Send on the thread of a loop that drives the connection. Nothing is lent: the loop has what the kernel has not taken.
 func (c *Conn) SendNow(head []byte, body Body, now time.Time) {
-	c.sending, c.sentAt, c.written = nil, now, now
-	c.sendErr = c.PushAll(head, &body)
+	c.sendErr, c.sending, c.sentAt, c.written = nil, nil, now, now
+	c.PushAll(head, &body)
 }
+
+// SendFailed notes that the loop cannot send the request of c. An answer may arrive all the same.
+func SendFailed(c *Conn, err error) { c.sendErr = err }
 
 // LeaveLoop gives a connection back to goroutines, on the thread of the loop that drives it. A goroutine sends what the loop has not sent
 // of the request: without that, a server that answers early would take the next request for the rest of this one.

@@ -60,6 +60,23 @@ func TestConnectionOfHalfARequestIsNotKept(t *testing.T) {
 	}
 }
 
+// The same of a request that a loop could not send.
+func TestConnectionOfAFailedRequestIsNotKept(t *testing.T) {
+	s := newServer(t)
+	c, peer := s.dial()
+	c.Send([]byte("GET / HTTP/1.1\r\n\r\n"), Body{}, time.Now())
+	SendFailed(c, io.ErrClosedPipe)
+	peer.Write([]byte(okAnswer))
+	a, err := c.Receive(make([]byte, 1024), patience, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Keep(&a, time.Now())
+	if s.pool.TakeIdle(time.Now(), Taker{}) != nil {
+		t.Error("kept")
+	}
+}
+
 func TestLargeBodyArrivesWhole(t *testing.T) {
 	s := newServer(t)
 	for _, size := range []int{1, 3000, 5000, sendInline, sendInline + 1, 8 << 20} {

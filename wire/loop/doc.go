@@ -3,5 +3,5 @@
 //
 // Goroutines: Loops.Run, one for each loop, the first one the caller's.
 //
-// acceptor_linux.go, driven_linux.go, loop_linux.go, race_linux.go and norace_linux.go are tested in socket_linux_test.go and loops_linux_test.go.
+// acceptor_linux.go, driven_linux.go, loop_linux.go, outbox_linux.go, race_linux.go and norace_linux.go are tested in socket_linux_test.go and loops_linux_test.go.
 package loop

@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"bytes"
 	"io"
 	"net"
 	"os"
@@ -34,8 +35,11 @@ type driven struct {
 	held          bool      // guarded by mu: Hold
 
 	// The rest belongs to the thread of the loop.
-	queued bool   // in loop.again
-	unsent []byte // what Push keeps
+	queued  bool   // in loop.again
+	pushed  bool   // in outbox.sockets: the driver is told of what was pushed
+	refused bool   // the kernel has not taken all of unsent
+	unsent  []byte // what was pushed: a part of outbox.memory, unless refused
+	failed  error  // of a send, for the driver
 }
 
 // Drive implements Driven.
@@ -54,7 +58,12 @@ func (s *driven) Drive(d Driver, limit time.Time, onLoop bool) {
 func (s *driven) Release() (unsent []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	unsent, s.unsent = s.unsent, nil
+	unsent = s.unsent
+	if s.pushed {
+		unsent = bytes.Clone(unsent)
+		s.loop.out.remove(s)
+	}
+	s.unsent, s.pushed, s.refused, s.failed = nil, false, false, nil
 	s.driver, s.limit, s.held = nil, time.Time{}, false
 	return unsent
 }
@@ -82,25 +91,11 @@ func (s *driven) setHeld(held bool) (readable bool) {
 	return s.readable
 }
 
-// Keeps implements Driven.
-func (s *driven) Keeps() bool { return len(s.unsent) > 0 }
-
 // Push implements Driven.
-func (s *driven) Push(b []byte) (all bool, err error) {
-	if len(s.unsent) > 0 {
-		s.unsent = append(s.unsent, b...)
-		return false, nil
-	}
-	n, err := s.sendSome(b)
-	if err != nil {
-		return false, err
-	}
-	if n < len(b) {
-		s.unsent = append([]byte(nil), b[n:]...)
-		return false, nil
-	}
-	return true, nil
-}
+func (s *driven) Push(b []byte) { s.loop.out.push(s, b) }
+
+// Sending implements Driven.
+func (s *driven) Sending() bool { return s.pushed || s.refused }
 
 // sendSome sends what the kernel takes of b at once.
 func (s *driven) sendSome(b []byte) (n int, err error) {
@@ -122,22 +117,43 @@ func (s *driven) sendSome(b []byte) (n int, err error) {
 	return n, nil
 }
 
-// flush sends what Push has kept, and tells the driver once all of it is sent.
-func (s *driven) flush(now time.Time) {
-	n, err := s.sendSome(s.unsent)
-	switch {
-	case err != nil:
+// sendPushed sends what the kernel takes of what was pushed, for tell.
+func (s *driven) sendPushed() {
+	if len(s.unsent) == 0 || s.refused {
+		return
+	}
+	var n int
+	if n, s.failed = s.sendSome(s.unsent); s.failed != nil {
 		s.unsent = nil
-		if d := s.present(); d != nil {
-			d.Ended(now, err)
-		}
-	case n < len(s.unsent):
-		s.unsent = s.unsent[n:]
-	default:
-		s.unsent = nil
-		if d := s.present(); d != nil {
-			d.Drained(now)
-		}
+		return
+	}
+	s.keep(s.unsent[n:])
+}
+
+// keep keeps what the kernel has refused.
+func (s *driven) keep(rest []byte) {
+	s.unsent = nil
+	if s.refused = len(rest) > 0; s.refused {
+		s.unsent = bytes.Clone(rest)
+	}
+}
+
+// tell tells the driver what became of what was pushed.
+func (s *driven) tell(now time.Time) {
+	err := s.failed
+	s.pushed, s.failed = false, nil
+	if err != nil || s.refused {
+		s.driver.Refused(now, err)
+		return
+	}
+	s.driver.Drained(now)
+}
+
+// sendRefused sends what the kernel has refused before.
+func (s *driven) sendRefused(now time.Time) {
+	s.refused = false
+	if s.sendPushed(); !s.refused && !s.pushed { // what was pushed since is told with the others
+		s.tell(now)
 	}
 }
 
@@ -166,8 +182,8 @@ func (s *driven) event(l *loop, now time.Time, flags uint32) {
 		return
 	}
 	l.limited(limit)
-	if len(s.unsent) > 0 && flags&(gone|unix.EPOLLOUT) != 0 {
-		s.flush(now)
+	if s.refused && flags&(gone|unix.EPOLLOUT) != 0 {
+		s.sendRefused(now)
 	}
 	s.receive(l, now)
 }

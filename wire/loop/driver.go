@@ -10,8 +10,11 @@ type Driver interface {
 	// Ended says that no more is received, or that nothing more can be sent. The error is io.EOF for a clean close,
 	// os.ErrDeadlineExceeded at the limit, net.ErrClosed if the connection was closed on this side.
 	Ended(now time.Time, err error)
-	// Drained says that the kernel has taken all that Push kept.
+	// Drained says that the kernel has taken all that was pushed.
 	Drained(now time.Time)
+	// Refused says that the kernel has not taken all that was pushed. It takes the rest later if err is nil: Drained follows. Otherwise
+	// nothing more can be sent.
+	Refused(now time.Time, err error)
 }
 
 // Driven is a connection that an event loop can drive. At first it is driven by goroutines: Read and Write wait. Between Drive and
@@ -21,16 +24,16 @@ type Driven interface {
 	// Drive makes d the driver, with a limit as Limit sets it. onLoop says that the caller is the loop's thread. On any other thread the
 	// caller must not touch the connection, nor what d works with, once it has called Drive.
 	Drive(d Driver, limit time.Time, onLoop bool)
-	// Release gives the connection back to goroutines, and returns the bytes that Push has kept. They may wait for Drained after Drive.
+	// Release gives the connection back to goroutines, and returns the bytes that were pushed and not sent. The caller may keep them.
 	Release() (unsent []byte)
 	// Limit makes Ended follow if nothing was received before limit, or soon after it. The zero time is no limit.
 	Limit(limit time.Time)
 	// Hold makes the loop read no more, until Resume.
 	Hold()
 	Resume()
-	// Push sends b, which it does not keep: what the kernel does not take at once is copied, and sent as soon as the kernel takes it.
-	// all says that nothing was kept.
-	Push(b []byte) (all bool, err error)
-	// Keeps reports whether bytes wait that Push has kept.
-	Keeps() bool
+	// Push sends b, which it does not keep, once the loop has handled the events that there are: Drained or Refused follows. What the
+	// kernel does not take then is sent as soon as the kernel takes it.
+	Push(b []byte)
+	// Sending reports whether the kernel has not taken all that was pushed, or the driver has not been told so.
+	Sending() bool
 }

@@ -25,6 +25,7 @@ type loop struct {
 
 	// The rest belongs to the thread.
 	buf   []byte    // what was received last, for Driver.Received
+	out   outbox    // what drivers have pushed
 	again []*driven // that may have more to read
 	sweep time.Time // when limits are looked at, zero for never
 	work  []*driven // what is looked at after the next events
@@ -46,7 +47,7 @@ func newLoop() (*loop, error) {
 		_ = unix.Close(epoll)
 		return nil, fmt.Errorf("create eventfd: %w", err)
 	}
-	return &loop{epoll: epoll, waker: waker, buf: make([]byte, readSize)}, nil
+	return &loop{epoll: epoll, waker: waker, buf: make([]byte, readSize), out: newOutbox()}, nil
 }
 
 func (l *loop) close() {
@@ -157,10 +158,12 @@ func (l *loop) run(ctx context.Context) error {
 		}
 		now := time.Now()
 		l.handle(now, events[:n])
+		l.out.send() // before more is read for a slow peer
 		l.look(now, work)
 		if !l.sweep.IsZero() && !now.Before(l.sweep) {
 			l.sweepLimits(now)
 		}
+		l.out.send()
 		resting = n == 0 && len(work) == 0
 	}
 	return nil
@@ -177,6 +180,9 @@ func (l *loop) handle(now time.Time, events []unix.EpollEvent) {
 	for i := range events {
 		if s := l.of(&events[i]); s != nil {
 			s.event(l, now, events[i].Events)
+		}
+		if len(l.out.sockets) >= maxPushed {
+			l.out.send()
 		}
 	}
 }

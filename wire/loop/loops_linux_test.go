@@ -17,11 +17,12 @@ type recorder struct {
 	received chan []byte
 	ended    chan error
 	drained  chan bool
+	refused  chan error
 	hold     bool // after each part
 }
 
 func drive(s *Socket, limit time.Time) *recorder {
-	r := &recorder{conn: s, received: make(chan []byte, 1000), ended: make(chan error, 10), drained: make(chan bool, 10)}
+	r := &recorder{conn: s, received: make(chan []byte, 1000), ended: make(chan error, 10), drained: make(chan bool, 10), refused: make(chan error, 10)}
 	s.Drive(r, limit, false)
 	return r
 }
@@ -36,6 +37,8 @@ func (r *recorder) Received(_ time.Time, p []byte) {
 func (r *recorder) Ended(_ time.Time, err error) { r.ended <- err }
 
 func (r *recorder) Drained(time.Time) { r.drained <- true }
+
+func (r *recorder) Refused(_ time.Time, err error) { r.refused <- err }
 
 // onLoop runs f on the thread of the loop of s, which has no driver.
 func onLoop(t *testing.T, s *Socket, f func(now time.Time)) {
@@ -54,6 +57,7 @@ type once struct {
 
 func (*once) Received(time.Time, []byte) {}
 func (*once) Drained(time.Time)          {}
+func (*once) Refused(time.Time, error)   {}
 func (o *once) Ended(now time.Time, _ error) {
 	o.s.Release()
 	o.f(now)
@@ -146,33 +150,83 @@ func TestLimit(t *testing.T) {
 	}
 }
 
-// What the kernel does not take is kept, and sent in order as the peer reads.
+// What the kernel does not take is sent in order as the peer reads.
 func TestPush(t *testing.T) {
 	peer, s := connected(t, 1)
 	sent := bytes.Repeat([]byte("0123456789abcdef"), 1<<20)
 	r := drive(s, time.Time{})
 	onLoop(t, idle(t, s), func(time.Time) {
-		all, err := s.Push(sent[:len(sent)/2])
-		if all || err != nil || !s.Keeps() {
-			t.Errorf("Push: %v, %v", all, err)
-		}
-		if all, err := s.Push(sent[len(sent)/2:]); all || err != nil {
-			t.Errorf("Push: %v, %v", all, err)
+		s.Push(sent[:1000])
+		s.Push(sent[1000 : len(sent)/2])
+		if !s.Sending() {
+			t.Error("nothing is sent")
 		}
 	})
+	if err := wait(t, r.refused); err != nil {
+		t.Errorf("refused: %v", err)
+	}
+	onLoop(t, idle(t, s), func(time.Time) { s.Push(sent[len(sent)/2:]) })
+	if len(r.drained) > 0 {
+		t.Error("all is sent to a peer that reads nothing")
+	}
 	got := make([]byte, len(sent))
 	if _, err := io.ReadFull(peer, got); err != nil || !bytes.Equal(got, sent) {
 		t.Errorf("the bytes differ (%v)", err)
 	}
 	wait(t, r.drained)
 	onLoop(t, idle(t, s), func(time.Time) {
-		if s.Keeps() {
-			t.Error("bytes are kept")
-		}
-		if all, err := s.Push([]byte("x")); !all || err != nil {
-			t.Errorf("Push: %v, %v", all, err)
+		if s.Sending() {
+			t.Error("something is sent")
 		}
 	})
+}
+
+// What is pushed to many sockets while events are handled arrives whole and in order, more than the outbox holds included.
+func TestPushToMany(t *testing.T) {
+	_, s := connected(t, 1)
+	const sockets, rounds = maxPushed + 10, 2 + 2*outboxSize/maxDeferred/maxPushed
+	peers, all, told := make([]*net.TCPConn, sockets), make([]*Socket, sockets), make([]*recorder, sockets)
+	for i := range all {
+		peers[i], all[i] = onSameLoop(t, s)
+		told[i] = drive(all[i], time.Time{})
+	}
+	var want []byte
+	onLoop(t, s, func(time.Time) {
+		for n := range rounds {
+			part := bytes.Repeat([]byte{byte(n)}, 1+n*maxDeferred/(rounds/2)) // up to twice as long as what is copied
+			want = append(want, part...)
+			for _, o := range all {
+				o.Push(part)
+			}
+		}
+		left := all[0].Release() // as an exchange that leaves the loop
+		go all[0].Write(left)
+	})
+	for i, peer := range peers {
+		got := make([]byte, len(want))
+		if _, err := io.ReadFull(peer, got); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("socket %d: the bytes differ (%v)", i, err)
+		}
+		if i > 0 {
+			wait(t, told[i].drained)
+		}
+	}
+	if len(told[0].drained) != 0 {
+		t.Error("a driver is told after Release")
+	}
+}
+
+// The driver of a connection that is gone is told once that nothing can be sent.
+func TestPushFails(t *testing.T) {
+	peer, s := connected(t, 1)
+	peer.SetLinger(0)
+	peer.Close()
+	r := drive(s, time.Time{})
+	wait(t, r.ended) // the reset has arrived
+	onLoop(t, idle(t, s), func(time.Time) { s.Push([]byte("x")) })
+	if err := wait(t, r.refused); err == nil {
+		t.Error("the kernel takes the rest later")
+	}
 }
 
 func TestReleaseGivesUnsentBytes(t *testing.T) {
@@ -181,7 +235,8 @@ func TestReleaseGivesUnsentBytes(t *testing.T) {
 	drive(s, time.Time{})
 	var rest []byte
 	onLoop(t, idle(t, s), func(time.Time) {
-		s.Push(sent)
+		s.Push(sent[:100])
+		s.Push(sent[100:])
 		rest = s.Release()
 	})
 	go s.Write(rest)
@@ -328,13 +383,11 @@ func TestManyOnSeveralLoops(t *testing.T) {
 // echo sends back what it gets, at the pace of its peer.
 type echo struct{ s *Socket }
 
-func (e *echo) Received(_ time.Time, p []byte) {
-	if all, err := e.s.Push(p); err == nil && !all {
-		e.s.Hold()
-	}
-}
+func (e *echo) Received(_ time.Time, p []byte) { e.s.Push(p) }
 
 func (e *echo) Drained(time.Time) { e.s.Resume() }
+
+func (e *echo) Refused(time.Time, error) { e.s.Hold() }
 
 func (e *echo) Ended(time.Time, error) {
 	e.s.Release()
