@@ -88,6 +88,7 @@ func appendFields(to []zap.Field, r *proxy.Record) []zap.Field {
 		zap.Int64("bytes_in", r.BytesIn), zap.Int64("bytes_out", r.BytesOut),
 		zap.Duration("ttfb", r.FirstByte), zap.Duration("duration", r.Duration),
 		zap.Int("prompt_tokens", r.PromptTokens), zap.Int("cached_tokens", r.CachedTokens),
+		zap.String("fate", r.Fates.Word()), zap.String("moved_by", r.Fates.Reason.String()), zap.Int64("expected_tokens", r.Fates.Expected), zap.Int64("lost_tokens", r.Fates.Lost),
 		text("request_id", r.RequestID), text("trace_id", r.TraceID),
 	)
 }

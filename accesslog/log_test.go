@@ -14,6 +14,7 @@ import (
 	"tether/proxy"
 	"tether/session"
 	"tether/session/balance"
+	"tether/session/fates"
 	"tether/session/identity"
 )
 
@@ -46,12 +47,13 @@ func TestKeysAreFixed(t *testing.T) {
 		Method: []byte("POST"), Path: []byte("/v1/chat/completions"), Route: "/v1/chat/completions", Model: []byte("tiny"), Status: 200,
 		Outcome: session.Moved, Away: balance.Busier, Caller: "alice", Source: identity.Source{Kind: identity.FromHeader, Name: "x-session-id"}, Attempts: 1,
 		BytesIn: 10, BytesOut: 20, Started: time.Now(), FirstByte: 1500 * time.Microsecond, Duration: 2 * time.Second,
-		PromptTokens: 42, CachedTokens: 32, RequestID: []byte("r"), TraceID: []byte("t"),
+		PromptTokens: 42, CachedTokens: 32, Fates: fates.Split{Hit: 32, New: 2, Lost: 8, Cause: fates.Moved, Reason: fates.Reason(balance.Busier), Expected: 40}, RequestID: []byte("r"), TraceID: []byte("t"),
 	}
 	lines := written(t, "all", full, proxy.Record{Started: time.Now()})
 	want := []string{
 		"time", "method", "path", "model", "status", "reason", "outcome", "away", "key", "id_source", "id_hash", "upstream", "attempts", "bytes_in",
-		"bytes_out", "ttfb", "duration", "prompt_tokens", "cached_tokens", "request_id", "trace_id",
+		"bytes_out", "ttfb", "duration", "prompt_tokens", "cached_tokens", "fate", "moved_by",
+		"expected_tokens", "lost_tokens", "request_id", "trace_id",
 	}
 	slices.Sort(want)
 	for _, line := range lines {
@@ -65,6 +67,7 @@ func TestKeysAreFixed(t *testing.T) {
 	}
 	for key, want := range map[string]any{
 		"path": "/v1/chat/completions", "outcome": "moved", "away": "busier", "key": "alice", "id_source": "header:x-session-id", "ttfb": 0.0015, "duration": 2.0, "cached_tokens": 32.0,
+		"fate": "moved", "moved_by": "busier", "expected_tokens": 40.0, "lost_tokens": 8.0,
 	} {
 		if got := lines[0][key]; got != want {
 			t.Errorf("%s is %v, want %v", key, got, want)

@@ -20,6 +20,7 @@ import (
 	"tether/health"
 	"tether/metrics"
 	"tether/proxy"
+	"tether/session/fates"
 	"tether/upstream"
 	"tether/wire"
 	"tether/wire/loop"
@@ -71,6 +72,7 @@ type app struct {
 	monitor  *health.Monitor
 	metrics  *metrics.Metrics
 	access   *accesslog.Log
+	fates    *fates.Tally // of prompts, counted by metrics
 	hot      hotSessions
 	shutdown Shutdown
 	steps    *steps
@@ -121,6 +123,8 @@ func build(shutdown Shutdown, cfg *config.Config, env Env) (*app, error) {
 	a.saved = &snapshots{graph: a.graph, path: s.Session.Pins.Snapshot, log: a.log, metrics: a.metrics}
 	a.handover = newHandover(a, s.Proxy.Handover)
 	a.metrics.Models(a.prefill)
+	a.fates = fates.NewTally()
+	a.metrics.WatchFates(a.fates)
 	a.sources = newSources(a.log)
 	a.metrics.WatchSources(a.sources.measured)
 	a.metrics.Watch(a.router, a.pins, a.stored, a.openings, a.proxy)

@@ -43,7 +43,10 @@ var (
 		"Time from the first byte of the request head to the first byte of the response body. WebSockets are not included.", "model", "outcome")
 	durationSeconds = define("histogram", "tether_request_duration_seconds",
 		"Time from the first byte of the request head to the end of the response or of the WebSocket.", "model")
-	promptTokens = define("counter", "tether_prompt_tokens_total",
+	fateTokens = define("counter", "tether_prompt_tokens_total",
+		"Prompt tokens of the responses that report their usage, by what became of them. hit: the server found them in its prefix cache; new: no server had them, as far as tether knows; moved: another server had them, where the session was before; evicted: the session stayed, and the server no longer had them; restarted: the session stayed, and the server is another process since; unknown: the response does not say how many tokens were cached, or tether does not remember the session's last turn. reason: why they are moved, otherwise empty.",
+		"upstream", "fate", "reason")
+	promptTokens = define("counter", "tether_reported_prompt_tokens_total",
 		"Prompt tokens, of the responses that report how many of them were cached.", "model", "outcome")
 	cachedTokens = define("counter", "tether_cached_prompt_tokens_total",
 		"Prompt tokens that the server found in its prefix cache.", "model", "outcome")

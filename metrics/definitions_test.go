@@ -9,6 +9,7 @@ import (
 
 	"tether/failure"
 	"tether/session"
+	"tether/session/fates"
 	"tether/session/pins"
 )
 
@@ -28,7 +29,8 @@ func TestDocumentation(t *testing.T) {
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", d.name, d.kind, labels, d.help)
 	}
 	b.WriteString("\n## Label values\n\n- `outcome`: " + outcomes() + "\n- `result` of attempts: " + results() +
-		"\n- `result` of reloads: ok, failed\n- `cause`: " + strings.Join(pins.Causes[:], ", ") + "\n- `model`: at most " + fmt.Sprint(maxModels) + "; further models count as `other`\n")
+		"\n- `result` of reloads: ok, failed\n- `cause`: " + strings.Join(pins.Causes[:], ", ") + "\n- `fate`: " + strings.Join(fates.Words[:], ", ") + "\n- `reason` of `tether_prompt_tokens_total`: " + strings.Join(fates.Reasons[1:], ", ") +
+		"\n- `model`: at most " + fmt.Sprint(maxModels) + "; further models count as `other`\n")
 	if *update {
 		if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {
 			t.Fatal(err)
@@ -57,7 +59,13 @@ const questions = `## Questions and queries
 Do turns find their cache? This is the share of prompt tokens that the servers had cached, for pinned and other requests:
 
 ` + "```" + `
-sum by (outcome) (rate(tether_cached_prompt_tokens_total[5m])) / sum by (outcome) (rate(tether_prompt_tokens_total[5m]))
+sum by (outcome) (rate(tether_cached_prompt_tokens_total[5m])) / sum by (outcome) (rate(tether_reported_prompt_tokens_total[5m]))
+` + "```" + `
+
+Why were prompt tokens not found in a cache? [AFFINITY.md](AFFINITY.md#why-a-cache-was-missed) says how tether knows.
+
+` + "```" + `
+sum by (fate, reason) (rate(tether_prompt_tokens_total{fate!~"hit|new"}[5m])) / on () group_left sum(rate(tether_prompt_tokens_total[5m]))
 ` + "```" + `
 
 What is affinity worth? Compare the time to first byte of pinned requests with that of new ones:

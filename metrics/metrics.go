@@ -18,6 +18,7 @@ import (
 
 	"tether/proxy"
 	"tether/session"
+	"tether/session/fates"
 	"tether/session/openings"
 	"tether/session/pins"
 	"tether/upstream"
@@ -30,6 +31,7 @@ type Metrics struct {
 	requests       requests
 	attempts       attempts
 	caches         caches
+	fates          *fates.Tally // nil until WatchFates
 	keys           keys
 	refused        *prometheus.CounterVec
 	acceptFailures prometheus.Counter
@@ -82,6 +84,7 @@ func (m *Metrics) Done(r *proxy.Record) {
 		m.attempts.count(t)
 	}
 	m.caches.count(r)
+	m.countFates(r)
 	m.keys.count(r)
 	m.requests.count(r)
 }
@@ -132,6 +135,9 @@ func (m *Metrics) Forget(before, after *upstream.Table) {
 	}
 	m.attempts.keep(stays)
 	m.caches.keep(stays)
+	if m.fates != nil {
+		m.fates.Keep(func(name string) bool { return !names[name] })
+	}
 	for name := range names {
 		label := prometheus.Labels{"upstream": name}
 		m.changes.DeletePartialMatch(label)

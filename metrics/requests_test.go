@@ -40,7 +40,7 @@ func TestRequests(t *testing.T) {
 		`tether_time_to_first_byte_seconds_bucket{model="tiny",outcome="spilled",le="0.025"} 1`,
 		`tether_time_to_first_byte_seconds_bucket{model="tiny",outcome="spilled",le="0.01"} 0`,
 		`tether_request_duration_seconds_sum{model="tiny"} 1`,
-		`tether_prompt_tokens_total{model="tiny",outcome="spilled"} 40`,
+		`tether_reported_prompt_tokens_total{model="tiny",outcome="spilled"} 40`,
 		`tether_cached_prompt_tokens_total{model="tiny",outcome="spilled"} 32`,
 		`tether_session_ids_total{source="opening"} 1`, `tether_session_ids_total{source="none"} 1`,
 		`tether_request_body_bytes_total 100`, `tether_response_body_bytes_total 200`, `tether_replays_total 1`,

@@ -5,6 +5,7 @@ import (
 
 	"tether/session"
 	"tether/session/balance"
+	"tether/session/fates"
 	"tether/session/identity"
 	"tether/upstream"
 )
@@ -55,6 +56,10 @@ type Record struct {
 	// ExpectedTokens are the tokens of the prompt that the server should have had in its prefix cache, because it served the last turn of
 	// the session a while ago; 0 where nothing is expected.
 	ExpectedTokens int
+	// Fates is what became of the tokens of the prompt; zero for answers without usage, and for those that failed. Saved is the time that
+	// the server would have needed for the tokens that it had cached, 0 if the model's rate is not known.
+	Fates fates.Split
+	Saved time.Duration
 	// BytesIn and BytesOut count the bodies, BytesOut with the framing of chunks, and all that passed through a WebSocket.
 	BytesIn, BytesOut int64
 	// Started is when the head's first byte arrived; FirstByte and Duration count from then. FirstByte is that of the answer's

@@ -9,7 +9,8 @@ import (
 )
 
 // teach shows the estimates, nil for none, what the whole answer of x says about its model: how many tokens the prompt had,
-// how fast a server read it that had no other prompt to read, and whether the server had what it should have in its cache.
+// how fast a server read it that had no other prompt to read, and whether the server had what it should have in its cache. It records what
+// became of the prompt's tokens.
 func teach(e *prefill.Estimates, x *exchange, now time.Time) {
 	r, u := &x.rec, x.route.Last()
 	if e == nil || u == nil || r.Status >= 300 || r.Reason != "" || x.req.is(storedAPI) {
@@ -28,12 +29,15 @@ func teach(e *prefill.Estimates, x *exchange, now time.Time) {
 	if prompt <= 0 {
 		return
 	}
+	var before warm.Before
 	if r.Source.Kind != 0 { // otherwise tether drew the id, and no other turn may have it
-		expected, _ := e.Note(model, warm.Turn{
-			Session: r.Key.Ring(), Place: uint32(u.Ref()), Prompt: prompt, Cached: int64(r.CachedTokens), Began: r.Started, Ended: x.relay.last,
+		before = e.Note(model, warm.Turn{
+			Session: r.Key.Ring(), Place: uint32(u.Ref()), Process: u.Process(), Opens: opensConversation(x),
+			Prompt: prompt, Cached: int64(r.CachedTokens), Began: r.Started, Ended: x.relay.last,
 		})
-		r.ExpectedTokens = int(expected)
+		r.ExpectedTokens = int(before.Expected)
 	}
+	r.Fates, r.Saved = fatesOf(x, &before, u), savedBy(int64(r.CachedTokens), model.MeasuredRate())
 	if isWhole {
 		model.LearnTokens(text, search.Files.Count, prompt, now)
 	}

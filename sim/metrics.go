@@ -81,12 +81,17 @@ func metrics(a *answer) error {
 	if strings.HasSuffix(a.r.URL.Path, "/") {
 		contentType = "text/plain; version=0.0.4; charset=utf-8"
 		if names, has := a.r.URL.Query()["name[]"]; has {
-			selected = func(name string) bool { return a.srv.cfg.Ranks == 1 && slices.Contains(names, "vllm:"+name) }
+			selected = func(name string) bool {
+				return a.srv.cfg.Ranks == 1 && (slices.Contains(names, "vllm:"+name) || slices.Contains(names, name))
+			}
 		}
 	}
-	cfg := a.srv.cfg
+	cfg, memory := a.srv.cfg, a.srv.memory.Load()
+	if selected(startTime) && cfg.Ranks == 1 { // several processes for the API have no start in common
+		fmt.Fprintf(&b, "# HELP %[1]s Start time of the process since unix epoch in seconds.\n# TYPE %[1]s gauge\n%[1]s %[2]s\n", startTime, pyFloat(memory.began))
+	}
 	for _, f := range families {
-		writeFamily(&b, f, a.srv.memory.Load().ranks.Engines(), quote(cfg.Models[0]), selected)
+		writeFamily(&b, f, memory.ranks.Engines(), quote(cfg.Models[0]), selected)
 	}
 	if selected("cache_config_info") {
 		writeCacheInfo(&b, cfg)
@@ -94,6 +99,9 @@ func metrics(a *answer) error {
 	a.send(http.StatusOK, contentType, []byte(b.String()))
 	return nil
 }
+
+// startTime is a metric of Python's Prometheus client for its own process.
+const startTime = "process_start_time_seconds"
 
 // writeFamily writes the selected samples of a family, with a head if there are any.
 func writeFamily(b *strings.Builder, f family, engines []*engine.Engine, model string, selected func(name string) bool) {

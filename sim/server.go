@@ -32,6 +32,7 @@ type Server struct {
 
 // memory is the state that a server loses with its process: the engines with their caches, and the stored responses.
 type memory struct {
+	began float64 // Unix seconds
 	ranks *engine.Ranks
 	store *store
 	sleep *sleep
@@ -156,7 +157,7 @@ func (s *Server) current() *life {
 
 // Forget empties the caches, the counters of Stats and the store of responses at once. Requests in flight continue.
 func (s *Server) Forget() {
-	s.memory.Store(&memory{ranks: engine.NewRanks(s.cfg.Ranks, s.cfg.engine(), s.bell.ring), store: newStore(), sleep: &sleep{}})
+	s.memory.Store(&memory{began: float64(time.Now().UnixMicro()) / 1e6, ranks: engine.NewRanks(s.cfg.Ranks, s.cfg.engine(), s.bell.ring), store: newStore(), sleep: &sleep{}})
 }
 
 // Inject makes the server apply a fault from now on, in addition to those injected before. An unknown kind or a wrong argument is an

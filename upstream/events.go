@@ -17,8 +17,12 @@ func (s *Server) Since() (time.Time, string) { return s.states.lastHealthChange(
 // SetHealth is the prober's verdict. It ends suspicion. An upstream that comes up after it was down is no longer leaving.
 func (s *Server) SetHealth(h Health, reason string) {
 	clear := healthMask | suspect
-	if before := s.State().Health(); h == Up && before != Up {
+	before := s.State().Health()
+	if h == Up && before != Up {
 		clear |= leaving | leavingConfirmed
+	}
+	if h == Up && before == Down {
+		s.CameBack() // before anything is sent there
 	}
 	s.states.change(nil, clear, State(h), reason)
 	if h == Down || h == TimedOut {
@@ -58,7 +62,11 @@ func (s *Server) SaidLeaving() {
 
 // SaidLoads notes what s said of its engines. of returns the figures of a rank, or of all engines together for NoRank.
 func SaidLoads(s *Server, of func(rank int) load.EngineLoad) {
-	s.states.each(func(u *Upstream) { u.SaidLoad(of(u.rank)) })
+	s.states.each(func(u *Upstream) {
+		l := of(u.rank)
+		u.SaidLoad(l)
+		s.SaidBegan(l.Began)
+	})
 }
 
 // ProbeFailed notes a probe that failed, whether or not that changes the verdict.

@@ -130,3 +130,54 @@ func TestSaidLoads(t *testing.T) {
 		t.Errorf("%+v, %v", l, known)
 	}
 }
+
+// Health and the page of metrics say when another process answers.
+func TestProcess(t *testing.T) {
+	const up, down, slow, first, second, silent = "up", "down", "slow", "first", "second", "silent"
+	for _, c := range []struct {
+		name    string
+		happens []string
+		same    bool
+	}{
+		{"nothing happens", []string{up}, true},
+		{"it says more", []string{up, first, first}, true},
+		{"it says nothing", []string{up, silent, silent}, true},
+		{"another process before a probe fails", []string{up, first, second}, false},
+		{"another process", []string{up, first, down, up, second}, false},
+		{"another process, which has not said so yet", []string{up, first, down, up}, false},
+		{"the same process, away for a while", []string{up, first, down, up, first}, true},
+		{"the same process, away twice", []string{up, first, down, up, first, down, up, first}, true},
+		{"a process that never says anything", []string{up, silent, down, up, silent}, false},
+		{"a process that says more after its restart", []string{up, silent, down, up, second}, false},
+		{"too slow for a while", []string{up, slow, up}, true},
+	} {
+		r := NewRegistry(nil)
+		if _, err := r.Apply([]Spec{{Name: "a", Weight: 100}}); err != nil {
+			t.Fatal(err)
+		}
+		s := r.Table().Servers[0]
+		before := uint32(0)
+		for n, what := range c.happens {
+			switch what {
+			case up:
+				s.SetHealth(Up, "")
+			case down:
+				s.SetHealth(Down, "")
+			case slow:
+				s.SetHealth(TimedOut, "")
+			default:
+				began := map[string]float64{first: 100.25, second: 200.5}[what]
+				SaidLoads(s, func(int) load.EngineLoad { return load.EngineLoad{Began: began} })
+			}
+			if n == 1 {
+				before = s.Process()
+			}
+		}
+		if len(c.happens) > 2 && c.happens[1] == down {
+			t.Fatal("the test compares with a server that is down")
+		}
+		if same := s.Process() == before; same != c.same {
+			t.Errorf("%s: the same process is %v", c.name, same)
+		}
+	}
+}

@@ -17,6 +17,7 @@ import (
 type Server struct {
 	models.Served
 	load.Fullness
+	load.Processes
 	limit.Places // of all upstreams together; package session takes them
 	name         string
 	address      transport.Address

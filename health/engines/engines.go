@@ -54,6 +54,9 @@ func (p *Page) Engines() (Engines, error) {
 	if len(t) == 0 {
 		return nil, ErrForeign
 	}
+	if !t.date(families[began]) {
+		return nil, ErrAbsurd
+	}
 	es, complete := t.byRank(len(families[cacheInfo].GetMetric()))
 	if !complete {
 		return es, ErrIncomplete
@@ -84,6 +87,7 @@ func (t table) read(families map[string]*dto.MetricFamily) error {
 		{families[waiting], func(l *load.EngineLoad, m *dto.Metric) bool { return count(m, &l.Waiting) }},
 		{usage, func(l *load.EngineLoad, m *dto.Metric) bool { return share(m, &l.KVUsage) }},
 		{infos, func(l *load.EngineLoad, m *dto.Metric) bool {
+			l.KVBlock = blockSize(m)
 			return capacity(m, len(infos.GetMetric()), &l.KVCapacity)
 		}},
 	} {
@@ -150,6 +154,32 @@ func capacity(m *dto.Metric, engines int, into *int64) bool {
 	return true
 }
 
+// blockSize returns the size of a block of the KV cache in tokens, 0 if the server does not tell it.
+func blockSize(m *dto.Metric) int64 {
+	size, ok := number(m, "block_size")
+	if !ok {
+		return 0
+	}
+	return size
+}
+
+// maxTime is later than any process begins, in Unix seconds.
+const maxTime = 1e11
+
+// date tells all engines when the process of the server began. Servers with several processes for their API do not say it.
+func (t table) date(family *dto.MetricFamily) bool {
+	for _, m := range family.GetMetric() {
+		v := m.GetUntyped().GetValue()
+		if !(v > 0 && v < maxTime) {
+			return false
+		}
+		for _, l := range t {
+			l.Began = v
+		}
+	}
+	return true
+}
+
 // number reads a label that is a number of 1 and more: 0 if it is absent, 0 or None. ok is false if it is anything else.
 func number(m *dto.Metric, name string) (n int64, ok bool) {
 	text := label(m, name, "None")
@@ -211,6 +241,7 @@ func (es Engines) Of(rank int) load.EngineLoad {
 func (es Engines) together() load.EngineLoad {
 	all, silent := load.EngineLoad{}, 0
 	for _, l := range es {
+		all.KVBlock, all.Began = max(all.KVBlock, l.KVBlock), max(all.Began, l.Began)
 		all.KVCapacity = sum(all.KVCapacity, l.KVCapacity)
 		if l.Running == load.Unknown && l.Waiting == load.Unknown && l.KVUsage == load.Unknown {
 			silent++

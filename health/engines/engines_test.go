@@ -25,6 +25,18 @@ func engine(running, waiting int64, usage float64, capacity int64) load.EngineLo
 	return load.EngineLoad{Running: running, Waiting: waiting, KVUsage: usage, KVCapacity: capacity}
 }
 
+// blocks is l with the size of a block.
+func blocks(size int64, l load.EngineLoad) load.EngineLoad {
+	l.KVBlock = size
+	return l
+}
+
+// dated is l with the start of the process that the page of the test names.
+func dated(l load.EngineLoad) load.EngineLoad {
+	l.Began = 1.7958776172346807e+09
+	return l
+}
+
 func TestPages(t *testing.T) {
 	const (
 		rank0 = "vllm:num_requests_running{engine=\"0\",model_name=\"m\"} 3.0\nvllm:num_requests_waiting{engine=\"0\",model_name=\"m\"} 2.0\n" +
@@ -42,23 +54,23 @@ func TestPages(t *testing.T) {
 		{"no cache info", rank0, []load.EngineLoad{engine(3, 2, 0.25, load.Unknown)}, engine(3, 2, 0.25, load.Unknown)},
 		{
 			"size in tokens", rank0 + info(`block_size="16",engine="0",kv_cache_size_tokens="5000",num_gpu_blocks="999"`),
-			[]load.EngineLoad{engine(3, 2, 0.25, 5000)},
-			engine(3, 2, 0.25, 5000),
+			[]load.EngineLoad{blocks(16, engine(3, 2, 0.25, 5000))},
+			blocks(16, engine(3, 2, 0.25, 5000)),
 		},
 		{
 			"blocks", rank0 + info(`block_size="16",engine="0",kv_cache_size_tokens="None",num_gpu_blocks="100"`),
-			[]load.EngineLoad{engine(3, 2, 0.25, 1600)},
-			engine(3, 2, 0.25, 1600),
+			[]load.EngineLoad{blocks(16, engine(3, 2, 0.25, 1600))},
+			blocks(16, engine(3, 2, 0.25, 1600)),
 		},
 		{
 			"a model without a KV cache", rank0 + info(`block_size="16",engine="0",kv_cache_size_tokens="None",num_gpu_blocks="None"`),
-			[]load.EngineLoad{engine(3, 2, 0.25, load.Unknown)},
-			engine(3, 2, 0.25, load.Unknown),
+			[]load.EngineLoad{blocks(16, engine(3, 2, 0.25, load.Unknown))},
+			blocks(16, engine(3, 2, 0.25, load.Unknown)),
 		},
 		{
 			"two ranks, whose blocks vLLM adds up", rank0 + rank1 + info(`block_size="16",engine="0",num_gpu_blocks="100"`) + info(`block_size="16",engine="1",num_gpu_blocks="100"`),
-			[]load.EngineLoad{engine(3, 2, 0.25, 800), engine(1, 0, 0.75, 800)},
-			engine(4, 2, 0.5, 1600),
+			[]load.EngineLoad{blocks(16, engine(3, 2, 0.25, 800)), blocks(16, engine(1, 0, 0.75, 800))},
+			blocks(16, engine(4, 2, 0.5, 1600)),
 		},
 		{
 			"two ranks with their sizes in tokens", info(`engine="1",kv_cache_size_tokens="800"`) + info(`engine="0",kv_cache_size_tokens="800"`) + rank1 + rank0,
@@ -90,8 +102,13 @@ func TestPages(t *testing.T) {
 		},
 		{
 			"an older version, without a label for the engine", "vllm:num_requests_running{model_name=\"m\"} 3\nvllm:gpu_cache_usage_perc{model_name=\"m\"} 0.5\n" + info(`block_size="16",num_gpu_blocks="10"`),
-			[]load.EngineLoad{engine(3, load.Unknown, 0.5, 160)},
-			engine(3, load.Unknown, 0.5, 160),
+			[]load.EngineLoad{blocks(16, engine(3, load.Unknown, 0.5, 160))},
+			blocks(16, engine(3, load.Unknown, 0.5, 160)),
+		},
+		{
+			"the start of the process, for all its engines", rank0 + rank1 + "process_start_time_seconds 1.7958776172346807e+09\n",
+			[]load.EngineLoad{dated(engine(3, 2, 0.25, load.Unknown)), dated(engine(1, 0, 0.75, load.Unknown))},
+			dated(engine(4, 2, 0.5, load.Unknown)),
 		},
 		{
 			"the new name comes before the older one", "vllm:gpu_cache_usage_perc 0.5\nvllm:kv_cache_usage_perc 0.25\n",
@@ -155,6 +172,10 @@ func TestBadPages(t *testing.T) {
 		{value(kvUsage, "-0.1"), ErrAbsurd},
 		{value(kvUsage, "1.1"), ErrAbsurd},
 		{value(olderUsage, "90"), ErrAbsurd},
+		{good + "process_start_time_seconds 0\n", ErrAbsurd},
+		{good + "process_start_time_seconds NaN\n", ErrAbsurd},
+		{good + "process_start_time_seconds 1e12\n", ErrAbsurd},
+		{"process_start_time_seconds 1.7e9\n", ErrForeign},
 		{"vllm:num_requests_running{engine=\"-1\"} 3.0\n", ErrAbsurd},
 		{"vllm:num_requests_running{engine=\"a\"} 3.0\n", ErrAbsurd},
 		{"vllm:num_requests_running{engine=\"4096\"} 3.0\n", ErrAbsurd},
@@ -181,7 +202,7 @@ func TestRealPage(t *testing.T) {
 	if err != nil || len(es) != 1 {
 		t.Fatalf("%v, %v", es, err)
 	}
-	if got, want := es[0], engine(1, 7, 0.017580807618350014, 349504); got != want {
+	if got, want := es[0], blocks(32, engine(1, 7, 0.017580807618350014, 349504)); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 }

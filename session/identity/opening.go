@@ -154,6 +154,9 @@ func isAnswer(item []byte) bool {
 // clients write the beginning of the first answer themselves. After a long opening it is not known.
 func isSecondTurn(o *opening) bool { return o.answers == 1 && !o.answering && !o.isComplete() }
 
+// isFirstTurn reports whether the conversation has a turn of the user and no answer.
+func isFirstTurn(o *opening) bool { return o.userTurns > 0 && o.answers == 0 && !o.isComplete() }
+
 // markOf returns the mark of a role, 0 for a role whose turns do not belong to the opening.
 func markOf(role []byte) byte {
 	switch string(role) {

@@ -431,6 +431,28 @@ func TestOpeningProperty(t *testing.T) {
 	})
 }
 
+// The first turn of a conversation has no answer.
+func TestFirstTurn(t *testing.T) {
+	id := mustIdentifier(t, nil)
+	for body, first := range map[string]bool{
+		`{"messages":[{"role":"user","content":"Q"}]}`:                                        true,
+		`{"messages":[{"role":"system","content":"S"},{"role":"user","content":"Q"}]}`:        true,
+		`{"messages":[{"role":"user","content":"Q"},{"role":"user","content":"Q"}]}`:          true,
+		`{"messages":[{"role":"user","content":"Q"},{"role":"assistant","content":"A"}]}`:     false,
+		`{"messages":[{"role":"system","content":"S"}]}`:                                      false,
+		`{"messages":[{"role":"user","content":"` + strings.Repeat("x", maxCommon+1) + `"}]}`: false, // the rest is not read
+		`{"messages":[{"role":"user","content":"Q"}`:                                          false,
+		`{}`: false,
+	} {
+		if _, s := (request{body: body, shape: Chat}).identify(id); s.FirstTurn != first {
+			t.Errorf("%.80s: first turn %v", body, s.FirstTurn)
+		}
+	}
+	if _, s := (request{body: `{"input":"Q"}`, shape: Responses}).identify(id); !s.FirstTurn {
+		t.Error("no first turn of one text")
+	}
+}
+
 // The second turn of a conversation is known by its body, for every client whose turns repeat the conversation.
 func TestSecondTurn(t *testing.T) {
 	id := mustIdentifier(t, nil)

@@ -35,6 +35,8 @@ type Search struct {
 	Edit Edit
 	// SecondTurn is true if the body has a conversation that goes on after its first answer.
 	SecondTurn bool
+	// FirstTurn is true if the body has a conversation without an answer. After a long opening it is not known, and false.
+	FirstTurn bool
 	// IsJSON is true if the body is a JSON object.
 	IsJSON bool
 	// Files are the pictures and recordings in the body. Of a form they are one, the whole form.
@@ -99,7 +101,7 @@ func (s *Search) Begin(id *Identifier) {
 	s.id = id
 	s.Files = jsonscan.Files{}
 	s.Model, s.Previous, s.Background, s.Unstored, s.Streams, s.Edit = nil, nil, false, false, false, Edit{}
-	s.SecondTurn, s.IsJSON = false, false
+	s.SecondTurn, s.FirstTurn, s.IsJSON = false, false, false
 	s.Ignored, s.Unfilled = 0, 0
 	clear(s.previousBuf[:cap(s.previousBuf)])
 	s.hasQuery = false

@@ -95,7 +95,7 @@ func stalest(models map[string]*Model, now time.Time) (name string) {
 }
 
 // Note notes a turn of a conversation with the model, and returns what warm.Sessions.Note does.
-func (e *Estimates) Note(m *Model, t warm.Turn) (expected int64, stayed bool) {
+func (e *Estimates) Note(m *Model, t warm.Turn) warm.Before {
 	return e.turns.Note(&m.Caches, t)
 }
 

@@ -55,6 +55,9 @@ func TestModelsAreBounded(t *testing.T) {
 func TestConfiguredRate(t *testing.T) {
 	e := New(Config{PrefillRate: map[string]float64{"a": 5_000}})
 	m := e.Of([]byte("a"))
+	if e.Of(nil).MeasuredRate() != 0 || m.MeasuredRate() != 5_000 {
+		t.Errorf("measured: %v tokens/s of no model, %v of a configured one", e.Of(nil).MeasuredRate(), m.MeasuredRate())
+	}
 	for n := range 100 {
 		m.LearnRate(20_000, true, time.Second, start.Add(time.Duration(n)*time.Second))
 	}
@@ -64,6 +67,9 @@ func TestConfiguredRate(t *testing.T) {
 	e.Configure(Default())
 	if got := e.Of([]byte("a")); got != m || got.Rate() < 19_000 || got.Rate() > 21_000 {
 		t.Errorf("%v tokens/s, want the learned 20000", got.Rate())
+	}
+	if m.MeasuredRate() != m.Rate() {
+		t.Errorf("%v tokens/s measured, want the learned %v", m.MeasuredRate(), m.Rate())
 	}
 	e.Configure(Config{PrefillRate: map[string]float64{"a": 7_000, "b": 9_000}})
 	if e.Of([]byte("a")).Rate() != 7_000 || e.Of([]byte("b")).Rate() != 9_000 {

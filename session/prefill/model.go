@@ -55,10 +55,18 @@ func (m *Model) MediaTokens() float64 { return m.mediaTokens.or(unknownMediaToke
 
 // Rate is how many tokens of prompts a server reads in a second: the configured rate, or else the learned one, 32,000 until known.
 func (m *Model) Rate() float64 {
+	if rate := m.MeasuredRate(); rate > 0 {
+		return rate
+	}
+	return unknownRate
+}
+
+// MeasuredRate is Rate where it is configured or learned, otherwise 0.
+func (m *Model) MeasuredRate() float64 {
 	if fixed := m.fixed.Load(); fixed > 0 {
 		return fixed
 	}
-	return m.rate.or(unknownRate)
+	return m.rate.Load()
 }
 
 // LearnTokens notes that a prompt had so many tokens: of a body of so many bytes besides its media, with so many pictures and

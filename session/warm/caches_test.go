@@ -157,8 +157,8 @@ func turns(c *Caches, n int, change func(turn int, t *Turn)) (expected int64, st
 			at := start.Add(time.Duration(turn)*5*time.Second + time.Duration(id)*100*time.Millisecond)
 			t := Turn{Session: id + 1, Place: 7, Prompt: 10_000, Cached: 0, Began: at, Ended: at.Add(time.Second)}
 			change(turn, &t)
-			e, s := s.Note(c, t)
-			if expected += e; s {
+			b := s.Note(c, t)
+			if expected += b.Expected; b.Stayed {
 				stayed++
 			}
 		}
@@ -223,7 +223,8 @@ func TestTurnsThatOverlap(t *testing.T) {
 		var c Caches
 		s.Note(&c, Turn{Session: 1, Prompt: 1000, Cached: -1, Began: start, Ended: start.Add(time.Hour)})
 		began := start.Add(time.Hour - before)
-		if _, stayed := s.Note(&c, Turn{Session: 1, Prompt: 2000, Cached: -1, Began: began, Ended: began.Add(2 * time.Minute)}); stayed != want {
+		stayed := s.Note(&c, Turn{Session: 1, Prompt: 2000, Cached: -1, Began: began, Ended: began.Add(2 * time.Minute)}).Stayed
+		if stayed != want {
 			t.Errorf("%v before the end: follows %v, want %v", before, stayed, want)
 		}
 	}

@@ -53,12 +53,49 @@ func TestSessionsAreBounded(t *testing.T) {
 	later := start.Add(time.Duration(n) * time.Millisecond)
 	known := 0
 	for id := n; id > n/2; id-- {
-		if _, stayed := s.Note(&c, Turn{Session: id, Prompt: 1_000, Cached: -1, Began: later, Ended: later}); stayed {
+		if s.Note(&c, Turn{Session: id, Prompt: 1_000, Cached: -1, Began: later, Ended: later}).Stayed {
 			known++
 		}
 	}
 	if known != len(s.sets)*ways {
 		t.Errorf("%d of the last %d conversations are known", known, len(s.sets)*ways)
+	}
+}
+
+// The last turns at two servers are remembered, with the processes that had them.
+func TestBefore(t *testing.T) {
+	var s Sessions
+	var c Caches
+	at := start
+	for n, turn := range []struct {
+		place, process uint32
+		prompt         int64
+		opens          bool
+		early          time.Duration // before the last turn has ended
+		want           Before
+	}{
+		{1, 5, 1_000, true, 0, Before{}},
+		{1, 5, 1_100, false, 0, Before{Prompt: 1_000, Here: 1_000, Process: 5, Stayed: true, Expected: 1_000}},
+		{1, 6, 1_200, false, 0, Before{Prompt: 1_100, Here: 1_100, Process: 5, Stayed: true, Expected: 1_100}},
+		{2, 9, 1_300, false, 0, Before{Prompt: 1_200}},
+		{1, 6, 1_400, false, 0, Before{Prompt: 1_300, Here: 1_200, Process: 6}},
+		{2, 9, 1_500, false, 0, Before{Prompt: 1_400, Here: 1_300, Process: 9}},
+		{3, 4, 1_600, false, 0, Before{Prompt: 1_500}},
+		{1, 6, 1_700, false, 0, Before{Prompt: 1_600}}, // of three servers, two are remembered
+		{1, 6, 300, true, 0, Before{Prompt: 1_700, Here: 1_700, Process: 6, Stayed: true, Expected: 300}},
+		{1, 6, 1_800, false, 0, Before{Prompt: 1_700, Here: 1_700, Process: 6, Stayed: true, Expected: 300}}, // the title that was asked for is no turn
+		{1, 6, 1_900, false, 500 * time.Millisecond, Before{Prompt: 1_800, Here: 1_800, Process: 6, Overlaps: true}},
+		{1, 6, 2_000, false, 50 * time.Millisecond, Before{Prompt: 1_900, Here: 1_900, Process: 6, Stayed: true, Expected: 1_900}},
+	} {
+		began := at.Add(time.Second - turn.early)
+		if turn.early > 0 {
+			began = at.Add(-turn.early)
+		}
+		at = began.Add(time.Second)
+		got := s.Note(&c, Turn{Session: 7, Place: turn.place, Process: turn.process, Opens: turn.opens, Prompt: turn.prompt, Cached: -1, Began: began, Ended: at})
+		if got != turn.want {
+			t.Errorf("turn %d: %+v, want %+v", n, got, turn.want)
+		}
 	}
 }
 

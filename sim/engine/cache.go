@@ -7,11 +7,34 @@ import "container/list"
 type cache struct {
 	capacity int // blocks
 	blocks   map[uint64]*list.Element
-	recent   *list.List // of uint64; the front is the most recent block
+	recent   *list.List         // of uint64; the front is the most recent block
+	evicted  [2]map[uint64]bool // blocks that were evicted, the newest of them first
 }
 
+// maxEvicted is how many times as many evicted blocks are remembered as the cache holds, at least.
+const maxEvicted = 16
+
 func newCache(capacity int) *cache {
-	return &cache{capacity: capacity, blocks: map[uint64]*list.Element{}, recent: list.New()}
+	return &cache{capacity: capacity, blocks: map[uint64]*list.Element{}, recent: list.New(), evicted: [2]map[uint64]bool{{}, {}}}
+}
+
+// evict notes that a block was evicted.
+func (c *cache) evict(h uint64) {
+	delete(c.blocks, h)
+	if len(c.evicted[0]) >= maxEvicted*c.capacity {
+		c.evicted[0], c.evicted[1] = map[uint64]bool{}, c.evicted[0]
+	}
+	c.evicted[0][h] = true
+}
+
+// wasEvicted counts the blocks that the cache had, and has no longer.
+func (c *cache) wasEvicted(chain []uint64) (blocks int) {
+	for _, h := range chain {
+		if c.blocks[h] == nil && (c.evicted[0][h] || c.evicted[1][h]) {
+			blocks++
+		}
+	}
+	return blocks
 }
 
 // match counts the leading blocks of the chain that are cached.
@@ -40,6 +63,6 @@ func (c *cache) keepBlock(h uint64) {
 	c.blocks[h] = c.recent.PushFront(h)
 	if c.recent.Len() > c.capacity {
 		oldest := c.recent.Back()
-		delete(c.blocks, c.recent.Remove(oldest).(uint64))
+		c.evict(c.recent.Remove(oldest).(uint64))
 	}
 }

@@ -27,3 +27,26 @@ func TestEndOfAPrefixIsEvictedFirst(t *testing.T) {
 		t.Errorf("match %d after another block was added, want 3", got)
 	}
 }
+
+// The cache knows which blocks it had and has no longer. It remembers a bounded number of them.
+func TestEvictedBlocksAreKnown(t *testing.T) {
+	c := newCache(2)
+	c.keep([]uint64{1, 2})
+	c.keep([]uint64{3})
+	if got := c.wasEvicted([]uint64{1, 2, 3, 4}); got != 1 {
+		t.Errorf("%d blocks were evicted, want 1", got)
+	}
+	c.keep([]uint64{2})
+	if got := c.wasEvicted([]uint64{2}); got != 0 {
+		t.Error("a block that is there again counts as evicted")
+	}
+	for h := uint64(10); h < 10_000; h++ {
+		c.keep([]uint64{h})
+	}
+	if n := len(c.evicted[0]) + len(c.evicted[1]); n > 2*maxEvicted*c.capacity {
+		t.Errorf("%d evicted blocks are remembered", n)
+	}
+	if got := c.wasEvicted([]uint64{9_997, 9_990}); got != 2 {
+		t.Errorf("%d of two late blocks are known", got)
+	}
+}

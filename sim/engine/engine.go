@@ -116,6 +116,7 @@ func (e *Engine) lookUp(j Job) Tally {
 	for _, p := range j.Prompts {
 		chain := blockChain(j.Salt, p, size)
 		hit := e.cache.match(chain)
+		e.stats.Evicted += uint64(e.cache.wasEvicted(chain[hit:]) * size)
 		e.cache.keep(chain[:hit])
 		cached := min(hit, max(len(p)-1, 0)/size) * size
 		t.Prompt += len(p)

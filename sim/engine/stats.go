@@ -4,6 +4,7 @@ package engine
 type Stats struct {
 	Queries         uint64 // prompt tokens looked up in the prefix cache
 	Hits            uint64 // prompt tokens found in the prefix cache
+	Evicted         uint64 // prompt tokens that were not found, and that the prefix cache had evicted
 	PromptTokens    uint64 // prompt tokens of requests whose prefill ended
 	GeneratedTokens uint64
 	Iterations      uint64 // engine steps: prefills and decode steps
@@ -16,6 +17,7 @@ type Stats struct {
 func (s *Stats) add(o Stats) {
 	s.Queries += o.Queries
 	s.Hits += o.Hits
+	s.Evicted += o.Evicted
 	s.PromptTokens += o.PromptTokens
 	s.GeneratedTokens += o.GeneratedTokens
 	s.Iterations += o.Iterations

@@ -16,6 +16,10 @@ type EngineLoad struct {
 	KVUsage float64
 	// KVCapacity is the size of the KV cache in tokens, 1 and more, or Unknown.
 	KVCapacity int64
+	// KVBlock is the size of a block of the KV cache in tokens, 0 if the server does not tell it.
+	KVBlock int64
+	// Began is when the server's process began, in Unix seconds by its own clock, 0 if the server does not tell it.
+	Began float64
 	// At is when the server said so.
 	At time.Time
 }
@@ -24,6 +28,7 @@ type EngineLoad struct {
 type Engine struct {
 	said     atomic.Pointer[EngineLoad] // nil before the first report
 	capacity atomic.Int64               // the last KVCapacity that was known, 0 before it
+	block    atomic.Int64               // the last KVBlock that was known, 0 before it
 }
 
 // EngineLoadFor is how long an EngineLoad counts. The servers are asked every second, so an older one means that several answers failed.
@@ -34,6 +39,9 @@ func (e *Engine) SaidLoad(l EngineLoad) {
 	e.said.Store(&l)
 	if l.KVCapacity > 0 {
 		e.capacity.Store(l.KVCapacity)
+	}
+	if l.KVBlock > 0 {
+		e.block.Store(l.KVBlock)
 	}
 }
 
@@ -49,3 +57,6 @@ func (e *Engine) EngineLoad(now time.Time) (l EngineLoad, known bool) {
 // KVCapacity is the size of the KV cache in tokens, 0 while it is unknown. It does not become old: a cache keeps its size as long as its
 // process runs, and a new process tells its own.
 func (e *Engine) KVCapacity() int64 { return e.capacity.Load() }
+
+// KVBlock is the size of a block of the KV cache in tokens, 0 while it is unknown. It does not become old.
+func (e *Engine) KVBlock() int64 { return e.block.Load() }

@@ -12,7 +12,7 @@ func TestEngineLoad(t *testing.T) {
 	if _, known := e.EngineLoad(now); known || e.KVCapacity() != 0 {
 		t.Error("known before the first report")
 	}
-	said := EngineLoad{Running: 3, Waiting: 2, KVUsage: 0.5, KVCapacity: 4096, At: now}
+	said := EngineLoad{Running: 3, Waiting: 2, KVUsage: 0.5, KVCapacity: 4096, KVBlock: 32, At: now}
 	e.SaidLoad(said)
 	for after, want := range map[time.Duration]bool{0: true, 5 * time.Second: true, 5*time.Second + 1: false, time.Hour: false} {
 		got, known := e.EngineLoad(now.Add(after))
@@ -25,8 +25,8 @@ func TestEngineLoad(t *testing.T) {
 	}
 
 	e.SaidLoad(EngineLoad{KVCapacity: Unknown, At: now})
-	if got := e.KVCapacity(); got != 4096 {
-		t.Errorf("capacity %d after a report without one", got)
+	if got := e.KVCapacity(); got != 4096 || e.KVBlock() != 32 {
+		t.Errorf("capacity %d, blocks of %d after a report without them", got, e.KVBlock())
 	}
 	e.SaidLoad(EngineLoad{KVCapacity: 512, At: now})
 	if got := e.KVCapacity(); got != 512 {
