@@ -24,37 +24,6 @@ var (
 	bodyBuffers [4]sync.Pool
 )
 
-// heads are the buffers for the head of a request to an upstream, for the client's fields in it, and for the head of the answer to the
-// client. Streams give them back.
-type heads struct{ request, lines, reply []byte }
-
-const headSize = 4 << 10
-
-var headPool = sync.Pool{New: func() any {
-	return &heads{request: make([]byte, 0, headSize), reply: make([]byte, 0, headSize)}
-}}
-
-// takeHeads gives x its buffers, unless it has them.
-func takeHeads(x *exchange) {
-	if x.heads == nil {
-		h := headPool.Get().(*heads)
-		x.attempt.head, x.req.in.lines, x.reply, x.heads = h.request, h.lines, h.reply, h
-	}
-}
-
-// giveHeads gives back the buffers of x, which may have grown. No id outlives its request in them.
-func giveHeads(x *exchange) {
-	h := x.heads
-	h.request, h.lines, h.reply = emptied(x.attempt.head), emptied(x.req.in.lines), emptied(x.reply)
-	x.attempt.head, x.req.in.lines, x.reply, x.heads = nil, nil, nil, nil
-	headPool.Put(h)
-}
-
-func emptied(b []byte) []byte {
-	clear(b[:cap(b)])
-	return b[:0]
-}
-
 // headText holds a copy of a head.
 type headText []byte
 

@@ -15,15 +15,15 @@ import (
 // Unless learn is true, tether learns nothing from its opening.
 func (p *Proxy) Read(raw []byte, now time.Time, learn bool) (r session.Reading) {
 	s := p.settings.Load()
-	var q request
-	var c caller
+	var own scratch
+	q, c := request{in: &own.in}, caller{search: &own.search, session: &own.session}
 	c.begin(s.identifier)
 	var g http1.Guard
 	body, err := q.readCapture(&g, raw, s)
 	if err != nil {
 		return session.Reading{Status: faultOfGuard(err).status, Refused: err.Error()}
 	}
-	q.in.read(q.head.fields, &c.search, s.finals, s.keys != nil, false)
+	q.in.read(q.head.fields, c.search, s.finals, s.keys != nil, false)
 	q.unread = len(body) > 0
 	f := s.admit(&q, &c)
 	if !learn {

@@ -41,9 +41,9 @@ type exchange struct {
 	attempt attempt
 	relay   relay
 	rec     Record
-	reply   []byte       // the head to the client
+	scratch *scratch     // nil once it is given back, and between requests perhaps
+	reply   []byte       // the head to the client, in the scratch
 	text    headText     // the memory of the head that is asked
-	heads   *heads       // where reply, attempt.head and req.in.lines are from; nil once they are given back
 	source  bytes.Reader // of a head on a loop
 
 	next    verdict            // what is tried next
@@ -224,7 +224,7 @@ func (x *exchange) forward() (f *fault, handed bool) {
 // try makes the attempt that has begun, and sets next to what follows it. handed says that another thread goes on.
 func (x *exchange) try() (handed bool) {
 	a := &x.attempt
-	o := outbound{request: &x.req, client: x.client, session: &x.caller.session, body: x.req.sent(&x.caller.search.Edit)}
+	o := outbound{request: &x.req, client: x.client, session: x.caller.session, body: x.req.sent(&x.caller.search.Edit)}
 	err := a.request(&o, x.tries.replayed, x.onLoop, x.settings, &x.now)
 	switch {
 	case err == errMustDial:
@@ -289,7 +289,7 @@ func (x *exchange) pass() (f *fault, handed bool) {
 
 func (x *exchange) begin(c *client, h head) {
 	x.settings, x.client = x.p.settings.Load(), c
-	takeHeads(x)
+	borrowScratch(x)
 	x.req.begin(h, &c.guard)
 	x.caller.begin(x.settings.identifier)
 	x.rec = Record{Started: c.begun}

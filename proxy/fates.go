@@ -25,13 +25,13 @@ func fatesOf(x *exchange, before *warm.Before, u *upstream.Upstream) fates.Split
 
 // opensConversation reports whether the prompt of x has no earlier answer.
 func opensConversation(x *exchange) bool {
-	return x.caller.search.FirstTurn && len(x.caller.search.Previous) == 0
+	return x.caller.firstTurn && !x.caller.follows
 }
 
 // continues reports whether x is a turn of a conversation that has begun: the conversation had a pin, or the request names a response.
 func continues(x *exchange) bool {
 	o := x.rec.Outcome
-	return o == session.Pinned || o == session.Moved || o == session.Spilled || len(x.caller.search.Previous) > 0
+	return o == session.Pinned || o == session.Moved || o == session.Spilled || x.caller.follows
 }
 
 // reasonOf returns why the conversation of x is at another server than before, if it is.

@@ -12,7 +12,7 @@ import (
 
 // finish ends the conversation of a request that said that it is the last one. The answer is complete, and no error.
 func finish(x *exchange, now time.Time) {
-	if x.req.in.final && session.Finish(&x.route, now) {
+	if x.req.final && session.Finish(&x.route, now) {
 		x.rec.Freed++
 	}
 }
@@ -23,7 +23,7 @@ func finishSession(x *exchange) *fault {
 	c := &x.caller
 	c.identified = true
 	c.readBody(&x.req)
-	c.search.Identify(&c.session, false, nil, x.now)
+	c.search.Identify(c.session, false, nil, x.now)
 	var body struct {
 		ID string `json:"session_id"`
 	}
@@ -45,7 +45,7 @@ func finishSession(x *exchange) *fault {
 
 // free drops the pins of a session id, as it is and hashed.
 func free(x *exchange, id []byte) {
-	models := []string{string(x.caller.search.Model)}
+	models := []string{string(x.caller.model)}
 	if models[0] == "" {
 		models = append(models, x.p.router.Models()...)
 	}

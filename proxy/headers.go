@@ -36,6 +36,13 @@ type inbound struct {
 	asksMethod                    bool   // Access-Control-Request-Method is there
 }
 
+// reset forgets the fields. The buffer for lines stays.
+func (h *inbound) reset() {
+	lines := h.lines[:cap(h.lines)]
+	clear(lines) // the fields that Connection named lie after the end
+	*h = inbound{lines: lines[:0]}
+}
+
 // maxFinalName is the length of the longest name of a field that ends a conversation.
 const maxFinalName = 64
 

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"tether/auth"
+	"tether/jsonscan"
 	"tether/session"
 	"tether/session/identity"
 	"tether/session/openings"
@@ -12,14 +13,19 @@ import (
 // caller is who asks, and in which conversation.
 type caller struct {
 	identifier *identity.Identifier // that search works with
-	search     identity.Search
-	session    identity.Identity
-	key        identity.Key    // of the session's pin, zero without one
-	stored     identity.Caller // for stored responses: only their own callers find them
-	owner      *auth.Caller    // of the API key, nil without one
-	identified bool            // session is known
-	entered    bool            // counted for owner
-	wait       time.Duration   // until owner may begin another request, if the owner's rate refused this one
+	search     *identity.Search     // of the scratch
+	session    *identity.Identity   // of the scratch
+	model      []byte               // that the request names
+	files      jsonscan.Files       // in the body
+	isJSON     bool                 // the body is a JSON object
+	firstTurn  bool                 // the body has a conversation without an answer
+	follows    bool                 // the body names the response before
+	key        identity.Key         // of the session's pin, zero without one
+	stored     identity.Caller      // for stored responses: only their own callers find them
+	owner      *auth.Caller         // of the API key, nil without one
+	identified bool                 // session is known
+	entered    bool                 // counted for owner
+	wait       time.Duration        // until owner may begin another request, if the owner's rate refused this one
 }
 
 // begin makes c ready for a request. reset has forgotten the one before.
@@ -32,9 +38,17 @@ func (c *caller) begin(id *identity.Identifier) {
 
 // reset forgets the request. No session id outlives its request in memory.
 func (c *caller) reset() {
+	if c.search != nil {
+		c.forget()
+	}
+	c.key, c.stored, c.owner, c.identified, c.wait = identity.Key{}, identity.Caller{}, nil, false, 0
+	c.model, c.files, c.isJSON, c.firstTurn, c.follows = c.model[:0], jsonscan.Files{}, false, false, false
+}
+
+// forget forgets what the scratch has of the caller.
+func (c *caller) forget() {
 	c.session.Reset()
 	c.search.Begin(c.identifier)
-	c.key, c.stored, c.owner, c.identified, c.wait = identity.Key{}, identity.Caller{}, nil, false, 0
 }
 
 // name is the name of the API key, "" without one.
@@ -53,20 +67,20 @@ func (c *caller) identify(r *request, router *session.Router, known *openings.Ta
 	}
 	c.readBody(r)
 	if !r.hasAffinity() {
-		c.search.Identify(&c.session, false, nil, now)
-		to := session.Request{Model: c.search.Model}
+		c.search.Identify(c.session, false, nil, now)
+		to := session.Request{Model: c.model}
 		c.measure(r, &to)
 		return to
 	}
-	c.search.Identify(&c.session, r.endpoint.drawsID(), known, now)
-	to := session.Request{Synthetic: c.session.Synthetic(), Shared: c.session.Shared, Subagent: c.session.Subagent, Model: c.search.Model}
+	c.search.Identify(c.session, r.endpoint.drawsID(), known, now)
+	to := session.Request{Synthetic: c.session.Synthetic(), Shared: c.session.Shared, Subagent: c.session.Subagent, Model: c.model}
 	switch id := c.session.ID(); {
 	case len(id) == 0:
 	case r.is(storedAPI): // it names no model
 		key, model := router.AnyKey(c.identifier, id, now)
 		to.Key, to.Model, to.ModelGuessed = key, []byte(model), true
 	default:
-		to.Key = c.identifier.Key(c.search.Model, id)
+		to.Key = c.identifier.Key(c.model, id)
 	}
 	// An id that counts more than the opening may belong to examples that stand before the first question.
 	to.FollowUp = c.search.SecondTurn && !c.session.Wide
@@ -81,7 +95,7 @@ func (c *caller) identify(r *request, router *session.Router, known *openings.Ta
 
 // measure tells the router how much work the request is.
 func (c *caller) measure(r *request, to *session.Request) {
-	to.Bytes, to.Media = int64(len(r.body.bytes)-c.search.Files.Bytes), c.search.Files.Count
+	to.Bytes, to.Media = int64(len(r.body.bytes)-c.files.Bytes), c.files.Count
 	to.Streams = c.search.Streams || r.is(realtimeAPI)
 }
 
@@ -90,7 +104,7 @@ func (c *caller) measure(r *request, to *session.Request) {
 func (c *caller) identifyRefused() {
 	if !c.identified {
 		c.identified = true
-		c.search.Identify(&c.session, false, nil, time.Time{})
+		c.search.Identify(c.session, false, nil, time.Time{})
 	}
 }
 
@@ -109,6 +123,8 @@ func (c *caller) readBody(r *request) {
 	default:
 		c.search.Body(r.body.bytes, shape)
 	}
+	c.model = append(c.model[:0], c.search.Model...)
+	c.files, c.isJSON, c.firstTurn, c.follows = c.search.Files, c.search.IsJSON, c.search.FirstTurn, len(c.search.Previous) > 0
 }
 
 // namedResponse is the id of the stored response that the request is about or follows, nil without one. One server has it.

@@ -224,7 +224,11 @@ func (x driven) awaitAnswer() {
 // relayRest lets the client's loop relay the rest of the answer. On another thread, the caller must not touch the exchange any more.
 func (x driven) relayRest() {
 	x.phase, x.slow = relaying, false
-	x.slim()
+	delivery(x).slim()
+	if a := &x.attempt; a.buf != nil {
+		answerBuffers.Put(a.buf)
+		a.buf = nil
+	}
 	if x.onLoop { // the connection is driven since the request was sent
 		x.attempt.conn.Driven().Limit(x.idleLimit())
 		return
@@ -239,24 +243,6 @@ func (x driven) enter(limit time.Time) {
 	c.Driven().Hold()
 	c.Driven().Drive(parked{c}, time.Time{}, false)
 	conn.Drive(x, limit, false)
-}
-
-// slim gives back memory that a stream does not need.
-func (x driven) slim() {
-	a := &x.attempt
-	a.answer.Rest, a.answer.Lines, a.answer.StatusLine = nil, nil, nil
-	if a.buf != nil {
-		answerBuffers.Put(a.buf)
-		a.buf = nil
-	}
-	if !a.conn.Sent() {
-		return
-	}
-	giveHeads(x.exchange)
-	if c := x.client; len(c.rest) == 0 {
-		x.req.body.free()
-		c.freeBuffer()
-	}
 }
 
 func (x driven) idleLimit() time.Time { return x.now.Add(x.settings.IdleTimeout) }

@@ -128,9 +128,10 @@ func TestExchangesForget(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 		x := r.proxy.exchanges.Get().(*exchange)
-		if cap(x.req.in.lines) > 0 {
-			used++
+		if x.scratch == nil {
+			continue
 		}
+		used++
 		for what, buf := range map[string][]byte{"request": x.attempt.head, "answer": x.reply, "fields": x.req.in.lines} {
 			if bytes.Contains(buf[:cap(buf)], []byte(secret)) {
 				t.Fatalf("the id is left in the %s", what)

@@ -17,7 +17,7 @@ type outbound struct {
 
 // append appends the request head for u to dst.
 func (o *outbound) append(dst []byte, u *upstream.Upstream) []byte {
-	r, in, options, address := o.request, &o.request.in, u.RequestOptions(), u.Address()
+	r, in, options, address := o.request, o.request.in, u.RequestOptions(), u.Address()
 	dst = append(append(append(dst, r.head.method...), ' '), address.Prefix...)
 	dst = append(append(dst, r.head.target...), " HTTP/1.1\r\nHost: "...)
 	if options.PreserveHost && len(in.host) > 0 {

@@ -206,7 +206,7 @@ func TestHeadsAllocateNothing(t *testing.T) {
 	}
 	u := registry.Table().Members[11].Upstream
 	q := request{head: head{method: []byte("POST"), target: []byte("/v1/completions")}, framing: new(http1.Guard), endpoint: endpoints["POST /v1/completions"]}
-	q.in = inbound{host: []byte("api.example"), lines: []byte("Authorization: Bearer theirs\r\nX-Api-Key: theirs\r\nAccept: */*\r\n")}
+	q.in = &inbound{host: []byte("api.example"), lines: []byte("Authorization: Bearer theirs\r\nX-Api-Key: theirs\r\nAccept: */*\r\n")}
 	o := outbound{request: &q, client: new(client), session: new(identity.Identity)}
 	dst := make([]byte, 0, 4096)
 	if n := testing.AllocsPerRun(100, func() { dst = o.append(dst[:0], u) }); n != 0 {

@@ -92,19 +92,29 @@ func (r *Record) OverKeyLimit() bool {
 	return r.Reason == faultKeyInFlight.reason || r.Reason == faultKeyRate.reason
 }
 
+// describe takes into the Record what the scratch has of it.
+func (x *exchange) describe() {
+	r, c := &x.rec, &x.caller
+	r.TraceID = x.req.in.traceID()
+	r.Ignored, r.Unfilled = c.search.Ignored, c.search.Unfilled
+	r.Source, r.Wide = c.session.Source, c.session.Wide
+}
+
 // record completes the Record of a request that ends at now, and shows it to OnDone. Status, Reason, BytesIn, and what
 // tether or a tunnel sent, are in it already.
 func (x *exchange) record(now time.Time) {
 	r, t, q, c := &x.rec, &x.tries, &x.req, &x.caller
-	r.Method, r.Path, r.RequestID, r.TraceID = q.head.method, q.path(), q.requestID, q.in.traceID()
+	if x.scratch != nil {
+		x.describe()
+	}
+	r.Method, r.Path, r.RequestID = q.head.method, q.path(), q.requestID
 	if q.endpoint != nil {
 		r.Route = q.endpoint.name
 	}
-	r.Caller, r.Model, r.Key, r.Source = c.name(), c.search.Model, c.key, c.session.Source
-	r.Ignored, r.Unfilled = c.search.Ignored, c.search.Unfilled
+	r.Caller, r.Model, r.Key = c.name(), c.model, c.key
 	r.Upstream, r.Outcome, r.Surplus = x.route.Last(), outcomeOf(t, &x.route), x.route.Surplus()
 	r.Away = x.route.Away()
-	r.Hot, r.Wide = x.route.Hot(), c.session.Wide
+	r.Hot = x.route.Hot()
 	r.Attempts, r.Replays, r.Tries = t.count, t.replays, t.tries
 	r.PromptTokens, r.CachedTokens = x.relay.usage.tokens()
 	teach(x.p.estimates, x, now)

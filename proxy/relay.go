@@ -136,6 +136,7 @@ func (x delivery) respond() (handed bool) {
 		driven(x).relayRest()
 		return true
 	case more:
+		x.slim()
 		end, err = wire.Pump(x.client.Client, x.attempt.conn.Conn, *x.attempt.buf, x.settings.IdleTimeout, &x.relay)
 	}
 	x.relay.rethrow()
@@ -146,6 +147,20 @@ func (x delivery) respond() (handed bool) {
 	}
 	x.settle(end, err)
 	return false
+}
+
+// slim gives back memory that the rest of the answer does not need. The head has left.
+func (x delivery) slim() {
+	a := &x.attempt
+	a.answer.Rest, a.answer.Lines, a.answer.StatusLine = nil, nil, nil
+	if !a.conn.Sent() {
+		return
+	}
+	giveScratchBack(x.exchange)
+	if c := x.client; len(c.rest) == 0 {
+		x.req.body.free()
+		c.freeBuffer()
+	}
 }
 
 // openAnswer makes x.reply the head for the client, with the part of the body that has arrived, and reports whether more is to come.

@@ -20,16 +20,17 @@ type head struct {
 type request struct {
 	head      head         // its target is path and query, without scheme and authority
 	framing   *http1.Guard // what the guard found out about the head
-	in        inbound
-	endpoint  *endpoint // nil without a match
-	pathID    []byte    // of a stored response or a model, as it was sent
-	allowed   string    // the methods of the path, where the request's is not among them
-	socketKey []byte    // of a WebSocket's handshake
+	in        *inbound     // of the scratch
+	endpoint  *endpoint    // nil without a match
+	pathID    []byte       // of a stored response or a model, as it was sent
+	allowed   string       // the methods of the path, where the request's is not among them
+	socketKey []byte       // of a WebSocket's handshake
 	requestID []byte
 	newID     [36]byte // that requestID lies in, unless the client sent one
 	account   *account // of the address behind a trusted proxy, nil for other requests
 	body      body
 	unread    bool // the body is still on the connection, or a part of it
+	final     bool // the conversation is over with this request
 }
 
 // begin makes r the request of a head that g let pass.
@@ -46,9 +47,10 @@ func (r *request) reset(b *budget) {
 	if r.account != nil {
 		b.release(r.account)
 	}
-	lines := r.in.lines[:cap(r.in.lines)]
-	clear(lines) // the fields that Connection named lie after the end
-	*r = request{in: inbound{lines: lines[:0]}}
+	if r.in != nil {
+		r.in.reset()
+	}
+	*r = request{in: r.in}
 }
 
 // path is the path as it was sent, without the query.

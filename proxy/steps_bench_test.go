@@ -62,7 +62,7 @@ func BenchmarkOutbound(b *testing.B) {
 		b.Fatal(err)
 	}
 	q := request{head: head{method: []byte("POST"), target: []byte(chatPath)}, framing: new(http1.Guard), endpoint: endpoints["POST "+chatPath], requestID: make([]byte, 36)}
-	q.in = inbound{host: []byte("127.0.0.1:8080"), lines: []byte(benchFields)}
+	q.in = &inbound{host: []byte("127.0.0.1:8080"), lines: []byte(benchFields)}
 	o := outbound{request: &q, client: &client{peer: []byte("127.0.0.1")}, session: new(identity.Identity)}
 	dst := make([]byte, 0, 4096)
 	b.ReportAllocs()

@@ -19,10 +19,9 @@ func teach(e *prefill.Estimates, x *exchange, now time.Time) {
 	if !e.Has(r.Model) && u.Models().Has(r.Model) {
 		e.Add(string(r.Model), now)
 	}
-	model, search := e.Of(r.Model), &x.caller.search
-	isWhole := search.IsJSON && len(search.Previous) == 0 // the body is the whole prompt
-	text := r.BytesIn - int64(search.Files.Bytes)
-	if x.route.FoundIdle() && x.attempt.answer.EventStream && search.Files.Count == 0 && !x.relay.generated.IsZero() {
+	model, files, isWhole := e.Of(r.Model), x.caller.files, isWholePrompt(&x.caller)
+	text := r.BytesIn - int64(files.Bytes)
+	if x.route.FoundIdle() && x.attempt.answer.EventStream && files.Count == 0 && !x.relay.generated.IsZero() {
 		teachRate(model, r, isWhole, x.relay.generated.Sub(x.attempt.began), now)
 	}
 	prompt := int64(r.PromptTokens)
@@ -39,9 +38,12 @@ func teach(e *prefill.Estimates, x *exchange, now time.Time) {
 	}
 	r.Fates, r.Saved = fatesOf(x, &before, u), savedBy(int64(r.CachedTokens), model.MeasuredRate())
 	if isWhole {
-		model.LearnTokens(text, search.Files.Count, prompt, now)
+		model.LearnTokens(text, files.Count, prompt, now)
 	}
 }
+
+// isWholePrompt reports whether the body is the whole prompt.
+func isWholePrompt(c *caller) bool { return c.isJSON && !c.follows }
 
 // teachRate shows the model that an idle server generated the first byte of the answer took after the request. isWhole says that the body
 // is the whole prompt. If the answer does not say how many tokens the server had in its cache, only the first turn of a session teaches
