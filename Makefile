@@ -15,7 +15,7 @@ ADMIN_LISTEN ?= 127.0.0.1:8081
 # The tree that make shape measures.
 DIR ?= .
 
-.PHONY: help build run demo-once test test-deploy test-clients test-vllm test-vllm-ranks test-endurance test-kubernetes test-logs check shape fuzz bench bench-identity bench-load bench-compare image-root image deb clean
+.PHONY: help build run demo-once test test-deploy test-clients test-vllm test-vllm-ranks test-endurance test-kubernetes test-logs chaos check shape fuzz bench bench-identity bench-load bench-compare image-root image deb clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -126,6 +126,13 @@ test-kubernetes: ## test discovery with a real kube-apiserver, which it compiles
 
 test-logs: ## stall both logs under load, and compare with a tether whose logs are read (90 s)
 	$(TEST_PLAIN) -run StallUnderLoad -v ./e2e/logs -stall 60s
+
+# SEED repeats the faults and the clients of an earlier run; what happens in a moment still differs a little. CHAOS=30m makes a longer run.
+CHAOS ?= 3m
+SEED  ?= 0
+chaos: build ## break everything around tether while 2,000 conversations go on, and judge what was seen (CHAOS=3m, SEED=)
+	go build -o bin/chaos ./e2e/chaos
+	bin/chaos -tether bin/tether -time $(CHAOS) -seed $(SEED)
 
 test-endurance: ## measure ordinary clients beside thousands that are idle, slow or deaf (2 min, ulimit -n 13500)
 	$(TEST_PLAIN) -run Endurance -v ./e2e/endurance -full

@@ -87,6 +87,12 @@ var layers = map[string]layer{
 	"e2e/endurance":      {[]string{"e2e/binary", "sim", "tlsfiles/tlstest"}, "these tests know tether as users do, by its binary"},
 	"e2e/logs":           {[]string{"e2e/binary", "sim"}, "these tests know tether as users do, by its binary"},
 	"e2e/haproxy":        {[]string{"e2e/binary", "sim"}, "these tests know tether as users do, by its binary"},
+	"e2e/chaos":          {[]string{"e2e/binary", "e2e/chaos/fleet", "e2e/chaos/ledger", "e2e/chaos/plan", "e2e/chaos/talk", "e2e/chaos/verdict", "sim/fault"}, "chaos knows tether as users and operators do, by its binary"},
+	"e2e/chaos/fleet":    {[]string{"e2e/binary", "e2e/chaos/ledger", "sim", "sim/fault"}, "processes are started and broken without knowing who talks to them"},
+	"e2e/chaos/talk":     {[]string{"e2e/chaos/ledger", "sim", "sim/engine"}, "clients know what is right, and not what tether or the faults do"},
+	"e2e/chaos/verdict":  {[]string{"e2e/chaos/ledger"}, "a judge reads what was seen, and takes part in nothing"},
+	"e2e/chaos/plan":     {nil, "faults follow from a seed, not from what happens"},
+	"e2e/chaos/ledger":   {nil, "what was seen is noted without a judgement"},
 	"e2e/vectors":        {[]string{"e2e/binary"}, "a shared reading of HTTP would share its mistakes"},
 
 	"bench/compare":         {[]string{"bench/compare/peers", "bench/compare/traffic", "ring", "session/identity", "session/pins", "upstream"}, "a comparison knows tether by its binary, as it knows the other proxies; only the session map, which they lack, is measured from inside"},

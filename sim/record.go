@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"time"
 )
 
 // Seen is one request as it was received, and how it ended.
@@ -21,6 +22,8 @@ type Seen struct {
 	Body             []byte   // as sent, without the framing of chunks; empty for the fault early. It must not be changed.
 	Session          string   // header X-Session-Id
 	Model            string   // as named in the body; empty when the body names none or was not read
+	Faults           []string // the kinds of the faults that apply to the request
+	Received         time.Time
 
 	Done    bool // the request ended
 	Status  int  // of the answer; 0 when no valid head was sent
@@ -82,7 +85,10 @@ func (a *answer) remember(body []byte) {
 	a.seen = &Seen{
 		Method: r.Method, Target: r.RequestURI, Path: r.URL.Path, RawQuery: r.URL.RawQuery, Host: r.Host,
 		Header: r.Header.Clone(), ContentLength: r.ContentLength, TransferEncoding: slices.Clone(r.TransferEncoding), Body: body,
-		Session: r.Header.Get("X-Session-Id"),
+		Session: r.Header.Get("X-Session-Id"), Received: time.Now(),
+	}
+	for _, f := range a.faults {
+		a.seen.Faults = append(a.seen.Faults, string(f.Kind))
 	}
 	a.srv.seen.add(a.seen)
 }

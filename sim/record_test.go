@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"testing"
+	"time"
 )
 
 func TestRecordingIsByteExact(t *testing.T) {
@@ -39,5 +40,20 @@ func TestRecordingIsByteExact(t *testing.T) {
 	}
 	if second.Session != "two" || second.Model != "tiny" || string(second.Body) != chatBody || second.Status != 200 {
 		t.Errorf("seen %+v", second)
+	}
+}
+
+// A request is seen with the faults that apply to it, and with the time of its receipt.
+func TestRecordingOfFaults(t *testing.T) {
+	s := start(t, Config{Record: 1})
+	before := time.Now()
+	postTo(t, s, chatPath, chatBody, "X-Sim-Fault: slow=1ms, 500")
+	await(t, s, idle)
+	seen := s.Requests()[0]
+	if got := fmt.Sprint(seen.Faults); got != "[slow status]" {
+		t.Errorf("the faults are %s", got)
+	}
+	if seen.Received.Before(before) || seen.Received.After(time.Now()) {
+		t.Errorf("it was received at %v, want after %v", seen.Received, before)
 	}
 }

@@ -193,6 +193,16 @@ func (j Job) seeds() []uint64 {
 	return seeds
 }
 
+// Answer returns the text of the given number of tokens that every engine answers to a prompt, in its first choice.
+func Answer(prompt []Token, tokens int) string {
+	seed := Job{Prompts: [][]Token{prompt}, Choices: 1}.seeds()[0]
+	out := make([]Token, tokens)
+	for i := range out {
+		out[i] = word(seed, i)
+	}
+	return Detokenize(out)
+}
+
 // Pause waits for d, or returns ctx's error. It checks ctx even when d is 0, so that a job without timing can be aborted too.
 func Pause(ctx context.Context, d time.Duration) error {
 	if d <= 0 {

@@ -137,3 +137,11 @@ func TestErrorOfEmitEndsTheJob(t *testing.T) {
 		t.Errorf("stats %+v", s)
 	}
 }
+
+func TestAnswerIsThatOfAnEngine(t *testing.T) {
+	prompt := Tokenize("some words to answer")
+	_, out := mustRun(t, testEngine(Config{}), oneJob(prompt, 9))
+	if got, want := Answer(prompt, 9), Detokenize(out); got != want || got == "" {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

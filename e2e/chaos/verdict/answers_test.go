@@ -1,0 +1,21 @@
+package verdict
+
+import (
+	"testing"
+
+	"tether/e2e/chaos/ledger"
+)
+
+func TestAnswers(t *testing.T) {
+	first := func(change func(*ledger.Turn)) func(*ledger.Ledger) {
+		return func(l *ledger.Ledger) { change(&l.Turns[0]) }
+	}
+	check(t, []change{
+		{"a wrong text", first(func(t *ledger.Turn) { t.Wrong = "the text is that of another conversation" }), "answers", "another conversation"},
+		{"an error without the session id", first(func(t *ledger.Turn) { t.Result, t.Wrong = ledger.Cut, "the answer has no X-Session-Id" }), "answers", "no X-Session-Id"},
+		{"no end", first(func(t *ledger.Turn) { t.Result = ledger.Overdue }), "answers", "neither an answer nor an end"},
+		{"an invented answer", func(l *ledger.Ledger) { l.Attempts = l.Attempts[1:] }, "answers", "no server has answered it"},
+		{"the answer of another server", first(func(t *ledger.Turn) { t.Server = "vllm-5" }), "answers", `vllm-0 has answered it, but the answer names "vllm-5"`},
+		{"two answers", func(l *ledger.Ledger) { l.Attempts = append(l.Attempts, attempt("a", "vllm-3", 0.2, 200)) }, "answers", "[vllm-0 vllm-3]"},
+	})
+}
