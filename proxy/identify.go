@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"tether/auth"
-	"tether/jsonscan"
 	"tether/session"
 	"tether/session/identity"
 	"tether/session/openings"
@@ -16,7 +15,8 @@ type caller struct {
 	search     *identity.Search     // of the scratch
 	session    *identity.Identity   // of the scratch
 	model      []byte               // that the request names
-	files      jsonscan.Files       // in the body
+	media      int                  // pictures and recordings in the body
+	mediaBytes int                  // of these
 	isJSON     bool                 // the body is a JSON object
 	firstTurn  bool                 // the body has a conversation without an answer
 	follows    bool                 // the body names the response before
@@ -42,7 +42,7 @@ func (c *caller) reset() {
 		c.forget()
 	}
 	c.key, c.stored, c.owner, c.identified, c.wait = identity.Key{}, identity.Caller{}, nil, false, 0
-	c.model, c.files, c.isJSON, c.firstTurn, c.follows = c.model[:0], jsonscan.Files{}, false, false, false
+	c.model, c.media, c.mediaBytes, c.isJSON, c.firstTurn, c.follows = c.model[:0], 0, 0, false, false, false
 }
 
 // forget forgets what the scratch has of the caller.
@@ -95,7 +95,7 @@ func (c *caller) identify(r *request, router *session.Router, known *openings.Ta
 
 // measure tells the router how much work the request is.
 func (c *caller) measure(r *request, to *session.Request) {
-	to.Bytes, to.Media = int64(len(r.body.bytes)-c.files.Bytes), c.files.Count
+	to.Bytes, to.Media = int64(len(r.body.bytes)-c.mediaBytes), c.media
 	to.Streams = c.search.Streams || r.is(realtimeAPI)
 }
 
@@ -124,7 +124,8 @@ func (c *caller) readBody(r *request) {
 		c.search.Body(r.body.bytes, shape)
 	}
 	c.model = append(c.model[:0], c.search.Model...)
-	c.files, c.isJSON, c.firstTurn, c.follows = c.search.Files, c.search.IsJSON, c.search.FirstTurn, len(c.search.Previous) > 0
+	c.media, c.mediaBytes = c.search.Files.Count, c.search.Files.Bytes
+	c.isJSON, c.firstTurn, c.follows = c.search.IsJSON, c.search.FirstTurn, len(c.search.Previous) > 0
 }
 
 // namedResponse is the id of the stored response that the request is about or follows, nil without one. One server has it.

@@ -93,7 +93,7 @@ func (r *Record) OverKeyLimit() bool {
 }
 
 // describe takes into the Record what the scratch has of it.
-func (x *exchange) describe() {
+func describe(x *exchange) {
 	r, c := &x.rec, &x.caller
 	r.TraceID = x.req.in.traceID()
 	r.Ignored, r.Unfilled = c.search.Ignored, c.search.Unfilled
@@ -105,7 +105,7 @@ func (x *exchange) describe() {
 func (x *exchange) record(now time.Time) {
 	r, t, q, c := &x.rec, &x.tries, &x.req, &x.caller
 	if x.scratch != nil {
-		x.describe()
+		describe(x)
 	}
 	r.Method, r.Path, r.RequestID = q.head.method, q.path(), q.requestID
 	if q.endpoint != nil {

@@ -37,7 +37,7 @@ func borrowScratch(x *exchange) {
 
 // giveScratchBack gives the scratch of x back. No id outlives its request in it. The Record has what is left to tell.
 func giveScratchBack(x *exchange) {
-	x.describe()
+	describe(x)
 	x.req.in.reset()
 	x.caller.forget()
 	s := x.scratch

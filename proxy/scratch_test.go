@@ -31,6 +31,7 @@ func TestRecordOfStreamWithoutScratch(t *testing.T) {
 		other.receive()
 		to.Close()
 	}
+	r.recorded(10)
 	up.send("0\r\n\r\n")
 	_, err = io.Copy(io.Discard, res.Body)
 	r.must(err)

@@ -19,9 +19,9 @@ func teach(e *prefill.Estimates, x *exchange, now time.Time) {
 	if !e.Has(r.Model) && u.Models().Has(r.Model) {
 		e.Add(string(r.Model), now)
 	}
-	model, files, isWhole := e.Of(r.Model), x.caller.files, isWholePrompt(&x.caller)
-	text := r.BytesIn - int64(files.Bytes)
-	if x.route.FoundIdle() && x.attempt.answer.EventStream && files.Count == 0 && !x.relay.generated.IsZero() {
+	model, media, isWhole := e.Of(r.Model), x.caller.media, isWholePrompt(&x.caller)
+	text := r.BytesIn - int64(x.caller.mediaBytes)
+	if x.route.FoundIdle() && x.attempt.answer.EventStream && media == 0 && !x.relay.generated.IsZero() {
 		teachRate(model, r, isWhole, x.relay.generated.Sub(x.attempt.began), now)
 	}
 	prompt := int64(r.PromptTokens)
@@ -38,7 +38,7 @@ func teach(e *prefill.Estimates, x *exchange, now time.Time) {
 	}
 	r.Fates, r.Saved = fatesOf(x, &before, u), savedBy(int64(r.CachedTokens), model.MeasuredRate())
 	if isWhole {
-		model.LearnTokens(text, files.Count, prompt, now)
+		model.LearnTokens(text, media, prompt, now)
 	}
 }
 
