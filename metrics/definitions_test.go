@@ -65,7 +65,7 @@ sum by (outcome) (rate(tether_cached_prompt_tokens_total[5m])) / sum by (outcome
 Why were prompt tokens not found in a cache? [AFFINITY.md](AFFINITY.md#why-a-cache-was-missed) says how tether knows.
 
 ` + "```" + `
-sum by (fate, reason) (rate(tether_prompt_tokens_total{fate!~"hit|new"}[5m])) / on () group_left sum(rate(tether_prompt_tokens_total[5m]))
+sum by (fate, reason) (rate(tether_prompt_tokens_total{fate!~"hit|new"}[5m])) / on () group_left () sum(rate(tether_prompt_tokens_total[5m]))
 ` + "```" + `
 
 What is affinity worth? Compare the time to first byte of pinned requests with that of new ones:
