@@ -117,23 +117,21 @@ func (s *driven) sendSome(b []byte) (n int, err error) {
 	return n, nil
 }
 
+// hasToSend reports whether there is something to send that the kernel has not refused.
+func (s *driven) hasToSend() bool { return len(s.unsent) > 0 && !s.refused }
+
 // sendPushed sends what the kernel takes of what was pushed, for tell.
 func (s *driven) sendPushed() {
-	if len(s.unsent) == 0 || s.refused {
-		return
+	if s.hasToSend() {
+		s.sentSome(s.sendSome(s.unsent))
 	}
-	var n int
-	if n, s.failed = s.sendSome(s.unsent); s.failed != nil {
-		s.unsent = nil
-		return
-	}
-	s.keep(s.unsent[n:])
 }
 
-// keep keeps what the kernel has refused.
-func (s *driven) keep(rest []byte) {
-	s.unsent = nil
-	if s.refused = len(rest) > 0; s.refused {
+// sentSome notes that the kernel has taken n bytes of unsent, or that nothing can be sent.
+func (s *driven) sentSome(n int, err error) {
+	rest := s.unsent[n:]
+	s.unsent, s.failed = nil, err
+	if s.refused = err == nil && len(rest) > 0; s.refused {
 		s.unsent = bytes.Clone(rest)
 	}
 }

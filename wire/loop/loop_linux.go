@@ -47,10 +47,13 @@ func newLoop() (*loop, error) {
 		_ = unix.Close(epoll)
 		return nil, fmt.Errorf("create eventfd: %w", err)
 	}
-	return &loop{epoll: epoll, waker: waker, buf: make([]byte, readSize), out: newOutbox()}, nil
+	l := &loop{epoll: epoll, waker: waker, buf: make([]byte, readSize), out: newOutbox()}
+	l.out.burst.open()
+	return l, nil
 }
 
 func (l *loop) close() {
+	l.out.burst.close()
 	_ = unix.Close(l.epoll)
 	_ = unix.Close(l.waker)
 }

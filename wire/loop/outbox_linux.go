@@ -13,6 +13,7 @@ type outbox struct {
 	last    *driven   // whose bytes are the last ones in memory, nil for none
 	sockets []*driven // in the order of their first push; nil for one that was released since
 	sent    []*driven // whose drivers are being told; nil for one that was released since
+	burst   burst
 }
 
 const (
@@ -65,11 +66,7 @@ func (o *outbox) remove(s *driven) {
 // send sends what was pushed, and then tells the drivers, which may push more.
 func (o *outbox) send() {
 	for len(o.sockets) > 0 {
-		for _, s := range o.sockets {
-			if s != nil {
-				s.sendPushed()
-			}
-		}
+		o.sendAll()
 		o.memory, o.last = o.memory[:0], nil
 		o.sockets, o.sent = o.sent[:0], o.sockets
 		now := time.Now()
@@ -80,4 +77,14 @@ func (o *outbox) send() {
 		}
 		clear(o.sent)
 	}
+}
+
+// sendAll sends what was pushed, all of it together if there is more than one socket.
+func (o *outbox) sendAll() {
+	for _, s := range o.sockets {
+		if s != nil && s.hasToSend() && (len(o.sockets) == 1 || !o.burst.add(s)) {
+			s.sendPushed()
+		}
+	}
+	o.burst.send()
 }
