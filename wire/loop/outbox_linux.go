@@ -82,7 +82,7 @@ func (o *outbox) send() {
 // sendAll sends what was pushed, all of it together if there is more than one socket.
 func (o *outbox) sendAll() {
 	for _, s := range o.sockets {
-		if s != nil && s.hasToSend() && (len(o.sockets) == 1 || !o.burst.add(s)) {
+		if s != nil && hasToSend(s) && (len(o.sockets) == 1 || !o.burst.add(s)) {
 			s.sendPushed()
 		}
 	}
