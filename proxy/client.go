@@ -55,7 +55,7 @@ const headTime = 10 * time.Second
 func (c *client) next(now time.Time) {
 	c.whole, c.since = false, now
 	c.waitingSince.Store(now.UnixNano())
-	c.freeGuard()
+	freeGuard(c)
 	c.fresh = true
 	if len(c.rest) == 0 {
 		c.freeBuffer()
@@ -89,7 +89,7 @@ func (c *client) readHead(b []byte) (n int, more bool) {
 func (c *client) check(b []byte) (n int, ok bool) {
 	if c.fresh {
 		c.fresh = false
-		c.takeGuard(c.p.settings.Load())
+		takeGuard(c)
 	}
 	first := !c.guard.Begun()
 	if first {
@@ -111,7 +111,7 @@ func (c *client) check(b []byte) (n int, ok bool) {
 
 // receiveHead reads from the socket within the limits for idle connections and for heads.
 func (c *client) receiveHead(b []byte) (int, error) {
-	if c.headBegun() {
+	if headBegun(c) {
 		if err := c.readBefore(c.begun.Add(headTime), 0); err != nil {
 			return 0, err
 		}
@@ -134,7 +134,7 @@ func (c *client) giveUp(err error) {
 	c.ended = true
 	switch {
 	case !wire.IsTimeout(err):
-	case c.headBegun():
+	case headBegun(c):
 		c.refuse(faultSlowHead, nil)
 	default:
 		c.p.clients.idleClosed.Add(1)
@@ -185,14 +185,15 @@ func (c *client) freeBuffer() {
 }
 
 // takeGuard makes a guard ready for the next head.
-func (c *client) takeGuard(s *settings) {
+func takeGuard(c *client) {
 	if c.guard == nil {
 		c.guard = guards.Get().(*http1.Guard)
 	}
+	s := c.p.settings.Load()
 	c.guard.Reset(min(int(s.MaxHeader), c.parser.maxHead), s.MaxHeaders)
 }
 
-func (c *client) freeGuard() {
+func freeGuard(c *client) {
 	if c.guard != nil {
 		guards.Put(c.guard)
 		c.guard = nil
@@ -200,7 +201,7 @@ func (c *client) freeGuard() {
 }
 
 // headBegun reports whether a head has begun to arrive.
-func (c *client) headBegun() bool { return c.guard != nil && c.guard.Begun() }
+func headBegun(c *client) bool { return c.guard != nil && c.guard.Begun() }
 
 // readBefore sets the deadline of reads to at, or to up to slack later: a deadline that lies there already stays, for moving it
 // costs more than a small read.

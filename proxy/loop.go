@@ -90,7 +90,7 @@ func (c parked) Received(now time.Time, p []byte) {
 // takeHead shows a whole request to the guard, and gives the length of its head. It reports false if the guard refuses the head, or if head or
 // body are not whole.
 func (c parked) takeHead(now time.Time, p []byte) (n int, whole bool) {
-	c.takeGuard(c.p.settings.Load())
+	takeGuard(c.client)
 	n, whole, err := c.guard.Head(p)
 	if err != nil || !whole || c.guard.Chunked || c.guard.Length > int64(len(p)-n) {
 		return 0, false
@@ -103,7 +103,7 @@ func (c parked) takeHead(now time.Time, p []byte) (n int, whole bool) {
 // restart forgets what takeHead has found out: a goroutine reads the head from its beginning.
 func (c parked) restart() {
 	c.whole, c.fresh, c.rest = false, true, nil
-	c.freeGuard()
+	freeGuard(c.client)
 }
 
 // leave leaves the client to a goroutine. p was received for its next request.

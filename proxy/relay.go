@@ -158,7 +158,7 @@ func (x delivery) slim() {
 	}
 	giveScratchBack(x.exchange)
 	x.req.framing = nil
-	x.client.freeGuard()
+	freeGuard(x.client)
 	if c := x.client; len(c.rest) == 0 {
 		x.req.body.free()
 		c.freeBuffer()
