@@ -330,6 +330,14 @@ func (t *Route) Away() balance.Reason {
 	return t.away
 }
 
+// MovedFrom returns the upstream that the session of t was pinned to before t moved it, nil if t did not move it or the upstream is gone.
+func MovedFrom(t *Route) *upstream.Upstream {
+	if t.outcome != Moved || t.pin.state != moved {
+		return nil
+	}
+	return t.candidates.upstream(t.candidates.table.Index(t.pin.from))
+}
+
 // Last returns the upstream of the last attempt, nil before the first one.
 func (t *Route) Last() *upstream.Upstream {
 	if len(t.candidates.tried) == 0 {
