@@ -15,7 +15,7 @@ ADMIN_LISTEN ?= 127.0.0.1:8081
 # The tree that make shape measures.
 DIR ?= .
 
-.PHONY: help build run demo-once test test-deploy test-clients test-browser test-vllm test-vllm-ranks test-endurance test-kubernetes test-logs chaos check shape fuzz bench bench-identity bench-load bench-compare image-root image deb clean
+.PHONY: help build run demo-once test test-deploy test-clients test-vllm test-vllm-ranks test-endurance test-kubernetes test-logs chaos check shape fuzz bench bench-identity bench-load bench-compare image-root image deb clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,7 +34,7 @@ demo-once: build ## show simulated servers with and without affinity, side by si
 # of make build, which shares it. wire and proxy come first because they take longest, and wait more than they compute. go vet is
 # a part of make check.
 #
-# The proxy is tested over each of its engines: with the race detector over the one that auto stands for, and then over goroutines.
+# The proxy is tested over each of its engines: with the race detector over epoll and io_uring, where the kernel allows it, and then over goroutines.
 # Allocations of session/identity can be counted without the detector only: with it, a sync.Pool forgets some of what it gets.
 #
 # At its end, a process with the race detector waits for reports of its other threads: 1 s, unless GORACE says less. The tests
@@ -46,6 +46,7 @@ TEST_PLAIN = CGO_ENABLED=0 go test -trimpath -vet=off -count=1 -timeout 10m
 test: ## run the tests, with the race detector if there is a C compiler; the targets below run those that need more
 	@$(if $(RACE),,echo "no C compiler found: the tests run without the race detector")
 	$(TEST_RACE) ./wire ./proxy $$(go list ./... | grep -v -e /e2e -e /bench -e /ring$$)
+	TETHER_PROXY_ENGINE=uring $(TEST_RACE) ./proxy
 	TETHER_PROXY_ENGINE=go $(TEST_PLAIN) -parallel 8 ./proxy
 	$(TEST_PLAIN) -run Allocat\|BadInput ./session/identity
 	$(TEST_PLAIN) ./ring ./bench/... ./e2e/...
@@ -56,7 +57,7 @@ test-deploy: ## test the Dockerfile and the files in deploy/
 
 # LINT lints a module. Its flags are those of the tests, which share what is compiled. tools is not tidied: that would download what the
 # tests of the linters need.
-MODULES = . deploy e2e/clients e2e/browser
+MODULES = . deploy e2e/clients
 LINT    = CGO_ENABLED=0 GOFLAGS="$$(go env GOFLAGS) -trimpath" go tool -modfile=$(CURDIR)/tools/go.mod golangci-lint run ./...
 
 check: ## format, lint, vet, tidy, known vulnerabilities
@@ -112,11 +113,6 @@ TEST_CLIENTS = $(TEST_PLAIN) -v
 
 test-clients: ## test with the official clients for Go, Node and Python, which it installs (npm, python3; Go alone without npm)
 	cd e2e/clients && $(if $(shell command -v npm),./install.sh env) $(TEST_CLIENTS) .
-
-# The screenshots of the README: make test-browser PICTURES=docs/img
-PICTURES ?= bin/pictures
-test-browser: ## test the status page in a real Chromium, which must be there, with axe-core if there is npm (PICTURES=bin/pictures)
-	cd e2e/browser && $(if $(shell command -v npm),./axe.sh env) $(TEST_PLAIN) -v . -pictures $(abspath $(PICTURES))
 
 test-vllm: ## test with two real vLLM servers on the CPU, which it installs (6 GB, python3)
 	cd e2e/clients && vllm/servers.sh 2 env $(TEST_CLIENTS) ./vllm

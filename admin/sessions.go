@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"tether/session"
-	"tether/status"
 )
 
 // sessionView is a pin as the API shows it. It never has the id.
@@ -63,9 +62,7 @@ func (s *Server) move(w http.ResponseWriter, r *http.Request) {
 	}
 	now := time.Now()
 	for _, h := range hits {
-		if s.guide.Router.Repin(h.Key, to.Upstream, now) && h.Upstream != to.Upstream {
-			s.deps.Status.Moved(h.Upstream, to.Upstream, status.ByOperator)
-		}
+		s.guide.Router.Repin(h.Key, to.Upstream, now)
 	}
 	writeSessions(w, hits, func(h session.Session) sessionView {
 		from := h.Upstream.Name()

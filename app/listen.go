@@ -31,11 +31,9 @@ func (a *app) serveOperators() (err error) {
 	if a.reloader != nil {
 		reload = a.reloader.ask
 	}
-	guide := a.guide()
-	guide.Seen = a.status.Seen
 	a.admin = admin.NewServer(a.adminListener.Addr(), admin.Deps{
 		Registry: a.registry, Pins: a.pins, Estimates: a.prefill, Ready: a.proxy.Ready, Metrics: a.metrics.Handler(),
-		Status: a.status, Guide: guide, ErrorLog: errorLog, Reload: reload, Sources: a.sources.shown,
+		Guide: a.guide(), ErrorLog: errorLog, Reload: reload, Sources: a.sources.shown,
 		Settings: func() admin.Settings {
 			s := a.settings.Load()
 			return admin.Settings{Token: string(s.token), MaxRequest: int64(s.Proxy.MaxHeader) + int64(s.Proxy.MaxBody), DrainIdle: s.Session.Pins.DrainIdle}
@@ -49,17 +47,28 @@ func (a *app) serveOperators() (err error) {
 func (a *app) openEngine() {
 	s := a.settings.Load()
 	loops, engine, why := loop.OpenEngine(s.Proxy.Engine, s.Proxy.Loops)
-	switch {
-	case why != nil:
-		a.log.Warn("no event loops: goroutines serve all clients", zap.String("engine", engine), zap.Error(why))
-	case loops != nil:
-		a.log.Info("event loops serve the clients without TLS", zap.String("engine", engine), zap.Int("loops", loops.Len()))
-	default:
-		a.log.Info("goroutines serve all clients", zap.String("engine", engine))
+	if a.loops = loops; loops == nil {
+		logEngine(a.log, s.Proxy.Engine, engine, 0, why)
+		return
 	}
-	if a.loops = loops; loops != nil {
-		a.steps.start("event loops", loops.Run)
+	logEngine(a.log, s.Proxy.Engine, engine, loops.Len(), why)
+	a.steps.start("event loops", loops.Run)
+}
+
+// logEngine says which engine runs with n loops, and why it is not a better one. That is a warning if the configuration wants another one, or
+// if there is no loop.
+func logEngine(log *zap.Logger, want, engine string, n int, why error) {
+	level, text, fields := zap.InfoLevel, "goroutines serve all clients", []zap.Field{zap.String("engine", engine)}
+	if n > 0 {
+		text, fields = "event loops serve the clients without TLS", append(fields, zap.Int("loops", n))
 	}
+	if why != nil {
+		fields = append(fields, zap.Error(why))
+	}
+	if why != nil && (n == 0 || want != loop.EngineAuto) {
+		level = zap.WarnLevel
+	}
+	log.Log(level, text, fields...)
 }
 
 // listen opens the listener for clients. Until serveClients, the kernel queues their connections.

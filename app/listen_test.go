@@ -1,12 +1,17 @@
 package app
 
 import (
+	"errors"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
 
 	"tether/config"
 	"tether/sim"
@@ -115,5 +120,34 @@ func TestAdminBeyondLoopback(t *testing.T) {
 	}
 	if got := s.get("/api/upstreams", nil); got != 403 {
 		t.Errorf("the guarded part answered %d", got)
+	}
+}
+
+// One line says which engine runs. It is a warning if that is not what the configuration wants, or if there are no loops.
+func TestEngineInTheLog(t *testing.T) {
+	refused := errors.New("uring: forbidden")
+	for _, c := range []struct {
+		want, engine string
+		loops        int
+		why          error
+		level        zapcore.Level
+		text         string
+	}{
+		{"auto", "uring", 2, nil, zap.InfoLevel, "event loops serve the clients without TLS"},
+		{"auto", "epoll", 2, refused, zap.InfoLevel, "event loops serve the clients without TLS"},
+		{"uring", "epoll", 2, refused, zap.WarnLevel, "event loops serve the clients without TLS"},
+		{"auto", "go", 0, refused, zap.WarnLevel, "goroutines serve all clients"},
+		{"go", "go", 0, nil, zap.InfoLevel, "goroutines serve all clients"},
+	} {
+		core, logs := observer.New(zap.DebugLevel)
+		logEngine(zap.New(core), c.want, c.engine, c.loops, c.why)
+		all := logs.All()
+		if len(all) != 1 || all[0].Level != c.level || all[0].Message != c.text {
+			t.Fatalf("%+v: %+v", c, all)
+		}
+		got := all[0].ContextMap()
+		if _, said := got["error"]; got["engine"] != c.engine || said != (c.why != nil) || c.loops > 0 && got["loops"] != int64(c.loops) {
+			t.Errorf("%+v: %v", c, got)
+		}
 	}
 }

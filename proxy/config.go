@@ -48,9 +48,9 @@ type Config struct {
 	ShutdownDelay time.Duration `yaml:"shutdown_delay"`
 	// ShutdownTimeout is how long requests in flight may take to finish after that, 0s..24h.
 	ShutdownTimeout time.Duration `yaml:"shutdown_timeout"`
-	// Engine serves the clients: auto, epoll or go, as in loop.Engines. It belongs to the listener, not to the proxy.
+	// Engine serves the clients: auto, uring, epoll or go, as in loop.Engines. It belongs to the listener, not to the proxy.
 	Engine string `yaml:"engine"`
-	// Loops is the number of event loops, 0..64; 0 is loop.DefaultLoops. It belongs to the listener too.
+	// Loops is the number of event loops, 0..64; 0 is one for each two processors. It belongs to the listener too.
 	Loops int `yaml:"loops"`
 	// Handover is the path of a Unix socket at which a new process takes over the listeners; if empty, none can.
 	Handover string `yaml:"handover"`

@@ -1,6 +1,10 @@
 package proxy
 
-import "tether/wire"
+import (
+	"time"
+
+	"tether/wire"
+)
 
 // ownDescriptors are kept back for what is neither a client nor its server: logs, listeners and pollers (a dozen), operators, and
 // files that are read again.
@@ -21,5 +25,17 @@ func maxRefused(connections int) int { return max(8, min(64, connections/8)) }
 // freeDescriptor reports whether the process has a free descriptor. If not, it closes the idle connections to servers. If there are
 // none, it closes a client's connection without a whole request.
 func freeDescriptor(p *Proxy) bool {
-	return wire.HasDescriptor() || p.registry.CloseIdle() || p.clients.displace()
+	return wire.HasDescriptor() || (p.registry.CloseIdle() || p.clients.displace()) && awaitDescriptor()
+}
+
+// closingTime bounds the wait for a descriptor that is closed. A loop closes one soon after its connection, when the kernel does not use it any
+// more.
+const closingTime = 20 * time.Millisecond
+
+// awaitDescriptor reports true, at once or within closingTime: other requests may have taken the descriptor.
+func awaitDescriptor() bool {
+	for begun := time.Now(); !wire.HasDescriptor() && time.Since(begun) < closingTime; {
+		time.Sleep(closingTime / 20)
+	}
+	return true
 }

@@ -90,7 +90,8 @@ func (c parked) Received(now time.Time, p []byte) {
 // takeHead shows a whole request to the guard, and gives the length of its head. It reports false if the guard refuses the head, or if head or
 // body are not whole.
 func (c parked) takeHead(now time.Time, p []byte) (n int, whole bool) {
-	takeGuard(c.client)
+	s := c.p.settings.Load()
+	c.guard.Reset(min(int(s.MaxHeader), c.parser.maxHead), s.MaxHeaders)
 	n, whole, err := c.guard.Head(p)
 	if err != nil || !whole || c.guard.Chunked || c.guard.Length > int64(len(p)-n) {
 		return 0, false
@@ -103,7 +104,7 @@ func (c parked) takeHead(now time.Time, p []byte) (n int, whole bool) {
 // restart forgets what takeHead has found out: a goroutine reads the head from its beginning.
 func (c parked) restart() {
 	c.whole, c.fresh, c.rest = false, true, nil
-	freeGuard(c.client)
+	c.guard.Reset(0, 0)
 }
 
 // leave leaves the client to a goroutine. p was received for its next request.
@@ -375,9 +376,9 @@ func goOn(x *exchange, next step) {
 	}
 }
 
-// sendUnsent sends what the loop has not sent of an answer.
+// sendUnsent sends what the loop has not sent of an answer, and waits until the loop has sent what it sends.
 func (c *client) sendUnsent() error {
-	if len(c.unsent) == 0 {
+	if c.unsent == nil {
 		return nil
 	}
 	rest := c.unsent

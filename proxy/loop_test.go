@@ -360,17 +360,21 @@ func FuzzDrivers(f *testing.F) {
 	f.Add(uint64(0x8000), uint64(0x8000), byte(3), byte(5))
 	f.Add(uint64(3), uint64(7), byte(4), byte(6))
 	s := newScript(f)
+	engines := []string{loop.EngineGo, loop.EngineEpoll}
+	if ls, err := loop.New(loop.EngineUring, 1); err == nil {
+		ls.Close()
+		engines = append(engines, loop.EngineUring)
+	}
 	rigs := map[string]*rig{}
-	for _, engine := range []string{loop.EngineGo, loop.EngineEpoll} {
+	for _, engine := range engines {
 		rigs[engine] = newRig(f, []string{s.url()}, func(r *rig) { r.engine = engine })
 	}
 	f.Fuzz(func(t *testing.T, clientSplits, serverSplits uint64, request, answer byte) {
-		var seen [2]string
-		for i, engine := range []string{loop.EngineGo, loop.EngineEpoll} {
-			seen[i] = conversation(t, rigs[engine], s, clientSplits, serverSplits, request, answer)
-		}
-		if seen[0] != seen[1] {
-			t.Errorf("goroutines: %q\nloop: %q", seen[0], seen[1])
+		want := conversation(t, rigs[loop.EngineGo], s, clientSplits, serverSplits, request, answer)
+		for _, engine := range engines[1:] {
+			if got := conversation(t, rigs[engine], s, clientSplits, serverSplits, request, answer); got != want {
+				t.Errorf("goroutines: %q\n%s: %q", want, engine, got)
+			}
 		}
 	})
 }

@@ -56,7 +56,8 @@ func TestResponseScan(t *testing.T) {
 		{name: "no data", stream: true, body: `{"response":{"id":"resp_2"}}`},
 	} {
 		for part := 1; part <= len(c.body)+1; part++ {
-			s := newStoredScan(c.stream)
+			var s storedScan
+			s.begin(c.stream)
 			var got []string
 			for rest := c.body; rest != ""; {
 				n := min(part, len(rest))
@@ -79,7 +80,8 @@ func FuzzResponseScan(f *testing.F) {
 	f.Add([]byte(`data: {"response":{"id":"resp_1"}}`), true, uint(3))
 	f.Fuzz(func(t *testing.T, body []byte, stream bool, part uint) {
 		scan := func(size int) string {
-			s := newStoredScan(stream)
+			var s storedScan
+			s.begin(stream)
 			for rest := body; len(rest) > 0; {
 				n := min(size, len(rest))
 				if id := s.see(rest[:n]); id != nil {

@@ -17,7 +17,7 @@ type Client struct {
 	tcp          lower
 	watch        *Watch // nil if a loop watches
 	id           watchID
-	driven       loop.Driven   // nil without a loop
+	looped       looped        // the same as Conn; nil without a loop
 	writeTimeout time.Duration // as in ListenConfig
 
 	mu    sync.Mutex
@@ -105,12 +105,17 @@ func (c *Client) Secure() bool {
 }
 
 // Driven returns the connection as an event loop drives it, nil if none does: under TLS, or without Loops.
-func (c *Client) Driven() loop.Driven { return c.driven }
+func (c *Client) Driven() loop.Driven {
+	if c.looped == nil {
+		return nil
+	}
+	return c.looped
+}
 
 // Quiet reports, without waiting, whether the peer has sent nothing that was not read yet, and has not left.
 func (c *Client) Quiet() (is bool) {
 	raw, err := c.tcp.SyscallConn()
-	return err == nil && raw.Control(func(fd uintptr) { is = quiet(fd) }) == nil && is
+	return err == nil && raw.Control(func(fd uintptr) { is = quiet(fd) }) == nil && is && (c.looped == nil || !c.looped.Unread())
 }
 
 // Close closes the connection in good order: bytes that were written are still delivered.

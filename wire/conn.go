@@ -20,8 +20,7 @@ type Conn struct {
 	mu       sync.Mutex // held while Join replaces socket, for Abort
 	socket   net.Conn   // below TLS; the same as Conn without TLS
 	raw      syscall.RawConn
-	noisy    func() bool      // reports an event that is perhaps unasked bytes or the end; nil if no loop knows
-	driven   loop.Driven      // nil if no loop can drive the connection
+	looped   looped           // the same as socket; nil if no loop can drive the connection
 	peek     func(fd uintptr) // sets quiet; made once, for Stale
 	quiet    bool
 	deadline time.Time // of reads, as last set
@@ -48,15 +47,20 @@ func (c *Conn) Shut() {
 // onLoop says that the caller is the thread of the connection's loop, which knows of most connections without asking the
 // kernel: all events before those that the thread handles now.
 func (c *Conn) Stale(onLoop bool) bool {
-	if onLoop && c.noisy != nil && !c.noisy() {
+	if onLoop && c.looped != nil && !c.looped.Noisy() {
 		return false
 	}
 	err := c.raw.Control(c.peek)
-	return err != nil || !c.quiet || c.Conn != c.socket && c.holdsBytes()
+	return err != nil || !c.quiet || c.looped != nil && c.looped.Unread() || c.Conn != c.socket && c.holdsBytes()
 }
 
 // Driven returns the connection as the loop of a client drives it, nil if none does. See Join.
-func (c *Conn) Driven() loop.Driven { return c.driven }
+func (c *Conn) Driven() loop.Driven {
+	if c.looped == nil {
+		return nil
+	}
+	return c.looped
+}
 
 // holdsBytes reports whether the TLS connection has read bytes from the socket that no Read has taken: bytes behind one answer
 // must not become the beginning of the next.
@@ -87,8 +91,8 @@ func (c *Conn) WriteAll(head []byte, body *Parts) error {
 		return err
 	}
 	parts := net.Buffers{head, body[0], body[1], body[2]}
-	if c.driven != nil {
-		return writeParts(c.socket, parts)
+	if c.looped != nil {
+		return c.looped.WriteParts(parts)
 	}
 	_, err := parts.WriteTo(c.Conn)
 	return err
@@ -98,7 +102,7 @@ func (c *Conn) WriteAll(head []byte, body *Parts) error {
 func (c *Conn) PushAll(head []byte, body *Parts) {
 	for _, part := range [...][]byte{head, body[0], body[1], body[2]} {
 		if len(part) > 0 {
-			c.driven.Push(part)
+			c.looped.Push(part)
 		}
 	}
 }

@@ -26,8 +26,3 @@ func (*Conn) Near(*Client) bool { return true }
 
 // Join reports false: no loop drives the client.
 func (*Conn) Join(*Client) bool { return false }
-
-func writeParts(conn net.Conn, parts net.Buffers) error {
-	_, err := parts.WriteTo(conn)
-	return err
-}

@@ -52,7 +52,7 @@ func (l *Listener) acceptOnLoop() (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.Conn, c.tcp, c.driven = s, s, s
+	c.Conn, c.tcp, c.looped = s, s, s
 	return c, nil
 }
 
@@ -61,8 +61,8 @@ func (c *Conn) Near(cl *Client) bool {
 	if cl == nil {
 		return true
 	}
-	s, onLoop := c.socket.(*loop.Socket)
-	of, driven := cl.driven.(*loop.Socket)
+	s, onLoop := c.looped.(*loop.Socket)
+	of, driven := cl.looped.(*loop.Socket)
 	return !onLoop || !driven || s.Near(of)
 }
 
@@ -70,11 +70,11 @@ func (c *Conn) Near(cl *Client) bool {
 // drives the client, if the connection is on another loop, or if the upstream speaks TLS. No other goroutine may use the connection,
 // except Abort.
 func (c *Conn) Join(cl *Client) bool {
-	of, is := cl.driven.(*loop.Socket)
+	of, is := cl.looped.(*loop.Socket)
 	if !is || c.Conn != c.socket {
 		return false
 	}
-	if s, is := c.socket.(*loop.Socket); is {
+	if s, is := c.looped.(*loop.Socket); is {
 		return s.Near(of)
 	}
 	c.mu.Lock()
@@ -84,10 +84,7 @@ func (c *Conn) Join(cl *Client) bool {
 		return false
 	}
 	c.raw, _ = s.SyscallConn() // never fails
-	c.Conn, c.socket, c.driven, c.noisy = s, s, s, s.Noisy
+	c.Conn, c.socket, c.looped = s, s, s
 	c.deadline = time.Time{} // that of the former socket is not set on s
 	return true
 }
-
-// writeParts writes all parts to a connection of a loop.
-func writeParts(conn net.Conn, parts net.Buffers) error { return conn.(*loop.Socket).WriteParts(parts) }

@@ -3,6 +3,8 @@ package wire
 import (
 	"net"
 	"syscall"
+
+	"tether/wire/loop"
 )
 
 // lower is the connection below TLS: that of a Client.
@@ -11,4 +13,13 @@ type lower interface {
 	syscall.Conn
 	SetLinger(seconds int) error
 	CloseWrite() error
+}
+
+// looped is a connection of a loop: a Socket of package wire/loop, which exists where there are loops.
+type looped interface {
+	net.Conn
+	loop.Driven
+	WriteParts(parts net.Buffers) error
+	Noisy() bool
+	Unread() bool
 }

@@ -54,7 +54,7 @@ func SendFailed(c *Conn, err error) { c.sendErr = err }
 // LeaveLoop gives a connection back to goroutines, on the thread of the loop that drives it. A goroutine sends what the loop has not sent
 // of the request: without that, a server that answers early would take the next request for the rest of this one.
 func LeaveLoop(c *Conn) {
-	if rest := c.Driven().Release(); len(rest) > 0 {
+	if rest := c.Driven().Release(); rest != nil {
 		c.sending = &sending{ended: make(chan written, 1)}
 		go c.sendAll(rest, Body{}, c.sending)
 	}

@@ -19,7 +19,7 @@ func TestBurst(t *testing.T) {
 }
 
 func pushToSeveral(t *testing.T, together bool) {
-	_, first := connected(t, 1)
+	_, first := connected(t, EngineEpoll, 1)
 	const good = maxPushed + 5
 	large := bytes.Repeat([]byte("0123456789abcdef"), outboxSize/16)
 	deafPeer, deaf := onSameLoop(t, first)
@@ -33,13 +33,14 @@ func pushToSeveral(t *testing.T, together bool) {
 	wait(t, toClosed.ended)
 	onLoop(t, first, func(time.Time) {
 		if !together {
-			first.loop.out.burst.close()
+			epollSide(first).loop.out.burst.close()
 		}
 		if err := setSendBuffer(deaf); err != nil {
 			t.Error(err)
 		}
-		deaf.unsent, deaf.pushed = large, true // more than Push defers
-		deaf.loop.out.sockets = append(deaf.loop.out.sockets, &deaf.driven)
+		side := epollSide(deaf)
+		side.unsent, side.pushed = large, true // more than Push defers
+		side.loop.out.sockets = append(side.loop.out.sockets, side)
 		reset.Push([]byte("x"))
 		closed.Push([]byte("x"))
 	})
@@ -82,3 +83,5 @@ func pushToSeveral(t *testing.T, together bool) {
 func setSendBuffer(s *Socket) error {
 	return s.control(func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, 1) })
 }
+
+func epollSide(s *Socket) *driven { return s.side.(*driven) }

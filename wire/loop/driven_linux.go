@@ -5,34 +5,22 @@ import (
 	"io"
 	"net"
 	"os"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// driven is the part of a Socket that its loop works with.
-//
-// No system call on the descriptor blocks, and each is made with mu held, as close is: so none can reach a connection that has got the
-// descriptor since.
+// driven is the side of a Socket over epoll. Its descriptor is in the epoll set of the loop, and in no other.
 type driven struct {
+	endpoint
 	loop   *loop
-	fd     int
-	serial int32  // tells the users of one descriptor apart
-	hungUp func() // called on the loop's thread when the peer has left; nil for none
+	serial int32 // tells the users of one descriptor apart
 
-	// noise says that an event arrived while the socket had no driver. See Noisy.
-	noise atomic.Bool
-
-	mu            sync.Mutex
-	closed        bool      // guarded by mu
-	driver        Driver    // guarded by mu: written by Drive and Release
-	read, written waiter    // guarded by mu: the goroutines that wait in Read and Write
-	limit         time.Time // of the driver; written by the loop's thread, or with mu held before the driver is there
-	readable      bool      // guarded by mu: there may be something to read
-	finished      bool      // guarded by mu: the peer's FIN or an error has arrived, so there is always something to read
-	held          bool      // guarded by mu: Hold
+	driver   Driver    // guarded by mu: written by Drive and Release
+	limit    time.Time // of the driver; written by the loop's thread, or with mu held before the driver is there
+	readable bool      // guarded by mu: there may be something to read
+	finished bool      // guarded by mu: the peer's FIN or an error has arrived, so there is always something to read
+	held     bool      // guarded by mu: Hold
 
 	// The rest belongs to the thread of the loop.
 	queued  bool   // in loop.again
@@ -75,16 +63,16 @@ func (s *driven) Limit(limit time.Time) {
 }
 
 // Hold implements Driven.
-func (s *driven) Hold() { s.setHeld(true) }
+func (s *driven) Hold() { setHeld(s, true) }
 
 // Resume implements Driven.
 func (s *driven) Resume() {
-	if s.setHeld(false) {
+	if setHeld(s, false) {
 		s.loop.later(s)
 	}
 }
 
-func (s *driven) setHeld(held bool) (readable bool) {
+func setHeld(s *driven, held bool) (readable bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.held = held
@@ -117,7 +105,7 @@ func (s *driven) sendSome(b []byte) (n int, err error) {
 	return n, nil
 }
 
-// hasToSend reports whether s has something to send that the kernel has not refused.
+// hasToSend reports whether there is something to send that the kernel has not refused.
 func hasToSend(s *driven) bool { return len(s.unsent) > 0 && !s.refused }
 
 // sendPushed sends what the kernel takes of what was pushed, for tell.
@@ -148,14 +136,14 @@ func (s *driven) tell(now time.Time) {
 }
 
 // sendRefused sends what the kernel has refused before.
-func (s *driven) sendRefused(now time.Time) {
+func sendRefused(s *driven, now time.Time) {
 	s.refused = false
 	if s.sendPushed(); !s.refused && !s.pushed { // what was pushed since is told with the others
 		s.tell(now)
 	}
 }
 
-func (s *driven) present() Driver {
+func present(s *driven) Driver {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.driver
@@ -181,7 +169,7 @@ func (s *driven) event(l *loop, now time.Time, flags uint32) {
 	}
 	l.limited(limit)
 	if s.refused && flags&(gone|unix.EPOLLOUT) != 0 {
-		s.sendRefused(now)
+		sendRefused(s, now)
 	}
 	s.receive(l, now)
 }
@@ -200,7 +188,7 @@ func (s *driven) look(l *loop, now time.Time) {
 
 // receive makes one read for the driver. What may be left is read after the other events of the batch.
 func (s *driven) receive(l *loop, now time.Time) {
-	d, n, err := s.receiveSome(l.buf)
+	d, n, err := receiveSome(s, l.buf)
 	switch {
 	case d == nil:
 		return
@@ -209,13 +197,13 @@ func (s *driven) receive(l *loop, now time.Time) {
 		return
 	}
 	d.Received(time.Now(), l.buf[:n]) // not now, which is before the bytes arrived if the thread had to wait
-	if s.unread() {
+	if hasUnread(s) {
 		l.later(s)
 	}
 }
 
 // receiveSome reads into b if there is a driver that reads. d is nil if there is nothing to tell.
-func (s *driven) receiveSome(b []byte) (d Driver, n int, err error) {
+func receiveSome(s *driven, b []byte) (d Driver, n int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.driver == nil || s.held || !s.readable {
@@ -240,8 +228,8 @@ func (s *driven) receiveSome(b []byte) (d Driver, n int, err error) {
 	return s.driver, n, nil
 }
 
-// unread reports whether there may be more to read for a driver that reads.
-func (s *driven) unread() bool {
+// hasUnread reports whether there may be more to read for a driver that reads.
+func hasUnread(s *driven) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.driver != nil && s.readable && !s.held
@@ -263,9 +251,19 @@ func (s *driven) expired(now time.Time) (limit time.Time) {
 	return time.Time{}
 }
 
-func callError(call string, err error) error {
-	if no, is := err.(unix.Errno); is {
-		return os.NewSyscallError(call, no)
+func (s *driven) home() backend { return s.loop }
+
+func (s *driven) readLocked(b []byte) (int, error) { return recv(s.fd, b) }
+
+func (s *driven) writeLocked(call func() (int, error)) (int, error) { return call() }
+
+// unreadLocked implements side. The loop receives nothing without a driver.
+func (s *driven) unreadLocked() bool { return false }
+
+func (s *driven) closeLocked() error {
+	s.loop.remove(s)
+	if s.driver != nil {
+		s.loop.post(s) // no event tells the driver
 	}
-	return err
+	return unix.Close(s.fd)
 }

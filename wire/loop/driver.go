@@ -24,7 +24,8 @@ type Driven interface {
 	// Drive makes d the driver, with a limit as Limit sets it. onLoop says that the caller is the loop's thread. On any other thread the
 	// caller must not touch the connection, nor what d works with, once it has called Drive.
 	Drive(d Driver, limit time.Time, onLoop bool)
-	// Release gives the connection back to goroutines, and returns the bytes that were pushed and not sent. The caller may keep them.
+	// Release gives the connection back to goroutines, and returns the bytes that were pushed and not sent, nil for none. The caller may keep
+	// them. Their number may be 0: the loop is sending the last of them, and Write waits for that, even to write nothing.
 	Release() (unsent []byte)
 	// Limit makes Ended follow if nothing was received before limit, or soon after it. The zero time is no limit.
 	Limit(limit time.Time)

@@ -2,6 +2,7 @@ package loop
 
 import (
 	"runtime"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -15,7 +16,7 @@ func TestOpenEngine(t *testing.T) {
 			if ls != nil || engine != EngineGo || (err == nil) != (want == EngineGo) {
 				t.Errorf("%s: %v, %s, %v", want, ls, engine, err)
 			}
-		case ls == nil || engine != EngineEpoll || err != nil || ls.Len() != 2:
+		case ls == nil || (err == nil) != (engine == withLoops[want][0]) || ls.Len() != 2:
 			t.Errorf("%s: %v, %s, %v", want, ls, engine, err)
 		default:
 			ls.Close()
@@ -28,6 +29,12 @@ func TestNoDescriptorsForLoops(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("no event loops here")
 	}
+	for want, reasons := range map[string][]string{EngineAuto: {"epoll: "}, EngineEpoll: {"epoll: "}, EngineUring: {"uring: ", "; epoll: "}} {
+		noDescriptorsForLoops(t, want, reasons)
+	}
+}
+
+func noDescriptorsForLoops(t *testing.T, want string, reasons []string) {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		t.Fatal(err)
@@ -42,12 +49,17 @@ func TestNoDescriptorsForLoops(t *testing.T) {
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &few); err != nil {
 		t.Fatal(err)
 	}
-	ls, engine, why := OpenEngine(EngineAuto, 2)
+	ls, engine, why := OpenEngine(want, 2)
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		t.Fatal(err)
 	}
 	if ls != nil || engine != EngineGo || why == nil {
-		t.Errorf("%v, %s, %v", ls, engine, why)
+		t.Fatalf("%s: %v, %s, %v", want, ls, engine, why)
+	}
+	for _, reason := range reasons {
+		if !strings.Contains(why.Error(), reason) {
+			t.Errorf("%s: %v", want, why)
+		}
 	}
 	again, err := unix.Open("/", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -55,14 +67,14 @@ func TestNoDescriptorsForLoops(t *testing.T) {
 	}
 	unix.Close(again)
 	if again != free {
-		t.Errorf("the next descriptor is %d, and was %d: one is left", again, free)
+		t.Errorf("%s: the next descriptor is %d, and was %d: one is left", want, again, free)
 	}
 }
 
 func TestDefaultLoops(t *testing.T) {
 	for procs, want := range map[int]int{1: 1, 2: 1, 3: 1, 4: 2, 16: 8} {
 		before := runtime.GOMAXPROCS(procs)
-		if got := DefaultLoops(); got != want {
+		if got := defaultLoops(); got != want {
 			t.Errorf("%d loops for %d processors, want %d", got, procs, want)
 		}
 		runtime.GOMAXPROCS(before)

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// loop is an event loop: one thread that gets the events of its sockets from the kernel, and calls their drivers.
+// loop is a backend over epoll.
 type loop struct {
 	epoll int
 	waker int // an eventfd in the set: a write to it ends the wait
@@ -27,14 +27,14 @@ type loop struct {
 	buf   []byte    // what was received last, for Driver.Received
 	out   outbox    // what drivers have pushed
 	again []*driven // that may have more to read
-	sweep time.Time // when limits are looked at, zero for never
 	work  []*driven // what is looked at after the next events
+	limits
 }
 
 // readSize bounds one read of a loop, and so what a slow client makes it keep.
 const readSize = 16 << 10
 
-func newLoop() (*loop, error) {
+func newLoop() (backend, error) {
 	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("create epoll set: %w", err)
@@ -61,18 +61,16 @@ func (l *loop) close() {
 // socketEvents are all that a socket is registered for, once and edge-triggered.
 const socketEvents = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET
 
-// adopt makes a Socket of a descriptor, which it closes if it fails. hungUp is called on the loop's thread when the peer has left; nil for
-// none.
 func (l *loop) adopt(fd int, local, remote net.Addr, hungUp func()) (*Socket, error) {
-	s := &Socket{driven: driven{loop: l, fd: fd, hungUp: hungUp}, local: local, remote: remote}
-	l.enter(&s.driven)
+	s := &driven{endpoint: endpoint{fd: fd, local: local, remote: remote, hungUp: hungUp}, loop: l}
+	l.enter(s)
 	err := unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: socketEvents, Fd: int32(fd), Pad: s.serial})
 	if err != nil {
-		l.remove(&s.driven)
+		l.remove(s)
 		_ = unix.Close(fd)
 		return nil, fmt.Errorf("register descriptor: %w", err)
 	}
-	return s, nil
+	return &Socket{&s.endpoint, s}, nil
 }
 
 func (l *loop) enter(s *driven) {
@@ -121,13 +119,6 @@ func (l *loop) later(s *driven) {
 	}
 }
 
-// limited notes a limit of a driver.
-func (l *loop) limited(limit time.Time) {
-	if !limit.IsZero() && (l.sweep.IsZero() || limit.Before(l.sweep)) {
-		l.sweep = limit
-	}
-}
-
 // of returns the socket that an event is about, nil if that one is gone.
 func (l *loop) of(e *unix.EpollEvent) *driven {
 	l.mu.Lock()
@@ -163,7 +154,7 @@ func (l *loop) run(ctx context.Context) error {
 		l.handle(now, events[:n])
 		l.out.send() // before more is read for a slow peer
 		l.look(now, work)
-		if !l.sweep.IsZero() && !now.Before(l.sweep) {
+		if l.due(now) {
 			l.sweepLimits(now)
 		}
 		l.out.send()
@@ -176,7 +167,7 @@ func (l *loop) run(ctx context.Context) error {
 // event that stands before its own.
 func (l *loop) handle(now time.Time, events []unix.EpollEvent) {
 	for i := range events {
-		if s := l.of(&events[i]); s != nil && events[i].Events != unix.EPOLLOUT && s.present() == nil {
+		if s := l.of(&events[i]); s != nil && events[i].Events != unix.EPOLLOUT && present(s) == nil {
 			s.noise.Store(true)
 		}
 	}
@@ -214,9 +205,6 @@ func (l *loop) look(now time.Time, work []*driven) {
 	clear(work)
 }
 
-// minSweep is the time between two looks at all limits: a limit may be late by that much.
-const minSweep = 20 * time.Millisecond
-
 // sweepLimits tells the drivers whose limits have passed, and finds the next limit.
 func (l *loop) sweepLimits(now time.Time) {
 	l.sweep = time.Time{}
@@ -231,18 +219,15 @@ func (l *loop) sweepLimits(now time.Time) {
 			l.limited(s.expired(now))
 		}
 	}
-	if !l.sweep.IsZero() && l.sweep.Sub(now) < minSweep {
-		l.sweep = now.Add(minSweep)
-	}
+	l.apart(now)
 }
-
-// restTime is for how long an idle loop keeps its processor of the Go scheduler. It gives the processor up for a longer wait, which
-// makes the next wake-up dearer: the scheduler takes the processor away after 20 us and looks for work for it.
-const restTime = 20 * time.Millisecond
 
 // wait waits for events: for restTime, without limit if the loop is resting, and not at all if there is work.
 func (l *loop) wait(events []unix.EpollEvent, resting, working bool) (n int, err error) {
-	ms := l.timeout(resting, working)
+	ms := -1
+	if limit := l.timeout(resting, working); limit >= 0 {
+		ms = int((limit + time.Millisecond - 1) / time.Millisecond)
+	}
 	if resting {
 		n, err = unix.EpollWait(l.epoll, events, ms)
 	} else {
@@ -254,22 +239,6 @@ func (l *loop) wait(events []unix.EpollEvent, resting, working bool) (n int, err
 	return max(n, 0), err
 }
 
-// timeout is that of a wait in ms, -1 for none.
-func (l *loop) timeout(resting, working bool) int {
-	wait := restTime
-	switch {
-	case working:
-		return 0
-	case resting && l.sweep.IsZero():
-		return -1
-	case resting:
-		wait = time.Until(l.sweep)
-	case !l.sweep.IsZero():
-		wait = min(wait, time.Until(l.sweep))
-	}
-	return int((max(wait, 0) + time.Millisecond - 1) / time.Millisecond)
-}
-
 // rawEpollWait waits without the scheduler's knowledge, so that it does not take the processor away from a loop that is about to be
 // woken. The process has one processor more for each loop.
 func rawEpollWait(epoll int, events []unix.EpollEvent, ms int) (int, error) {
@@ -278,32 +247,4 @@ func rawEpollWait(epoll int, events []unix.EpollEvent, ms int) (int, error) {
 		return 0, errno
 	}
 	return int(n), nil
-}
-
-// recv and send never block, so raw system calls will do: the scheduler need not know.
-func recv(fd int, b []byte) (int, error) {
-	n, err := transfer(unix.SYS_RECVFROM, fd, b, unix.MSG_DONTWAIT)
-	synchronizeReceived()
-	return n, err
-}
-
-func send(fd int, b []byte) (int, error) {
-	synchronizeSend()
-	return transfer(unix.SYS_SENDTO, fd, b, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
-}
-
-func transfer(call uintptr, fd int, b []byte, flags uintptr) (int, error) {
-	if len(b) == 0 {
-		return 0, nil
-	}
-	for {
-		n, _, errno := unix.RawSyscall6(call, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), flags, 0, 0)
-		switch errno {
-		case 0:
-			return int(n), nil
-		case unix.EINTR:
-		default:
-			return 0, errno
-		}
-	}
 }

@@ -9,7 +9,7 @@ import (
 type Loops struct{}
 
 // New fails on macOS.
-func New(int) (*Loops, error) { return nil, errors.New("no event loops on macOS") }
+func New(string, int) (*Loops, error) { return nil, errors.New("no event loops on macOS") }
 
 // Len is 0.
 func (*Loops) Len() int { return 0 }

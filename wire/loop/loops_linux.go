@@ -3,6 +3,7 @@ package loop
 import (
 	"context"
 	"errors"
+	"net"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -10,15 +11,29 @@ import (
 
 // Loops are the event loops of the process. Each client belongs to one of them.
 type Loops struct {
-	all  []*loop
+	all  []backend
 	next atomic.Uint32
 }
 
-// New makes n event loops. Run makes them work.
-func New(n int) (*Loops, error) {
+// backend is an event loop: one thread that gets the events of its sockets from the kernel, and calls their drivers.
+type backend interface {
+	// adopt makes a Socket of a descriptor, which it closes if it fails. hungUp is called on the loop's thread when the peer has left; nil
+	// for none.
+	adopt(fd int, local, remote net.Addr, hungUp func()) (*Socket, error)
+	// run handles events until ctx ends.
+	run(ctx context.Context) error
+	// close frees what the loop holds.
+	close()
+}
+
+// backends are how the loops of an engine are made.
+var backends = map[string]func() (backend, error){EngineUring: newRingLoop, EngineEpoll: newLoop}
+
+// New makes n event loops of an engine. Run makes them work.
+func New(engine string, n int) (*Loops, error) {
 	ls := &Loops{}
 	for range n {
-		l, err := newLoop()
+		l, err := backends[engine]()
 		if err != nil {
 			ls.Close()
 			return nil, err
@@ -49,22 +64,22 @@ func (ls *Loops) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	errs := make([]error, len(ls.all))
 	for i, l := range ls.all[1:] {
-		running.Go(func() { errs[i+1] = l.runOr(ctx, cancel) })
+		running.Go(func() { errs[i+1] = runOr(ctx, cancel, l) })
 	}
-	errs[0] = ls.all[0].runOr(ctx, cancel)
+	errs[0] = runOr(ctx, cancel, ls.all[0])
 	running.Wait()
 	ls.Close()
 	return errors.Join(errs...)
 }
 
-// runOr is run, and ends the other loops if this one ends.
-func (l *loop) runOr(ctx context.Context, cancel func()) error {
+// runOr runs l, and ends the other loops if this one ends.
+func runOr(ctx context.Context, cancel func(), l backend) error {
 	defer cancel()
 	return l.run(ctx)
 }
 
 // nextLoop is the loop whose turn it is.
-func (ls *Loops) nextLoop() *loop { return ls.all[ls.next.Add(1)%uint32(len(ls.all))] }
+func (ls *Loops) nextLoop() backend { return ls.all[ls.next.Add(1)%uint32(len(ls.all))] }
 
 // processors is held while the number of Go's processors changes.
 var processors sync.Mutex

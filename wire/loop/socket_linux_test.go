@@ -18,10 +18,24 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // patience bounds every wait of these tests; none is expected to take that long.
 const patience = 10 * time.Second
 
+// overEach runs a test over each engine that has loops, if the kernel allows it.
+func overEach(t *testing.T, test func(t *testing.T, engine string)) {
+	for _, engine := range []string{EngineEpoll, EngineUring} {
+		t.Run(engine, func(t *testing.T) {
+			ls, err := New(engine, 1)
+			if err != nil {
+				t.Skip(err)
+			}
+			ls.Close()
+			test(t, engine)
+		})
+	}
+}
+
 // running are n loops that run until the test ends.
-func running(t testing.TB, n int) *Loops {
+func running(t testing.TB, engine string, n int) *Loops {
 	t.Helper()
-	loops, err := New(n)
+	loops, err := New(engine, n)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,9 +76,9 @@ func dial(t testing.TB, l net.Listener) *net.TCPConn {
 }
 
 // connected returns both ends of a connection, one of them on one of n loops.
-func connected(t testing.TB, n int) (*net.TCPConn, *Socket) {
+func connected(t testing.TB, engine string, n int) (*net.TCPConn, *Socket) {
 	t.Helper()
-	l, a := listen(t, running(t, n))
+	l, a := listen(t, running(t, engine, n))
 	return accepted(t, l, a)
 }
 
@@ -117,128 +131,144 @@ func idle(t testing.TB, s *Socket) *Socket {
 }
 
 func TestReadAndWrite(t *testing.T) {
-	peer, s := connected(t, 1)
-	sent := bytes.Repeat([]byte("0123456789abcdef"), 256<<10) // more than the kernel takes at once
-	go s.Write(sent)
-	got := make([]byte, len(sent))
-	if _, err := io.ReadFull(peer, got); err != nil || !bytes.Equal(got, sent) {
-		t.Fatalf("the peer's bytes differ (%v)", err)
-	}
-	go func() { peer.Write(sent); peer.CloseWrite() }()
-	if got, err := io.ReadAll(s); err != nil || !bytes.Equal(got, sent) {
-		t.Fatalf("the bytes differ (%v)", err)
-	}
+	overEach(t, func(t *testing.T, engine string) {
+		peer, s := connected(t, engine, 1)
+		sent := bytes.Repeat([]byte("0123456789abcdef"), 256<<10) // more than the kernel takes at once
+		go s.Write(sent)
+		got := make([]byte, len(sent))
+		if _, err := io.ReadFull(peer, got); err != nil || !bytes.Equal(got, sent) {
+			t.Fatalf("the peer's bytes differ (%v)", err)
+		}
+		go func() { peer.Write(sent); peer.CloseWrite() }()
+		if got, err := io.ReadAll(s); err != nil || !bytes.Equal(got, sent) {
+			t.Fatalf("the bytes differ (%v)", err)
+		}
+	})
 }
 
 func TestWriteParts(t *testing.T) {
-	peer, s := connected(t, 1)
-	part := bytes.Repeat([]byte("0123456789abcdef"), 256<<10)
-	go s.WriteParts(net.Buffers{part[:10], nil, part, part})
-	want := append(append(bytes.Clone(part[:10]), part...), part...)
-	got := make([]byte, len(want))
-	if _, err := io.ReadFull(peer, got); err != nil || !bytes.Equal(got, want) {
-		t.Errorf("the bytes differ (%v)", err)
-	}
+	overEach(t, func(t *testing.T, engine string) {
+		peer, s := connected(t, engine, 1)
+		part := bytes.Repeat([]byte("0123456789abcdef"), 256<<10)
+		go s.WriteParts(net.Buffers{part[:10], nil, part, part})
+		want := append(append(bytes.Clone(part[:10]), part...), part...)
+		got := make([]byte, len(want))
+		if _, err := io.ReadFull(peer, got); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("the bytes differ (%v)", err)
+		}
+	})
 }
 
 func TestDeadlines(t *testing.T) {
-	_, s := connected(t, 1)
-	buf := make([]byte, 16)
-	s.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
-	if _, err := s.Read(buf); !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("read: %v", err)
-	}
-	s.SetReadDeadline(time.Now().Add(patience))
-	go s.SetReadDeadline(time.Unix(1, 0)) // while it waits
-	if _, err := s.Read(buf); !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("read, with another deadline: %v", err)
-	}
-	s.SetDeadline(time.Now().Add(50 * time.Millisecond))
-	if _, err := s.Write(make([]byte, 64<<20)); !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("write: %v", err)
-	}
+	overEach(t, func(t *testing.T, engine string) {
+		_, s := connected(t, engine, 1)
+		buf := make([]byte, 16)
+		s.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+		if _, err := s.Read(buf); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("read: %v", err)
+		}
+		s.SetReadDeadline(time.Now().Add(patience))
+		go s.SetReadDeadline(time.Unix(1, 0)) // while it waits
+		if _, err := s.Read(buf); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("read, with another deadline: %v", err)
+		}
+		s.SetDeadline(time.Now().Add(50 * time.Millisecond))
+		if _, err := s.Write(make([]byte, 64<<20)); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("write: %v", err)
+		}
+	})
 }
 
 func TestCloseEndsWaits(t *testing.T) {
-	_, s := connected(t, 1)
-	failed := make(chan error, 2)
-	go func() { _, err := s.Read(make([]byte, 1)); failed <- err }()
-	go func() { _, err := s.Write(make([]byte, 64<<20)); failed <- err }()
-	time.AfterFunc(50*time.Millisecond, func() { s.Close() })
-	for range 2 {
-		if err := wait(t, failed); !errors.Is(err, net.ErrClosed) {
-			t.Errorf("failed with %v", err)
+	overEach(t, func(t *testing.T, engine string) {
+		_, s := connected(t, engine, 1)
+		failed := make(chan error, 2)
+		go func() { _, err := s.Read(make([]byte, 1)); failed <- err }()
+		go func() { _, err := s.Write(make([]byte, 64<<20)); failed <- err }()
+		time.AfterFunc(50*time.Millisecond, func() { s.Close() })
+		for range 2 {
+			if err := wait(t, failed); !errors.Is(err, net.ErrClosed) {
+				t.Errorf("failed with %v", err)
+			}
 		}
-	}
-	if err := s.Close(); err != net.ErrClosed {
-		t.Errorf("closed again: %v", err)
-	}
-	if err := s.SetReadDeadline(time.Time{}); err != net.ErrClosed {
-		t.Errorf("deadline of a closed connection: %v", err)
-	}
+		if err := s.Close(); err != net.ErrClosed {
+			t.Errorf("closed again: %v", err)
+		}
+		if err := s.SetReadDeadline(time.Time{}); err != net.ErrClosed {
+			t.Errorf("deadline of a closed connection: %v", err)
+		}
+	})
 }
 
 func TestCloseWriteAndLinger(t *testing.T) {
-	peer, s := connected(t, 1)
-	s.Write([]byte("x"))
-	s.CloseWrite()
-	if got, err := io.ReadAll(peer); string(got) != "x" || err != nil {
-		t.Errorf("%q, %v", got, err)
-	}
-	s.SetLinger(0)
-	s.Close()
-	for {
-		if _, err := peer.Write([]byte("x")); err != nil {
-			break // the reset has arrived
+	overEach(t, func(t *testing.T, engine string) {
+		peer, s := connected(t, engine, 1)
+		s.Write([]byte("x"))
+		s.CloseWrite()
+		if got, err := io.ReadAll(peer); string(got) != "x" || err != nil {
+			t.Errorf("%q, %v", got, err)
 		}
-	}
+		s.SetLinger(0)
+		s.Close()
+		for {
+			if _, err := peer.Write([]byte("x")); err != nil {
+				break // the reset has arrived
+			}
+		}
+	})
 }
 
 // The descriptor of a closed connection may belong to another one at once: neither gets what is meant for the other.
 func TestDescriptorsAreReused(t *testing.T) {
-	l, a := listen(t, running(t, 1))
-	for n := range 200 {
-		peer, s := accepted(t, l, a)
-		r := drive(s, time.Time{})
-		peer.Write([]byte{byte(n)})
-		if n%2 == 0 {
+	overEach(t, func(t *testing.T, engine string) {
+		l, a := listen(t, running(t, engine, 1))
+		for n := range 200 {
+			peer, s := accepted(t, l, a)
+			r := drive(s, time.Time{})
+			peer.Write([]byte{byte(n)})
+			if n%2 == 0 {
+				s.Close()
+				wait(t, r.ended)
+				continue
+			}
+			if got := wait(t, r.received); got[0] != byte(n) {
+				t.Fatalf("received %d, want %d", got[0], n)
+			}
 			s.Close()
-			wait(t, r.ended)
-			continue
 		}
-		if got := wait(t, r.received); got[0] != byte(n) {
-			t.Fatalf("received %d, want %d", got[0], n)
-		}
-		s.Close()
-	}
+	})
 }
 
 func TestAcceptedForGo(t *testing.T) {
-	l, a := listen(t, running(t, 1))
-	peer := dial(t, l)
-	next, err := a.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := next.Conn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	peer.Write([]byte("x"))
-	var b [1]byte
-	if _, err := c.Read(b[:]); err != nil || b[0] != 'x' {
-		t.Errorf("%q, %v", b, err)
-	}
-	if c.RemoteAddr().String() != peer.LocalAddr().String() {
-		t.Errorf("the client is %v, want %v", c.RemoteAddr(), peer.LocalAddr())
-	}
+	overEach(t, func(t *testing.T, engine string) {
+		l, a := listen(t, running(t, engine, 1))
+		peer := dial(t, l)
+		next, err := a.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := next.Conn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		peer.Write([]byte("x"))
+		var b [1]byte
+		if _, err := c.Read(b[:]); err != nil || b[0] != 'x' {
+			t.Errorf("%q, %v", b, err)
+		}
+		if c.RemoteAddr().String() != peer.LocalAddr().String() {
+			t.Errorf("the client is %v, want %v", c.RemoteAddr(), peer.LocalAddr())
+		}
+	})
 }
 
 func TestAcceptEnds(t *testing.T) {
-	_, a := listen(t, running(t, 1))
-	time.AfterFunc(20*time.Millisecond, a.Close)
-	if _, err := a.Accept(); err != net.ErrClosed {
-		t.Errorf("Accept: %v", err)
-	}
+	overEach(t, func(t *testing.T, engine string) {
+		_, a := listen(t, running(t, engine, 1))
+		time.AfterFunc(20*time.Millisecond, a.Close)
+		if _, err := a.Accept(); err != net.ErrClosed {
+			t.Errorf("Accept: %v", err)
+		}
+	})
 }

@@ -1,0 +1,329 @@
+package loop
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"tether/wire/uring"
+)
+
+// ringLoop is a backend over io_uring. One system call starts the operations of all sockets and waits for the next ones that end.
+type ringLoop struct {
+	ring  *uring.Ring
+	waker int // an eventfd that the ring polls: a write to it ends the wait
+
+	mu      sync.Mutex
+	posted  []posted // guarded by mu: to be looked at
+	awake   bool     // guarded by mu: the thread takes posted before it waits
+	stopped bool     // guarded by mu: the thread takes no more
+
+	// The rest belongs to the thread.
+	sockets []*ringDriven // by descriptor: all whose descriptors the thread must close
+	changed []*ringDriven // whose operations may have to be started
+	again   []*ringDriven // that have something to tell their drivers
+	work    []posted      // what is looked at after the next completions
+	spare   spareBuffers
+	limits
+}
+
+// posted is a socket that the thread looks at, and its new driver, nil for none. A socket that was posted before another one gets its driver before
+// it, as the driver of one may work with both.
+type posted struct {
+	s     *ringDriven
+	d     Driver
+	limit time.Time
+}
+
+// ringSize is that of a ring. All that is received is handled before the next wait, so there are as many buffers as the kernel
+// receives into at once: it ends about 20 operations in one call.
+var ringSize = uring.Config{Entries: 256, Completions: 1024, Buffers: 64, BufferSize: readSize}
+
+func newRingLoop() (backend, error) {
+	ring, err := uring.Open(ringSize)
+	if err != nil {
+		return nil, err
+	}
+	waker, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		ring.Close()
+		return nil, fmt.Errorf("create eventfd: %w", err)
+	}
+	return &ringLoop{ring: ring, waker: waker}, nil
+}
+
+func (l *ringLoop) close() {
+	l.ring.Close()
+	_ = unix.Close(l.waker)
+}
+
+func (l *ringLoop) adopt(fd int, local, remote net.Addr, hungUp func()) (*Socket, error) {
+	s := &ringDriven{endpoint: endpoint{fd: fd, local: local, remote: remote, hungUp: hungUp}, loop: l}
+	if !l.post(posted{s: s}) {
+		_ = unix.Close(fd)
+		return nil, net.ErrClosed
+	}
+	return &Socket{&s.endpoint, s}, nil
+}
+
+// post makes the thread look at a socket, and reports false if it has stopped.
+func (l *ringLoop) post(p posted) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stopped {
+		return false
+	}
+	l.posted = append(l.posted, p)
+	l.wakeLocked()
+	return true
+}
+
+func (l *ringLoop) wakeLocked() {
+	if !l.awake {
+		l.awake = true
+		_, _ = unix.Write(l.waker, one[:]) // it is never full
+	}
+}
+
+// later makes the thread tell the driver of s after the completions of this batch.
+func (l *ringLoop) later(s *ringDriven) {
+	if !s.queued {
+		s.queued = true
+		l.again = append(l.again, s)
+	}
+}
+
+// touch makes the thread start the operations that s needs before the next wait.
+func (l *ringLoop) touch(s *ringDriven) {
+	if !s.touched {
+		s.touched = true
+		l.changed = append(l.changed, s)
+	}
+}
+
+// What an operation is for, as its user says it. The user of an operation of a socket has its descriptor too.
+const (
+	userNone  = iota // a cancellation
+	userWaker        // the wait ends
+	userReceive
+	userSend
+	userReadable // a goroutine reads
+	userWritable // a goroutine writes
+	userLeft     // the peer leaves
+
+	userBits = 8
+)
+
+// run implements backend.
+func (l *ringLoop) run(ctx context.Context) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	defer l.end()
+	if err := l.ring.Enable(); err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.wakeLocked()
+	})
+	defer stop()
+	l.ring.PollEach(l.waker, unix.POLLIN, userWaker)
+	resting := false
+	for ctx.Err() == nil {
+		work := l.takeWork()
+		l.settleAll()
+		working := len(work)+len(l.changed)+len(l.again) > 0
+		resting = resting && !working
+		if err := l.ring.Enter(uring.Wait{Limit: l.timeout(resting, working), Told: resting}); err != nil {
+			return fmt.Errorf("wait for io_uring: %w", err)
+		}
+		now := time.Now()
+		n := l.handle(now)
+		l.look(now, work)
+		if l.due(now) {
+			l.sweepLimits(now)
+		}
+		resting = n == 0 && !working
+	}
+	return nil
+}
+
+// takeWork takes the sockets that have something to tell their drivers, and those that were posted. They are looked at after the next
+// completions: whatever happened to an idle connection before is known then.
+func (l *ringLoop) takeWork() []posted {
+	l.work = l.work[:0]
+	for _, s := range l.again {
+		s.queued = false
+		l.work = append(l.work, posted{s: s})
+	}
+	l.again = l.again[:0]
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.work = append(l.work, l.posted...)
+	clear(l.posted)
+	l.posted = l.posted[:0]
+	l.awake = len(l.work) > 0
+	return l.work
+}
+
+// wakened notes that the thread does not wait any more.
+func (l *ringLoop) wakened() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.awake = true
+}
+
+// roomForOne is how many operations one socket may need at once.
+const roomForOne = 6
+
+// settleAll starts the operations that sockets need. Those that the queue has no room for stay in changed.
+func (l *ringLoop) settleAll() {
+	for i, s := range l.changed {
+		if l.ring.Room() < roomForOne {
+			_ = l.ring.Enter(uring.Wait{}) // an error shows at the next wait
+			if l.ring.Room() < roomForOne {
+				l.changed = slices.Delete(l.changed, 0, i)
+				return
+			}
+		}
+		s.touched = false
+		settle(s)
+	}
+	clear(l.changed)
+	l.changed = l.changed[:0]
+}
+
+// handle handles the completions that have arrived, and returns how many there were. Those of idle connections come first: one that has become stale must
+// not be taken by a completion that stands before its own.
+func (l *ringLoop) handle(now time.Time) int {
+	l.wakened()
+	n := l.ring.Arrived()
+	if n == 0 {
+		return 0
+	}
+	synchronizeReceived()
+	for i := range n {
+		if c := l.ring.At(i); c.User&(1<<userBits-1) == userReceive {
+			switch s := l.sockets[c.User>>userBits]; {
+			case s.driver == nil:
+				received(s, now, c)
+				c.User = userNone
+			case endOf(c) != nil:
+				hangUp(s)
+			}
+		}
+	}
+	for i := range n {
+		l.handleOne(now, l.ring.At(i))
+	}
+	l.ring.Handled(n)
+	return n
+}
+
+func (l *ringLoop) handleOne(now time.Time, c *uring.Completion) {
+	kind := c.User & (1<<userBits - 1)
+	switch kind {
+	case userNone:
+		return
+	case userWaker:
+		if !c.More() {
+			l.ring.PollEach(l.waker, unix.POLLIN, userWaker) // there is room: settleAll has not begun
+		}
+		return
+	}
+	s := l.sockets[c.User>>userBits]
+	switch kind {
+	case userReceive:
+		received(s, now, c)
+	case userSend:
+		sent(s, now, c)
+	default:
+		polled(s, c, kind)
+	}
+	l.touch(s)
+}
+
+func (l *ringLoop) look(now time.Time, work []posted) {
+	for _, p := range work {
+		p.s.look(now, p.d, p.limit)
+	}
+	clear(work)
+}
+
+// enter makes the thread the owner of the descriptor of s.
+func (l *ringLoop) enter(s *ringDriven) {
+	for len(l.sockets) <= s.fd {
+		l.sockets = append(l.sockets, make([]*ringDriven, max(64, len(l.sockets)))...)
+	}
+	l.sockets[s.fd] = s
+}
+
+// sweepLimits tells the drivers whose limits have passed, and finds the next limit.
+func (l *ringLoop) sweepLimits(now time.Time) {
+	l.sweep = time.Time{}
+	for _, s := range l.sockets {
+		if s != nil {
+			l.limited(s.expired(now))
+		}
+	}
+	l.apart(now)
+}
+
+// endTime bounds the wait for the operations of a loop that ends. All are cancelled, so that none waits for a peer.
+const endTime = time.Second
+
+// end cancels all operations, and closes the descriptors of the sockets that are closed. Those of others are closed by Close.
+func (l *ringLoop) end() {
+	for deadline := time.Now().Add(endTime); l.cancelAll() && time.Now().Before(deadline); {
+		if l.ring.Enter(uring.Wait{Limit: endTime}) != nil {
+			break
+		}
+		n := l.ring.Arrived()
+		for i := range n {
+			c := l.ring.At(i)
+			if kind := c.User & (1<<userBits - 1); kind > userWaker {
+				over(l.sockets[c.User>>userBits], kind)
+			}
+			l.ring.Reuse(c)
+		}
+		l.ring.Handled(n)
+	}
+	for _, p := range append(l.stop(), l.work...) {
+		if p.s != nil {
+			closeIfClosed(p.s)
+		}
+	}
+	for _, s := range l.sockets {
+		if s != nil {
+			closeIfClosed(s)
+		}
+	}
+}
+
+// stop makes post fail, and returns what the thread has not looked at.
+func (l *ringLoop) stop() []posted {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stopped = true
+	return l.posted
+}
+
+// cancelAll cancels the operations of all sockets, and reports whether there are any.
+func (l *ringLoop) cancelAll() (any bool) {
+	for _, s := range l.sockets {
+		if s != nil && cancelAllOf(s) {
+			any = true
+			if l.ring.Room() < roomForOne {
+				_ = l.ring.Enter(uring.Wait{}) // an error shows at the next wait
+			}
+		}
+	}
+	return any
+}

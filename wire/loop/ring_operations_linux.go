@@ -1,0 +1,306 @@
+package loop
+
+import (
+	"io"
+	"net"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"tether/wire/uring"
+)
+
+// kinds is a set of kinds of operations, such as userReceive.
+type kinds uint8
+
+func (k *kinds) add(kind uint64)     { *k |= 1 << kind }
+func (k *kinds) remove(kind uint64)  { *k &^= 1 << kind }
+func (k kinds) has(kind uint64) bool { return k&(1<<kind) != 0 }
+
+func userOf(s *ringDriven, kind uint64) uint64 { return uint64(s.fd)<<userBits | kind }
+
+// settle starts the operations that s needs and does not have, and ends those that it must not have.
+func settle(s *ringDriven) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.gone {
+		return
+	}
+	s.loop.enter(s)
+	if s.closed {
+		s.sendErr = net.ErrClosed
+		if len(s.out) > 0 {
+			s.loop.later(s) // to tell the driver
+		}
+		if !cancelLocked(s) {
+			s.loop.sockets[s.fd] = nil
+			closeIfClosedLocked(s)
+		}
+		return
+	}
+	settleReceive(s)
+	settleSend(s)
+	startPoll(s, userReadable, unix.POLLIN, s.wanted.has(userReadable))
+	startPoll(s, userWritable, unix.POLLOUT, s.wanted.has(userWritable))
+	startPoll(s, userLeft, unix.POLLRDHUP, s.hungUp != nil && !s.left && !s.running.has(userReceive))
+}
+
+// settleReceive receives for a driver, or on an idle connection to a server, which must stay silent. Where a client has no driver, a goroutine
+// serves it and will read.
+func settleReceive(s *ringDriven) {
+	receiving := s.running.has(userReceive)
+	switch {
+	case receiving && s.byHand && !s.cancelling:
+		s.loop.ring.Cancel(userOf(s, userReceive), userNone)
+		s.cancelling = true
+	case !receiving && !s.byHand && !s.unreadLocked() && (s.driver != nil || s.hungUp == nil):
+		s.loop.ring.Receive(s.fd, true, userOf(s, userReceive))
+		s.running.add(userReceive)
+	}
+}
+
+func settleSend(s *ringDriven) {
+	switch {
+	case s.flying != nil || len(s.out) == 0:
+	case s.sendErr != nil:
+		s.loop.later(s) // to tell the driver
+	default:
+		s.flying, s.out = s.out, nil
+		synchronizeSend()
+		s.loop.ring.Send(s.fd, s.flying, userOf(s, userSend))
+		s.running.add(userSend)
+	}
+}
+
+func startPoll(s *ringDriven, kind uint64, events uint32, wanted bool) {
+	s.wanted.remove(kind)
+	if wanted && !s.running.has(kind) {
+		s.loop.ring.Poll(s.fd, events, userOf(s, kind))
+		s.running.add(kind)
+	}
+}
+
+// awaitPoll makes the loop wake the goroutine that waits for a poll. s.mu is held.
+func awaitPoll(s *ringDriven, kind uint64) {
+	s.wanted.add(kind)
+	s.loop.post(posted{s: s})
+}
+
+// over notes that an operation has ended. s.mu is held, unless the loop ends.
+func over(s *ringDriven, kind uint64) {
+	s.running.remove(kind)
+	switch kind {
+	case userReceive:
+		s.cancelling = false
+		s.read.wake()
+	case userReadable:
+		s.read.wake()
+	case userSend:
+		s.flying = nil
+		s.written.wake()
+	case userWritable:
+		s.written.wake()
+	}
+}
+
+// received handles the end of a receive: bytes, the end of the connection, or neither.
+func received(s *ringDriven, now time.Time, c *uring.Completion) {
+	p := s.loop.ring.Received(c)
+	if d := takeReceived(s, p, c); d != nil {
+		d.Received(now, p)
+	}
+	s.loop.ring.Reuse(c)
+	s.loop.touch(s)
+	if err := endOf(c); err != nil {
+		hangUp(s)
+		if s.driver != nil && s.held && err != io.EOF && s.Sending() { // the send fails too, but the kernel tells an error once
+			fail(s, now, err)
+			return
+		}
+		tell(s, now)
+	}
+}
+
+// takeReceived takes in the result of a receive, and returns the driver if p is for it.
+func takeReceived(s *ringDriven, p []byte, c *uring.Completion) Driver {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	over(s, userReceive)
+	if s.ended == nil {
+		s.ended = endOf(c)
+	}
+	if s.driver == nil && (len(p) > 0 || s.ended != nil) {
+		s.noise.Store(true)
+	}
+	switch {
+	case s.closed || len(p) == 0:
+		return nil
+	case s.driver != nil && !s.held && len(s.inbox) == 0:
+		return s.driver
+	}
+	s.inbox = append(s.inbox, p...)
+	return nil
+}
+
+// endOf is why nothing is received after a completion, nil if that is not the end.
+func endOf(c *uring.Completion) error {
+	if c.Result == 0 {
+		return io.EOF
+	}
+	switch err := c.Err(); err {
+	case unix.ENOBUFS, unix.ECANCELED, unix.EAGAIN, unix.EINTR:
+		return nil
+	default:
+		return err
+	}
+}
+
+// tell gives the driver what was received while it did not read.
+func tell(s *ringDriven, now time.Time) {
+	for {
+		d, p, err := takeInbox(s)
+		switch {
+		case d == nil:
+			return
+		case err != nil:
+			d.Ended(now, err)
+			return
+		}
+		d.Received(now, p)
+	}
+}
+
+// takeInbox takes what is to be told to the driver next. d is nil for nothing.
+func takeInbox(s *ringDriven) (d Driver, p []byte, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.driver == nil || s.held:
+		return nil, nil, nil
+	case len(s.inbox) > 0:
+		p, s.inbox = s.inbox, nil
+		s.loop.touch(s)
+		return s.driver, p, nil
+	case s.ended != nil && !s.told:
+		s.told = true
+		return s.driver, nil, callError("read", s.ended)
+	}
+	return nil, nil, nil
+}
+
+// hangUp tells of a peer that has left.
+func hangUp(s *ringDriven) {
+	if s.hungUp != nil && !s.left && refusal(s) != net.ErrClosed {
+		s.left = true
+		s.hungUp()
+	}
+}
+
+// refusal is why nothing can be sent, nil if something can.
+func refusal(s *ringDriven) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return net.ErrClosed
+	}
+	return s.sendErr
+}
+
+// sent handles the end of a send.
+func sent(s *ringDriven, now time.Time, c *uring.Completion) {
+	flying, n := s.flying, int(max(0, c.Result))
+	if 0 < n && n < len(flying) { // a goroutine must not write before the rest, so the send still counts as running
+		s.flying, s.out = nil, append(flying[n:], s.out...)
+		return
+	}
+	err := takeSent(s, c.Err())
+	s.loop.spare.give(flying)
+	switch {
+	case s.driver == nil:
+	case err != nil:
+		fail(s, now, err)
+	case len(s.out) == 0:
+		s.slow = false
+		s.driver.Drained(now)
+	}
+}
+
+// takeSent notes the end of a send with err, nil if all is sent, and returns why nothing is sent any more.
+func takeSent(s *ringDriven, err error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	over(s, userSend)
+	if err != nil && s.sendErr == nil {
+		s.sendErr = err
+		if s.ended != nil && s.ended != io.EOF { // the kernel tells an error once
+			s.sendErr = s.ended
+		}
+	}
+	return s.sendErr
+}
+
+// fail tells the driver that nothing can be sent.
+func fail(s *ringDriven, now time.Time, err error) {
+	s.out = nil
+	if s.driver != nil && !s.failed {
+		s.failed = true
+		s.driver.Refused(now, callError("write", err))
+	}
+}
+
+// tellSending tells the driver what it does not know yet of what it has pushed.
+func tellSending(s *ringDriven, now time.Time) {
+	switch err := refusal(s); {
+	case s.driver == nil:
+	case err != nil && len(s.out) > 0:
+		fail(s, now, err)
+	case s.slow:
+		s.slow = false
+		s.driver.Refused(now, nil)
+	}
+}
+
+// polled handles the end of a poll.
+func polled(s *ringDriven, c *uring.Completion, kind uint64) {
+	s.mu.Lock()
+	over(s, kind)
+	s.mu.Unlock()
+	if kind == userLeft && c.Result > 0 {
+		hangUp(s)
+	}
+}
+
+// cancelAllOf cancels all operations of s, and reports whether there are any.
+func cancelAllOf(s *ringDriven) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return cancelLocked(s)
+}
+
+func cancelLocked(s *ringDriven) bool {
+	if s.flying == nil {
+		s.running.remove(userSend) // of which nothing is sent yet
+	}
+	if s.running == 0 {
+		return false
+	}
+	if !s.ending {
+		s.ending = true
+		s.loop.ring.CancelAll(s.fd, userNone)
+	}
+	return true
+}
+
+// closeIfClosed closes the descriptor of a closed socket.
+func closeIfClosed(s *ringDriven) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	closeIfClosedLocked(s)
+}
+
+func closeIfClosedLocked(s *ringDriven) {
+	if s.closed && !s.gone {
+		s.gone = true
+		_ = unix.Close(s.fd)
+	}
+}

@@ -1,0 +1,51 @@
+package uring
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// next is the next submission, cleared. The caller has seen to it that there is Room.
+func (r *Ring) next(opcode uint8, fd int, user uint64) *entry {
+	e := &r.entries[r.queued&uint32(len(r.entries)-1)]
+	r.queued++
+	*e = entry{opcode: opcode, fd: int32(fd), user: user}
+	return e
+}
+
+// Receive receives once, into a buffer that the completion names. With later, the kernel does not try before the socket is readable.
+func (r *Ring) Receive(fd int, later bool, user uint64) {
+	e := r.next(opRecv, fd, user)
+	e.flags = entryBufferSelect
+	if later {
+		e.priority = recvPollFirst
+	}
+}
+
+// Send sends what the kernel takes of b, once it takes anything. b must not lie on a stack, must be kept unchanged until the completion, and must
+// not be empty. With MSG_WAITALL the kernel would send all of it, but would not tell an error after the first part.
+func (r *Ring) Send(fd int, b []byte, user uint64) {
+	e := r.next(opSend, fd, user)
+	e.address = uint64(uintptr(unsafe.Pointer(&b[0])))
+	e.length = uint32(len(b))
+	e.opFlags = unix.MSG_NOSIGNAL
+}
+
+// Poll completes once one of the events, as of poll(2), is there.
+func (r *Ring) Poll(fd int, events uint32, user uint64) { r.next(opPollAdd, fd, user).opFlags = events }
+
+// PollEach completes for each of the events, until a completion without More.
+func (r *Ring) PollEach(fd int, events uint32, user uint64) {
+	e := r.next(opPollAdd, fd, user)
+	e.opFlags, e.length = events, pollMulti
+}
+
+// Cancel ends an operation by its user, and CancelAll all operations of a descriptor. Each of those completes, with ECANCELED unless it had
+// ended before.
+func (r *Ring) Cancel(of, user uint64) { r.next(opAsyncCancel, -1, user).address = of }
+
+// CancelAll is described at Cancel.
+func (r *Ring) CancelAll(fd int, user uint64) {
+	r.next(opAsyncCancel, fd, user).opFlags = cancelFD | cancelAll
+}

@@ -1,0 +1,181 @@
+package uring
+
+import (
+	"bytes"
+	"errors"
+	"runtime"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+var small = Config{Entries: 8, Completions: 32, Buffers: 4, BufferSize: 64}
+
+// enabled is a ring of the test's thread, and both ends of a connection.
+func enabled(t *testing.T) (r *Ring, near, far int) {
+	t.Helper()
+	runtime.LockOSThread()
+	t.Cleanup(runtime.UnlockOSThread)
+	r, err := Open(small)
+	if err != nil {
+		t.Skip(err)
+	}
+	t.Cleanup(r.Close)
+	if err := r.Enable(); err != nil {
+		t.Fatal(err)
+	}
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fds[0]); unix.Close(fds[1]) })
+	return r, fds[0], fds[1]
+}
+
+// next waits for a completion, and returns it with what it has received.
+func next(t *testing.T, r *Ring) (Completion, string) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); r.Arrived() == 0; {
+		if err := r.Enter(Wait{Limit: time.Second}); err != nil {
+			t.Fatal(err)
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("nothing completes")
+		}
+	}
+	c := *r.At(0)
+	got := string(r.Received(&c))
+	r.Reuse(&c)
+	r.Handled(1)
+	return c, got
+}
+
+// More is received than there are buffers, and all of it in order: each buffer is used again.
+func TestReceive(t *testing.T) {
+	r, near, far := enabled(t)
+	for n := range 3 * small.Buffers {
+		later := n%2 == 0
+		r.Receive(near, later, uint64(n))
+		sent := bytes.Repeat([]byte{byte(n)}, 1+n)
+		unix.Write(far, sent)
+		if c, got := next(t, r); c.User != uint64(n) || c.Err() != nil || got != string(sent) {
+			t.Fatalf("completion %d: %+v, %q", n, c, got)
+		}
+	}
+	unix.Shutdown(far, unix.SHUT_WR)
+	r.Receive(near, true, 99)
+	if c, got := next(t, r); c.User != 99 || c.Result != 0 || got != "" {
+		t.Errorf("at the end: %+v, %q", c, got)
+	}
+}
+
+// A socket gets the error of a lack of buffers, and receives once there is one.
+func TestNoBuffers(t *testing.T) {
+	r, near, far := enabled(t)
+	var held []Completion
+	for range small.Buffers {
+		unix.Write(far, []byte("x"))
+		r.Receive(near, true, 1)
+		for r.Arrived() == 0 {
+			if err := r.Enter(Wait{Limit: time.Second}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		held = append(held, *r.At(0))
+		r.Handled(1)
+	}
+	unix.Write(far, []byte("y"))
+	r.Receive(near, true, 2)
+	if c, _ := next(t, r); !errors.Is(c.Err(), unix.ENOBUFS) {
+		t.Errorf("without buffers: %+v", c)
+	}
+	r.Reuse(&held[2])
+	r.Receive(near, true, 3)
+	if c, got := next(t, r); c.Err() != nil || got != "y" {
+		t.Errorf("with a buffer: %+v, %q", c, got)
+	}
+}
+
+func TestSend(t *testing.T) {
+	r, near, far := enabled(t)
+	r.Send(near, []byte("hello"), 7)
+	if c, _ := next(t, r); c.User != 7 || c.Result != 5 {
+		t.Errorf("%+v", c)
+	}
+	got := make([]byte, 16)
+	if n, err := unix.Read(far, got); err != nil || string(got[:n]) != "hello" {
+		t.Errorf("%q, %v", got[:n], err)
+	}
+	unix.Shutdown(far, unix.SHUT_RD)
+	r.Send(near, []byte("lost"), 8)
+	if c, _ := next(t, r); c.Err() != unix.EPIPE {
+		t.Errorf("to a closed end: %+v", c)
+	}
+}
+
+func TestPoll(t *testing.T) {
+	r, near, far := enabled(t)
+	r.Poll(near, unix.POLLRDHUP, 1)
+	r.PollEach(near, unix.POLLIN, 2)
+	for range 3 {
+		unix.Write(far, []byte("x"))
+		if c, _ := next(t, r); c.User != 2 || !c.More() {
+			t.Errorf("%+v", c)
+		}
+	}
+	unix.Shutdown(far, unix.SHUT_WR)
+	seen := map[uint64]bool{}
+	for !seen[1] {
+		c, _ := next(t, r)
+		seen[c.User] = true
+	}
+}
+
+func TestCancel(t *testing.T) {
+	r, near, _ := enabled(t)
+	r.Receive(near, true, 1)
+	r.Poll(near, unix.POLLRDHUP, 2)
+	r.Cancel(1, 3)
+	for range 2 {
+		if c, _ := next(t, r); c.User == 1 && c.Err() != unix.ECANCELED || c.User == 2 {
+			t.Errorf("%+v", c)
+		}
+	}
+	r.Receive(near, true, 4)
+	r.CancelAll(near, 5)
+	for range 3 {
+		if c, _ := next(t, r); c.User != 5 && c.Err() != unix.ECANCELED {
+			t.Errorf("%+v", c)
+		}
+	}
+}
+
+// The queue tells how much room it has, and Enter makes all of it room again.
+func TestRoom(t *testing.T) {
+	r, near, far := enabled(t)
+	for n := small.Entries; n > 0; n-- {
+		if r.Room() != n {
+			t.Fatalf("room for %d, want %d", r.Room(), n)
+		}
+		r.Send(near, []byte{byte(n)}, 1)
+	}
+	if err := r.Enter(Wait{}); err != nil || r.Room() != small.Entries || r.Arrived() != small.Entries {
+		t.Errorf("%v, room for %d, %d completions", err, r.Room(), r.Arrived())
+	}
+	got := make([]byte, 16)
+	if n, err := unix.Read(far, got); n != small.Entries || err != nil {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+}
+
+// A wait ends at its limit, whether the scheduler knows of it or not.
+func TestWaitEnds(t *testing.T) {
+	r, _, _ := enabled(t)
+	for _, told := range []bool{false, true} {
+		begun := time.Now()
+		if err := r.Enter(Wait{Limit: 20 * time.Millisecond, Told: told}); err != nil || time.Since(begun) > 5*time.Second {
+			t.Errorf("told %v: %v after %v", told, err, time.Since(begun))
+		}
+	}
+}
