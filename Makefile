@@ -15,7 +15,7 @@ ADMIN_LISTEN ?= 127.0.0.1:8081
 # The tree that make shape measures.
 DIR ?= .
 
-.PHONY: help build run demo-once test test-deploy test-clients test-vllm test-vllm-ranks test-endurance test-kubernetes test-logs chaos check shape fuzz bench bench-identity bench-load bench-compare image-root image deb clean
+.PHONY: help build run demo-once test test-deploy test-clients test-browser test-vllm test-vllm-ranks test-endurance test-kubernetes test-logs chaos check shape fuzz bench bench-identity bench-load bench-compare image-root image deb clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,7 +57,7 @@ test-deploy: ## test the Dockerfile and the files in deploy/
 
 # LINT lints a module. Its flags are those of the tests, which share what is compiled. tools is not tidied: that would download what the
 # tests of the linters need.
-MODULES = . deploy e2e/clients
+MODULES = . deploy e2e/clients e2e/browser
 LINT    = CGO_ENABLED=0 GOFLAGS="$$(go env GOFLAGS) -trimpath" go tool -modfile=$(CURDIR)/tools/go.mod golangci-lint run ./...
 
 check: ## format, lint, vet, tidy, known vulnerabilities
@@ -113,6 +113,11 @@ TEST_CLIENTS = $(TEST_PLAIN) -v
 
 test-clients: ## test with the official clients for Go, Node and Python, which it installs (npm, python3; Go alone without npm)
 	cd e2e/clients && $(if $(shell command -v npm),./install.sh env) $(TEST_CLIENTS) .
+
+# The screenshots of the README: make test-browser PICTURES=docs/img
+PICTURES ?= bin/pictures
+test-browser: ## test the status page in a real Chromium, which must be there, with axe-core if there is npm (PICTURES=bin/pictures)
+	cd e2e/browser && $(if $(shell command -v npm),./axe.sh env) $(TEST_PLAIN) -v . -pictures $(abspath $(PICTURES))
 
 test-vllm: ## test with two real vLLM servers on the CPU, which it installs (6 GB, python3)
 	cd e2e/clients && vllm/servers.sh 2 env $(TEST_CLIENTS) ./vllm

@@ -48,10 +48,12 @@ var layers = map[string]layer{
 	"proxy":        {[]string{"auth", "failure", "http1", "session", "session/balance", "session/fates", "session/identity", "session/openings", "session/prefill", "session/warm", "units", "upstream", "upstream/transport", "wire", "wire/loop"}, "the data plane does not know what watches or drives it"},
 	"accesslog":    {[]string{"proxy", "session"}, "logging observes and changes nothing"},
 	"metrics":      {[]string{"proxy", "session", "session/balance", "session/fates", "session/identity", "session/openings", "session/pins", "session/prefill", "upstream"}, "counting observes and changes nothing"},
+	"status":       {[]string{"proxy", "session", "session/balance", "session/fates", "session/identity", "session/pins", "upstream"}, "what pages show is collected without knowing who looks at it, and changes nothing"},
 	"preview":      {[]string{"ring", "session", "upstream", "upstream/transport"}, "what would change is computed without changing it, and without knowing who asks"},
-	"admin":        {[]string{"preview", "session", "session/identity", "session/pins", "session/prefill", "upstream"}, "operators drive upstreams and pins, never requests"},
+	"admin":        {[]string{"admin/page", "preview", "session", "session/identity", "session/pins", "session/prefill", "status", "upstream"}, "operators drive upstreams and pins, never requests"},
 	"config":       {[]string{"accesslog", "admin", "auth", "discovery", "discovery/dns", "discovery/kube", "files", "health", "proxy", "ring", "session", "session/identity", "session/pins", "session/prefill", "tlsfiles", "upstream", "upstream/transport"}, "config composes what the parts define; only app and cli import it"},
-	"app":          {[]string{"accesslog", "admin", "auth", "config", "discovery", "discovery/dns", "discovery/kube", "files", "health", "logs", "metrics", "proxy", "session", "session/balance", "session/fates", "session/identity", "session/openings", "session/pins", "session/snapshot", "session/prefill", "session/warm", "tlsfiles", "upstream", "wire", "wire/loop", "wire/passing"}, "app wires the parts together and knows no command line"},
+	"app":          {[]string{"accesslog", "admin", "auth", "config", "discovery", "discovery/dns", "discovery/kube", "files", "health", "logs", "metrics", "proxy", "session", "session/balance", "session/fates", "session/identity", "session/openings", "session/pins", "session/snapshot", "session/prefill", "session/warm", "status", "tlsfiles", "upstream", "wire", "wire/loop", "wire/passing"}, "app wires the parts together and knows no command line"},
+	"admin/page":   {nil, "the page knows the API alone, as every other client does"},
 	"admin/client": {nil, "a client knows the admin listener from outside, as every other program does"},
 	"cli":          {[]string{"admin", "admin/client", "app", "config", "demo", "logs", "preview", "session", "session/identity", "sim"}, "commands read flags and print; app and the parts do the work"},
 	".":            {[]string{"cli"}, "main.go is a table of contents"},
@@ -84,6 +86,7 @@ var layers = map[string]layer{
 	"tlsfiles/tlstest":   {nil, "certificates for tests"},
 	"e2e/binary":         {nil, "helpers of the tests that know tether by its binary"},
 	"e2e/clients/vllm":   {[]string{"e2e/binary"}, "these tests know tether as users do, by its binary"},
+	"e2e/browser":        {[]string{"e2e/binary", "sim"}, "these tests know tether as users do, by its binary"},
 	"e2e/clients":        {[]string{"e2e/binary", "sim"}, "these tests know tether as users do, by its binary"},
 	"e2e/endurance":      {[]string{"e2e/binary", "sim", "tlsfiles/tlstest"}, "these tests know tether as users do, by its binary"},
 	"e2e/logs":           {[]string{"e2e/binary", "sim"}, "these tests know tether as users do, by its binary"},
@@ -114,7 +117,7 @@ var homes = map[string][]string{
 	"go.uber.org/zap":                     {"app", "proxy", "accesslog"},
 }
 
-// source is a Go file of this module or of e2e/clients, other than a test.
+// source is a Go file of this module, of e2e/clients or of e2e/browser, other than a test.
 type source struct {
 	pkg, path string
 	file      *ast.File
@@ -127,7 +130,7 @@ func sources(t *testing.T) (all []source) {
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && path != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" || isModule(path) && path != "e2e/clients"):
+		case d.IsDir() && path != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" || isModule(path) && path != "e2e/clients" && path != "e2e/browser"):
 			return fs.SkipDir
 		case d.IsDir() || !strings.HasSuffix(path, ".go"):
 			return nil

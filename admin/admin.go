@@ -17,8 +17,10 @@ import (
 	"sync"
 	"time"
 
+	"tether/admin/page"
 	"tether/session/pins"
 	"tether/session/prefill"
+	"tether/status"
 	"tether/upstream"
 )
 
@@ -39,6 +41,8 @@ type Deps struct {
 	// Ready reports whether tether is ready for requests.
 	Ready   func() bool
 	Metrics http.Handler
+	// Status has what pages show.
+	Status *status.Collector
 	// ErrorLog is where net/http reports what goes wrong on the listener and in handlers; nil is standard error.
 	ErrorLog *log.Logger
 }
@@ -59,7 +63,8 @@ type Server struct {
 	guide   *Guide
 	local   bool // listens on loopback
 	http    http.Server
-	reading sync.Mutex // held while a whole request is explained, or other upstreams are compared
+	leaving chan struct{} // closed when the listener ends
+	reading sync.Mutex    // held while a whole request is explained, or other upstreams are compared
 }
 
 // Limits of a client of the admin listener.
@@ -71,7 +76,7 @@ const (
 
 // NewServer returns a server for a listener on addr.
 func NewServer(addr net.Addr, d Deps) *Server {
-	s := &Server{deps: d, guide: &d.Guide}
+	s := &Server{deps: d, guide: &d.Guide, leaving: make(chan struct{})}
 	if tcp, ok := addr.(*net.TCPAddr); ok {
 		s.local = tcp.IP.IsLoopback()
 	}
@@ -79,6 +84,7 @@ func NewServer(addr net.Addr, d Deps) *Server {
 		Handler: s.routes(), ErrorLog: d.ErrorLog,
 		ReadHeaderTimeout: headerTime, ReadTimeout: idleTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
 	}
+	s.http.RegisterOnShutdown(sync.OnceFunc(func() { close(s.leaving) })) // a page would keep its request open
 	return s
 }
 
@@ -110,6 +116,11 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, 200, map[string]string{"status": "alive"}) })
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.Handle("GET /metrics", s.deps.Metrics)
+	files := page.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { writeError(w, 404, "there is nothing here") }))
+	mux.Handle("GET /{$}", files)
+	mux.Handle("GET /page/{file}", files)
+	mux.HandleFunc("GET /api/status", s.guarded(showStatus(s.deps.Status)))
+	mux.HandleFunc("GET /api/live", s.guarded(live(s.deps.Status, s.leaving)))
 	mux.HandleFunc("GET /api/upstreams", s.guarded(s.upstreams))
 	mux.HandleFunc("POST /api/upstreams/{name}/drain", s.guarded(s.drain))
 	mux.HandleFunc("POST /api/upstreams/{name}/undrain", s.guarded(s.undrain))

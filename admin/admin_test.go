@@ -16,9 +16,11 @@ import (
 	"go.uber.org/goleak"
 
 	"tether/session"
+	"tether/session/fates"
 	"tether/session/identity"
 	"tether/session/pins"
 	"tether/session/prefill"
+	"tether/status"
 	"tether/upstream"
 	"tether/upstream/models"
 	"tether/upstream/transport"
@@ -37,7 +39,9 @@ type operated struct {
 	t        *testing.T
 	registry *upstream.Registry
 	ready    bool
+	changed  func(upstream.Change)
 	server   *Server
+	status   *status.Collector
 	addr     string // on loopback, wherever the server listens
 	client   http.Client
 }
@@ -50,7 +54,8 @@ const (
 // operate serves upstreams with these names.
 func operate(t *testing.T, listen, token string, names ...string) *operated {
 	t.Helper()
-	o := &operated{t: t, registry: upstream.NewRegistry(nil), ready: true}
+	o := &operated{t: t, ready: true, changed: func(upstream.Change) {}}
+	o.registry = upstream.NewRegistry(func(c upstream.Change) { o.changed(c) })
 	specs := make([]upstream.Spec, len(names))
 	for i, name := range names {
 		specs[i] = upstream.Spec{Name: name, Address: transport.Address{Network: "tcp", Dial: "10.9.8.7:1"}, Slot: i, Weight: 100}
@@ -65,7 +70,8 @@ func operate(t *testing.T, listen, token string, names ...string) *operated {
 	d := depsOf(t, o.registry, token)
 	d.Ready = func() bool { return o.ready }
 	d.Metrics = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "tether_sessions 0\n") })
-	o.server = NewServer(l.Addr(), d)
+	o.server, o.status = NewServer(l.Addr(), d), d.Status
+	o.changed = d.Status.Changed
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	o.addr = "127.0.0.1:" + port
 	o.client = http.Client{
@@ -186,8 +192,11 @@ func depsOf(t *testing.T, registry *upstream.Registry, token string) Deps {
 	if err != nil {
 		t.Fatal(err)
 	}
+	seen := status.New(status.Deps{
+		Registry: registry, Router: router, Pins: sessions, Fates: fates.NewTally(), Clients: func() (int, int64) { return 0, 0 },
+	})
 	return Deps{
-		Registry: registry, Pins: sessions, Ready: func() bool { return true }, Metrics: http.NotFoundHandler(),
+		Status: seen, Registry: registry, Pins: sessions, Ready: func() bool { return true }, Metrics: http.NotFoundHandler(),
 		Guide:    Guide{Router: router, Identifier: func() *identity.Identifier { return ids }, Read: func([]byte) session.Reading { return session.Reading{Status: 400, Refused: "test"} }},
 		Settings: func() Settings { return Settings{Token: token, MaxRequest: 100, DrainIdle: time.Minute} },
 	}

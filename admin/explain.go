@@ -10,6 +10,7 @@ import (
 
 	"tether/session"
 	"tether/session/identity"
+	"tether/status"
 )
 
 // Guide explains where requests go and why, and where sessions are. It changes nothing.
@@ -19,6 +20,8 @@ type Guide struct {
 	Identifier func() *identity.Identifier
 	// Read reads a request, as a connection delivers it or as people keep it in a file.
 	Read func(raw []byte) session.Reading
+	// Seen returns what is remembered of a session; nil if there is no past.
+	Seen func(identity.Key, time.Time) status.Seen
 }
 
 // Where is the answer of a Guide.
@@ -80,6 +83,8 @@ type Place struct {
 	PinSkipped string `json:"pin_skipped,omitempty"`
 	// InFlight is how many requests are in flight under the session's id, if they are more than one conversation has.
 	InFlight int `json:"in_flight,omitempty"`
+	// Seen is what is remembered of the session; nil without a session or a past.
+	Seen *status.Seen `json:"seen,omitempty"`
 	// Walk lists all upstreams in the order in which they are considered.
 	Walk []Step `json:"walk"`
 }
@@ -147,8 +152,16 @@ func (g *Guide) models(one *string) []string {
 
 func (g *Guide) sessionPlace(s session.Session, now time.Time) Place {
 	p := placeOf(g.Router.Explain(session.Request{Key: s.Key, Model: []byte(s.Model)}, now), now)
-	p.Session, p.Model, p.Source = s.Key.String(), clip(s.Model), sourceOf(s)
+	p.Session, p.Model, p.Source, p.Seen = s.Key.String(), clip(s.Model), sourceOf(s), g.seen(s.Key, now)
 	return p
+}
+
+func (g *Guide) seen(k identity.Key, now time.Time) *status.Seen {
+	if g.Seen == nil {
+		return nil
+	}
+	seen := g.Seen(k, now)
+	return &seen
 }
 
 func sourceOf(s session.Session) string {
@@ -190,6 +203,7 @@ func (g *Guide) readingPlace(r *session.Reading) Place {
 			p.Why = "the first of the order of a random id, which is another for each request"
 		}
 	case !req.Key.IsZero():
+		p.Seen = g.seen(req.Key, now)
 		if p.Session, p.Source = req.Key.String(), r.Source.String(); r.Wide {
 			p.Source += fromWide
 		}

@@ -15,6 +15,8 @@ func (s *Server) guarded(h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		token := s.deps.Settings().Token
 		switch {
+		case isCrossSite(r):
+			writeError(w, 403, "a page of another site sent this request")
 		case token == "" && !s.local:
 			writeError(w, 403, "this is closed: set admin.token_file, or listen on loopback")
 		case token == "" && !isLoopback(r.Host):
@@ -26,6 +28,20 @@ func (s *Server) guarded(h http.HandlerFunc) http.HandlerFunc {
 			h(w, r)
 		}
 	}
+}
+
+// isCrossSite reports whether a page of another site, or of another port of this host, sent the request. Such a page could not read an answer,
+// but it could hold streams open.
+func isCrossSite(r *http.Request) bool {
+	if site := r.Header.Get("Sec-Fetch-Site"); site != "" {
+		return site != "same-origin" && site != "none"
+	}
+	origin := r.Header.Get("Origin") // an old browser sends it alone, and only for some requests
+	if origin == "" {
+		return false
+	}
+	from, err := url.Parse(origin)
+	return err != nil || from.Host != r.Host
 }
 
 func hasToken(r *http.Request, token string) bool {

@@ -35,7 +35,7 @@ func TestErrorsAreJSON(t *testing.T) {
 			}
 		}
 	}
-	for _, path := range []string{"/", "/nothing", "/api/", "/api/upstreams/", "/api/upstreams/vllm-0", "/api/upstreams/nobody/drain/", "/api/sessions/", "/debug/", "//nothing"} {
+	for _, path := range []string{"/page", "/page/", "/page/nothing.js", "/nothing", "/api/", "/api/upstreams/", "/api/upstreams/vllm-0", "/api/upstreams/nobody/drain/", "/api/sessions/", "/debug/", "//nothing"} {
 		o.wantError(o.ask("GET", path), 404)
 	}
 	o.wantError(o.ask("POST", "/api/upstreams/nobody/drain"), 404)

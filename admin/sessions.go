@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tether/session"
+	"tether/status"
 )
 
 // sessionView is a pin as the API shows it. It never has the id.
@@ -62,7 +63,9 @@ func (s *Server) move(w http.ResponseWriter, r *http.Request) {
 	}
 	now := time.Now()
 	for _, h := range hits {
-		s.guide.Router.Repin(h.Key, to.Upstream, now)
+		if s.guide.Router.Repin(h.Key, to.Upstream, now) && h.Upstream != to.Upstream {
+			s.deps.Status.Moved(h.Upstream, to.Upstream, status.ByOperator)
+		}
 	}
 	writeSessions(w, hits, func(h session.Session) sessionView {
 		from := h.Upstream.Name()

@@ -21,6 +21,7 @@ import (
 	"tether/metrics"
 	"tether/proxy"
 	"tether/session/fates"
+	"tether/status"
 	"tether/upstream"
 	"tether/wire"
 	"tether/wire/loop"
@@ -73,6 +74,7 @@ type app struct {
 	metrics  *metrics.Metrics
 	access   *accesslog.Log
 	fates    *fates.Tally // of prompts, counted by metrics
+	status   *status.Collector
 	hot      hotSessions
 	shutdown Shutdown
 	steps    *steps
@@ -125,6 +127,11 @@ func build(shutdown Shutdown, cfg *config.Config, env Env) (*app, error) {
 	a.metrics.Models(a.prefill)
 	a.fates = fates.NewTally()
 	a.metrics.WatchFates(a.fates)
+	a.status = status.New(status.Deps{
+		Version: env.Version, Registry: a.registry, Router: a.router, Pins: a.pins, Fates: a.fates,
+		Clients: func() (int, int64) { return a.proxy.Connections(), a.proxy.InFlight() },
+	})
+	metrics.WatchPages(a.metrics, a.status.Pages)
 	a.sources = newSources(a.log)
 	a.metrics.WatchSources(a.sources.measured)
 	a.metrics.Watch(a.router, a.pins, a.stored, a.openings, a.proxy)
@@ -174,6 +181,7 @@ func (a *app) start() error {
 		a.steps.atEnd("last snapshot", a.saved.last)
 	}
 	a.steps.start("health", a.monitor.Run)
+	a.steps.start("status", a.status.Run)
 	a.steps.start("caches", cacheWatch{a.registry, a.prefill, a.log}.run)
 	s, err := a.findFirst(a.settings.Load())
 	if err != nil {

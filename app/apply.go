@@ -27,5 +27,6 @@ func (a *app) apply(s *settings) error {
 	a.files.show(s)
 	a.monitor.Use(table, s.Health) // the changes that it logs belong after the ring
 	a.metrics.Forget(before, table)
+	a.status.Replaced(before, table)
 	return nil
 }

@@ -31,9 +31,11 @@ func (a *app) serveOperators() (err error) {
 	if a.reloader != nil {
 		reload = a.reloader.ask
 	}
+	guide := a.guide()
+	guide.Seen = a.status.Seen
 	a.admin = admin.NewServer(a.adminListener.Addr(), admin.Deps{
 		Registry: a.registry, Pins: a.pins, Estimates: a.prefill, Ready: a.proxy.Ready, Metrics: a.metrics.Handler(),
-		Guide: a.guide(), ErrorLog: errorLog, Reload: reload, Sources: a.sources.shown,
+		Status: a.status, Guide: guide, ErrorLog: errorLog, Reload: reload, Sources: a.sources.shown,
 		Settings: func() admin.Settings {
 			s := a.settings.Load()
 			return admin.Settings{Token: string(s.token), MaxRequest: int64(s.Proxy.MaxHeader) + int64(s.Proxy.MaxBody), DrainIdle: s.Session.Pins.DrainIdle}

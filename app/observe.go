@@ -11,6 +11,7 @@ import (
 func (a *app) done(r *proxy.Record) {
 	a.metrics.Done(r)
 	a.access.Done(r)
+	a.status.Done(r)
 	if r.Hot > 0 {
 		a.hot.done(r)
 	}
@@ -24,6 +25,7 @@ func (a *app) warned(s *upstream.Server, text string) {
 // changed is called with every change of an upstream's state. One change may be that of all ranks of a server.
 func (a *app) changed(c upstream.Change) {
 	a.metrics.Changed(c)
+	a.status.Changed(c)
 	fields := []zap.Field{
 		zap.String("upstream", c.Name()), zap.String("from", c.Before.Words()), zap.String("to", c.After.Words()), zap.String("reason", c.Reason),
 	}
@@ -38,8 +40,10 @@ func (a *app) replicasChanged(suspected bool, share float64) {
 	inForce, _ := a.router.Placement()
 	fields := []zap.Field{zap.String("placement", string(inForce)), zap.Float64("strange_follow_ups", share)}
 	if !suspected {
+		a.status.Happened("replicas", "this tether seems to be alone again")
 		a.log.Info("this tether seems to be alone again", fields...)
 		return
 	}
+	a.status.Happened("replicas", "this tether seems to be one of several that do not share their pins")
 	a.log.Warn("this tether seems to be one of several that do not share their pins: give all of them session.placement: home, or the load balancer an affinity", fields...)
 }

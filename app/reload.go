@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -144,6 +145,7 @@ func (r *reloader) reload() (admin.Reloaded, error) {
 	done, err := r.loadAndApply()
 	r.metrics.ConfigReloaded(err == nil, time.Now())
 	if err != nil {
+		r.status.Happened("reload", "the configuration was not reloaded, the previous one stays in force: the log has the problems")
 		for _, problem := range strings.Split(err.Error(), "\n") {
 			r.log.Error("configuration not reloaded, the previous one stays in force", zap.String("problem", problem))
 		}
@@ -155,6 +157,7 @@ func (r *reloader) reload() (admin.Reloaded, error) {
 	for _, key := range done.NeedRestart {
 		r.log.Warn("the key cannot change while tether runs: the value of the start stays in force until a restart", zap.String("key", key))
 	}
+	r.status.Happened("reload", fmt.Sprintf("the configuration was reloaded: %d changed keys", len(done.Changed)))
 	r.log.Info("configuration reloaded", zap.Strings("changed", done.Changed))
 	return done, nil
 }

@@ -9,11 +9,13 @@ import (
 // Run shows one cluster until ctx ends, which is no error.
 func Run(ctx context.Context, cfg Config) error {
 	s := newScreen(&cfg)
+	s.hold() // the address of the status page stands first
 	c, err := newCluster(cfg, s)
 	if err != nil {
+		s.release()
 		return err
 	}
-	s.printLines(c.introduction()...)
+	s.release(c.introduction()...)
 	runErr := c.runOutages(ctx)
 	err = c.close()
 	s.keepTable()
@@ -45,8 +47,9 @@ func (c *cluster) introduction() []string {
 	if !c.cfg.Affinity {
 		routing = "Requests go round robin (--affinity off)."
 	}
-	lines := wrap("", fmt.Sprintf("%s %s After %.0f s a server is killed, %.0f s later it is back, and so on. Ctrl-C ends the demo.",
-		c.cfg.subject(), routing, p.Before.Seconds(), p.Outage.Seconds()))
+	lines := []string{"Status page: http://" + c.proxy.Operators + "/", ""}
+	lines = append(lines, wrap("", fmt.Sprintf("%s %s After %.0f s a server is killed, %.0f s later it is back, and so on. Ctrl-C ends the demo.",
+		c.cfg.subject(), routing, p.Before.Seconds(), p.Outage.Seconds()))...)
 	lines = append(lines, wrap("", c.cfg.conditions())...)
 	lines = append(lines, "", "Try, in another terminal (X-Sim-Server in the answer names the server):", "")
 	lines = append(lines, examples(c.proxy.Clients, c.proxy.Operators)...)

@@ -20,6 +20,8 @@ type screen struct {
 	table   []string  // guarded by mu
 	drawn   int       // guarded by mu; lines of the table that stand on the terminal
 	printed time.Time // guarded by mu; when the table was printed last where out is no terminal
+	holding bool      // guarded by mu; what is logged waits in held
+	held    []string  // guarded by mu
 }
 
 func newScreen(cfg *Config) *screen {
@@ -37,10 +39,32 @@ func (s *screen) printLines(lines ...string) {
 	s.redrawLocked(lines)
 }
 
-// Write prints what tether logs.
+// Write prints what tether logs, unless it is held.
 func (s *screen) Write(p []byte) (int, error) {
-	s.printLines(strings.TrimSuffix(string(p), "\n"))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	line := strings.TrimSuffix(string(p), "\n")
+	if s.holding {
+		s.held = append(s.held, line)
+	} else {
+		s.redrawLocked([]string{line})
+	}
 	return len(p), nil
+}
+
+// hold keeps what tether logs until release.
+func (s *screen) hold() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.holding = true
+}
+
+// release prints lines, and then what was held.
+func (s *screen) release(lines ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.redrawLocked(append(lines, s.held...))
+	s.holding, s.held = false, nil
 }
 
 // setTable replaces the table. No lines remove it.

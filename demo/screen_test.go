@@ -94,3 +94,14 @@ func TestScreenPlain(t *testing.T) {
 		t.Errorf("%q, want %q", out.String(), want)
 	}
 }
+
+// What is logged while it is held stands below the lines of release.
+func TestHeldLines(t *testing.T) {
+	m := &terminal{}
+	s := newScreen(&Config{Out: m})
+	s.hold()
+	_, _ = s.Write([]byte("held\n"))
+	s.release("first", "second")
+	_, _ = s.Write([]byte("later\n"))
+	m.shows(t, "first", "second", "held", "later")
+}

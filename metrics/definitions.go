@@ -146,6 +146,7 @@ var (
 	bodiesNow         = define("gauge", "tether_request_body_buffer_bytes", "Memory that buffered request bodies take.")
 	linesDropped      = define("counter", "tether_log_lines_dropped_total", "Log lines that tether dropped because standard output (access) or standard error (app) did not accept them.", "log")
 	replicasSuspected = define("gauge", "tether_replicas_suspected", "1 if this process seems to be one of several that do not share their pins: requests that follow answers of other processes keep coming. With session.placement: auto it then places by the ring alone.")
+	statusPages       = define("gauge", "tether_status_pages", "Open status pages, at most 100.")
 	ringInfo          = define("gauge", "tether_ring_info", "Always 1. The digest is equal on all replicas that place sessions alike.", "digest")
 	buildInfo         = define("gauge", "tether_build_info", "Always 1. The labels have the versions of tether and Go.", "version", "goversion")
 )

@@ -66,6 +66,11 @@ func (m *Metrics) Watch(router *session.Router, sessions, stored *pins.Map, know
 	m.prometheus.MustRegister(&state{upstreams: m.upstreams, router: router, sessions: sessions, stored: stored, openings: known, proxy: p})
 }
 
+// WatchPages adds the gauge of the open status pages.
+func WatchPages(m *Metrics, open func() int) {
+	m.prometheus.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: statusPages.name, Help: statusPages.help}, func() float64 { return float64(open()) }))
+}
+
 // Log adds a log under the label value name. dropped returns how many lines the log has dropped so far.
 func (m *Metrics) Log(name string, dropped func() uint64) {
 	m.prometheus.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{

@@ -14,7 +14,6 @@ import (
 	"tether/session/balance"
 	"tether/session/identity"
 	"tether/upstream"
-	"tether/upstream/load"
 	"tether/upstream/models"
 )
 
@@ -77,24 +76,6 @@ func TestPlacements(t *testing.T) {
 	)
 	if n := strings.Count(text, "tether_away_total{"); n != 4 {
 		t.Errorf("%d series of tether_away_total, want 4", n)
-	}
-}
-
-// The backlog of an upstream is a time, by the rate of its last charge.
-func TestBacklogSeconds(t *testing.T) {
-	r := fleet(t, "vllm-0")
-	m := &r.Table().Members[0]
-	if got := backlogSeconds(m); got != 0 {
-		t.Errorf("%v s of an upstream that was never chosen", got)
-	}
-	m.Begin()
-	m.Charge(&load.Charge{Work: 8000, Streams: true, Rate: 16_000}, time.Now())
-	if got := backlogSeconds(m); got != 0.6 {
-		t.Errorf("%v s, want 0.5 of 8,000 tokens and 0.1 of a request", got)
-	}
-	m.Fail(0, time.Hour, 16_000, load.Failures{Requests: 9, Tokens: 1e6}, time.Now())
-	if got := backlogSeconds(m); got < 1.69 || got > 1.7 {
-		t.Errorf("%v s, want 1.1 more for a request of 16,000 tokens that failed quickly", got)
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 
 	"tether/proxy"
 	"tether/session"
-	"tether/session/balance"
 	"tether/session/openings"
 	"tether/session/pins"
 	"tether/upstream"
@@ -86,21 +85,10 @@ func (s *state) upstream(m *upstream.Member, gauge func(*definition, float64, ..
 	}
 	gauge(upstreamInFlight, float64(m.InFlight()), m.Name())
 	gauge(upstreamLimit, float64(m.MaxInFlight()), m.Name())
-	gauge(upstreamBacklog, backlogSeconds(m), m.Name())
+	gauge(upstreamBacklog, session.BacklogSeconds(m.Upstream, time.Now()), m.Name())
 	gauge(upstreamPins, float64(s.sessions.Pins(m.Ref())), m.Name())
 	gauge(upstreamActive, float64(pins.Active(s.sessions, m.Ref(), pins.MaxActive, time.Now())), m.Name())
 	engine(m, gauge)
-}
-
-// backlogSeconds is the backlog of an upstream by the rate of the model that it was last chosen for.
-func backlogSeconds(m *upstream.Member) float64 {
-	now := time.Now()
-	q := m.Queue(now)
-	if q.Rate == 0 {
-		return 0 // never chosen
-	}
-	tokens := q.Tokens + int64(m.Failures(now).Tokens)
-	return balance.Backlog(tokens, float64(m.Load(now)-m.Tunnels()), q.Rate) / q.Rate
 }
 
 // engine collects what a server says of an upstream's engine, as far as it is known.

@@ -111,6 +111,7 @@ func closeClient(c *client) {
 	p := c.p
 	_ = c.Close() // it may be closed already
 	c.freeBuffer()
+	freeGuard(c)
 	p.clients.remove(c)
 	p.budget.release(c.account)
 	p.clients.all.Done()

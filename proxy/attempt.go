@@ -17,6 +17,9 @@ type Try struct {
 	Failure  failure.Kind
 }
 
+// Charged reports whether the attempt failed in a way that is charged to its upstream.
+func (t Try) Charged() bool { return consequences[t.Failure].charged }
+
 // attempt is what a request holds at an upstream: while it is tried there, and then until the end of the answer.
 //
 // request waits for the upstream in dial, await in receive, and outcome waits too. drop waits for the goroutine that sends a large body.

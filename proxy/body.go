@@ -25,7 +25,7 @@ const bodyTime = 10 * time.Second
 // read reads the body of the request whose head c has just read, of at most limit bytes. Memory is taken and paid for as
 // bytes arrive, never by the length that was promised.
 func (b *body) read(c *client, limit int64) *fault {
-	g := &c.guard
+	g := c.guard
 	switch {
 	case g.Length > limit:
 		return faultBodyTooLarge

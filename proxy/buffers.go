@@ -1,6 +1,10 @@
 package proxy
 
-import "sync"
+import (
+	"sync"
+
+	"tether/http1"
+)
 
 // The sizes of the buffers of a connection, in bytes.
 const (
@@ -18,6 +22,7 @@ const (
 
 var (
 	clientBuffers = sync.Pool{New: func() any { b := make([]byte, clientBuffer); return &b }}
+	guards        = sync.Pool{New: func() any { return new(http1.Guard) }}
 	answerBuffers = sync.Pool{New: func() any { b := make([]byte, answerBuffer); return &b }}
 
 	// bodyBuffers has a pool for each size: 16 KiB, 64 KiB, 256 KiB, 1 MiB. Larger buffers are left to the garbage collector.

@@ -24,12 +24,12 @@ type client struct {
 	proto   []byte     // http or https
 	account *account   // the peer's part of the body budget
 
-	guard http1.Guard
-	fresh bool    // the guard has seen no byte of the next head
-	whole bool    // the head was read to its end; what follows belongs to the exchange
-	rest  []byte  // bytes that were read from the socket and belong after the head
-	buf   *[]byte // that rest lies in, from clientBuffers
-	ended bool    // nothing more is read
+	guard *http1.Guard // of the present request, from guards; nil before its first byte, and once the rest of its answer is relayed
+	fresh bool         // the guard has seen no byte of the next head
+	whole bool         // the head was read to its end; what follows belongs to the exchange
+	rest  []byte       // bytes that were read from the socket and belong after the head
+	buf   *[]byte      // that rest lies in, from clientBuffers
+	ended bool         // nothing more is read
 
 	// onLoop says that the connection belongs to the thread of its loop. See loop.go.
 	onLoop bool
@@ -55,7 +55,7 @@ const headTime = 10 * time.Second
 func (c *client) next(now time.Time) {
 	c.whole, c.since = false, now
 	c.waitingSince.Store(now.UnixNano())
-	c.guard.Reset(0, 0) // until there is a head to check
+	freeGuard(c)
 	c.fresh = true
 	if len(c.rest) == 0 {
 		c.freeBuffer()
@@ -89,8 +89,7 @@ func (c *client) readHead(b []byte) (n int, more bool) {
 func (c *client) check(b []byte) (n int, ok bool) {
 	if c.fresh {
 		c.fresh = false
-		s := c.p.settings.Load()
-		c.guard.Reset(min(int(s.MaxHeader), c.parser.maxHead), s.MaxHeaders)
+		takeGuard(c)
 	}
 	first := !c.guard.Begun()
 	if first {
@@ -112,7 +111,7 @@ func (c *client) check(b []byte) (n int, ok bool) {
 
 // receiveHead reads from the socket within the limits for idle connections and for heads.
 func (c *client) receiveHead(b []byte) (int, error) {
-	if c.guard.Begun() {
+	if headBegun(c) {
 		if err := c.readBefore(c.begun.Add(headTime), 0); err != nil {
 			return 0, err
 		}
@@ -135,7 +134,7 @@ func (c *client) giveUp(err error) {
 	c.ended = true
 	switch {
 	case !wire.IsTimeout(err):
-	case c.guard.Begun():
+	case headBegun(c):
 		c.refuse(faultSlowHead, nil)
 	default:
 		c.p.clients.idleClosed.Add(1)
@@ -184,6 +183,25 @@ func (c *client) freeBuffer() {
 		c.buf, c.rest = nil, nil
 	}
 }
+
+// takeGuard makes a guard ready for the next head.
+func takeGuard(c *client) {
+	if c.guard == nil {
+		c.guard = guards.Get().(*http1.Guard)
+	}
+	s := c.p.settings.Load()
+	c.guard.Reset(min(int(s.MaxHeader), c.parser.maxHead), s.MaxHeaders)
+}
+
+func freeGuard(c *client) {
+	if c.guard != nil {
+		guards.Put(c.guard)
+		c.guard = nil
+	}
+}
+
+// headBegun reports whether a head has begun to arrive.
+func headBegun(c *client) bool { return c.guard != nil && c.guard.Begun() }
 
 // readBefore sets the deadline of reads to at, or to up to slack later: a deadline that lies there already stays, for moving it
 // costs more than a small read.

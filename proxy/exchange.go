@@ -290,7 +290,7 @@ func (x *exchange) pass() (f *fault, handed bool) {
 func (x *exchange) begin(c *client, h head) {
 	x.settings, x.client = x.p.settings.Load(), c
 	borrowScratch(x)
-	x.req.begin(h, &c.guard)
+	x.req.begin(h, c.guard)
 	x.caller.begin(x.settings.identifier)
 	x.rec = Record{Started: c.begun}
 	x.now = c.headed

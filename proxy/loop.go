@@ -90,8 +90,7 @@ func (c parked) Received(now time.Time, p []byte) {
 // takeHead shows a whole request to the guard, and gives the length of its head. It reports false if the guard refuses the head, or if head or
 // body are not whole.
 func (c parked) takeHead(now time.Time, p []byte) (n int, whole bool) {
-	s := c.p.settings.Load()
-	c.guard.Reset(min(int(s.MaxHeader), c.parser.maxHead), s.MaxHeaders)
+	takeGuard(c.client)
 	n, whole, err := c.guard.Head(p)
 	if err != nil || !whole || c.guard.Chunked || c.guard.Length > int64(len(p)-n) {
 		return 0, false
@@ -104,7 +103,7 @@ func (c parked) takeHead(now time.Time, p []byte) (n int, whole bool) {
 // restart forgets what takeHead has found out: a goroutine reads the head from its beginning.
 func (c parked) restart() {
 	c.whole, c.fresh, c.rest = false, true, nil
-	c.guard.Reset(0, 0)
+	freeGuard(c.client)
 }
 
 // leave leaves the client to a goroutine. p was received for its next request.

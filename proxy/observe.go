@@ -4,7 +4,7 @@ package proxy
 // nothing up. Their own files have their tests.
 type observers struct {
 	usage      usage
-	stored     storedScan
+	stored     *storedScan // nil unless an id is looked for
 	generation generation
 
 	// learned is called with the id of the stored response that the answer is. The id is valid until learned returns.
@@ -16,10 +16,16 @@ type observers struct {
 func (o *observers) see(p []byte) {
 	o.usage.see(p)
 	o.generation.see(p)
-	if id := o.stored.see(p); id != nil {
-		o.learned(id)
+	if s := o.stored; s != nil {
+		id := s.see(p)
+		if s.step == scanOver {
+			o.stored = nil
+		}
+		if id != nil {
+			o.learned(id)
+		}
 	}
 }
 
 // reset forgets the answer.
-func (o *observers) reset() { o.usage, o.stored, o.generation = usage{}, storedScan{}, generation{} }
+func (o *observers) reset() { o.usage, o.stored, o.generation = usage{}, nil, generation{} }

@@ -40,12 +40,12 @@ const (
 // dataField begins the lines of a stream that hold an event's data (WHATWG HTML 9.2.6).
 const dataField = "data:"
 
-func (s *storedScan) begin(stream bool) {
+// newStoredScan makes a scan of a stream, or of a JSON answer.
+func newStoredScan(stream bool) *storedScan {
 	if stream {
-		s.step, s.idAt = atLine, 2
-		return
+		return &storedScan{step: atLine, idAt: 2}
 	}
-	s.step, s.idAt = inJSON, 1
+	return &storedScan{step: inJSON, idAt: 1}
 }
 
 // see gives the id when p completes it, valid until the next call; nil before and after that.

@@ -56,8 +56,7 @@ func TestResponseScan(t *testing.T) {
 		{name: "no data", stream: true, body: `{"response":{"id":"resp_2"}}`},
 	} {
 		for part := 1; part <= len(c.body)+1; part++ {
-			var s storedScan
-			s.begin(c.stream)
+			s := newStoredScan(c.stream)
 			var got []string
 			for rest := c.body; rest != ""; {
 				n := min(part, len(rest))
@@ -80,8 +79,7 @@ func FuzzResponseScan(f *testing.F) {
 	f.Add([]byte(`data: {"response":{"id":"resp_1"}}`), true, uint(3))
 	f.Fuzz(func(t *testing.T, body []byte, stream bool, part uint) {
 		scan := func(size int) string {
-			var s storedScan
-			s.begin(stream)
+			s := newStoredScan(stream)
 			for rest := body; len(rest) > 0; {
 				n := min(size, len(rest))
 				if id := s.see(rest[:n]); id != nil {

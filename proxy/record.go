@@ -28,6 +28,8 @@ type Record struct {
 	Outcome session.Outcome
 	// Away says why the request did not go to the pin or the home of its session.
 	Away balance.Reason
+	// From is the upstream that the session was pinned to before this request moved it, nil if it did not or the upstream is gone.
+	From *upstream.Upstream
 	// Source is the place of the session id, Ignored the number of sources with an invalid one.
 	Source  identity.Source
 	Ignored int
@@ -113,7 +115,7 @@ func (x *exchange) record(now time.Time) {
 	}
 	r.Caller, r.Model, r.Key = c.name(), c.model, c.key
 	r.Upstream, r.Outcome, r.Surplus = x.route.Last(), outcomeOf(t, &x.route), x.route.Surplus()
-	r.Away = x.route.Away()
+	r.Away, r.From = x.route.Away(), session.MovedFrom(&x.route)
 	r.Hot = x.route.Hot()
 	r.Attempts, r.Replays, r.Tries = t.count, t.replays, t.tries
 	r.PromptTokens, r.CachedTokens = x.relay.usage.tokens()

@@ -157,6 +157,8 @@ func (x delivery) slim() {
 		return
 	}
 	giveScratchBack(x.exchange)
+	x.req.framing = nil
+	freeGuard(x.client)
 	if c := x.client; len(c.rest) == 0 {
 		x.req.body.free()
 		c.freeBuffer()
@@ -175,7 +177,7 @@ func (x delivery) openAnswer() (more bool) {
 	if a.Status < 300 && x.req.endpoint.aboutResponses() {
 		x.learned(x.caller.namedResponse(&x.req)) // the upstream has it
 		if x.req.is(responsesAPI) && !x.caller.search.Unstored {
-			r.stored.begin(a.EventStream)
+			r.stored = newStoredScan(a.EventStream)
 		}
 	}
 	x.closing = x.closing || x.p.closing.Load() || r.endsByClosing()

@@ -163,7 +163,7 @@ func TestRelayAlone(t *testing.T) {
 				t.Fatal(err)
 			}
 			r.begin(&h, http10, time.Now())
-			r.stored.begin(true)
+			r.stored = newStoredScan(true)
 			var got []byte
 			pieces := 0
 			for rest, more := []byte(body), true; more; pieces++ {

@@ -1,8 +1,11 @@
 package session
 
 import (
+	"time"
+
 	"tether/ring"
 	"tether/session/balance"
+	"tether/upstream"
 )
 
 // busyness is how busy an upstream is, as package balance counts it.
@@ -18,6 +21,17 @@ func busynessOf(c *candidates, i int) busyness {
 	q, n := m.Queue(c.now), m.Load(c.now)-m.Tunnels()
 	tokens := q.Tokens + int64(m.Failures(c.now).Tokens)
 	return busyness{backlog: balance.Backlog(tokens, float64(n), c.rate), inFlight: n, chosen: q.Chosen}
+}
+
+// BacklogSeconds returns how long u needs for the prompts and requests that tether has sent there, by the rate of the model that it was last
+// chosen for. It is 0 for an upstream that was never chosen.
+func BacklogSeconds(u *upstream.Upstream, now time.Time) float64 {
+	q := u.Queue(now)
+	if q.Rate == 0 {
+		return 0
+	}
+	tokens := q.Tokens + int64(u.Failures(now).Tokens)
+	return balance.Backlog(tokens, float64(u.Load(now)-u.Tunnels()), q.Rate) / q.Rate
 }
 
 // maxLooks bounds how many upstreams leastBusy compares: the best of so many is as good as the best of all.

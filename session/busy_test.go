@@ -318,3 +318,21 @@ func TestHomeIgnoresLoad(t *testing.T) {
 		}
 	}
 }
+
+// The backlog of an upstream is a time, by the rate of its last charge.
+func TestBacklogSeconds(t *testing.T) {
+	f := newFleet(t, 1, nil)
+	u := f.registry.Table().Members[0].Upstream
+	if got := BacklogSeconds(u, time.Now()); got != 0 {
+		t.Errorf("%v s of an upstream that was never chosen", got)
+	}
+	u.Begin()
+	u.Charge(&load.Charge{Work: 8000, Streams: true, Rate: 16_000}, time.Now())
+	if got := BacklogSeconds(u, time.Now()); got != 0.6 {
+		t.Errorf("%v s, want 0.5 of 8,000 tokens and 0.1 of a request", got)
+	}
+	u.Fail(0, time.Hour, 16_000, load.Failures{Requests: 9, Tokens: 1e6}, time.Now())
+	if got := BacklogSeconds(u, time.Now()); got < 1.69 || got > 1.7 {
+		t.Errorf("%v s, want 1.1 more for a request of 16,000 tokens that failed quickly", got)
+	}
+}

@@ -55,8 +55,8 @@ type Route struct {
 	pin        pin
 	storedAt   upstream.Ref // the upstream that stores the response which the request is about, 0 if unknown
 
-	tries   [MaxTries]*upstream.Server
-	last    int // index of the upstream of the last attempt
+	tries   [2]*upstream.Server // the first ones of candidates.tried
+	last    int                 // index of the upstream of the last attempt
 	outcome Outcome
 	refused bool // the pinned upstream refused this request's connection
 
@@ -106,6 +106,7 @@ func (r *Router) begin(t *Route, req Request, now time.Time) {
 	t.router, t.req, t.shared = r, req, req.Shared
 	t.candidates.view, t.candidates.model, t.candidates.now = v, req.Model, now
 	model := r.estimates.Of(req.Model)
+	t.candidates.tried = t.tries[:0]
 	t.candidates.turn = r.choices.Load() / turnUnit * maxLooks
 	t.prompt, t.candidates.rate, t.candidates.byLoad = model.Tokens(req.Bytes, req.Media), model.Rate(), isByLoad(v.cfg.Balance.Placement, r.Replicas)
 	t.pin.pins, t.pin.key, t.pin.synthetic = r.pins, req.Key, req.Synthetic
@@ -114,8 +115,7 @@ func (r *Router) begin(t *Route, req Request, now time.Time) {
 // Next returns the upstream for the next attempt, or nil if there is no other. It never returns two upstreams of one
 // server. The request has a place at the upstream's server until the following Next or End.
 func (t *Route) Next(now time.Time) *upstream.Upstream {
-	n := len(t.candidates.tried)
-	if n == MaxTries {
+	if len(t.candidates.tried) == MaxTries {
 		return nil
 	}
 	t.candidates.now = now
@@ -154,8 +154,7 @@ func (t *Route) Next(now time.Time) *upstream.Upstream {
 		t.pin.move(t.candidates.ref(i), t.turn, now) // so that other requests of the session follow
 	}
 	u := t.candidates.upstream(i)
-	t.tries[n] = u.Server
-	t.candidates.tried = t.tries[:n+1]
+	t.candidates.tried = append(t.candidates.tried, u.Server)
 	t.last, t.outcome = i, t.outcomeAt(i)
 	return u
 }
@@ -329,6 +328,14 @@ func (t *Route) Away() balance.Reason {
 		return balance.Stayed
 	}
 	return t.away
+}
+
+// MovedFrom returns the upstream that the session of t was pinned to before t moved it, nil if t did not move it or the upstream is gone.
+func MovedFrom(t *Route) *upstream.Upstream {
+	if t.outcome != Moved || t.pin.state != moved {
+		return nil
+	}
+	return t.candidates.upstream(t.candidates.table.Index(t.pin.from))
 }
 
 // Last returns the upstream of the last attempt, nil before the first one.

@@ -2,6 +2,7 @@ package session
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 
@@ -204,4 +205,35 @@ func BenchmarkRoute(b *testing.B) {
 			})
 		}
 	}
+}
+
+// A request that moves its session knows where the session was. Requests that follow, and those that only visit another upstream, do not move it.
+func TestMovedFrom(t *testing.T) {
+	f := newFleet(t, 4, nil)
+	k := testKey(1)
+	turn := func(want *upstream.Upstream) {
+		t.Helper()
+		r := f.start(Request{Key: k})
+		defer r.End(f.now)
+		if r.Next(f.now); MovedFrom(r) != nil && MovedFrom(r) != want {
+			t.Errorf("moved from %s before the answer, want %s", name(MovedFrom(r)), name(want))
+		}
+		r.Answered(200, f.now)
+		if got := MovedFrom(r); got != want {
+			t.Errorf("moved from %s, want %s", name(got), name(want))
+		}
+	}
+	turn(nil)
+	home, _ := f.turn(k)
+	home.SetHealth(upstream.Down, "test")
+	turn(home)
+	turn(nil)
+	second, _ := f.turn(k)
+	f.specs = slices.DeleteFunc(f.specs, func(s upstream.Spec) bool { return s.Name == second.Name() })
+	f.apply()
+	turn(nil) // a session whose upstream is gone begins anew
+	f = newFleet(t, 4, func(c *testConfig) { c.Return = Home })
+	home, _ = f.turn(k)
+	home.SetHealth(upstream.Down, "test")
+	turn(nil)
 }

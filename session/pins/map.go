@@ -97,7 +97,7 @@ func (m *Map) SetTTL(ttl time.Duration) {
 // bytes returns the memory that a full map takes.
 func bytes(m *Map) int64 {
 	s := &m.shards[0]
-	return int64(len(m.shards)) * (int64(cap(s.entries))*int64(unsafe.Sizeof(entry{})) + int64(len(s.buckets))*4)
+	return int64(len(m.shards)) * (int64(cap(s.entries))*int64(unsafe.Sizeof(entry{})) + int64(cap(s.buckets))*4)
 }
 
 // Max returns the number of pins that the map can hold.

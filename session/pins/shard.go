@@ -15,7 +15,8 @@ type shard struct {
 
 	mu      sync.Mutex
 	entries []entry     // all below are guarded by mu
-	buckets []uint32    // first entry of each chain
+	buckets []uint32    // first entry of each chain; they grow with the entries, within their capacity
+	mask    uint64      // len(buckets) is in mask/2+1..mask+1, mask+1 being a power of two
 	free    uint32      // first entry of the chain of free entries
 	ttl     uint32      // in ticks
 	size    [2]int      // entries, by list
@@ -94,7 +95,7 @@ func (s *shard) init(h hash, capacity int) {
 	for n < capacity/2 {
 		n *= 2
 	}
-	s.buckets = make([]uint32, n)
+	s.buckets = make([]uint32, 1, n)
 }
 
 // max is the number of entries that the shard can hold.
@@ -206,6 +207,7 @@ func (s *shard) insert(k identity.Key, h uint64, ref upstream.Ref, synthetic boo
 	} else {
 		i = uint32(len(s.entries))
 		s.entries = s.entries[:i+1]
+		split(s)
 	}
 	b := s.bucket(h)
 	s.entries[i] = entry{key: pack(k), chain: *b, used: now, ref: ref, prompt: uint32(list)}
@@ -264,8 +266,6 @@ func (s *shard) sweep(now uint32, limit int) (more bool) {
 	}
 	return false
 }
-
-func (s *shard) bucket(h uint64) *uint32 { return &s.buckets[h&uint64(len(s.buckets)-1)] }
 
 // link puts the entry at the head of its list.
 func (s *shard) link(i uint32) {

@@ -105,7 +105,7 @@ func (s *driven) sendSome(b []byte) (n int, err error) {
 	return n, nil
 }
 
-// hasToSend reports whether there is something to send that the kernel has not refused.
+// hasToSend reports whether s has something to send that the kernel has not refused.
 func hasToSend(s *driven) bool { return len(s.unsent) > 0 && !s.refused }
 
 // sendPushed sends what the kernel takes of what was pushed, for tell.
