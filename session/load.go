@@ -16,14 +16,14 @@ const (
 // Failed records that the attempt at the last upstream failed at now, after took, or that its answer is an error. A server that fails
 // quickly has little to do, and would draw the requests that go by load. So the upstream is charged as if the attempt had taken
 // as long as answers of the other upstreams of the model take. Nothing of the prompt is in its cache, and the session returns to where it
-// was before the attempt.
+// was before the attempt, unless the client has been told that it moved: after the head of a good answer, which is cut later.
 func (t *Route) Failed(took time.Duration, now time.Time) {
 	pace, most := t.candidates.others(t.last)
 	most.Requests++
 	most.Tokens += float64(t.charged.Work)
 	t.candidates.upstream(t.last).Fail(took, pace, t.charged.Work, most, now)
 	t.charged.Void(now)
-	if t.candidates.ref(t.last) == t.pin.to {
+	if t.candidates.ref(t.last) == t.pin.to && !t.served {
 		t.pin.forget(t.turn, now)
 		t.pin.moveBack(now)
 	}

@@ -235,3 +235,22 @@ func TestRefusedMoveStays(t *testing.T) {
 		t.Errorf("the session is pinned to %v with %+v, want %v with %+v", to, last, pinned, turn)
 	}
 }
+
+// A move that the client has been told of lasts, though the answer is cut later.
+func TestMoveLastsThoughTheAnswerIsCut(t *testing.T) {
+	f := newBusyFleet(t, 3, nil)
+	members, k := f.registry.Table().Members, f.homeOf(1)
+	f.router.pins.Bind(k, members[1].Ref(), false, f.now)
+	f.router.pins.Note(k, members[1].Ref(), pins.Turn{Prompt: 19_000}, f.now)
+	f.owe(1, 200_000)
+	r := f.start(prompt(k, 20_000))
+	u := r.Next(f.now)
+	r.Answered(200, f.now)
+	outcome := r.Outcome()
+	r.Failed(time.Millisecond, f.now)
+	r.End(f.now)
+	to, _ := f.router.pins.Peek(k, f.now)
+	if at := members[f.registry.Table().Index(to)].Upstream; outcome != Moved || u == members[1].Upstream || at != u {
+		t.Errorf("%s to %s, and then pinned to %s", outcome, name(u), name(at))
+	}
+}

@@ -59,6 +59,7 @@ type Route struct {
 	last    int                 // index of the upstream of the last attempt
 	outcome Outcome
 	refused bool // the pinned upstream refused this request's connection
+	served  bool // the last upstream sent the head of an answer below 400
 
 	place place
 	full  bool // no upstream was left, and one at its limit would have been
@@ -249,6 +250,7 @@ func (t *Route) Refused() { t.refused = t.refused || t.candidates.ref(t.last) ==
 // Answered records that the upstream of the last attempt sent a response head, and settles the pin and the outcome.
 func (t *Route) Answered(status int, now time.Time) {
 	to := t.candidates.ref(t.last)
+	t.served = status < 400
 	if status == 101 {
 		t.tunneled(now)
 	}
