@@ -78,7 +78,7 @@ var layers = map[string]layer{
 	"session/prefill":    {[]string{"session/warm"}, "how much work a prompt is does not depend on the server that does it"},
 	"session/fates":      {[]string{"session/balance"}, "what became of a prompt follows from numbers, whoever collected them"},
 	"session/warm":       {nil, "whether caches lose prompts shows in the turns of conversations, whoever they are and wherever they go"},
-	"session/snapshot":   {[]string{"session/identity", "session/pins", "upstream"}, "a file keeps where sessions are and decides nothing"},
+	"session/snapshot":   {[]string{"session/identity", "session/openings", "session/pins", "upstream"}, "a file keeps where sessions are and decides nothing"},
 	"session/pins":       {[]string{"session/identity", "upstream"}, "the map remembers where sessions are and decides nothing"},
 	"bench/simtime":      {nil, "simulated time does not know what happens in it"},
 	"bench/load":         {[]string{"bench/simtime", "ring", "session", "session/balance", "session/identity", "session/pins", "session/prefill", "upstream", "upstream/load"}, "a benchmark drives the parts as proxy does"},

@@ -5,6 +5,7 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -202,8 +203,14 @@ func (a *app) start() error {
 	if err := a.handover.listen(); err != nil {
 		return errors.Join(err, a.listener.Close())
 	}
+	if a.handover.path != "" {
+		a.steps.start("news for a new process", a.handover.tell) // before the clients, because it ends after them
+	}
 	a.serveClients()
-	a.inherited.serves()
+	if a.inherited != nil {
+		a.inherited.serves()
+		a.steps.start("news of the old process", func(ctx context.Context) error { return a.inherited.learn(ctx, a) })
+	}
 	a.metrics.ConfigLoaded(time.Now())
 	a.steps.start("discovery", a.discover)
 	if a.reloader != nil {

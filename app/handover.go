@@ -104,27 +104,28 @@ func (h *inheritance) take(i int) (l *net.TCPListener) {
 	return l
 }
 
-// serves tells the old process that this one serves.
+// serves tells the old process that this one serves, and closes what was not taken.
 func (h *inheritance) serves() {
-	if h == nil {
-		return
-	}
+	_ = h.conn.SetDeadline(time.Time{})    // fails on a closed connection alone
 	_, _ = h.conn.Write([]byte(serveWord)) // it fails if the old process has died
-	h.close()
+	h.closeListeners()
 }
 
-// close closes what was not taken. Without serves, the old process goes on.
+// close closes everything. Without serves, the old process goes on.
 func (h *inheritance) close() {
-	if h == nil {
-		return
+	if h != nil {
+		h.closeListeners()
+		_ = h.conn.Close()
 	}
+}
+
+func (h *inheritance) closeListeners() {
 	for i, l := range h.listeners {
 		if l != nil {
 			_ = l.Close() // of another address
 			h.listeners[i] = nil
 		}
 	}
-	_ = h.conn.Close()
 }
 
 // handover passes the listeners of an app to a new process.
@@ -137,10 +138,11 @@ type handover struct {
 	paused  chan struct{} // gets an element when Serve has returned
 	resumed chan bool     // gets true if Serve is to go on
 	given   chan struct{} // closed when a new process serves
+	heirs   chan told     // gets the new process; capacity 1
 }
 
 func newHandover(a *app, path string) *handover {
-	return &handover{app: a, path: path, paused: make(chan struct{}), resumed: make(chan bool), given: make(chan struct{})}
+	return &handover{app: a, path: path, paused: make(chan struct{}), resumed: make(chan bool), given: make(chan struct{}), heirs: make(chan told, 1)}
 }
 
 // listen opens the socket at which a new process asks. It takes the place of a socket that no process listens on any more.
@@ -183,13 +185,18 @@ func (h *handover) run(ctx context.Context) error {
 
 // serve hands over to the process at the other end of c, and reports whether it serves now. If not, this process goes on.
 func (h *handover) serve(ctx context.Context, c *net.UnixConn) bool {
+	given := false
 	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
-	defer stop()
-	defer func() { _ = c.Close() }()
+	defer func() {
+		if stop(); !given {
+			_ = c.Close()
+		}
+	}()
 	r := bufio.NewReader(c)
 	if !hears(c, r, askWord, askTime) {
 		return false
 	}
+	since := time.Now()
 	h.log.Info("a new process takes over: no connections are accepted here any more")
 	h.pausing.Store(true)
 	socket, resume, err := h.listener.Pause()
@@ -203,6 +210,8 @@ func (h *handover) serve(ctx context.Context, c *net.UnixConn) bool {
 	}
 	if err == nil && hears(c, r, serveWord, takeOverTime) {
 		h.log.Info("a new process has taken over")
+		given = true
+		h.heirs <- told{c, since}
 		h.resume(ctx, false)
 		return true
 	}

@@ -36,7 +36,7 @@ type snapshots struct {
 
 // maps are the maps that are saved.
 func (s *snapshots) maps() snapshot.Maps {
-	return snapshot.Maps{Sessions: s.pins, Responses: s.stored}
+	return snapshot.Maps{Sessions: s.pins, Responses: s.stored, Openings: s.openings}
 }
 
 // open takes the lock and opens the snapshot of an earlier process. The error is one of the path.

@@ -116,3 +116,31 @@ func TestSnapshotPath(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A completion without an id goes on with its conversation after a restart, although its prompt has grown: what was learned of prompts is
+// kept with the pins.
+func TestPromptsSurviveARestart(t *testing.T) {
+	_, urls := startSims(t, 3, sim.Config{})
+	path := filepath.Join(t.TempDir(), "pins")
+	complete := func(s *running, prompt string) (id, outcome string) {
+		t.Helper()
+		res, err := http.Post("http://"+s.addr+"/v1/completions", "application/json", strings.NewReader(fmt.Sprintf(`{"model":"tiny","prompt":%q,"max_tokens":1}`, prompt)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		return res.Header.Get("X-Session-Id"), res.Header.Get("X-Tether-Affinity")
+	}
+	prompt := "A conversation that is written into its prompt, and begins in its own way."
+	first := saving(t, path, urls...)
+	id, _ := complete(first, prompt)
+	first.stop(false)
+	for range 3 {
+		prompt += " " + strings.Repeat("And so it goes on. ", 20)
+		next := saving(t, path, urls...)
+		if got, outcome := complete(next, prompt); got != id || outcome != "pinned" {
+			t.Errorf("%s at session %s, want pinned at %s", outcome, got, id)
+		}
+		next.stop(false)
+	}
+}

@@ -115,6 +115,7 @@ func (p *pin) move(to upstream.Ref, turn pins.Turn, now time.Time) bool {
 		p.state, p.from, p.first = moved, p.to, p.last
 	}
 	p.to, p.last = to, pins.Turn{}
+	p.refresh(now, 0)
 	p.note(turn, now)
 	return true
 }
@@ -123,6 +124,7 @@ func (p *pin) move(to upstream.Ref, turn pins.Turn, now time.Time) bool {
 func (p *pin) moveBack(now time.Time) {
 	if p.state == moved && p.pins.Move(p.key, p.to, p.from, now) {
 		p.to, p.last, p.state = p.from, p.first, followed
+		p.refresh(now, 0)
 		p.note(p.last, now)
 	}
 }

@@ -48,15 +48,20 @@ func copyShard(to, s *shard) {
 // saved appends the lasting pins of a list to buf, the least recently used first.
 func (s *shard) saved(buf []Saved, list int, now uint32) []Saved {
 	for i := s.entries[list].prev; i != uint32(list); i = s.entries[i].prev {
-		e := &s.entries[i]
-		if _, stale := s.stale(i, now); stale || e.prompt&unconfirmed != 0 {
-			continue
-		}
-		buf = append(buf, Saved{
-			Key: e.key.key(), Ref: e.ref, Age: time.Duration(e.age(now)) * tick, Probation: list == probation, Turn: e.turn(),
-		})
+		buf = s.appendSaved(buf, i, list, now)
 	}
 	return buf
+}
+
+// appendSaved appends an entry of a list, unless it is stale or unconfirmed.
+func (s *shard) appendSaved(buf []Saved, i uint32, list int, now uint32) []Saved {
+	e := &s.entries[i]
+	if _, stale := s.stale(i, now); stale || e.prompt&unconfirmed != 0 {
+		return buf
+	}
+	return append(buf, Saved{
+		Key: e.key.key(), Ref: e.ref, Age: time.Duration(e.age(now)) * tick, Probation: list == probation, Turn: e.turn(),
+	})
 }
 
 // Restore makes a saved pin again, with its age, and reports whether it did: not if the session has a pin, if the pin has expired, or

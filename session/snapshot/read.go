@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/zeebo/xxh3"
 
 	"tether/session/identity"
+	"tether/session/openings"
 	"tether/session/pins"
 	"tether/upstream"
 )
@@ -22,6 +24,8 @@ type File struct {
 	head header
 	maps [2][]run
 	done map[string]bool // the upstreams whose pins were restored
+
+	learned openings.Saved // nothing once it was restored
 }
 
 // run is where the entries of a run are.
@@ -57,7 +61,10 @@ var (
 	errDamaged = errors.New("is damaged")
 )
 
-// read reads the whole file once: the header, the places of the runs, and the checksum.
+// maxLearned bounds the places and the openings that are read. A table has fewer.
+const maxLearned = 1 << 20
+
+// read reads the whole file once: the header, the places of the runs, what was learned of openings, and the checksum.
 func (s *File) read(check identity.Key) error {
 	info, err := s.f.Stat()
 	if err != nil {
@@ -65,17 +72,8 @@ func (s *File) read(check identity.Key) error {
 	}
 	r := &reader{sum: xxh3.New(), left: info.Size()}
 	r.r = bufio.NewReaderSize(s.f, writeBuffer)
-	if string(r.bytes(len(magic))) != magic {
-		return errForeign
-	}
-	if v := r.uint32(); r.err == nil && v != version {
-		return fmt.Errorf("is of version %d, want %d", v, version)
-	}
-	s.head.check = identity.Key{Hi: r.uint64(), Lo: r.uint64()}
-	s.head.savedAt = time.UnixMilli(int64(r.uint64()))
-	for range r.count(maxUpstreams) {
-		name := string(r.bytes(r.count(maxName)))
-		s.head.members = append(s.head.members, member{name, r.uint64(), r.uint32()})
+	if err := s.readHeader(r); err != nil {
+		return err
 	}
 	for i := range s.maps {
 		for {
@@ -87,12 +85,30 @@ func (s *File) read(check identity.Key) error {
 			r.skip(n * entrySize)
 		}
 	}
+	s.learned = r.learned()
 	sum := r.sum.Sum64()
 	if want := r.uint64(); r.err != nil || want != sum || r.left != 0 {
 		return errDamaged
 	}
 	if s.head.check != check {
 		return errSecret
+	}
+	return nil
+}
+
+// readHeader reads what stands before the maps.
+func (s *File) readHeader(r *reader) error {
+	if string(r.bytes(len(magic))) != magic {
+		return errForeign
+	}
+	if v := r.uint32(); r.err == nil && v != version {
+		return fmt.Errorf("is of version %d, want %d", v, version)
+	}
+	s.head.check = identity.Key{Hi: r.uint64(), Lo: r.uint64()}
+	s.head.savedAt = time.UnixMilli(int64(r.uint64()))
+	for range r.count(maxUpstreams) {
+		name := string(r.bytes(r.count(maxName)))
+		s.head.members = append(s.head.members, member{name, r.uint64(), r.uint32()})
 	}
 	return nil
 }
@@ -138,6 +154,13 @@ func (r *reader) count(limit int) int {
 	return int(n)
 }
 
+// learned reads what was learned of openings.
+func (r *reader) learned() (s openings.Saved) {
+	s.Roots = slices.Clone(r.bytes(openings.RootSize * r.count(int(min(r.left/openings.RootSize, maxLearned)))))
+	s.Openings = slices.Clone(r.bytes(openings.OpeningSize * r.count(int(min(r.left/openings.OpeningSize, maxLearned)))))
+	return s
+}
+
 func (r *reader) skip(n int) {
 	for n > 0 && r.err == nil {
 		k := min(n, writeBuffer)
@@ -178,6 +201,8 @@ func (s *File) Restore(table *upstream.Table, maps Maps, now time.Time) (done Re
 			return done, err
 		}
 	}
+	maps.Openings.Restore(s.learned, now)
+	s.learned = openings.Saved{}
 	for i, w := range wanted {
 		if w.Ref != 0 {
 			s.done[s.head.members[i].name] = true

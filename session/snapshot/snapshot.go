@@ -1,12 +1,13 @@
-// Package snapshot keeps pins over a stop and a start of tether, in a file: where sessions are, and where stored responses are. Pins
-// belong to upstreams by name, and only while the upstream's address is the same.
+// Package snapshot keeps what tether knows of sessions over a stop and a start, in a file: where sessions are, where stored responses are, and what
+// was learned of how conversations open, without which conversations without an id would get another one. Pins belong to upstreams by name,
+// and only while the upstream's address is the same.
 //
 // Package app writes the file every few minutes and at the end, and reads it at the start. A file is replaced as a whole, or not at
 // all. A Lock keeps other processes from writing it.
 //
-// The layout, all numbers little-endian: magic, version, the check value, when it was saved, the upstreams, two maps of runs, and a
-// checksum of all of that. A run has a number of entries and then the entries, the least recently used first; a run of 0 entries
-// ends a map.
+// The layout, all numbers little-endian: magic, version, the check value, when it was saved, the upstreams, two maps of runs, the places in
+// prompts and the openings, each a number of entries and the entries, and a checksum of all of that. A run has a number of entries and
+// then the entries, the least recently used first; a run of 0 entries ends a map.
 //
 // All other files are tested in snapshot_test.go.
 package snapshot
@@ -18,6 +19,7 @@ import (
 	"github.com/zeebo/xxh3"
 
 	"tether/session/identity"
+	"tether/session/openings"
 	"tether/session/pins"
 	"tether/upstream"
 )
@@ -25,7 +27,7 @@ import (
 const (
 	magic = "tether's pins\r\n\x00" // 16 bytes
 	// version changes with the layout, and with the meaning of any part of it.
-	version = 1
+	version = 2
 
 	entrySize = 32
 	// maxUpstreams and maxName bound what is read. An upstream's name has at most 128 bytes and the number of its rank.
@@ -36,10 +38,13 @@ const (
 // unit is the unit of ages.
 const unit = 100 * time.Millisecond
 
-// Maps are the two maps of a snapshot.
-type Maps struct{ Sessions, Responses *pins.Map }
+// Maps are what a snapshot has: two maps, and what was learned of openings.
+type Maps struct {
+	Sessions, Responses *pins.Map
+	Openings            *openings.Table
+}
 
-func (m Maps) all() [2]*pins.Map { return [...]*pins.Map{m.Sessions, m.Responses} }
+func (m *Maps) all() [2]*pins.Map { return [...]*pins.Map{m.Sessions, m.Responses} }
 
 // Check returns the value that tells snapshots of one fleet from those of others: keys made under another secret mean nothing here.
 func Check(id *identity.Identifier) identity.Key {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"tether/session/identity"
+	"tether/session/openings"
 	"tether/session/pins"
 	"tether/upstream"
 	"tether/upstream/load"
@@ -25,7 +26,7 @@ func keyOf(n int) identity.Key {
 }
 
 func mapsOf(max int) Maps {
-	return Maps{pins.NewMap(max, time.Hour), pins.NewMap(max, 24*time.Hour)}
+	return Maps{pins.NewMap(max, time.Hour), pins.NewMap(max, 24*time.Hour), openings.NewTable()}
 }
 
 // fleet returns a table of upstreams, "name" or "name=address".
@@ -139,6 +140,26 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
+// What was learned of openings comes back once, whatever upstreams there are.
+func TestOpeningsComeBack(t *testing.T) {
+	saved, now := mapsOf(1000), time.Now()
+	saved.Openings.SetRoot(7, 70, now)
+	for i := range uint64(20) {
+		saved.Openings.Tell(8, (i+1)<<20, now, true)
+	}
+	file := mustOpen(t, mustWrite(t, fleet(t, "a"), saved, now))
+	got := mapsOf(1000)
+	for range 2 {
+		if _, err := file.Restore(fleet(t, "b"), got, now); err != nil {
+			t.Fatal(err)
+		}
+		if got.Openings.Root(7) != 70 || got.Openings.Wide() != 1 {
+			t.Errorf("the root is %d, %d openings are wide", got.Openings.Root(7), got.Openings.Wide())
+		}
+		got.Openings.SetRoot(7, 70, now)
+	}
+}
+
 // charge adds to what an upstream has computed so far.
 func charge(u *upstream.Upstream, tokens int64, now time.Time) {
 	c := load.Charge{Work: tokens, Rate: 1e6, Patience: time.Minute}
@@ -209,7 +230,7 @@ func TestBadFiles(t *testing.T) {
 		"whole":         {func(b []byte) []byte { return b }, "<nil>"},
 		"empty":         {func(b []byte) []byte { return nil }, "is no snapshot of pins"},
 		"another file":  {func(b []byte) []byte { return []byte("upstreams:\n  - url: http://a\n") }, "is no snapshot of pins"},
-		"older version": {func(b []byte) []byte { b[16] = 0; return b }, "is of version 0, want 1"},
+		"older version": {func(b []byte) []byte { b[16] = 0; return b }, "is of version 0, want 2"},
 		"cut":           {func(b []byte) []byte { return b[:len(b)-1] }, "is damaged"},
 		"longer":        {func(b []byte) []byte { return append(b, 0) }, "is damaged"},
 	} {

@@ -12,6 +12,7 @@ import (
 	"github.com/zeebo/xxh3"
 
 	"tether/session/identity"
+	"tether/session/openings"
 	"tether/session/pins"
 	"tether/upstream"
 )
@@ -79,6 +80,11 @@ func write(f io.Writer, check identity.Key, table *upstream.Table, maps Maps, no
 			return 0, err
 		}
 	}
+	var learned openings.Saved
+	maps.Openings.Save(&learned, time.Time{})
+	if _, err := w.Write(appendLearned(buf[:0], learned)); err != nil {
+		return 0, err
+	}
 	if err := w.Flush(); err != nil {
 		return 0, err
 	}
@@ -86,14 +92,27 @@ func write(f io.Writer, check identity.Key, table *upstream.Table, maps Maps, no
 	return n, err
 }
 
+// appendLearned appends what was learned of openings.
+func appendLearned(b []byte, s openings.Saved) []byte {
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(s.Roots)/openings.RootSize))
+	b = append(b, s.Roots...)
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(s.Openings)/openings.OpeningSize))
+	return append(b, s.Openings...)
+}
+
 // appendRun appends a run, without the pins to upstreams that the table does not have.
 func appendRun(b []byte, run []pins.Saved, table *upstream.Table) []byte {
-	b = append(b, 0, 0, 0, 0)
+	b = appendEntries(append(b, 0, 0, 0, 0), run, table)
+	binary.LittleEndian.PutUint32(b, uint32((len(b)-4)/entrySize))
+	return b
+}
+
+// appendEntries appends pins, without those to upstreams that the table does not have.
+func appendEntries(b []byte, run []pins.Saved, table *upstream.Table) []byte {
 	for i := range run {
 		if index := table.Index(run[i].Ref); index >= 0 {
 			b = appendEntry(b, &run[i], index)
 		}
 	}
-	binary.LittleEndian.PutUint32(b, uint32((len(b)-4)/entrySize))
 	return b
 }
