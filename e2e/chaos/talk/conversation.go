@@ -102,14 +102,14 @@ func (v *conversation) turn(ctx context.Context) bool {
 	return true
 }
 
-// question is the next question of the conversation.
+// question is the next question of the conversation. A question that got no right answer is asked again, under another id of the request.
 func (v *conversation) question() question {
 	v.asked++
 	id := fmt.Sprintf("c%d-%d", v.number, v.asked)
-	text := fmt.Sprintf("question %d of conversation %d: which words?", v.asked, v.number)
+	text := fmt.Sprintf("question %d of conversation %d: which words?", 1+len(v.history.said)/2, v.number)
 	return question{
 		style: v.style, id: id, session: v.session, history: v.history.with("user", text), previous: v.previous,
-		stream: v.rng.IntN(2) == 0, tokens: 4 + v.rng.IntN(16), choices: 1,
+		stream: v.rng.IntN(2) == 0, tokens: 4 + v.rng.IntN(40), choices: 1,
 	}
 }
 
@@ -141,8 +141,7 @@ func (v *conversation) note(t ledger.Turn) {
 	v.crowd.Book.Turn(t)
 }
 
-// goOn takes a right answer into the history. After any other end, the client asks anew in its next turn. A chain whose response
-// is lost begins again with the whole conversation, as clients do.
+// goOn takes a right answer into the history. A chain whose response is lost begins again with the whole conversation, as clients do.
 func (v *conversation) goOn(q question, t ledger.Turn, a answer) {
 	switch {
 	case t.Result == ledger.Whole && t.Wrong == "":

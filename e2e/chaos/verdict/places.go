@@ -24,34 +24,44 @@ type place struct {
 	pins []string
 	// confirmed means that a client has seen an answer below 400. Before that, a pin may be dropped with its request.
 	confirmed bool
-	last      time.Time // the end of the last turn
+	seen      time.Time // the end of the last turn that its pin served
 }
 
 // see judges a turn, and notes where the conversation is after it.
 func (p *place) see(t ledger.Turn) {
-	from := p.last
-	if t.Start.Before(from) || from.IsZero() {
-		from = t.Start
+	if p.seen.IsZero() {
+		p.seen = t.Start
 	}
-	p.last = t.End
 	if t.Server == "" || t.Affinity == "" || t.Affinity == "none" {
 		p.widen(t)
 		return
 	}
-	at := slices.Contains(p.pins, t.Server)
-	switch {
-	case t.Affinity == "pinned" && !at && !p.driven(from, t):
-		p.c.add("places", t, "%s %s: pinned to %s, but the conversation was at %v", t.API, t.Source, t.Server, p.pins)
-	case (t.Affinity == "moved" || t.Affinity == "new") && p.confirmed && !p.driven(from, t):
-		p.c.add("places", t, "%s %s: %s at %s, but nothing has driven it from %v", t.API, t.Source, t.Affinity, t.Server, p.pins)
-	case t.Affinity == "spilled" && !p.driven(from, t):
-		p.c.add("places", t, "%s %s: spilled to %s, but nothing was wrong at %v", t.API, t.Source, t.Server, p.pins)
-	}
-	if t.Affinity == "spilled" || t.Result == ledger.Failed {
+	p.judge(t)
+	if t.Affinity == "spilled" || t.Status >= 400 {
 		p.widen(t)
 		return
 	}
-	p.pins, p.confirmed = []string{t.Server}, true
+	p.pins, p.confirmed, p.seen = []string{t.Server}, true, t.End
+}
+
+// judge judges a turn whose client knows where it went.
+func (p *place) judge(t ledger.Turn) {
+	var text string
+	switch t.Affinity {
+	case "pinned":
+		if !slices.Contains(p.pins, t.Server) {
+			text = "pinned to %s, but the conversation was at %v"
+		}
+	case "spilled":
+		text = "spilled to %s, but nothing was wrong at %v"
+	default:
+		if p.confirmed {
+			text = t.Affinity + " at %s, but nothing has driven it from %v"
+		}
+	}
+	if text != "" && !p.driven(t) {
+		p.c.add("places", t, t.API+" "+t.Source+": "+text, t.Server, p.pins)
+	}
 }
 
 // widen adds the servers that got a turn whose outcome its client has not seen.
@@ -66,17 +76,32 @@ func (p *place) widen(t ledger.Turn) {
 	}
 }
 
-// driven reports whether one of the servers of the conversation had an event in the time since its last turn, or had none before.
-func (p *place) driven(from time.Time, t ledger.Turn) bool {
+// driven reports whether one of the servers of the conversation had an event since it served the conversation last, or was overloaded, or
+// whether the conversation is on no server.
+func (p *place) driven(t ledger.Turn) bool {
 	if len(p.pins) == 0 {
 		return true
 	}
 	for _, server := range p.pins {
-		if p.c.struck(server, from, t.End, driving) {
+		if p.c.struck(server, p.seen, t.End, driving) || p.c.inFlight(server, t.Start, t.End) > overloaded {
 			return true
 		}
 	}
 	return false
+}
+
+// overloaded is the number of requests at a server beyond which its conversations may go to a less busy one. Without a fault a server has about
+// ten; when tether starts again, a thousand clients have waited for that.
+const overloaded = 60
+
+// inFlight returns the number of requests that a server had in a time.
+func (c *trial) inFlight(server string, from, to time.Time) (n int) {
+	for _, a := range c.l.Attempts {
+		if a.Server == server && a.At.Before(to) && (!a.Done() || a.End.After(from)) && a.At.After(from.Add(-time.Minute)) {
+			n++
+		}
+	}
+	return n
 }
 
 // driving are the events that drive conversations from a server, and how long they do: health must find the server up again.
