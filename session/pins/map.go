@@ -174,7 +174,7 @@ func (m *Map) Bind(k identity.Key, ref upstream.Ref, synthetic bool, now time.Ti
 
 // Set pins k to ref, wherever it was pinned before.
 func (m *Map) Set(k identity.Key, ref upstream.Ref, now time.Time) {
-	defer m.tell()
+	defer tell(m)
 	s, h := m.lock(k)
 	defer s.mu.Unlock()
 	t := m.tick(now)
@@ -188,7 +188,7 @@ func (m *Map) Set(k identity.Key, ref upstream.Ref, now time.Time) {
 // Move rewrites the session's pin from one upstream to another. It reports false if the pin was rewritten or dropped
 // meanwhile.
 func (m *Map) Move(k identity.Key, from, to upstream.Ref, now time.Time) bool {
-	defer m.tell()
+	defer tell(m)
 	s, h := m.lock(k)
 	defer s.mu.Unlock()
 	i := s.find(k, h, m.tick(now))
@@ -202,7 +202,7 @@ func (m *Map) Move(k identity.Key, from, to upstream.Ref, now time.Time) bool {
 // Confirm makes the pin to from, which Bind made, a lasting pin to the upstream that answered. It makes the pin again if
 // the pin is gone. It reports false, and changes nothing, if another request has taken the pin.
 func (m *Map) Confirm(k identity.Key, from, to upstream.Ref, synthetic bool, now time.Time) bool {
-	defer m.tell()
+	defer tell(m)
 	s, h := m.lock(k)
 	defer s.mu.Unlock()
 	t := m.tick(now)

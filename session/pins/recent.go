@@ -9,7 +9,7 @@ import (
 func Watch(m *Map, changed chan<- struct{}) { m.changed.Store(&changed) }
 
 // tell tells the watcher of a change. No lock is held: the watcher may look at once.
-func (m *Map) tell() {
+func tell(m *Map) {
 	if changed := m.changed.Load(); changed != nil {
 		select {
 		case *changed <- struct{}{}:
@@ -24,7 +24,7 @@ func Recent(m *Map, since, now time.Time, run func([]Saved) error) error {
 	var buf []Saved
 	for i := range m.shards {
 		for list := range m.shards[i].size {
-			buf = m.shards[i].recent(buf[:0], list, m.tick(since), m.tick(now))
+			buf = recentOf(&m.shards[i], buf[:0], list, m.tick(since), m.tick(now))
 			if len(buf) == 0 {
 				continue
 			}
@@ -36,13 +36,13 @@ func Recent(m *Map, since, now time.Time, run func([]Saved) error) error {
 	return nil
 }
 
-// recent appends the lasting pins of a list that were used since a tick. The list is in the order of use, but for the delay of pins that Adopt
+// recentOf appends the lasting pins of a list that were used since a tick. The list is in the order of use, but for the delay of pins that Adopt
 // took over, so only they are looked at.
-func (s *shard) recent(buf []Saved, list int, since, now uint32) []Saved {
+func recentOf(s *shard, buf []Saved, list int, since, now uint32) []Saved {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := s.entries[list].next; i != uint32(list) && s.entries[i].used >= since; i = s.entries[i].next {
-		buf = s.appendSaved(buf, i, list, now)
+		buf = appendSaved(s, buf, i, list, now)
 	}
 	slices.Reverse(buf)
 	return buf

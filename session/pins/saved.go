@@ -48,13 +48,13 @@ func copyShard(to, s *shard) {
 // saved appends the lasting pins of a list to buf, the least recently used first.
 func (s *shard) saved(buf []Saved, list int, now uint32) []Saved {
 	for i := s.entries[list].prev; i != uint32(list); i = s.entries[i].prev {
-		buf = s.appendSaved(buf, i, list, now)
+		buf = appendSaved(s, buf, i, list, now)
 	}
 	return buf
 }
 
 // appendSaved appends an entry of a list, unless it is stale or unconfirmed.
-func (s *shard) appendSaved(buf []Saved, i uint32, list int, now uint32) []Saved {
+func appendSaved(s *shard, buf []Saved, i uint32, list int, now uint32) []Saved {
 	e := &s.entries[i]
 	if _, stale := s.stale(i, now); stale || e.prompt&unconfirmed != 0 {
 		return buf
