@@ -80,14 +80,21 @@ func FoldName(buf, name []byte) []byte {
 	if len(name) > len(buf) {
 		return nil
 	}
+	buf = buf[:len(name)]
 	for i, c := range name {
-		if c == '_' {
-			c = '-'
-		}
-		buf[i] = toLower(c)
+		buf[i] = folded[c]
 	}
-	return buf[:len(name)]
+	return buf
 }
+
+// folded has each byte as FoldName writes it.
+var folded = func() (t [256]byte) {
+	for c := range t {
+		t[c] = toLower(byte(c))
+	}
+	t['_'] = '-'
+	return t
+}()
 
 // span counts the leading bytes of p that are of the class.
 func span(p []byte, of uint8) int {

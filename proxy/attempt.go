@@ -146,6 +146,7 @@ func (a *attempt) bind(c *client) error {
 
 // send sends the request that o describes. A failure shows when the answer is received.
 func (a *attempt) send(o *outbound, onLoop bool, now time.Time) {
+	clear(a.head) // of an earlier attempt, which may have been longer
 	a.head = o.append(a.head[:0], a.up)
 	if onLoop {
 		a.conn.SendNow(a.head, o.body, now)
@@ -228,6 +229,6 @@ func (a *attempt) reset() {
 	if a.buf != nil {
 		answerBuffers.Put(a.buf)
 	}
-	clear(a.head[:cap(a.head)]) // an earlier attempt may have had a longer head
+	clear(a.head)
 	*a = attempt{head: a.head[:0], onInterim: a.onInterim}
 }

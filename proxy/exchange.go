@@ -301,8 +301,10 @@ func (x *exchange) begin(c *client, h head) {
 // end gives back all that the exchange holds, and reports whether the connection must be closed. It is the one
 // way out of every exchange.
 func (x *exchange) end() (closing bool) {
-	now := time.Now()
-	c := x.client
+	if !x.onLoop { // otherwise now is when the answer was sent
+		x.now = time.Now()
+	}
+	now, c := x.now, x.client
 	x.attempt.drop(c) // after a panic
 	x.route.End(now)
 	x.req.body.free()

@@ -38,9 +38,11 @@ type inbound struct {
 
 // reset forgets the fields. The buffer for lines stays.
 func (h *inbound) reset() {
-	lines := h.lines[:cap(h.lines)]
-	clear(lines) // the fields that Connection named lie after the end
-	*h = inbound{lines: lines[:0]}
+	if h.named != nil { // the fields that Connection named lie after the end
+		h.lines = h.lines[:cap(h.lines)]
+	}
+	clear(h.lines)
+	*h = inbound{lines: h.lines[:0]}
 }
 
 // maxFinalName is the length of the longest name of a field that ends a conversation.

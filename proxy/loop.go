@@ -172,6 +172,7 @@ func (c parked) Drained(now time.Time) {
 	defer c.catch()
 	switch x := c.x; {
 	case x.phase == draining:
+		x.now = now
 		c.after(x.take(afterAnswer))
 	case x.slow:
 		x.slow, x.now = false, now

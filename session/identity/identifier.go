@@ -13,6 +13,7 @@ type Identifier struct {
 	agents  []agent
 	splits  bool // sub-agents have sessions of their own
 	scope   scope
+	names   nameFilter // of all headers above, and of cookies
 
 	completions bool // prompts without messages have an opening
 }
@@ -43,7 +44,25 @@ func NewIdentifier(cfg *Config, models *Models, secret []byte) (*Identifier, err
 		}
 	}
 	id.agents, id.splits = agentsOf(id.sources), cfg.Subagents == Own
+	id.names = id.allNames()
 	return id, nil
+}
+
+// allNames are the names of the headers that a Search looks at.
+func (id *Identifier) allNames() (f nameFilter) {
+	for name := range id.headers {
+		f.add(name)
+	}
+	for _, a := range id.agents {
+		f.add(a.header)
+	}
+	for _, name := range id.scope.headers {
+		f.add(name)
+	}
+	if id.cookies {
+		f.add("cookie")
+	}
+	return f
 }
 
 // Key returns the key of a session under a model. sessionID is the id as a client would send it in a header.

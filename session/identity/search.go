@@ -110,11 +110,11 @@ func (s *Search) Begin(id *Identifier) {
 
 // Header shows one field of the request's head.
 func (s *Search) Header(name, value []byte) {
-	var buf [maxHeaderName]byte
-	n := http1.FoldName(buf[:], name)
-	if n == nil {
+	if !s.id.names.mayHave(name) {
 		return
 	}
+	var buf [maxHeaderName]byte
+	n := http1.FoldName(buf[:], name)
 	for i, h := range s.id.scope.headers {
 		if string(n) == h && s.scopes[i] == nil && s.id.scope.identifies(value) {
 			s.scopes[i] = value

@@ -160,6 +160,13 @@ func (s *driven) event(l *loop, now time.Time, flags uint32) {
 		s.readable = true
 		s.finished = s.finished || flags&gone != 0
 	}
+	if flags&gone == 0 && !s.refused {
+		r := receiveLocked(s, l.buf)
+		s.mu.Unlock()
+		l.limited(limit)
+		give(s, l, now, r)
+		return
+	}
 	s.mu.Unlock()
 	if flags&gone != 0 && s.hungUp != nil {
 		s.hungUp()
@@ -186,53 +193,58 @@ func (s *driven) look(l *loop, now time.Time) {
 	s.receive(l, now)
 }
 
-// receive makes one read for the driver. What may be left is read after the other events of the batch.
+// receive makes one read for the driver.
 func (s *driven) receive(l *loop, now time.Time) {
-	d, n, err := receiveSome(s, l.buf)
+	s.mu.Lock()
+	r := receiveLocked(s, l.buf)
+	s.mu.Unlock()
+	give(s, l, now, r)
+}
+
+// read is what became of a read.
+type read struct {
+	driver Driver // nil if there is nothing to tell
+	n      int
+	more   bool // there may be more to read
+	err    error
+}
+
+// give tells the driver of a read into the buffer of l. What may be left is read after the other events of the batch.
+func give(s *driven, l *loop, now time.Time, r read) {
 	switch {
-	case d == nil:
-		return
-	case err != nil:
-		d.Ended(now, err)
-		return
-	}
-	d.Received(time.Now(), l.buf[:n]) // not now, which is before the bytes arrived if the thread had to wait
-	if hasUnread(s) {
-		l.later(s)
+	case r.driver == nil:
+	case r.err != nil:
+		r.driver.Ended(now, r.err)
+	default:
+		r.driver.Received(now, l.buf[:r.n])
+		if r.more {
+			l.later(s)
+		}
 	}
 }
 
-// receiveSome reads into b if there is a driver that reads. d is nil if there is nothing to tell.
-func receiveSome(s *driven, b []byte) (d Driver, n int, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// receiveLocked reads into b if there is a driver that reads.
+func receiveLocked(s *driven, b []byte) read {
 	if s.driver == nil || s.held || !s.readable {
-		return nil, 0, nil
+		return read{}
 	}
 	s.readable = false
 	if s.closed {
-		return s.driver, 0, net.ErrClosed
+		return read{driver: s.driver, err: net.ErrClosed}
 	}
-	n, err = recv(s.fd, b)
+	n, err := recv(s.fd, b)
 	switch {
 	case err == unix.EAGAIN:
-		return nil, 0, nil
+		return read{}
 	case err != nil:
-		return s.driver, 0, callError("read", err)
+		return read{driver: s.driver, err: callError("read", err)}
 	case n == 0:
-		return s.driver, 0, io.EOF
+		return read{driver: s.driver, err: io.EOF}
 	}
 	if s.readable = n == len(b) || s.finished; s.readable {
 		s.noise.Store(true) // should the driver give the connection up here
 	}
-	return s.driver, n, nil
-}
-
-// hasUnread reports whether there may be more to read for a driver that reads.
-func hasUnread(s *driven) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.driver != nil && s.readable && !s.held
+	return read{driver: s.driver, n: n, more: s.readable}
 }
 
 // expired tells the driver if its limit has passed, and otherwise returns the limit.

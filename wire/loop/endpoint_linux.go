@@ -38,9 +38,12 @@ type waiter struct {
 
 // wake makes the goroutine, if one waits, try again.
 func (w *waiter) wake() {
+	if w.event == nil {
+		return
+	}
 	select {
 	case w.event <- struct{}{}:
-	default: // nil, or already awake
+	default: // already awake
 	}
 }
 

@@ -26,6 +26,7 @@ type loop struct {
 	// The rest belongs to the thread.
 	buf   []byte    // what was received last, for Driver.Received
 	out   outbox    // what drivers have pushed
+	found []*driven // by event of the batch
 	again []*driven // that may have more to read
 	work  []*driven // what is looked at after the next events
 	limits
@@ -119,17 +120,22 @@ func (l *loop) later(s *driven) {
 	}
 }
 
-// of returns the socket that an event is about, nil if that one is gone.
-func (l *loop) of(e *unix.EpollEvent) *driven {
+// find sets found to the sockets that the events are about, nil for those that are gone.
+func (l *loop) find(events []unix.EpollEvent) {
+	l.found = l.found[:0]
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if int(e.Fd) >= len(l.sockets) {
-		return nil
+	for i := range events {
+		e := &events[i]
+		var of *driven
+		if int(e.Fd) < len(l.sockets) {
+			of = l.sockets[e.Fd]
+		}
+		if of != nil && of.serial != e.Pad {
+			of = nil
+		}
+		l.found = append(l.found, of)
 	}
-	if s := l.sockets[e.Fd]; s != nil && s.serial == e.Pad {
-		return s
-	}
-	return nil
 }
 
 // run handles events until ctx ends.
@@ -166,20 +172,28 @@ func (l *loop) run(ctx context.Context) error {
 // handle handles a batch of events. Idle connections are marked first: one that has become stale must not be taken by an
 // event that stands before its own.
 func (l *loop) handle(now time.Time, events []unix.EpollEvent) {
-	for i := range events {
-		if s := l.of(&events[i]); s != nil && events[i].Events != unix.EPOLLOUT && present(s) == nil {
+	l.find(events)
+	for i, s := range l.found {
+		if s != nil && events[i].Events != unix.EPOLLOUT && present(s) == nil {
 			s.noise.Store(true)
 		}
 	}
-	for i := range events {
-		if s := l.of(&events[i]); s != nil {
+	for i, s := range l.found {
+		if i%clockEvents == clockEvents-1 {
+			now = time.Now()
+		}
+		if s != nil {
 			s.event(l, now, events[i].Events)
 		}
 		if len(l.out.sockets) >= maxPushed {
 			l.out.send()
 		}
 	}
+	clear(l.found)
 }
+
+// clockEvents is the number of events of a batch that share one look at the clock, so that times are right to about 0.1 ms.
+const clockEvents = 16
 
 // takeWork takes the sockets that may have more to read, and those that were posted. They are looked at after the next events: whatever
 // happened to an idle connection before is known then.
