@@ -77,7 +77,7 @@ func commands(version string, errOut *logs.Writer) *cobra.Command {
 		return usageError("%w: see %s --help", err, cmd.CommandPath())
 	})
 	root.AddCommand(runCommand(version, errOut), checkCommand(), demoCommand(version), healthCommand(), simCommand(errOut), whereCommand(),
-		upstreamsCommand(), drainCommand(), undrainCommand(), sessionsCommand(), reloadCommand(), versionCommand(version))
+		topCommand(), upstreamsCommand(), drainCommand(), undrainCommand(), sessionsCommand(), reloadCommand(), versionCommand(version))
 	return root
 }
 
