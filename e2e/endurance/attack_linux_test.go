@@ -48,6 +48,7 @@ const (
 	idleClients
 	slowClients
 	deafClients
+	streamClients
 )
 
 // dialer connects from an address that no other client of the kind has, so that limits per address do not hide other limits.

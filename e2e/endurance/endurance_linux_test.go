@@ -64,7 +64,12 @@ func TestEndurance(t *testing.T) {
 		n = fullScale
 	}
 	needDescriptors(t, uint64(n.idle+n.slow+4*n.deaf+8*n.ordinary+500))
+	eachEngine(t, func(t *testing.T) { endure(t, n) })
+}
+
+func endure(t *testing.T, n scale) {
 	w := newWorld(t, n)
+	w.attacked.wantEngine()
 	before := w.attacked.resources()
 	quiet := w.measure()
 
@@ -106,13 +111,19 @@ func TestEndurance(t *testing.T) {
 // may.
 func needDescriptors(t *testing.T, n uint64) {
 	t.Helper()
+	if limit := descriptorLimit(t); uint64(limit) < n {
+		t.Skipf("%d files may be open, want %d: ulimit -n", limit, n)
+	}
+}
+
+// descriptorLimit is how many open files a process can have.
+func descriptorLimit(t *testing.T) int {
+	t.Helper()
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		t.Fatal(err)
 	}
-	if limit.Cur < n {
-		t.Skipf("%d files may be open, want %d: ulimit -n", limit.Cur, n)
-	}
+	return int(min(limit.Cur, 1<<20))
 }
 
 // measured is the result of a measurement.

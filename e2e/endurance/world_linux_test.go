@@ -187,6 +187,7 @@ func (s *side) await(series string, holds func(float64) bool) {
 type resources struct {
 	rss, peak   int64 // bytes of memory: now, and at most since the start
 	sockets     int64 // bytes
+	heap        int64 // bytes in use after a collection; only settled reads it
 	descriptors int
 	goroutines  float64
 }
