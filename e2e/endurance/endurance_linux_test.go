@@ -1,5 +1,5 @@
 // Package endurance runs the built binary under clients that only cost: thousands that send nothing, hundreds that send one byte
-// per second, and some that read nothing of an endless stream.
+// per second, some that read nothing of an endless stream, and thousands of streams whose clients leave, stall and return.
 package endurance
 
 import (
