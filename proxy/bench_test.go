@@ -3,9 +3,7 @@ package proxy
 import (
 	"bytes"
 	"io"
-	"net"
 	"net/http"
-	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -14,46 +12,6 @@ import (
 	"tether/session/pins"
 	"tether/units"
 )
-
-// fixed is a server that answers every request of size bytes with answer, and allocates nothing for it.
-func fixed(b *testing.B, head int, answer []byte) net.Listener {
-	b.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	serve := func(c net.Conn) {
-		defer c.Close()
-		buf := make([]byte, 64<<10)
-		n := 0
-		for {
-			k, err := c.Read(buf[n:])
-			if err != nil {
-				return
-			}
-			n += k
-			end := bytes.Index(buf[:n], []byte("\r\n\r\n"))
-			if end < 0 || n < end+4+head {
-				continue
-			}
-			n = 0
-			if _, err := c.Write(answer); err != nil {
-				return
-			}
-		}
-	}
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go serve(c)
-		}
-	}()
-	b.Cleanup(func() { l.Close() })
-	return l
-}
 
 // cpu is the process's user and system time, in ns.
 func cpu(b *testing.B) int64 {
@@ -64,48 +22,26 @@ func cpu(b *testing.B) int64 {
 	return u.Utime.Nano() + u.Stime.Nano()
 }
 
-// BenchmarkRequest is one request of 2 KB with an answer of 1 KB, keep-alive: through the proxy, also without placement by load, and as a direct
-// call in the same process. Client and server allocate nothing, so the allocations are the proxy's; its CPU is the
-// difference of the two.
+// BenchmarkRequest is one request of 2 KB with an answer of 1 KB, keep-alive: of 16 clients at the same time, also without placement by load, and
+// of one client. Clients and server are another process, so the CPU and the allocations are those of the proxy alone.
 func BenchmarkRequest(b *testing.B) {
-	body := `{"model":"tiny","messages":[{"role":"user","content":"` + strings.Repeat("The quick brown fox. ", 92) + `"}]}`
-	request := []byte(post(chatPath, body, "Authorization: Bearer sk-0123456789", "User-Agent: OpenAI/Go 3.95.0", "X-Stainless-Lang: go", "X-Stainless-Os: Linux"))
-	answer := []byte(ok(strings.Repeat("y", 1000)))
-	server := fixed(b, len(body), answer)
-	through := func(p balance.Placement) string {
-		r := newRig(b, []string{"http://" + server.Addr().String()}, func(r *rig) { r.pinning, r.routing.Balance.Placement = pins.Default(), p })
+	p := startPeers(b)
+	through := func(by balance.Placement) string {
+		r := newRig(b, []string{"http://" + p.address}, func(r *rig) { r.pinning, r.routing.Balance.Placement = pins.Default(), by })
 		r.proxy.onDone = nil
 		return r.addr
 	}
-	for name, addr := range map[string]string{"direct": server.Addr().String(), "proxy": through(balance.Load), "by the ring": through(balance.Home)} {
-		b.Run(name, func(b *testing.B) {
-			c, err := net.Dial("tcp", addr)
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer c.Close()
-			buf := make([]byte, 64<<10)
-			turn := func() {
-				if _, err := c.Write(request); err != nil {
-					b.Fatal(err)
-				}
-				for n := 0; ; {
-					k, err := c.Read(buf[n:])
-					if err != nil && err != io.EOF {
-						b.Fatal(err)
-					}
-					n += k
-					if end := bytes.Index(buf[:n], []byte("\r\n\r\n")); end > 0 && n >= end+4+1000 {
-						return
-					}
-				}
-			}
-			turn()
+	byLoad, byRing := through(balance.Load), through(balance.Home)
+	for _, of := range []struct {
+		name, addr string
+		clients    int
+	}{{"16 clients", byLoad, 16}, {"16 clients by the ring", byRing, 16}, {"1 client", byLoad, 1}} {
+		b.Run(of.name, func(b *testing.B) {
+			p.ask(b, of.addr, of.clients, 100*of.clients)
 			b.ReportAllocs()
 			before := cpu(b)
-			for b.Loop() {
-				turn()
-			}
+			b.ResetTimer()
+			p.ask(b, of.addr, of.clients, b.N)
 			b.ReportMetric(float64(cpu(b)-before)/float64(b.N), "cpu-ns/op")
 		})
 	}

@@ -38,6 +38,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if os.Getenv(peersVariable) != "" {
+		bePeers()
+		return
+	}
 	_ = flag.Set("test.parallel", "8") // parallel tests wait for limits most of the time
 	goleak.VerifyTestMain(m)
 }
