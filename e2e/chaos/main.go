@@ -5,8 +5,9 @@
 // Package verdict has the rules that every answer and every conversation must keep. The exit code is 0 if all of them hold, 1 if
 // one does not, and 2 if the run itself failed. With -judge, a ledger of an earlier run is judged again.
 //
-// It runs on Linux. The files of this package are tested by run_linux_test.go, but for report.go. main.go, conduct_linux.go, calm_linux.go and
-// run_other.go are tested there too.
+// With -peers, tether and other proxies go through the same few faults one after another, and a table says what each of them did.
+//
+// It runs on Linux. main.go, conduct_linux.go, calm_linux.go, scenarios_linux.go and run_other.go are tested in run_linux_test.go.
 package main
 
 import (
@@ -32,6 +33,7 @@ func main() {
 	flag.DurationVar(&o.pause, "pause", 12*time.Second, "mean pause between two turns of a conversation")
 	flag.StringVar(&o.keep, "keep", "", "folder for logs and ledger, which stays; default: one that is removed if all is well")
 	flag.StringVar(&o.judge, "judge", "", "ledger of an earlier run, to judge it again")
+	flag.StringVar(&o.peers, "peers", "", "instead of chaos, compare these proxies in a few scenarios: tether, haproxy, vllm-router, smg; comma-separated")
 	flag.Parse()
 	if o.seed == 0 {
 		o.seed = uint64(rand.Uint32())
@@ -45,6 +47,7 @@ func main() {
 // options are the flags.
 type options struct {
 	tether, keep, judge string
+	peers               string
 	length, pause       time.Duration
 	seed                uint64
 	clients             int

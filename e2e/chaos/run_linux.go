@@ -41,8 +41,11 @@ func serve(name, addr, file string) int {
 	return good
 }
 
-// run runs chaos, or judges an earlier run, and returns the exit code.
+// run runs chaos, judges an earlier run, or compares, and returns the exit code.
 func run(ctx context.Context, o options, out, errOut io.Writer) int {
+	if o.peers != "" {
+		return runComparison(ctx, o, out, errOut)
+	}
 	l, dir, err := o.ledger(ctx, errOut)
 	if err != nil {
 		fmt.Fprintln(errOut, "chaos: "+err.Error())
@@ -103,29 +106,48 @@ type world struct {
 
 // newWorld starts servers and tether.
 func newWorld(o options, dir string) (*world, error) {
+	w := &world{book: ledger.NewBook(o.seed)}
+	var err error
+	if w.servers, err = startServers(dir, servers); err != nil {
+		return nil, err
+	}
+	if w.tether, err = fleet.NewTether(o.tether, dir, w.servers); err == nil {
+		err = w.tether.Start()
+	}
+	if w.calm.tether = w.tether; err == nil {
+		err = w.calm.before()
+	}
+	if err != nil {
+		w.stop()
+		return nil, err
+	}
+	return w, nil
+}
+
+// startServers starts servers whose files are in dir.
+func startServers(dir string, n int) (all []*fleet.Server, err error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	w := &world{book: ledger.NewBook(o.seed)}
-	for i := range servers {
+	for i := range n {
 		s, err := fleet.NewServer(program, dir, fmt.Sprint("vllm-", i))
 		if err == nil {
 			err = s.Start()
 		}
 		if err != nil {
+			stopServers(all)
 			return nil, err
 		}
-		w.servers = append(w.servers, s)
+		all = append(all, s)
 	}
-	if w.tether, err = fleet.NewTether(o.tether, dir, w.servers); err != nil {
-		return nil, err
+	return all, nil
+}
+
+func stopServers(all []*fleet.Server) {
+	for _, s := range all {
+		s.Kill()
 	}
-	if err := w.tether.Start(); err != nil {
-		return nil, err
-	}
-	w.calm.tether = w.tether
-	return w, w.calm.before()
 }
 
 // run lets the clients talk through the plan, and returns the ledger.
@@ -177,8 +199,6 @@ func (w *world) close() (*ledger.Ledger, error) {
 
 // stop ends what still runs.
 func (w *world) stop() {
-	for _, s := range w.servers {
-		s.Kill()
-	}
+	stopServers(w.servers)
 	w.tether.Kill()
 }

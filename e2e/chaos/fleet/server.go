@@ -4,6 +4,7 @@ package fleet
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -61,6 +63,19 @@ func healthy(addr string) bool {
 	}
 	res.Body.Close()
 	return res.StatusCode == http.StatusOK
+}
+
+// AwaitAnswer returns when the proxy at addr answers a request.
+func AwaitAnswer(addr string) error {
+	c := http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	return await(nil, patience, func() bool {
+		res, err := c.Post("http://"+addr+"/v1/completions", "application/json", strings.NewReader(`{"model":"tiny","prompt":"are you there?","max_tokens":1}`))
+		if err != nil {
+			return false
+		}
+		res.Body.Close()
+		return res.StatusCode == http.StatusOK
+	})
 }
 
 // Kill ends the process at once.
@@ -118,7 +133,7 @@ func Serve(name, addr, file string) error {
 	}
 	life := os.Getpid()
 	attempt := func(s sim.Seen) ledger.Attempt {
-		return ledger.Attempt{ID: s.Header.Get("X-Request-Id"), Server: name, Life: life, Faults: s.Faults, At: s.Received, Status: s.Status, Aborted: s.Aborted}
+		return ledger.Attempt{ID: idOf(s), Server: name, Life: life, Faults: s.Faults, At: s.Received, Status: s.Status, Aborted: s.Aborted}
 	}
 	cfg := sim.Config{
 		Name: name, PrefillPerToken: 20 * time.Microsecond, DecodePerToken: 10 * time.Millisecond, RefuseAfter: time.Second,
@@ -138,6 +153,15 @@ func Serve(name, addr, file string) error {
 	graceful, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	return sim.Run(graceful, context.Background(), func() bool { return true }, cfg, addr, func(string, ...any) {})
+}
+
+// idOf returns the id of a request: the field user of its body, or X-Request-Id.
+func idOf(s sim.Seen) string {
+	var body struct {
+		User string `json:"user"`
+	}
+	_ = json.Unmarshal(s.Body, &body) // a body that is no JSON has no user
+	return cmp.Or(body.User, s.Header.Get("X-Request-Id"))
 }
 
 // freeAddr returns an address of this host on which no process listens. Its port is below those that the kernel gives to connections, so

@@ -38,6 +38,7 @@ func (c *Crowd) dial(ctx context.Context, deaf bool) (*conn, error) {
 		}
 	}
 	for deadline := time.Now().Add(patience); ; {
+		begun := time.Now()
 		raw, err := d.DialContext(ctx, "tcp", c.Addr)
 		if err == nil {
 			tcp := raw.(*net.TCPConn)
@@ -46,7 +47,7 @@ func (c *Crowd) dial(ctx context.Context, deaf bool) (*conn, error) {
 		if !errors.Is(err, syscall.ECONNREFUSED) || time.Now().After(deadline) {
 			return nil, err
 		}
-		c.Book.Refusal(ledger.Refusal{At: time.Now()})
+		c.Book.Refusal(ledger.Refusal{At: begun})
 		if !sleep(ctx, redial) {
 			return nil, ctx.Err()
 		}

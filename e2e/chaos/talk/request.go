@@ -35,7 +35,7 @@ func (q question) bytes() []byte {
 }
 
 func (q question) body() map[string]any {
-	body := map[string]any{"model": "tiny", "stream": q.stream}
+	body := map[string]any{"model": "tiny", "stream": q.stream, "user": q.id} // some proxies replace X-Request-Id
 	q.identify(body, q.session)
 	limit := "max_tokens"
 	switch q.api {
