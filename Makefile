@@ -15,7 +15,7 @@ ADMIN_LISTEN ?= 127.0.0.1:8081
 # The tree that make shape measures.
 DIR ?= .
 
-.PHONY: help build run demo-once test test-deploy test-clients test-browser test-vllm test-vllm-ranks test-endurance test-kubernetes test-logs chaos check shape fuzz bench bench-identity bench-load bench-compare image-root image deb clean
+.PHONY: help build run demo-once test test-deploy test-clients test-browser test-vllm test-vllm-ranks test-endurance test-kubernetes test-logs chaos chaos-compare check shape fuzz bench bench-identity bench-load bench-compare image-root image deb clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -139,6 +139,12 @@ SEED  ?= 0
 chaos: build ## break everything around tether while 2,000 conversations go on, and judge what was seen (CHAOS=3m, SEED=)
 	go build -o bin/chaos ./e2e/chaos
 	bin/chaos -tether bin/tether -time $(CHAOS) -seed $(SEED)
+
+# VLLM_ROUTER_BIN and SMG_BIN name the programs of two peers; HAProxy is found by itself. Those that are absent are left out.
+PEERS ?= tether,haproxy,vllm-router,smg
+chaos-compare: build ## print what tether and other proxies lose when servers die, hang, cut and restart, and clients leave (5 min for each proxy)
+	go build -o bin/chaos ./e2e/chaos
+	bin/chaos -tether bin/tether -peers $(PEERS)
 
 test-endurance: ## measure thousands of clients that are idle, slow or deaf, and 10,000 streams, over each engine (12 min, ulimit -n 13500)
 	$(TEST_PLAIN) -timeout 30m -run Endurance -v ./e2e/endurance -full

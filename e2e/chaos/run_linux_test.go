@@ -110,3 +110,20 @@ func TestExitCodes(t *testing.T) {
 		t.Errorf("exit code %d\n%s", code, &errOut)
 	}
 }
+
+// A scenario goes through tether: its requests are counted, and the server that was killed is no reason for a move of others.
+func TestScenario(t *testing.T) {
+	s := scenario{name: "kill", leaving: 0.2, before: time.Second, after: 2 * time.Second, steps: []plan.Step{{Kind: plan.Kill, Server: 1, For: time.Second}}}
+	p, err := peerOf("tether", options{tether: binary.Path()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := compareOne(t.Context(), options{seed: 1}, s, p, t.TempDir())
+	if err != nil || f.Requests < 100 || f.Lost+f.Unseen > 0 || f.Moved > 0 {
+		t.Errorf("%+v, %v", f, err)
+	}
+	var out, errOut bytes.Buffer
+	if code := run(t.Context(), options{peers: "nonsense"}, &out, &errOut); code != broken || !strings.Contains(errOut.String(), "nonsense") {
+		t.Errorf("exit code %d\n%s", code, &errOut)
+	}
+}
