@@ -30,7 +30,7 @@ demo-once: build ## show simulated servers with and without affinity, side by si
 	bin/tether demo --once
 
 # The libraries are compiled twice: with the race detector, and without it for tests that the detector does not serve. Those are
-# e2e, which drives the binary from outside, and ring and bench, whose simulations share nothing. The second compilation has the flags
+# e2e, which drives the binary from outside, and ring, session/shared and bench, whose simulations share nothing. The second compilation has the flags
 # of make build, which shares it. wire and proxy come first because they take longest, and wait more than they compute. go vet is
 # a part of make check.
 #
@@ -45,11 +45,11 @@ TEST_PLAIN = CGO_ENABLED=0 go test -trimpath -vet=off -count=1 -timeout 10m
 
 test: ## run the tests, with the race detector if there is a C compiler; the targets below run those that need more
 	@$(if $(RACE),,echo "no C compiler found: the tests run without the race detector")
-	$(TEST_RACE) ./wire ./proxy $$(go list ./... | grep -v -e /e2e -e /bench -e /ring$$)
+	$(TEST_RACE) ./wire ./proxy $$(go list ./... | grep -v -e /e2e -e /bench -e /ring$$ -e /session/shared$$)
 	TETHER_PROXY_ENGINE=uring $(TEST_RACE) ./proxy
 	TETHER_PROXY_ENGINE=go $(TEST_PLAIN) -parallel 8 ./proxy
 	$(TEST_PLAIN) -run Allocat\|BadInput ./session/identity
-	$(TEST_PLAIN) ./ring ./bench/... ./e2e/...
+	$(TEST_PLAIN) ./ring ./session/shared ./bench/... ./e2e/...
 	cd tools && $(TEST_PLAIN) ./...
 
 test-deploy: ## test the Dockerfile and the files in deploy/

@@ -20,6 +20,8 @@ import (
 	"tether/admin/page"
 	"tether/session/pins"
 	"tether/session/prefill"
+	"tether/session/shared"
+	"tether/session/store"
 	"tether/status"
 	"tether/upstream"
 )
@@ -38,6 +40,10 @@ type Deps struct {
 	Guide     Guide
 	// Sources returns the sources that upstreams come from.
 	Sources func() []Discovered
+	// Replicas returns what is known of the store that tethers share their sessions by; nil without one. Drained is called with each
+	// command that an upstream has carried out; nil for none.
+	Replicas func(time.Time) store.Report
+	Drained  func(*shared.Drain)
 	// Ready reports whether tether is ready for requests.
 	Ready   func() bool
 	Metrics http.Handler
@@ -126,6 +132,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("POST /api/upstreams/{name}/undrain", s.guarded(s.undrain))
 	mux.HandleFunc("POST /api/reload", s.guarded(s.deps.reload))
 	mux.HandleFunc("GET /api/discovery", s.guarded(showSources(s.deps.Sources)))
+	mux.HandleFunc("GET /api/replicas", s.guarded(showReplicas(s.deps.Replicas)))
 	mux.HandleFunc("POST /api/preview", s.guarded(s.preview))
 	mux.HandleFunc("GET /api/sessions/{id}", s.guarded(s.session))
 	mux.HandleFunc("DELETE /api/sessions/{id}", s.guarded(s.forget))

@@ -4,7 +4,9 @@ import (
 	"net/http"
 	"time"
 
+	"tether/session/local"
 	"tether/session/pins"
+	"tether/session/shared"
 	"tether/upstream"
 )
 
@@ -71,52 +73,30 @@ func (s *Server) drain(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	now := time.Now()
-	s.operate(w, r, func(d drainable, all []*upstream.Upstream) {
-		for _, u := range all {
-			u.MoveNone()
-			if move == "idle" {
-				u.MoveIdle(s.deps.Settings().DrainIdle, now.Add(within))
-			}
-		}
-		d.Drain(move == "now")
-	})
+	s.operate(w, &shared.Drain{Name: r.PathValue("name"), Move: moves[move], Idle: s.deps.Settings().DrainIdle, Left: within})
 }
 
 func (s *Server) undrain(w http.ResponseWriter, r *http.Request) {
-	s.operate(w, r, func(d drainable, all []*upstream.Upstream) {
-		d.Undrain()
-		for _, u := range all {
-			u.MoveNone()
-		}
-	})
+	s.operate(w, &shared.Drain{Name: r.PathValue("name")})
 }
 
-// drainable is an upstream, or a server with all of its ranks.
-type drainable interface {
-	Drain(hard bool)
-	Undrain()
-}
+// moves are the commands by the words of the API.
+var moves = map[string]shared.Move{"never": shared.MoveNever, "idle": shared.MoveIdle, "now": shared.MoveNow}
 
-// operate calls do with the upstream or server that the path names, and with its upstreams, and shows the result.
-func (s *Server) operate(w http.ResponseWriter, r *http.Request, do func(drainable, []*upstream.Upstream)) {
-	table, name := s.deps.Registry.Table(), r.PathValue("name")
-	if m := table.Named(name); m != nil {
-		do(m, []*upstream.Upstream{m.Upstream})
-		writeJSON(w, 200, s.view(m))
-		return
-	}
-	server := table.ServerNamed(name)
-	if server == nil {
+// operate carries out a command for an upstream, or for a server with its upstreams, and shows the result.
+func (s *Server) operate(w http.ResponseWriter, d *shared.Drain) {
+	table := s.deps.Registry.Table()
+	all := local.CarryOut(table, d, time.Now())
+	if len(all) == 0 {
 		writeError(w, 404, "no upstream of this name")
 		return
 	}
-	var all []*upstream.Upstream
-	for _, m := range table.Members {
-		if m.Server == server {
-			all = append(all, m.Upstream)
-		}
+	if s.deps.Drained != nil {
+		s.deps.Drained(d)
 	}
-	do(server, all)
-	writeJSON(w, 200, s.views(func(m *upstream.Member) bool { return m.Server == server }))
+	if m := table.Named(d.Name); m != nil {
+		writeJSON(w, 200, s.view(m))
+		return
+	}
+	writeJSON(w, 200, s.views(func(m *upstream.Member) bool { return m.Server.Name() == d.Name }))
 }

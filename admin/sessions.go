@@ -17,11 +17,13 @@ type sessionView struct {
 	State    string `json:"state"`
 	// From is the upstream that a moved session was pinned to before.
 	From string `json:"from,omitempty"`
+	// Home is true if no tether has told where the session is: then it is at home, if it exists.
+	Home bool `json:"home,omitempty"`
 }
 
 func viewSession(s session.Session) sessionView {
 	return sessionView{
-		Session: s.Key.String(), Model: clip(s.Model), Source: sourceOf(s), Upstream: s.Upstream.Name(), State: s.Upstream.State().Words(),
+		Session: s.Key.String(), Model: clip(s.Model), Source: sourceOf(s), Upstream: s.Upstream.Name(), State: s.Upstream.State().Words(), Home: s.Home,
 	}
 }
 
@@ -71,7 +73,7 @@ func (s *Server) move(w http.ResponseWriter, r *http.Request) {
 		from := h.Upstream.Name()
 		h.Upstream = to.Upstream
 		v := viewSession(h)
-		v.From = from
+		v.From, v.Home = from, false
 		return v
 	})
 }

@@ -1,7 +1,7 @@
 // Package app is a whole tether: it builds the parts from a configuration, starts them, and stops them in reverse
 // order. The command line and tests run it; the parts do not know it.
 //
-// source.go and sources.go are tested in discover_test.go. The certificates of follow.go and settings.go are tested in e2e/tls_test.go. memory_limit.go asks the system and is not tested.
+// sharing.go is tested in e2e/replicas/replicas_test.go. source.go and sources.go are tested in discover_test.go. The certificates of follow.go and settings.go are tested in e2e/tls_test.go. memory_limit.go asks the system and is not tested.
 package app
 
 import (
@@ -84,6 +84,7 @@ type app struct {
 	reloader *reloader  // nil if there is nothing to load again
 	sources  *sources   // of upstreams
 	saved    *snapshots // of the pins
+	shared   sharing    // with other tethers
 
 	inherited *inheritance // nil for nothing
 	handover  *handover
@@ -125,6 +126,7 @@ func build(shutdown Shutdown, cfg *config.Config, env Env) (*app, error) {
 	}
 	a.saved = &snapshots{graph: a.graph, path: s.Session.Pins.Snapshot, log: a.log, metrics: a.metrics}
 	a.handover = newHandover(a, s.Proxy.Handover)
+	a.shared = newSharing(a, s)
 	a.metrics.Models(a.prefill)
 	a.fates = fates.NewTally()
 	a.metrics.WatchFates(a.fates)
@@ -200,6 +202,7 @@ func (a *app) start() error {
 	if err := a.apply(s); err != nil {
 		return errors.Join(err, a.listener.Close())
 	}
+	a.shared.start()
 	if err := a.handover.listen(); err != nil {
 		return errors.Join(err, a.listener.Close())
 	}

@@ -20,6 +20,7 @@ func (a *app) apply(s *settings) error {
 	}
 	a.saved.restore()
 	table := a.registry.Table()
+	a.shared.upstreams(before, table)
 	a.log.Info("ring", zap.Int("upstreams", len(table.Members)), zap.String("digest", fmt.Sprintf("%016x", a.router.Digest())),
 		zap.Bool("affinity", s.Session.Routing.Affinity))
 	mode, _ := accesslog.ParseMode(s.Log.Access) // a valid configuration has one

@@ -33,14 +33,16 @@ func (a *app) serveOperators() (err error) {
 	}
 	guide := a.guide()
 	guide.Seen = a.status.Seen
-	a.admin = admin.NewServer(a.adminListener.Addr(), admin.Deps{
+	deps := admin.Deps{
 		Registry: a.registry, Pins: a.pins, Estimates: a.prefill, Ready: a.proxy.Ready, Metrics: a.metrics.Handler(),
 		Status: a.status, Guide: guide, ErrorLog: errorLog, Reload: reload, Sources: a.sources.shown,
 		Settings: func() admin.Settings {
 			s := a.settings.Load()
 			return admin.Settings{Token: string(s.token), MaxRequest: int64(s.Proxy.MaxHeader) + int64(s.Proxy.MaxBody), DrainIdle: s.Session.Pins.DrainIdle}
 		},
-	})
+	}
+	a.shared.inform(&deps)
+	a.admin = admin.NewServer(a.adminListener.Addr(), deps)
 	a.steps.start("admin listener", func(ctx context.Context) error { return a.admin.Serve(ctx, a.adminListener) })
 	return nil
 }

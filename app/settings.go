@@ -8,6 +8,7 @@ import (
 	"tether/config"
 	"tether/proxy"
 	"tether/session/identity"
+	"tether/session/store"
 	"tether/tlsfiles"
 	"tether/upstream"
 	"tether/wire"
@@ -17,16 +18,18 @@ import (
 // settings. The contents of keys and certificates follow their files.
 type settings struct {
 	*config.Config
-	secret     []byte // of session ids; empty for none
-	token      []byte // of the admin listener; empty for none
-	identifier *identity.Identifier
-	keys       *auth.Keys // nil if clients need none
+	secret        []byte // of session ids; empty for none
+	storePassword string // of session.store; "" for none, or if the URL has it
+	token         []byte // of the admin listener; empty for none
+	identifier    *identity.Identifier
+	keys          *auth.Keys // nil if clients need none
 	// connections is proxy.max_connections, or what the descriptors of the process allow if that is less.
 	connections int
 
 	upstreams    []config.Upstream   // those of the configuration, and those that its sources have found
 	specs        []upstream.Spec     // of upstreams, each https upstream with its TLS
 	clientTLS    *tlsfiles.Reloading // nil if clients do not speak TLS
+	storeTLS     *tlsfiles.Reloading // nil if the store does not speak TLS
 	certificates []certificate       // clientTLS and those of specs
 }
 
@@ -41,6 +44,11 @@ func open(cfg *config.Config) (*settings, error) {
 	if s.token, err = config.ReadSecret(cfg.Admin.TokenFile); err != nil {
 		return nil, usageError("admin.token_file: %w", err)
 	}
+	password, err := config.ReadSecret(cfg.Session.Store.PasswordFile)
+	if err != nil {
+		return nil, usageError("session.store.password_file: %w", err)
+	}
+	s.storePassword = string(password)
 	if err = s.openCertificates(nil); err != nil {
 		return nil, err
 	}
@@ -75,6 +83,14 @@ func (s *settings) openCertificates(before *settings) (err error) {
 			return usageError("tls: %w", err)
 		}
 		s.certificates = append(s.certificates, certificate{"listener", s.clientTLS})
+	}
+	if address, _ := store.ParseURL(string(s.Session.Store.URL)); address.Secure {
+		if before != nil {
+			s.storeTLS = before.storeTLS
+		} else if s.storeTLS, err = tlsfiles.ForUpstream(&s.Session.Store.TLS, ""); err != nil {
+			return usageError("session.store.tls: %w", err)
+		}
+		s.certificates = append(s.certificates, certificate{"session store", s.storeTLS})
 	}
 	for i := range s.specs {
 		spec := &s.specs[i]

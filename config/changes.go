@@ -3,6 +3,7 @@ package config
 import (
 	"reflect"
 	"slices"
+	"strings"
 )
 
 // Files returns the files that Load read, besides those whose contents are followed by themselves: API keys of clients, and
@@ -20,7 +21,7 @@ func (c *Config) Files() (paths []string) {
 }
 
 // fixed are the keys that cannot change while tether runs.
-var fixed = []string{"listen", "admin.listen", "session.max", "session.snapshot", "proxy.handover"}
+var fixed = []string{"listen", "admin.listen", "session.max", "session.snapshot", "session.store", "proxy.handover"}
 
 // Changes returns the keys whose values differ from those of before. The value of a list or a map counts as a whole.
 func (c *Config) Changes(before *Config) (keys []string) {
@@ -40,12 +41,17 @@ func (c *Config) Changes(before *Config) (keys []string) {
 func (c *Config) Keep(before *Config) (kept []string) {
 	was := leaves(before)
 	eachLeaf("", reflect.ValueOf(c).Elem(), func(path string, v reflect.Value) {
-		if slices.Contains(fixed, path) && !reflect.DeepEqual(v.Interface(), was[path].Interface()) {
+		if isFixed(path) && !reflect.DeepEqual(v.Interface(), was[path].Interface()) {
 			v.Set(was[path])
 			kept = append(kept, path)
 		}
 	})
 	return kept
+}
+
+// isFixed reports whether a key, or one above it, cannot change while tether runs.
+func isFixed(path string) bool {
+	return slices.ContainsFunc(fixed, func(key string) bool { return path == key || strings.HasPrefix(path, key+".") })
 }
 
 func leaves(c *Config) map[string]reflect.Value {

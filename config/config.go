@@ -15,6 +15,7 @@ import (
 	"tether/session/identity"
 	"tether/session/pins"
 	"tether/session/prefill"
+	"tether/session/store"
 	"tether/tlsfiles"
 	"tether/upstream/transport"
 )
@@ -54,11 +55,12 @@ func (m *Models) Validate(report func(key, problem string)) {
 	m.Prefill.Validate(identity.ProblemOfModel, report)
 }
 
-// Session is the session part of the configuration: one list of keys of three packages.
+// Session is the session part of the configuration: one list of keys of four packages.
 type Session struct {
 	Identity identity.Config `yaml:",inline"`
 	Pins     pins.Config     `yaml:",inline"`
 	Routing  session.Config  `yaml:",inline"`
+	Store    store.Config    `yaml:"store"`
 }
 
 // Validate reports every problem: a key below session, and what is wrong with its value.
@@ -66,6 +68,10 @@ func (s *Session) Validate(report func(key, problem string)) {
 	s.Identity.Validate(report)
 	s.Pins.Validate(report)
 	s.Routing.Validate(report)
+	s.Store.Validate(func(key, problem string) { report("store."+key, problem) })
+	if s.Store.On() && s.Identity.SecretFile == "" {
+		report("store.url", "and there is no session.secret_file: the tethers of a store need the same secret")
+	}
 }
 
 // Upstream is one vLLM server.
@@ -125,7 +131,7 @@ func Default() *Config {
 	return &Config{
 		Listen: ":8080", Admin: admin.Default(), Upstreams: []Upstream{}, Discovery: []Discovery{}, Health: health.Default(),
 		Models:  Models{Identity: identity.Models{Aliases: map[string]string{}}, Prefill: prefill.Default()},
-		Session: Session{Identity: identity.Default(), Pins: pins.Default(), Routing: session.Default()},
+		Session: Session{Identity: identity.Default(), Pins: pins.Default(), Routing: session.Default(), Store: store.Default()},
 		Proxy:   proxy.Default(), Log: Log{Level: "info", Format: "json", Access: "errors"},
 	}
 }

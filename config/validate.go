@@ -35,6 +35,7 @@ func (l *loader) validate(memory int64) {
 	l.modelNames()
 	c.Session.Validate(below("session"))
 	l.readable("session.secret_file", c.Session.Identity.SecretFile)
+	l.readable("session.store.password_file", c.Session.Store.PasswordFile)
 	c.Health.Validate(below("health"))
 	c.Proxy.Validate(memory, below("proxy"))
 	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level) {

@@ -133,6 +133,16 @@ var (
 		"Snapshots of the session map that tether wrote (session.snapshot). failed: the disk is full or does not accept it, and the last one stays.", "result")
 	snapshotLast = define("gauge", "tether_session_snapshot_last_success_timestamp_seconds", "Unix time when a snapshot was last written, 0 before the first one.")
 
+	storeUp       = define("gauge", "tether_store_up", "1 if what this process tells the store comes back from it, else 0. Without session.store there are no metrics of a store.")
+	storeEntryAge = define("gauge", "tether_store_last_entry_age_seconds", "Time since the last entry of the store was applied, -1 before the first one. Every replica adds one each second.")
+	storeReplicas = define("gauge", "tether_store_replicas", "Processes that have shown signs of life in the store within 5 s, this one included.")
+	storeSubjects = define("gauge", "tether_store_subjects", "Sessions and stored responses that this process knows of through the store.")
+	storeUnderWay = define("gauge", "tether_store_under_way", "Changes of this process that are not back from the store yet. It grows while the store does not work.")
+	storeDropped  = define("counter", "tether_store_changes_dropped_total", "Changes of this process that had no room on their way to the store.")
+	storeSent     = define("counter", "tether_store_sent_total", "Sessions and stored responses that this process has told the store of.")
+	storeReceived = define("counter", "tether_store_entries_total", "Entries of the store that this process has applied.")
+	storeIgnored  = define("counter", "tether_store_entries_ignored_total", "Entries of the store that this process has ignored. damaged: not written by tether; version: by another version; secret: under another session secret.", "reason")
+
 	configReloads = define("counter", "tether_config_reloads_total",
 		"Reloads of the configuration. failed: it is invalid, and the previous one stays in force.", "result")
 	configOK     = define("gauge", "tether_config_last_reload_successful", "1 if the configuration that was loaded last is in force, 0 if it is invalid.")

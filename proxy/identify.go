@@ -84,6 +84,7 @@ func (c *caller) identify(r *request, router *session.Router, known *openings.Ta
 	}
 	// An id that counts more than the opening may belong to examples that stand before the first question.
 	to.FollowUp = c.search.SecondTurn && !c.session.Wide
+	to.Continues = c.search.Continues
 	if response := c.namedResponse(r); len(response) > 0 {
 		to.Response = c.identifier.Response(c.stored, response)
 		to.FollowUp = r.is(responsesAPI)

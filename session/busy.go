@@ -141,8 +141,7 @@ func whyAway(c *candidates, i int, p *pin, key uint64) balance.Reason {
 		}
 		return balance.Lost
 	}
-	walk := c.walk(key)
-	if home := walk.Next(c.assignable); home != i && home >= 0 {
+	if home := homeOf(c, key); home != i && home >= 0 {
 		return reasonOf(c, home, newPlace)
 	}
 	return balance.Stayed

@@ -33,22 +33,22 @@ type Explanation struct {
 // Step is what an explained request makes of one upstream.
 type Step struct {
 	Upstream *upstream.Upstream
-	Verdict  Verdict
+	Verdict  verdict
 	// Why says for a skipped upstream what speaks against it.
 	Why string
 	// Backlog is the time that the upstream needs for the prompts and requests that it has, in seconds, by what tether sent there.
 	Backlog float64
 }
 
-// Verdict is the result of a Step.
-type Verdict string
+// verdict is the result of a Step.
+type verdict string
 
-// Verdicts.
+// The verdicts.
 const (
-	taken      Verdict = "taken"
-	skipped    Verdict = "skipped"
-	notReached Verdict = "not reached" // another upstream was taken before
-	candidate  Verdict = "candidate"   // load or turn decides
+	taken      verdict = "taken"
+	skipped    verdict = "skipped"
+	notReached verdict = "not reached" // another upstream was taken before
+	candidate  verdict = "candidate"   // load or turn decides
 )
 
 const (
@@ -78,6 +78,9 @@ func (r *Router) Explain(req Request, now time.Time) Explanation {
 		x.pin.to, _ = r.pins.Peek(req.Key, now)
 		x.candidates.silent = pins.Idle(r.pins, req.Key, now)
 		x.pin.last = r.pins.Last(req.Key, x.pin.to, now)
+		if home := settled(&x.Route); home != 0 {
+			x.pin.to = home
+		}
 	}
 	if x.order() != byRing {
 		x.i, x.p = x.candidates.firstInTable()

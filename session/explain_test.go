@@ -106,7 +106,7 @@ func TestExplainAgreesWithRoute(t *testing.T) {
 			r.Answered(200, f.now)
 		}
 		seen[fmt.Sprint(r.Outcome(), u != nil, e.Upstream != nil)]++
-		verdicts := map[Verdict]int{}
+		verdicts := map[verdict]int{}
 		for i, s := range e.Steps {
 			verdicts[s.Verdict]++
 			if (s.Verdict == skipped) != (s.Why != "") {

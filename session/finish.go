@@ -9,5 +9,9 @@ func Finish(t *Route, now time.Time) bool {
 		return false
 	}
 	t.pin.state = unpinned
-	return t.router.pins.Delete(t.req.Key, now)
+	if !t.router.pins.Delete(t.req.Key, now) {
+		return false
+	}
+	tellForgotten(t.router, t.req.Key, false)
+	return true
 }

@@ -25,7 +25,9 @@ func (t *Route) Failed(took time.Duration, now time.Time) {
 	t.charged.Void(now)
 	if t.candidates.ref(t.last) == t.pin.to && !t.served {
 		t.pin.forget(t.turn, now)
-		t.pin.moveBack(now)
+		if t.pin.moveBack(now) {
+			tell(t)
+		}
 	}
 }
 

@@ -120,13 +120,16 @@ func (p *pin) move(to upstream.Ref, turn pins.Turn, now time.Time) bool {
 	return true
 }
 
-// moveBack undoes the moves of this request, unless another request has moved the pin meanwhile: the upstream has refused it.
-func (p *pin) moveBack(now time.Time) {
-	if p.state == moved && p.pins.Move(p.key, p.to, p.from, now) {
-		p.to, p.last, p.state = p.from, p.first, followed
-		p.refresh(now, 0)
-		p.note(p.last, now)
+// moveBack undoes the moves of this request, unless another request has moved the pin meanwhile: the upstream has refused it. It reports
+// whether there was one.
+func (p *pin) moveBack(now time.Time) bool {
+	if p.state != moved || !p.pins.Move(p.key, p.to, p.from, now) {
+		return false
 	}
+	p.to, p.last, p.state = p.from, p.first, followed
+	p.refresh(now, 0)
+	p.note(p.last, now)
+	return true
 }
 
 // lookUp learns where other requests have moved the pin, if they have. It is no use of the pin.

@@ -5,6 +5,7 @@ import (
 
 	"tether/session/balance"
 	"tether/session/identity"
+	"tether/session/shared"
 	"tether/upstream"
 )
 
@@ -29,6 +30,8 @@ type Request struct {
 	// FollowUp is true if the request goes on after an answer that this process has passed on if it is alone: the conversation's first one,
 	// or the stored response.
 	FollowUp bool
+	// Continues is true if the request goes on with a conversation that has an answer.
+	Continues bool
 	// ModelGuessed is true if the request names no model: Key and Model then belong to one of several models that the
 	// session may use. The request follows the pin, but the pin never follows a response.
 	ModelGuessed bool
@@ -92,6 +95,7 @@ func (r *Router) Start(t *Route, req Request, now time.Time) {
 	t.pin.follow(now)
 	t.candidates.silent = t.pin.last.Idle
 	noteFollowUp(t, now)
+	followHome(t, now)
 }
 
 // begin resets t to the beginning of a request's route.
@@ -109,7 +113,7 @@ func (r *Router) begin(t *Route, req Request, now time.Time) {
 	model := r.estimates.Of(req.Model)
 	t.candidates.tried = t.tries[:0]
 	t.candidates.turn = r.choices.Load() / turnUnit * maxLooks
-	t.prompt, t.candidates.rate, t.candidates.byLoad = model.Tokens(req.Bytes, req.Media), model.Rate(), isByLoad(v.cfg.Balance.Placement, r.Replicas)
+	t.prompt, t.candidates.rate, t.candidates.byLoad = model.Tokens(req.Bytes, req.Media), model.Rate(), isByLoad(v.cfg.Balance.Placement, r)
 	t.pin.pins, t.pin.key, t.pin.synthetic = r.pins, req.Key, req.Synthetic
 }
 
@@ -152,7 +156,9 @@ func (t *Route) Next(now time.Time) *upstream.Upstream {
 		t.pin.note(t.turn, now)
 	}
 	if t.candidates.byLoad && p != serveStored && t.shouldMove(i, 200) {
-		t.pin.move(t.candidates.ref(i), t.turn, now) // so that other requests of the session follow
+		if t.pin.move(t.candidates.ref(i), t.turn, now) { // so that other requests of the session follow
+			tell(t)
+		}
 	}
 	u := t.candidates.upstream(i)
 	t.candidates.tried = append(t.candidates.tried, u.Server)
@@ -259,10 +265,14 @@ func (t *Route) Answered(status int, now time.Time) {
 		return
 	case t.pin.state != unconfirmed:
 		t.pin.refresh(now, recent)
-	case status >= 400 || t.pin.confirm(to, t.turn, now):
+	case status >= 400:
+		return
+	case t.pin.confirm(to, t.turn, now):
+		tell(t)
 		return
 	}
 	if t.shouldMove(t.last, status) && t.pin.move(to, t.turn, now) {
+		tell(t)
 		t.outcome = Moved
 		return
 	}
@@ -273,7 +283,9 @@ func (t *Route) Answered(status int, now time.Time) {
 // limits, or because new conversations are refused.
 func (t *Route) Unanswered(now time.Time) (full, shed bool) {
 	if len(t.candidates.tried) > 0 && !t.req.Key.IsZero() && !t.surplus {
-		t.pin.moveBack(now)
+		if t.pin.moveBack(now) {
+			tell(t)
+		}
 		t.settle(now)
 	}
 	return t.full, t.shed
@@ -316,8 +328,12 @@ func (t *Route) shouldMove(i, status int) bool {
 // Learn records that the upstream of the last attempt stores the response: it made the response, or answered a request
 // about it.
 func (t *Route) Learn(response identity.Key, now time.Time) {
-	if t.candidates.cfg.Affinity {
-		t.router.responses.Set(response, t.candidates.ref(t.last), now)
+	if !t.candidates.cfg.Affinity {
+		return
+	}
+	t.router.responses.Set(response, t.candidates.ref(t.last), now)
+	if q := t.router.Shares; q != nil {
+		q.Add(&shared.Change{Sighting: sightingAt(shared.Subject{Key: response, Response: true}, t.candidates.upstream(t.last))})
 	}
 }
 

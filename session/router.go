@@ -10,6 +10,7 @@ import (
 	"tether/session/pins"
 	"tether/session/prefill"
 	"tether/session/replicas"
+	"tether/session/shared"
 	"tether/upstream"
 )
 
@@ -18,6 +19,8 @@ import (
 type Router struct {
 	// Replicas says whether this process is one of several that do not share pins. NewRouter sets it.
 	Replicas *replicas.Detector
+	// Shares receives what the router binds, moves and forgets, for other processes; nil for none. It must be set before the first request.
+	Shares *shared.Queue
 
 	pins *pins.Map
 	// responses remembers which upstream stores which response. vLLM keeps responses in the memory of the server that

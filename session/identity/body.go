@@ -77,7 +77,7 @@ func (s *Search) Body(body []byte, shape Shape) {
 	s.Files = j.Files()
 	j.Clear()
 	if s.IsJSON {
-		s.SecondTurn, s.FirstTurn = isSecondTurn(&s.opening), isFirstTurn(&s.opening)
+		s.SecondTurn, s.FirstTurn, s.Continues = isSecondTurn(&s.opening), isFirstTurn(&s.opening), continues(&s.opening)
 		s.keepNames(modelFrom, modelTo, true)
 		return
 	}

@@ -157,6 +157,9 @@ func isSecondTurn(o *opening) bool { return o.answers == 1 && !o.answering && !o
 // isFirstTurn reports whether the conversation has a turn of the user and no answer.
 func isFirstTurn(o *opening) bool { return o.userTurns > 0 && o.answers == 0 && !o.isComplete() }
 
+// continues reports whether the conversation goes on after an answer, as far as it was read.
+func continues(o *opening) bool { return o.answers > 1 || o.answers == 1 && !o.answering }
+
 // markOf returns the mark of a role, 0 for a role whose turns do not belong to the opening.
 func markOf(role []byte) byte {
 	switch string(role) {

@@ -37,6 +37,9 @@ type Search struct {
 	SecondTurn bool
 	// FirstTurn is true if the body has a conversation without an answer. After a long opening it is not known, and false.
 	FirstTurn bool
+	// Continues is true if the body has a conversation that goes on after an answer. It is false after a long opening, and while many
+	// turns of the user come before the first answer.
+	Continues bool
 	// IsJSON is true if the body is a JSON object.
 	IsJSON bool
 	// Files are the pictures and recordings in the body. Of a form they are one, the whole form.
@@ -101,7 +104,7 @@ func (s *Search) Begin(id *Identifier) {
 	s.id = id
 	s.Files = jsonscan.Files{}
 	s.Model, s.Previous, s.Background, s.Unstored, s.Streams, s.Edit = nil, nil, false, false, false, Edit{}
-	s.SecondTurn, s.FirstTurn, s.IsJSON = false, false, false
+	s.SecondTurn, s.FirstTurn, s.Continues, s.IsJSON = false, false, false, false
 	s.Ignored, s.Unfilled = 0, 0
 	clear(s.previousBuf[:cap(s.previousBuf)])
 	s.hasQuery = false

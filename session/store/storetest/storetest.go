@@ -1,0 +1,236 @@
+// Package storetest runs real Redis and Valkey servers for tests, and cuts connections to them. storetest.go is tested by these tests.
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// patience bounds the wait for a server.
+const patience = 20 * time.Second
+
+// Programs returns the servers that are installed: redis-server, and valkey-server or the one that VALKEY_SERVER names. Without
+// any it skips the test, unless CI is set.
+func Programs(t testing.TB) (all []string) {
+	t.Helper()
+	for _, name := range []string{"redis-server", "valkey-server", os.Getenv("VALKEY_SERVER")} {
+		if path, err := exec.LookPath(name); err == nil {
+			all = append(all, path)
+		}
+	}
+	if len(all) == 0 {
+		if os.Getenv("CI") != "" {
+			t.Fatal("neither redis-server nor valkey-server is installed")
+		}
+		t.Skip("neither redis-server nor valkey-server is installed")
+	}
+	return all
+}
+
+// Server is a server that runs until the test ends.
+type Server struct {
+	Addr    string
+	program string
+	args    []string
+	cmd     *exec.Cmd
+	log     strings.Builder
+}
+
+// Start starts a server on a free port of loopback, without persistence. args are further arguments.
+func Start(t testing.TB, program string, args ...string) *Server {
+	t.Helper()
+	return StartAt(t, FreeAddr(t), program, args...)
+}
+
+// StartAt is Start with an address.
+func StartAt(t testing.TB, addr, program string, args ...string) *Server {
+	t.Helper()
+	_, port, _ := net.SplitHostPort(addr)
+	s := &Server{Addr: addr, program: program}
+	s.args = append([]string{"--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--dir", t.TempDir()}, args...)
+	if strings.Contains(filepath.Base(program), "sentinel") {
+		s.args = args
+	}
+	t.Cleanup(s.Kill)
+	s.Run(t)
+	return s
+}
+
+// FreeAddr returns an address on loopback that nothing listens on.
+func FreeAddr(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// Run starts the server again, which has ended. It is empty.
+func (s *Server) Run(t testing.TB) {
+	t.Helper()
+	s.cmd = exec.Command(s.program, s.args...)
+	s.cmd.Stdout = &s.log
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		conn, err := net.Dial("tcp", s.Addr)
+		if err == nil {
+			_ = conn.Close()
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s does not listen: %v\n%s", s.program, err, &s.log)
+		}
+	}
+}
+
+// Kill kills the server, if it runs.
+func (s *Server) Kill() {
+	if s.cmd.ProcessState == nil {
+		_ = s.cmd.Process.Kill()
+		_ = s.cmd.Wait() // it was killed
+	}
+}
+
+// Stop stops the server, which keeps its connections. Continue ends that.
+func (s *Server) Stop() { _ = s.cmd.Process.Signal(syscall.SIGSTOP) }
+
+// Continue ends Stop.
+func (s *Server) Continue() { _ = s.cmd.Process.Signal(syscall.SIGCONT) }
+
+// Do sends a command, and returns the answer as the server writes it.
+func (s *Server) Do(t testing.TB, words ...string) string {
+	t.Helper()
+	answer, err := do(s.Addr, words)
+	if err != nil {
+		t.Fatalf("%s: %v", words[0], err)
+	}
+	return answer
+}
+
+func do(addr string, words []string) (string, error) {
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	var b strings.Builder
+	fmt.Fprintf(&b, "*%d\r\n", len(words))
+	for _, w := range words {
+		fmt.Fprintf(&b, "$%d\r\n%s\r\n", len(w), w)
+	}
+	b.WriteString("*1\r\n$4\r\nQUIT\r\n")
+	if _, err := io.WriteString(conn, b.String()); err != nil {
+		return "", err
+	}
+	answer, err := io.ReadAll(conn)
+	if errors.Is(err, syscall.ECONNRESET) {
+		err = nil // after QUIT
+	}
+	return strings.TrimSuffix(string(answer), "+OK\r\n"), err
+}
+
+// Relay passes connections on to a server, until it is cut.
+type Relay struct {
+	Addr   string
+	target string
+
+	mu    sync.Mutex
+	cut   bool       // guarded by mu
+	conns []net.Conn // guarded by mu
+}
+
+// NewRelay returns a relay to a server.
+func NewRelay(t testing.TB, target string) *Relay {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &Relay{Addr: l.Addr().String(), target: target}
+	t.Cleanup(func() {
+		_ = l.Close()
+		r.Close()
+	})
+	go r.accept(l)
+	return r
+}
+
+func (r *Relay) accept(l net.Listener) {
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		to, err := net.Dial("tcp", r.target)
+		if err != nil {
+			_ = conn.Close()
+			continue
+		}
+		r.mu.Lock()
+		r.conns = append(r.conns, conn, to)
+		r.mu.Unlock()
+		go r.pass(conn, to)
+		go r.pass(to, conn)
+	}
+}
+
+// pass passes bytes on. While the relay is cut it drops them, as a network does that loses everything.
+func (r *Relay) pass(from, to net.Conn) {
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := from.Read(buf)
+		if n > 0 && !r.isCut() {
+			_, err = to.Write(buf[:n])
+		}
+		if err != nil {
+			_, _ = from.Close(), to.Close()
+			return
+		}
+	}
+}
+
+func (r *Relay) isCut() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.cut
+}
+
+// Cut loses all bytes from now on, in both directions.
+func (r *Relay) Cut() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.cut = true
+}
+
+// Heal ends Cut, and the connections of that time.
+func (r *Relay) Heal() {
+	r.Close()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.cut = false
+}
+
+// Close closes all connections.
+func (r *Relay) Close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range r.conns {
+		_ = c.Close()
+	}
+	r.conns = nil
+}
