@@ -162,6 +162,12 @@ func (a *app) run(started func(Addresses)) error {
 	return err
 }
 
+// startMaps starts the parts that sweep the maps.
+func startMaps(a *app) {
+	a.steps.start("session map", a.pins.Run)
+	a.steps.start("map of stored responses", a.stored.Run)
+}
+
 // start starts the parts, each before those that need it. stop ends them in reverse order.
 func (a *app) start() error {
 	watch, err := wire.NewWatch()
@@ -174,8 +180,7 @@ func (a *app) start() error {
 	a.steps.start("watch of clients", watch.Run)
 	a.openEngine()
 	a.steps.start("upstreams", a.registry.Run)
-	a.steps.start("session map", a.pins.Run)
-	a.steps.start("map of stored responses", a.stored.Run)
+	startMaps(a)
 	if err := a.saved.open(); err != nil {
 		return err
 	}
