@@ -18,8 +18,9 @@ const (
 	pipeline  = "pipeline"   // sends two requests at once
 )
 
-// deafFor is how long a client that does not read stays.
-const deafFor = 15 * time.Second
+// deafFor is how long a client that does not read stays. tether cuts it within 13 s: client_write_timeout is 3 s in these runs, and the cut
+// may be 10 s late.
+const deafFor = 20 * time.Second
 
 // ask sends a question on the connection and reads the answer, in the given manner. The connection is nil if it cannot be used again.
 func (c *Crowd) ask(ctx context.Context, k *conn, q question, manner string, leaveAfter time.Duration) (ledger.Turn, answer, *conn) {
@@ -33,7 +34,7 @@ func (c *Crowd) ask(ctx context.Context, k *conn, q question, manner string, lea
 		return t, answer{}, nil
 	}
 	if manner == deaf {
-		return stayDeaf(ctx, k, t), answer{}, nil
+		return q.stayDeaf(ctx, k, t), answer{}, nil
 	}
 	gone := new(atomic.Int64)
 	timer := k.leaveLater(manner, leaveAfter, gone)
@@ -77,12 +78,22 @@ func (c *conn) leaveLater(manner string, after time.Duration, gone *atomic.Int64
 	})
 }
 
-// stayDeaf reads nothing, and leaves in the end.
-func stayDeaf(ctx context.Context, k *conn, t ledger.Turn) ledger.Turn {
-	sleep(ctx, deafFor)
+// stayDeaf reads nothing for long, and then what is left: a long answer must have been cut.
+func (q question) stayDeaf(ctx context.Context, k *conn, t ledger.Turn) ledger.Turn {
+	defer k.Close()
+	stayed := sleep(ctx, deafFor)
 	t.End, t.Result = time.Now(), ledger.Left
-	k.Close()
+	if stayed && !q.wasCut(k) {
+		t.Wrong = "a client that did not read its answer was not cut"
+	}
 	return t
+}
+
+// wasCut reads what is left of an answer, and reports whether it was cut, or is an error.
+func (q question) wasCut(k *conn) bool {
+	_ = k.SetDeadline(time.Now().Add(deafFor)) // an error of the connection shows in the answer
+	a, err := q.read(k.r)
+	return a.result != ledger.Whole && !overdue(err)
 }
 
 // turn begins the record of a question.

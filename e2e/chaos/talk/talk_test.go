@@ -162,6 +162,39 @@ func TestManners(t *testing.T) {
 	}
 }
 
+// A client that did not read for long finds out whether its answer was cut.
+func TestDeafClientIsCut(t *testing.T) {
+	q := question{style: style{api: chat}, choices: 1}
+	for text, wrong := range map[string]bool{
+		"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}":                                     false,
+		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}":                                     true,
+		"HTTP/1.1 503 X\r\nContent-Length: 33\r\n\r\n" + `{"error":{"message":"not today"}}`: false,
+	} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := &Crowd{Addr: l.Addr().String(), Book: ledger.NewBook(1)}
+		k, err := c.dial(t.Context(), true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		server, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(server, text); err != nil {
+			t.Fatal(err)
+		}
+		server.Close()
+		l.Close()
+		if got := q.wasCut(k); got == wrong {
+			t.Errorf("%q counts as cut: %v", text, got)
+		}
+		k.Close()
+	}
+}
+
 // A refused connection is noted, and tried again until the port listens.
 func TestRefused(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -13,6 +13,9 @@ func TestAnswers(t *testing.T) {
 	check(t, []change{
 		{"a wrong text", first(func(t *ledger.Turn) { t.Wrong = "the text is that of another conversation" }), "answers", "another conversation"},
 		{"an error without the session id", first(func(t *ledger.Turn) { t.Result, t.Wrong = ledger.Cut, "the answer has no X-Session-Id" }), "answers", "no X-Session-Id"},
+		{"a deaf client that is not cut", first(func(t *ledger.Turn) {
+			t.Result, t.Wrong = ledger.Left, "a client that did not read its answer was not cut"
+		}), "answers", "was not cut"},
 		{"no end", first(func(t *ledger.Turn) { t.Result = ledger.Overdue }), "answers", "neither an answer nor an end"},
 		{"an invented answer", func(l *ledger.Ledger) { l.Attempts = l.Attempts[1:] }, "answers", "no server has answered it"},
 		{"the answer of another server", first(func(t *ledger.Turn) { t.Server = "vllm-5" }), "answers", `vllm-0 has answered it, but the answer names "vllm-5"`},
