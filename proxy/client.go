@@ -39,7 +39,7 @@ type client struct {
 	// idle says that the first byte of a request is awaited.
 	idle atomic.Bool
 	// waitingSince is when the connection began to wait for a whole request (Unix ns), 0 while a request is served. For the first
-	// request it is firstRequestTime later. The goroutine that swaps it to 0 owns the connection's fate: enter serves the request, makeRoom closes the connection.
+	// request it is firstRequestTime later. The thread that swaps it to 0 owns the connection's fate: enter serves the request, makeRoom closes the connection.
 	waitingSince atomic.Int64
 
 	since    time.Time // when the connection was opened, or its last answer ended

@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 )
 
-// clients are the open connections of clients. Each has a goroutine.
+// clients are the open connections of clients. Each belongs to a goroutine, or to the thread of an event loop.
 type clients struct {
 	idleClosed atomic.Int64 // connections that were closed because they were idle for too long
 	displaced  atomic.Int64 // connections without a request that were closed in favour of others
@@ -15,7 +15,7 @@ type clients struct {
 	mu      sync.Mutex
 	open    map[*client]bool // guarded by mu
 	refused int              // guarded by mu: connections that are being refused with an answer
-	all     sync.WaitGroup   // of the goroutines of both; Add is called with mu held
+	all     sync.WaitGroup   // of both; Add is called with mu held
 }
 
 // add enters c, or says why there cannot be another connection of its address.
@@ -55,7 +55,7 @@ func (s *clients) makeRoom() bool {
 		}
 		if c.waitingSince.CompareAndSwap(since, 0) {
 			s.displaced.Add(1)
-			_ = c.Drop() // its goroutine ends with it
+			_ = c.Drop() // which its goroutine or its loop notices
 			return true
 		}
 	}
@@ -134,7 +134,7 @@ func (s *clients) stop(ctx context.Context) (cut int) {
 	s.stopping.Store(true)
 	s.each(func(c *client) {
 		if c.idle.Load() && c.Quiet() { // a request that was sent before is served
-			_ = c.Drop() // its goroutine ends with it
+			_ = c.Drop() // which its goroutine or its loop notices
 		}
 	})
 	done := make(chan struct{})

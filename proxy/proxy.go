@@ -40,7 +40,7 @@ type Deps struct {
 	Verdicts <-chan struct{}
 	// MemoryLimit is the process's memory limit in bytes, for shares of it.
 	MemoryLimit int64
-	// OnDone is called with every request that is over, on the request's goroutine. nil is allowed.
+	// OnDone is called with every request that is over, on the request's goroutine, or on the thread of its loop: it must not wait. nil is allowed.
 	OnDone func(*Record)
 	// OnRefused is called for connections and heads that were refused before there was a request. nil is allowed.
 	OnRefused func(status int, reason string)

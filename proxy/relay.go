@@ -77,7 +77,7 @@ func (r *relay) Take(now time.Time, p []byte) (out []byte, more bool) {
 // panicOf is a recovered panic with its stack.
 func panicOf(v any) error { return fmt.Errorf("%v\n%s", v, debug.Stack()) }
 
-// rethrow panics on the exchange's own goroutine if Take has panicked.
+// rethrow panics if Take has panicked, in a step of the exchange, which recovers.
 func (r *relay) rethrow() {
 	if r.panicked != nil {
 		panic(r.panicked)

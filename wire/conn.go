@@ -26,19 +26,27 @@ type Conn struct {
 	deadline time.Time // of reads, as last set
 }
 
-// Abort closes the connection at once, whoever reads or writes it. It implements Aborter: the close tells the upstream to stop.
-// It waits for no peer, but until reads and writes under way on other goroutines have returned.
+// Abort ends the connection at once, whoever reads or writes it, which tells the upstream to stop. It implements Aborter, and may be called
+// on the thread of a loop: it waits neither for the peer nor until reads and writes under way have failed, which they do soon after. The
+// connection must still be closed.
 func (c *Conn) Abort() {
+	c.mu.Lock()
+	driven, raw := c.looped, c.raw
+	c.mu.Unlock()
+	if driven != nil {
+		_ = driven.Close()
+		return
+	}
+	_ = raw.Control(func(fd uintptr) { _ = unix.Shutdown(int(fd), unix.SHUT_RDWR) }) // fails only on a connection that is gone
+}
+
+// Drop closes the connection at once, without a goodbye under TLS. It waits for no peer, but until reads and writes under way on other
+// goroutines have returned.
+func (c *Conn) Drop() {
 	c.mu.Lock()
 	socket := c.socket
 	c.mu.Unlock()
 	_ = socket.Close()
-}
-
-// Shut ends both directions of the connection at once: reads and writes under way fail soon after. Unlike Abort it does not wait
-// until they have returned. The connection must still be closed.
-func (c *Conn) Shut() {
-	_ = c.raw.Control(func(fd uintptr) { _ = unix.Shutdown(int(fd), unix.SHUT_RDWR) }) // fails only on a connection that is gone
 }
 
 // Stale reports, without waiting, whether an idle connection is beyond use: the peer closed it, or sent bytes that no

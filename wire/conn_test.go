@@ -39,7 +39,7 @@ func TestStale(t *testing.T) {
 	}
 }
 
-func TestAbortEndsARead(t *testing.T) {
+func TestDropEndsARead(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -56,7 +56,7 @@ func TestAbortEndsARead(t *testing.T) {
 		_, err := c.Read(make([]byte, 1))
 		read <- err
 	}()
-	c.Abort()
+	c.Drop()
 	if err := <-read; !errors.Is(err, net.ErrClosed) {
 		t.Errorf("the read ended with %v", err)
 	}
@@ -65,8 +65,38 @@ func TestAbortEndsARead(t *testing.T) {
 	}
 }
 
-// Shut ends what is under way, and leaves the connection to be closed. It does not wait for a write that hangs.
-func TestShut(t *testing.T) {
+// Abort does not wait for those who use the descriptor: the thread of a loop calls it.
+func TestAbortDoesNotWait(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	c := dial(t, l.Addr().String())
+	peer, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer peer.Close()
+	using, release, aborted := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	go func() { _ = c.raw.Control(func(uintptr) { close(using); <-release }) }()
+	<-using
+	go func() { c.Abort(); close(aborted) }()
+	_ = peer.SetReadDeadline(time.Now().Add(patience))
+	if _, err := peer.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("the peer reads %v", err)
+	}
+	select {
+	case <-aborted:
+	case <-time.After(patience):
+		t.Error("it waits")
+	}
+	close(release)
+	c.Drop()
+}
+
+// Abort ends what is under way, and leaves the connection to be closed.
+func TestAbortEndsAWrite(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -83,7 +113,7 @@ func TestShut(t *testing.T) {
 	if _, err := io.ReadFull(peer, make([]byte, 1<<20)); err != nil { // the write is under way
 		t.Fatal(err)
 	}
-	c.Shut()
+	c.Abort()
 	if err := <-wrote; err == nil {
 		t.Error("the write went on")
 	}
@@ -93,8 +123,8 @@ func TestShut(t *testing.T) {
 	if _, err := io.Copy(io.Discard, peer); err != nil {
 		t.Errorf("the upstream saw %v, want an end", err)
 	}
-	c.Abort()
-	c.Shut() // of a closed connection does nothing
+	c.Drop()
+	c.Abort() // of a closed connection does nothing
 }
 
 func TestReadWithin(t *testing.T) {

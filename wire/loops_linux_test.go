@@ -126,7 +126,7 @@ func TestJoinClient(t *testing.T) {
 				t.Fatal("the loop does not know of unasked bytes")
 			}
 		}
-		c.Abort()
+		c.Drop()
 		if _, err := peer.Read(buf); err == nil {
 			t.Error("the upstream sees no end")
 		}
@@ -143,7 +143,7 @@ func TestReadWithinAfterJoin(t *testing.T) {
 		}
 		defer up.Close()
 		c := dial(t, up.Addr().String())
-		defer c.Abort()
+		defer c.Drop()
 		now, limit := time.Now(), 2*time.Second
 		if err := c.ReadWithin(now, limit); err != nil {
 			t.Fatal(err)

@@ -51,7 +51,7 @@ func (c *Conn) Close() {
 // Discard.
 func (c *Conn) Abort() {
 	c.pool.remove(c)
-	c.Conn.Abort()
+	c.Drop()
 }
 
 // Discard is Close for a caller that must not wait, such as the thread of an event loop. A sender that is still writing keeps
@@ -59,7 +59,7 @@ func (c *Conn) Abort() {
 // has ended, else on the sender's goroutine. release must not block and must not panic.
 func (c *Conn) Discard(release func()) {
 	if s := c.sending; s != nil {
-		c.Shut() // not Abort, which waits until the sender's write has returned
+		c.Conn.Abort() // not Drop, which waits until the sender's write has returned
 		later := release
 		if s.release.CompareAndSwap(nil, &later) {
 			return

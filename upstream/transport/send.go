@@ -65,7 +65,7 @@ func (c *Conn) sendAll(head []byte, body Body, s *sending) {
 	err := c.WriteAll(head, &body)
 	s.ended <- written{err, time.Now()}
 	if release := s.release.Swap(&noRelease); release != nil {
-		c.Abort() // Discard has only shut the connection down
+		c.Abort() // Discard may have only shut the connection down
 		(*release)()
 	}
 }

@@ -29,6 +29,7 @@ type loop struct {
 	found []*driven // by event of the batch
 	again []*driven // that may have more to read
 	work  []*driven // what is looked at after the next events
+	swept []*driven // whose limits are looked at
 	limits
 }
 
@@ -223,16 +224,17 @@ func (l *loop) look(now time.Time, work []*driven) {
 func (l *loop) sweepLimits(now time.Time) {
 	l.sweep = time.Time{}
 	l.mu.Lock()
-	n := len(l.sockets)
-	l.mu.Unlock()
-	for fd := range n {
-		l.mu.Lock()
-		s := l.sockets[fd]
-		l.mu.Unlock()
+	for _, s := range l.sockets {
 		if s != nil {
-			l.limited(s.expired(now))
+			l.swept = append(l.swept, s)
 		}
 	}
+	l.mu.Unlock()
+	for _, s := range l.swept {
+		l.limited(s.expired(now))
+	}
+	clear(l.swept)
+	l.swept = l.swept[:0]
 	l.apart(now)
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"runtime"
 	"sync"
 	"sync/atomic"
 )
@@ -80,12 +79,3 @@ func runOr(ctx context.Context, cancel func(), l backend) error {
 
 // nextLoop is the loop whose turn it is.
 func (ls *Loops) nextLoop() backend { return ls.all[ls.next.Add(1)%uint32(len(ls.all))] }
-
-// processors is held while the number of Go's processors changes.
-var processors sync.Mutex
-
-func addProcessors(n int) {
-	processors.Lock()
-	defer processors.Unlock()
-	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + n)
-}
