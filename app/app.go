@@ -212,12 +212,12 @@ func (a *app) start() error {
 		return errors.Join(err, a.listener.Close())
 	}
 	if a.handover.path != "" {
-		a.steps.start("news for a new process", a.handover.tell) // before the clients, because it ends after them
+		a.steps.start("changes for a new process", a.handover.sendChanges) // before the clients, because it ends after them
 	}
 	a.serveClients()
 	if a.inherited != nil {
 		a.inherited.serves()
-		a.steps.start("news of the old process", func(ctx context.Context) error { return a.inherited.learn(ctx, a) })
+		a.steps.start("changes of the old process", func(ctx context.Context) error { return a.inherited.receiveChanges(ctx, a) })
 	}
 	a.metrics.ConfigLoaded(time.Now())
 	a.steps.start("discovery", a.discover)

@@ -134,15 +134,15 @@ type handover struct {
 	path   string
 	socket *net.UnixListener
 
-	pausing atomic.Bool   // the listener is paused
-	paused  chan struct{} // gets an element when Serve has returned
-	resumed chan bool     // gets true if Serve is to go on
-	given   chan struct{} // closed when a new process serves
-	heirs   chan told     // gets the new process; capacity 1
+	pausing    atomic.Bool    // the listener is paused
+	paused     chan struct{}  // gets an element when Serve has returned
+	resumed    chan bool      // gets true if Serve is to go on
+	given      chan struct{}  // closed when a new process serves
+	successors chan successor // gets the new process; capacity 1
 }
 
 func newHandover(a *app, path string) *handover {
-	return &handover{app: a, path: path, paused: make(chan struct{}), resumed: make(chan bool), given: make(chan struct{}), heirs: make(chan told, 1)}
+	return &handover{app: a, path: path, paused: make(chan struct{}), resumed: make(chan bool), given: make(chan struct{}), successors: make(chan successor, 1)}
 }
 
 // listen opens the socket at which a new process asks. It takes the place of a socket that no process listens on any more.
@@ -211,7 +211,7 @@ func (h *handover) serve(ctx context.Context, c *net.UnixConn) bool {
 	if err == nil && hears(c, r, serveWord, takeOverTime) {
 		h.log.Info("a new process has taken over")
 		given = true
-		h.heirs <- told{c, since}
+		h.successors <- successor{c, since}
 		h.resume(ctx, false)
 		return true
 	}

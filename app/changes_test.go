@@ -30,7 +30,7 @@ func (s *running) post(path, body string) (res *http.Response, answer []byte, er
 
 // Conversations that begin while a process hands over are where they began: the old process, which answers them, tells the new one where sessions
 // and stored responses are, and what it has learned of prompts.
-func TestNewsAfterAHandover(t *testing.T) {
+func TestChangesAfterAHandover(t *testing.T) {
 	sims, urls := startSims(t, 3, sim.Config{})
 	path := filepath.Join(t.TempDir(), "handover")
 	first := handing(t, path, urls...)
@@ -101,7 +101,7 @@ func held(sims []*sim.Server) (n int) {
 }
 
 // A new process uses batches that are whole and its own, and nothing else.
-func TestLearnBatch(t *testing.T) {
+func TestReceiveBatch(t *testing.T) {
 	_, urls := startSims(t, 1, sim.Config{})
 	s := handing(t, filepath.Join(t.TempDir(), "handover"), urls...)
 	batch := func(size uint32, text string) io.Reader {
@@ -116,7 +116,7 @@ func TestLearnBatch(t *testing.T) {
 		"too long": {batch(1<<31, ""), "a batch of 2147483648 bytes, want at most 1073741824"},
 		"foreign":  {batch(5, "hello"), "is no snapshot of pins"},
 	} {
-		if n, err := learnBatch(bufio.NewReader(c.from), s.app); n != 0 || fmt.Sprint(err) != c.want {
+		if n, err := receiveBatch(bufio.NewReader(c.from), s.app); n != 0 || fmt.Sprint(err) != c.want {
 			t.Errorf("%s: %d, %v, want %s", what, n, err, c.want)
 		}
 	}

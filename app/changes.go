@@ -20,25 +20,25 @@ import (
 // process, which the next turns reach, through the connection of the hand-over, until it ends.
 
 const (
-	// tellEvery is how often what was learned of openings is told. Pins are told at once.
-	tellEvery = 50 * time.Millisecond
-	// tellTime limits the time for a batch. After that, the new process gets no more.
-	tellTime = 5 * time.Second
-	// maxTold bounds a batch that is received: the maps of 10 million sessions, in bytes.
-	maxTold = 1 << 30
+	// openingsEvery is how often what was learned of openings is told. Pins are told at once.
+	openingsEvery = 50 * time.Millisecond
+	// batchTime limits the time for a batch. After that, the new process gets no more.
+	batchTime = 5 * time.Second
+	// maxBatch bounds a batch that is received: the maps of 10 million sessions, in bytes.
+	maxBatch = 1 << 30
 )
 
-// told is the connection to the new process, and when the snapshot that it has was written.
-type told struct {
+// successor is the connection to the new process, and when the snapshot that it has was written.
+type successor struct {
 	conn  *net.UnixConn
 	since time.Time
 }
 
-// tell tells a new process what this one learns, until ctx ends, which is when no request is left.
-func (h *handover) tell(ctx context.Context) error {
-	var to told
+// sendChanges tells a new process what this one learns, until ctx ends, which is when no request is left.
+func (h *handover) sendChanges(ctx context.Context) error {
+	var to successor
 	select {
-	case to = <-h.heirs:
+	case to = <-h.successors:
 	case <-ctx.Done():
 		return nil
 	}
@@ -48,7 +48,7 @@ func (h *handover) tell(ctx context.Context) error {
 		pins.Watch(m, changed)
 		defer pins.Watch(m, nil)
 	}
-	tick := time.NewTicker(tellEvery)
+	tick := time.NewTicker(openingsEvery)
 	defer tick.Stop()
 	since := snapshot.Since{Pins: to.since, Openings: to.since}
 	for last := false; !last; {
@@ -62,7 +62,7 @@ func (h *handover) tell(ctx context.Context) error {
 		case <-ctx.Done():
 			last = true
 		}
-		if err := h.send(to.conn, since); err != nil {
+		if err := h.sendBatch(to.conn, since); err != nil {
 			h.log.Warn("the new process gets no more of what this one learns", zap.Error(err))
 			return nil
 		}
@@ -71,29 +71,29 @@ func (h *handover) tell(ctx context.Context) error {
 	return nil
 }
 
-// send sends a batch, unless there is nothing to tell.
-func (h *handover) send(c *net.UnixConn, since snapshot.Since) error {
+// sendBatch sends a batch, unless there is nothing to tell.
+func (h *handover) sendBatch(c *net.UnixConn, since snapshot.Since) error {
 	batch := snapshot.AppendChanges(make([]byte, 4), snapshot.Check(h.settings.Load().identifier), h.registry.Table(), h.saved.maps(), since, time.Now())
 	if len(batch) == 4 {
 		return nil
 	}
 	binary.LittleEndian.PutUint32(batch, uint32(len(batch)-4))
-	if err := c.SetWriteDeadline(time.Now().Add(tellTime)); err != nil {
+	if err := c.SetWriteDeadline(time.Now().Add(batchTime)); err != nil {
 		return err
 	}
 	_, err := c.Write(batch)
 	return err
 }
 
-// learn takes over what the old process tells, until that ends or ctx does.
-func (h *inheritance) learn(ctx context.Context, a *app) error {
+// receiveChanges takes over what the old process tells, until that ends or ctx does.
+func (h *inheritance) receiveChanges(ctx context.Context, a *app) error {
 	stop := context.AfterFunc(ctx, func() { _ = h.conn.Close() })
 	defer stop()
 	defer func() { _ = h.conn.Close() }()
 	r := bufio.NewReader(h.conn)
 	total := 0
 	for {
-		n, err := learnBatch(r, a)
+		n, err := receiveBatch(r, a)
 		total += n
 		switch {
 		case err == nil:
@@ -106,15 +106,15 @@ func (h *inheritance) learn(ctx context.Context, a *app) error {
 	}
 }
 
-// learnBatch takes over one batch, and returns the number of pins that are others now.
-func learnBatch(r io.Reader, a *app) (int, error) {
+// receiveBatch takes over one batch, and returns the number of pins that are others now.
+func receiveBatch(r io.Reader, a *app) (int, error) {
 	var size [4]byte
 	if _, err := io.ReadFull(r, size[:]); err != nil {
 		return 0, err
 	}
 	n := binary.LittleEndian.Uint32(size[:])
-	if n > maxTold {
-		return 0, fmt.Errorf("a batch of %d bytes, want at most %d", n, maxTold)
+	if n > maxBatch {
+		return 0, fmt.Errorf("a batch of %d bytes, want at most %d", n, maxBatch)
 	}
 	batch, err := io.ReadAll(io.LimitReader(r, int64(n)))
 	if err != nil {
