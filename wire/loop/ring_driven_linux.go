@@ -26,6 +26,8 @@ type ringDriven struct {
 	ended   error  // guarded by mu: why nothing is received after inbox: io.EOF, or the kernel's error; nil
 	sendErr error  // guarded by mu: why nothing is sent any more
 	gone    bool   // guarded by mu: the descriptor is closed
+	// expected is the number of results of receives in this batch of completions, after the next one. It is guarded by mu.
+	expected int
 
 	// The rest belongs to the thread of the loop; held also to the goroutine that calls Hold before Drive.
 	driver     Driver
@@ -37,6 +39,8 @@ type ringDriven struct {
 	failed     bool   // the driver knows that nothing can be sent
 	told       bool   // the driver knows that nothing is received any more
 	left       bool   // hungUp was called
+	short      bool   // the peer is a server, and the last part that it sent was short
+	batch      uint64 // that has results of receives, 0 once the first of them was handled
 	cancelling bool   // the receive is cancelled
 	ending     bool   // all operations are cancelled
 	queued     bool   // in loop.again
@@ -111,10 +115,7 @@ const maxQueued = 4 * readSize
 
 // Push implements Driven.
 func (s *ringDriven) Push(b []byte) {
-	if s.out == nil {
-		s.out = s.loop.spare.take(len(b))
-	}
-	s.out = append(s.out, b...)
+	s.out = s.loop.spare.extend(s.out, b)
 	s.loop.touch(s)
 	if kept := len(s.out) + len(s.flying); kept > maxQueued || len(s.flying) > 0 && kept > readSize {
 		s.slow = true
@@ -169,7 +170,7 @@ func (s *ringDriven) readLocked(b []byte) (n int, err error) {
 		return 0, s.ended
 	}
 	s.byHand = true
-	if s.running.has(userReceive) {
+	if s.running.has(userReceive) || s.running.has(userEach) {
 		s.loop.post(posted{s: s}) // to cancel it
 		return 0, unix.EAGAIN
 	}
@@ -193,7 +194,7 @@ func (s *ringDriven) writeLocked(call func() (int, error)) (n int, err error) {
 	return n, err
 }
 
-func (s *ringDriven) unreadLocked() bool { return len(s.inbox) > 0 || s.ended != nil }
+func (s *ringDriven) unreadLocked() bool { return len(s.inbox) > 0 || s.ended != nil || s.expected > 0 }
 
 // closeLocked implements side. The peer sees the end at once, unless it is to see a reset: no FIN must come before that.
 func (s *ringDriven) closeLocked() error {

@@ -30,6 +30,7 @@ type ringLoop struct {
 	again   []*ringDriven // that have something to tell their drivers
 	work    []posted      // what is looked at after the next completions
 	spare   spareBuffers
+	batch   uint64 // of completions
 	limits
 }
 
@@ -43,7 +44,23 @@ type posted struct {
 
 // ringSize is that of a ring. All that is received is handled before the next wait, so there are as many buffers as the kernel
 // receives into at once: it ends about 20 operations in one call.
-var ringSize = uring.Config{Entries: 256, Completions: 1024, Buffers: 64, BufferSize: readSize}
+var ringSize = uring.Config{Entries: 256, Completions: 1024, Buffers: []uring.Buffers{onceBuffers: {Number: 64, Size: readSize}, eachBuffers: {Number: 64, Size: shortSize}}}
+
+// The groups of buffers.
+const (
+	onceBuffers = iota // of userReceive
+	eachBuffers        // of userEach
+
+	// shortSize bounds what counts as a short message of a server: an event, or an ordinary answer.
+	shortSize = 2 << 10
+)
+
+func buffersOf(kind uint64) int {
+	if kind == userEach {
+		return eachBuffers
+	}
+	return onceBuffers
+}
 
 func newRingLoop() (backend, error) {
 	ring, err := uring.Open(ringSize)
@@ -109,9 +126,10 @@ func (l *ringLoop) touch(s *ringDriven) {
 
 // What an operation is for, as its user says it. The user of an operation of a socket has its descriptor too.
 const (
-	userNone  = iota // a cancellation
-	userWaker        // the wait ends
-	userReceive
+	userNone    = iota // a cancellation
+	userWaker          // the wait ends
+	userReceive        // once
+	userEach           // again and again
 	userSend
 	userReadable // a goroutine reads
 	userWritable // a goroutine writes
@@ -209,22 +227,39 @@ func (l *ringLoop) handle(now time.Time) int {
 		return 0
 	}
 	synchronizeReceived()
+	l.batch++
 	for i := range n {
-		if c := l.ring.At(i); c.User&(1<<userBits-1) == userReceive {
-			switch s := l.sockets[c.User>>userBits]; {
-			case s.driver == nil:
-				received(s, now, c)
-				c.User = userNone
-			case endOf(c) != nil:
-				hangUp(s)
-			}
-		}
+		l.handleIdle(now, l.ring.At(i))
 	}
 	for i := range n {
+		if i%clockEvents == clockEvents-1 {
+			now = time.Now()
+		}
 		l.handleOne(now, l.ring.At(i))
 	}
 	l.ring.Handled(n)
 	return n
+}
+
+// handleIdle handles what was received on a connection without a driver. Of others, it notes what will be received after the first part.
+func (l *ringLoop) handleIdle(now time.Time, c *uring.Completion) {
+	kind := c.User & (1<<userBits - 1)
+	if kind != userReceive && kind != userEach {
+		return
+	}
+	s := l.sockets[c.User>>userBits]
+	switch {
+	case s.driver == nil:
+		received(s, now, c, kind)
+		c.User = userNone
+		return
+	case s.batch == l.batch:
+		expect(s)
+	}
+	s.batch = l.batch
+	if endOf(c) != nil {
+		hangUp(s)
+	}
 }
 
 func (l *ringLoop) handleOne(now time.Time, c *uring.Completion) {
@@ -238,16 +273,14 @@ func (l *ringLoop) handleOne(now time.Time, c *uring.Completion) {
 		}
 		return
 	}
-	s := l.sockets[c.User>>userBits]
-	switch kind {
-	case userReceive:
-		received(s, now, c)
+	switch s := l.sockets[c.User>>userBits]; kind {
+	case userReceive, userEach:
+		received(s, now, c, kind)
 	case userSend:
 		sent(s, now, c)
 	default:
 		polled(s, c, kind)
 	}
-	l.touch(s)
 }
 
 func (l *ringLoop) look(now time.Time, work []posted) {
@@ -288,10 +321,11 @@ func (l *ringLoop) end() {
 		n := l.ring.Arrived()
 		for i := range n {
 			c := l.ring.At(i)
-			if kind := c.User & (1<<userBits - 1); kind > userWaker {
+			kind := c.User & (1<<userBits - 1)
+			if kind > userWaker && !c.More() {
 				over(l.sockets[c.User>>userBits], kind)
 			}
-			l.ring.Reuse(c)
+			l.ring.Reuse(c, buffersOf(kind))
 		}
 		l.ring.Handled(n)
 	}

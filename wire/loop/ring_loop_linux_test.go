@@ -40,8 +40,8 @@ func TestSlowPeerHoldsLittle(t *testing.T) {
 	onLoop(t, idle(t, s), func(time.Time) {
 		side.mu.Lock()
 		defer side.mu.Unlock()
-		if held := len(side.out) + len(side.flying) + len(side.inbox); held > maxQueued+2*readSize || side.running.has(userReceive) {
-			t.Errorf("%d bytes held, receiving %v", held, side.running.has(userReceive))
+		if held := len(side.out) + len(side.flying) + len(side.inbox); held > maxQueued+2*readSize || side.running.has(userReceive) || side.running.has(userEach) {
+			t.Errorf("%d bytes held, operations %b", held, side.running)
 		}
 	})
 }
@@ -66,6 +66,55 @@ func TestUnread(t *testing.T) {
 		t.Errorf("%q, %v, unread %v", rest, err, s.Unread())
 	}
 }
+
+// A server sends more than one part after short ones, and its driver gives the connection up with the first: it is not idle, although the rest
+// has not been handled, and a goroutine gets the rest.
+func TestUnreadPartsOfABatch(t *testing.T) {
+	for range 20 {
+		_, first, _ := onRing(t)
+		peer, s := onSameLoop(t, first)
+		d := &leaving{s: s, seen: make(chan int, 10), unfit: make(chan bool, 1)}
+		s.Drive(d, time.Time{}, false)
+		peer.Write([]byte("short"))
+		wait(t, d.seen)
+		onLoop(t, idle(t, first), func(time.Time) { // so that all of it is there at the next wait
+			d.leaves = true
+			peer.Write(make([]byte, shortSize+100))
+		})
+		n := wait(t, d.seen)
+		if !wait(t, d.unfit) {
+			t.Fatalf("the connection seems idle after %d bytes", n)
+		}
+		rest := make([]byte, shortSize+100-n)
+		s.SetReadDeadline(time.Now().Add(patience))
+		if _, err := io.ReadFull(s, rest); err != nil {
+			t.Fatal(err)
+		}
+		if s.Unread() {
+			t.Error("unread after all was read")
+		}
+	}
+}
+
+// leaving is a driver that gives the connection up with what it receives next.
+type leaving struct {
+	s      *Socket
+	leaves bool
+	seen   chan int
+	unfit  chan bool
+}
+
+func (l *leaving) Received(_ time.Time, p []byte) {
+	if l.leaves {
+		l.s.Release()
+		l.unfit <- l.s.Noisy() && l.s.Unread()
+	}
+	l.seen <- len(p)
+}
+
+func (*leaving) Ended(time.Time, error)   {}
+func (*leaving) Drained(time.Time)        {}
+func (*leaving) Refused(time.Time, error) {}
 
 func readFor(s *Socket, n int) (string, error) {
 	b := make([]byte, n)

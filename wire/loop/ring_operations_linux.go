@@ -42,20 +42,33 @@ func settle(s *ringDriven) {
 	settleSend(s)
 	startPoll(s, userReadable, unix.POLLIN, s.wanted.has(userReadable))
 	startPoll(s, userWritable, unix.POLLOUT, s.wanted.has(userWritable))
-	startPoll(s, userLeft, unix.POLLRDHUP, s.hungUp != nil && !s.left && !s.running.has(userReceive))
+	startPoll(s, userLeft, unix.POLLRDHUP, s.hungUp != nil && !s.left && !s.running.has(userReceive)) // a client is received from once
 }
 
 // settleReceive receives for a driver, or on an idle connection to a server, which must stay silent. Where a client has no driver, a goroutine
-// serves it and will read.
+// serves it and will read. From a server that sends short messages it receives again and again, until the driver stops reading: that costs less,
+// but up to 32 parts of shortSize may arrive before it ends.
 func settleReceive(s *ringDriven) {
-	receiving := s.running.has(userReceive)
+	each, once := s.running.has(userEach), s.running.has(userReceive)
 	switch {
-	case receiving && s.byHand && !s.cancelling:
+	case !each && !once:
+		if s.byHand || s.unreadLocked() || s.driver == nil && s.hungUp != nil {
+			return
+		}
+		if s.short {
+			s.loop.ring.ReceiveEach(s.fd, eachBuffers, userOf(s, userEach))
+			s.running.add(userEach)
+			return
+		}
+		s.loop.ring.Receive(s.fd, onceBuffers, true, userOf(s, userReceive))
+		s.running.add(userReceive)
+	case s.cancelling:
+	case each && (s.byHand || s.unreadLocked() || !s.short):
+		s.loop.ring.Cancel(userOf(s, userEach), userNone)
+		s.cancelling = true
+	case once && s.byHand:
 		s.loop.ring.Cancel(userOf(s, userReceive), userNone)
 		s.cancelling = true
-	case !receiving && !s.byHand && !s.unreadLocked() && (s.driver != nil || s.hungUp == nil):
-		s.loop.ring.Receive(s.fd, true, userOf(s, userReceive))
-		s.running.add(userReceive)
 	}
 }
 
@@ -90,7 +103,7 @@ func awaitPoll(s *ringDriven, kind uint64) {
 func over(s *ringDriven, kind uint64) {
 	s.running.remove(kind)
 	switch kind {
-	case userReceive:
+	case userReceive, userEach:
 		s.cancelling = false
 		s.read.wake()
 	case userReadable:
@@ -103,13 +116,13 @@ func over(s *ringDriven, kind uint64) {
 	}
 }
 
-// received handles the end of a receive: bytes, the end of the connection, or neither.
-func received(s *ringDriven, now time.Time, c *uring.Completion) {
-	p := s.loop.ring.Received(c)
-	if d := takeReceived(s, p, c); d != nil {
+// received handles a result of a receive: bytes, the end of the connection, or neither.
+func received(s *ringDriven, now time.Time, c *uring.Completion, kind uint64) {
+	p := s.loop.ring.Received(c, buffersOf(kind))
+	if d := takeReceived(s, p, c, kind); d != nil {
 		d.Received(now, p)
 	}
-	s.loop.ring.Reuse(c)
+	s.loop.ring.Reuse(c, buffersOf(kind))
 	s.loop.touch(s)
 	if err := endOf(c); err != nil {
 		hangUp(s)
@@ -122,15 +135,28 @@ func received(s *ringDriven, now time.Time, c *uring.Completion) {
 }
 
 // takeReceived takes in the result of a receive, and returns the driver if p is for it.
-func takeReceived(s *ringDriven, p []byte, c *uring.Completion) Driver {
+func takeReceived(s *ringDriven, p []byte, c *uring.Completion, kind uint64) Driver {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	over(s, userReceive)
+	switch {
+	case !c.More():
+		over(s, kind)
+	case s.driver == nil:
+		s.read.wake()
+	}
+	if s.batch == s.loop.batch {
+		s.batch = 0 // of the next results, expect has told
+	} else if s.expected > 0 {
+		s.expected--
+	}
 	if s.ended == nil {
 		s.ended = endOf(c)
 	}
 	if s.driver == nil && (len(p) > 0 || s.ended != nil) {
 		s.noise.Store(true)
+	}
+	if len(p) > 0 {
+		s.short = s.hungUp == nil && len(p) < shortSize
 	}
 	switch {
 	case s.closed || len(p) == 0:
@@ -140,6 +166,14 @@ func takeReceived(s *ringDriven, p []byte, c *uring.Completion) Driver {
 	}
 	s.inbox = append(s.inbox, p...)
 	return nil
+}
+
+// expect notes that a batch of completions has another result of a receive, which may be unasked bytes: should the driver give the connection
+// up before, it is not idle.
+func expect(s *ringDriven) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.expected++
 }
 
 // endOf is why nothing is received after a completion, nil if that is not the end.
@@ -211,10 +245,14 @@ func sent(s *ringDriven, now time.Time, c *uring.Completion) {
 	flying, n := s.flying, int(max(0, c.Result))
 	if 0 < n && n < len(flying) { // a goroutine must not write before the rest, so the send still counts as running
 		s.flying, s.out = nil, append(flying[n:], s.out...)
+		s.loop.touch(s)
 		return
 	}
 	err := takeSent(s, c.Err())
 	s.loop.spare.give(flying)
+	if len(s.out) > 0 || s.ending {
+		s.loop.touch(s)
+	}
 	switch {
 	case s.driver == nil:
 	case err != nil:
@@ -265,6 +303,7 @@ func polled(s *ringDriven, c *uring.Completion, kind uint64) {
 	s.mu.Lock()
 	over(s, kind)
 	s.mu.Unlock()
+	s.loop.touch(s)
 	if kind == userLeft && c.Result > 0 {
 		hangUp(s)
 	}

@@ -6,6 +6,18 @@ type spareBuffers struct{ bySize [len(spareSizes)][][]byte }
 // spareSizes are the sizes of buffers that are kept: an event, an ordinary request or answer, a read of a loop with a head before it.
 var spareSizes = [...]int{512, 4 << 10, readSize + 1<<10}
 
+// extend appends p to a buffer of take, and returns the buffer, or a larger one if p does not fit. A nil buffer has no room.
+func (b *spareBuffers) extend(buf, p []byte) []byte {
+	if need := len(buf) + len(p); need > cap(buf) {
+		larger := append(b.take(need), buf...)
+		if buf != nil {
+			b.give(buf)
+		}
+		buf = larger
+	}
+	return append(buf, p...)
+}
+
 // maxSpare bounds the spare buffers of each size.
 const maxSpare = 64
 

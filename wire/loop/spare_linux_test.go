@@ -1,6 +1,9 @@
 package loop
 
-import "testing"
+import (
+	"bytes"
+	"testing"
+)
 
 func TestSpareBuffers(t *testing.T) {
 	var b spareBuffers
@@ -26,5 +29,25 @@ func TestSpareBuffers(t *testing.T) {
 	}
 	if n := len(b.bySize[0]); n != maxSpare {
 		t.Errorf("%d spare buffers, want %d", n, maxSpare)
+	}
+}
+
+// What is appended piece by piece is whole, and needs no new memory once there are spare buffers.
+func TestExtend(t *testing.T) {
+	var b spareBuffers
+	whole := bytes.Repeat([]byte("0123456789abcdef"), readSize/16)
+	write := func() []byte {
+		var buf []byte
+		for _, n := range []int{100, 300, 200, 2000, 5000, readSize - 7600} {
+			buf = b.extend(buf, whole[len(buf):len(buf)+n])
+		}
+		return buf
+	}
+	if got := write(); !bytes.Equal(got, whole) {
+		t.Error("the bytes differ")
+	}
+	b.give(write())
+	if n := testing.AllocsPerRun(100, func() { b.give(write()) }); n != 0 {
+		t.Errorf("%v allocations", n)
 	}
 }

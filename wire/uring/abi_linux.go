@@ -28,6 +28,7 @@ const (
 
 	entryBufferSelect = 1 << 5 // in entry.flags
 	recvPollFirst     = 1 << 0 // in entry.priority
+	recvMultishot     = 1 << 1
 	pollMulti         = 1 << 0 // in entry.length
 	cancelAll         = 1 << 0 // in entry.opFlags
 	cancelFD          = 1 << 1

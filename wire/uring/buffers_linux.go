@@ -10,30 +10,34 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// receiveBuffers are the buffers that the kernel receives into. It takes the first one of their ring once bytes are there: a socket that
-// waits has none. Memory that no byte was received into is not resident.
+// receiveBuffers are the buffers of a group, which the kernel receives into. It takes the first one of their ring once bytes are there: a socket
+// that waits has none. Memory that no byte was received into is not resident.
 type receiveBuffers struct {
-	ring []buffer
-	size int
-	tail uint16
-	data []byte
+	memory []byte // mapped: the ring and the data
+	ring   []buffer
+	size   int
+	tail   uint16
+	data   []byte
 }
 
-// giveBuffers makes n buffers of size bytes, and gives them to the kernel.
-func (r *Ring) giveBuffers(n, size int) (err error) {
-	head := n * int(unsafe.Sizeof(buffer{}))
+// giveBuffers makes the buffers of a group, and gives them to the kernel.
+func (r *Ring) giveBuffers(group uint16, c Buffers) error {
+	head := c.Number * int(unsafe.Sizeof(buffer{}))
 	head += -head & (os.Getpagesize() - 1)
-	if r.memory, err = unix.Mmap(-1, 0, head+n*size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS); err != nil {
+	memory, err := unix.Mmap(-1, 0, head+c.Number*c.Size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+	if err != nil {
 		return fmt.Errorf("map receive buffers: %w", err)
 	}
-	registration := bufferRegistration{address: uint64(uintptr(unsafe.Pointer(&r.memory[0]))), entries: uint32(n)}
+	r.buffers = append(r.buffers, receiveBuffers{
+		memory: memory, ring: unsafe.Slice((*buffer)(unsafe.Pointer(&memory[0])), c.Number), size: c.Size, data: memory[head:],
+	})
+	registration := bufferRegistration{address: uint64(uintptr(unsafe.Pointer(&memory[0]))), entries: uint32(c.Number), group: group}
 	_, _, no := unix.Syscall6(unix.SYS_IO_URING_REGISTER, uintptr(r.fd), registerBufferRing, uintptr(unsafe.Pointer(&registration)), 1, 0, 0)
 	if no != 0 {
 		return fmt.Errorf("register receive buffers of io_uring: %w%s", no, reason(no))
 	}
-	r.buffers = receiveBuffers{ring: unsafe.Slice((*buffer)(unsafe.Pointer(&r.memory[0])), n), size: size, data: r.memory[head:]}
-	for i := range n {
-		r.buffers.add(uint16(i))
+	for i := range c.Number {
+		r.buffers[group].add(uint16(i))
 	}
 	return nil
 }
@@ -51,18 +55,19 @@ func (b *receiveBuffers) add(number uint16) {
 	atomic.StoreUint32((*uint32)(unsafe.Pointer(&b.ring[0].number)), binary.NativeEndian.Uint32(word[:]))
 }
 
-// Received is what an operation of Receive has received, nil for nothing. It is valid until Reuse.
-func (r *Ring) Received(c *Completion) []byte {
+// Received is what an operation has received into a buffer of a group, nil for nothing. It is valid until Reuse.
+func (r *Ring) Received(c *Completion, group int) []byte {
 	if c.Result <= 0 || c.flags&completionBuffer == 0 {
 		return nil
 	}
-	from := int(c.flags>>bufferShift) * r.buffers.size
-	return r.buffers.data[from : from+int(c.Result) : from+int(c.Result)]
+	b := &r.buffers[group]
+	from := int(c.flags>>bufferShift) * b.size
+	return b.data[from : from+int(c.Result) : from+int(c.Result)]
 }
 
-// Reuse gives the buffer of a completion back to the kernel, if there is one.
-func (r *Ring) Reuse(c *Completion) {
+// Reuse gives the buffer of a completion, of a group, back to the kernel, if there is one.
+func (r *Ring) Reuse(c *Completion, group int) {
 	if c.flags&completionBuffer != 0 {
-		r.buffers.add(uint16(c.flags >> bufferShift))
+		r.buffers[group].add(uint16(c.flags >> bufferShift))
 	}
 }

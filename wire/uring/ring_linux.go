@@ -16,7 +16,7 @@ import (
 type Ring struct {
 	fd int
 
-	shared, shownEntries, memory []byte // mapped: the queues, the submissions, the buffers
+	shared, shownEntries []byte // mapped: the queues, the submissions
 
 	entries        []entry
 	queued         uint32 // the next place for a submission
@@ -25,20 +25,22 @@ type Ring struct {
 	seen           uint32 // the completions before this one were handled
 	cqHead, cqTail *uint32
 
-	buffers receiveBuffers
+	buffers []receiveBuffers
 
 	// They are given to the kernel by address, so they must not lie on a stack.
 	argument waitArgument
 	limit    unix.Timespec
 }
 
-// Config is the size of a Ring. All are powers of two.
+// Config is the size of a Ring. All numbers of things are powers of two.
 type Config struct {
-	Entries     int // submissions between two calls of Enter
-	Completions int // beyond them, the kernel keeps completions in memory of its own
-	Buffers     int // receive buffers
-	BufferSize  int // bytes of each
+	Entries     int       // submissions between two calls of Enter
+	Completions int       // beyond them, the kernel keeps completions in memory of its own
+	Buffers     []Buffers // to receive into; an operation says which of these by the index
 }
+
+// Buffers are buffers of one size.
+type Buffers struct{ Number, Size int }
 
 // Open makes a ring, which is of use after Enable.
 func Open(c Config) (*Ring, error) {
@@ -107,7 +109,12 @@ func (r *Ring) prepare(p *params, c Config) (err error) {
 	for i := range order {
 		order[i] = uint32(i)
 	}
-	return r.giveBuffers(c.Buffers, c.BufferSize)
+	for group, b := range c.Buffers {
+		if err := r.giveBuffers(uint16(group), b); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Enable makes the calling thread the one that the ring belongs to. The caller has locked its goroutine to it.
@@ -121,9 +128,13 @@ func (r *Ring) Enable() error {
 // Close ends the ring. The caller has waited for all its operations, as the kernel may use their memory until then.
 func (r *Ring) Close() {
 	_ = unix.Close(r.fd)
-	for _, mapped := range [...][]byte{r.shared, r.shownEntries, r.memory} {
-		if mapped != nil {
-			_ = unix.Munmap(mapped)
+	mapped := [][]byte{r.shared, r.shownEntries}
+	for _, b := range r.buffers {
+		mapped = append(mapped, b.memory)
+	}
+	for _, m := range mapped {
+		if m != nil {
+			_ = unix.Munmap(m)
 		}
 	}
 }

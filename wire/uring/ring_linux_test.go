@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-var small = Config{Entries: 8, Completions: 32, Buffers: 4, BufferSize: 64}
+var small = Config{Entries: 8, Completions: 32, Buffers: []Buffers{{4, 64}, {2, 16}}}
 
 // enabled is a ring of the test's thread, and both ends of a connection.
 func enabled(t *testing.T) (r *Ring, near, far int) {
@@ -33,6 +33,11 @@ func enabled(t *testing.T) (r *Ring, near, far int) {
 	return r, fds[0], fds[1]
 }
 
+// each is the user of operations with the second group of buffers.
+const each = 1000
+
+func groupOf(c *Completion) int { return int(c.User / each) }
+
 // next waits for a completion, and returns it with what it has received.
 func next(t *testing.T, r *Ring) (Completion, string) {
 	t.Helper()
@@ -45,8 +50,8 @@ func next(t *testing.T, r *Ring) (Completion, string) {
 		}
 	}
 	c := *r.At(0)
-	got := string(r.Received(&c))
-	r.Reuse(&c)
+	got := string(r.Received(&c, groupOf(&c)))
+	r.Reuse(&c, groupOf(&c))
 	r.Handled(1)
 	return c, got
 }
@@ -54,9 +59,9 @@ func next(t *testing.T, r *Ring) (Completion, string) {
 // More is received than there are buffers, and all of it in order: each buffer is used again.
 func TestReceive(t *testing.T) {
 	r, near, far := enabled(t)
-	for n := range 3 * small.Buffers {
+	for n := range 3 * small.Buffers[0].Number {
 		later := n%2 == 0
-		r.Receive(near, later, uint64(n))
+		r.Receive(near, 0, later, uint64(n))
 		sent := bytes.Repeat([]byte{byte(n)}, 1+n)
 		unix.Write(far, sent)
 		if c, got := next(t, r); c.User != uint64(n) || c.Err() != nil || got != string(sent) {
@@ -64,7 +69,7 @@ func TestReceive(t *testing.T) {
 		}
 	}
 	unix.Shutdown(far, unix.SHUT_WR)
-	r.Receive(near, true, 99)
+	r.Receive(near, 0, true, 99)
 	if c, got := next(t, r); c.User != 99 || c.Result != 0 || got != "" {
 		t.Errorf("at the end: %+v, %q", c, got)
 	}
@@ -74,9 +79,9 @@ func TestReceive(t *testing.T) {
 func TestNoBuffers(t *testing.T) {
 	r, near, far := enabled(t)
 	var held []Completion
-	for range small.Buffers {
+	for range small.Buffers[0].Number {
 		unix.Write(far, []byte("x"))
-		r.Receive(near, true, 1)
+		r.Receive(near, 0, true, 1)
 		for r.Arrived() == 0 {
 			if err := r.Enter(Wait{Limit: time.Second}); err != nil {
 				t.Fatal(err)
@@ -86,14 +91,36 @@ func TestNoBuffers(t *testing.T) {
 		r.Handled(1)
 	}
 	unix.Write(far, []byte("y"))
-	r.Receive(near, true, 2)
+	r.Receive(near, 0, true, 2)
 	if c, _ := next(t, r); !errors.Is(c.Err(), unix.ENOBUFS) {
 		t.Errorf("without buffers: %+v", c)
 	}
-	r.Reuse(&held[2])
-	r.Receive(near, true, 3)
+	r.Reuse(&held[2], 0)
+	r.Receive(near, 0, true, 3)
 	if c, got := next(t, r); c.Err() != nil || got != "y" {
 		t.Errorf("with a buffer: %+v, %q", c, got)
+	}
+}
+
+// One operation receives again and again, until it has no buffer.
+func TestReceiveEach(t *testing.T) {
+	r, near, far := enabled(t)
+	r.ReceiveEach(near, 1, each)
+	for n := range 10 {
+		sent := bytes.Repeat([]byte{byte(n)}, 1+n)
+		unix.Write(far, sent)
+		if c, got := next(t, r); c.User != each || !c.More() || got != string(sent) {
+			t.Fatalf("completion %d: %+v, %q", n, c, got)
+		}
+	}
+	unix.Write(far, bytes.Repeat([]byte("x"), 3*16))
+	for r.Arrived() < 3 {
+		if err := r.Enter(Wait{Limit: time.Second}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if c := r.At(2); c.More() || !errors.Is(c.Err(), unix.ENOBUFS) {
+		t.Errorf("without buffers: %+v", c)
 	}
 }
 
@@ -134,7 +161,7 @@ func TestPoll(t *testing.T) {
 
 func TestCancel(t *testing.T) {
 	r, near, _ := enabled(t)
-	r.Receive(near, true, 1)
+	r.Receive(near, 0, true, 1)
 	r.Poll(near, unix.POLLRDHUP, 2)
 	r.Cancel(1, 3)
 	for range 2 {
@@ -142,7 +169,7 @@ func TestCancel(t *testing.T) {
 			t.Errorf("%+v", c)
 		}
 	}
-	r.Receive(near, true, 4)
+	r.Receive(near, 0, true, 4)
 	r.CancelAll(near, 5)
 	for range 3 {
 		if c, _ := next(t, r); c.User != 5 && c.Err() != unix.ECANCELED {
