@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tether/admin/page"
@@ -69,8 +70,10 @@ type Server struct {
 	guide   *Guide
 	local   bool // listens on loopback
 	http    http.Server
-	leaving chan struct{} // closed when the listener ends
-	reading sync.Mutex    // held while a whole request is explained, or other upstreams are compared
+	leaving chan struct{} // closed by Leave
+	leave   func()        // closes leaving, once
+	serving atomic.Pointer[net.Listener]
+	reading sync.Mutex // held while a whole request is explained, or other upstreams are compared
 }
 
 // Limits of a client of the admin listener.
@@ -90,7 +93,7 @@ func NewServer(addr net.Addr, d Deps) *Server {
 		Handler: s.routes(), ErrorLog: d.ErrorLog,
 		ReadHeaderTimeout: headerTime, ReadTimeout: idleTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
 	}
-	s.http.RegisterOnShutdown(sync.OnceFunc(func() { close(s.leaving) })) // a page would keep its request open
+	s.leave = sync.OnceFunc(func() { close(s.leaving) })
 	return s
 }
 
@@ -101,20 +104,28 @@ func (s *Server) Open() bool { return s.deps.Settings().Token == "" && s.local }
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	stop := context.AfterFunc(ctx, func() { _ = s.http.Close() })
 	defer stop()
-	if err := s.http.Serve(jsonListener{l}); err != http.ErrServerClosed {
+	s.serving.Store(&l)
+	err := s.http.Serve(jsonListener{l})
+	select {
+	case <-s.leaving:
+		<-ctx.Done()
+		return nil
+	default:
+	}
+	if err != http.ErrServerClosed {
 		return err
 	}
 	return nil
 }
 
-// leaveTime limits how long Leave waits for requests.
-const leaveTime = time.Second
-
-// Leave closes the listener of Serve, which then returns, and lets requests end within a second. Another process may serve the socket.
+// Leave closes the listener of Serve, which another process may serve, and lets each connection end with its next answer. Shutdown of net/http would
+// drop the requests that it is just reading.
 func (s *Server) Leave() {
-	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
-	defer cancel()
-	_ = s.http.Shutdown(ctx) // Serve closes what is left
+	s.leave() // a page would keep its request open
+	s.http.SetKeepAlivesEnabled(false)
+	if l := s.serving.Load(); l != nil {
+		_ = (*l).Close() // it may be closed already
+	}
 }
 
 func (s *Server) routes() http.Handler {
