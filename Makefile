@@ -15,7 +15,7 @@ ADMIN_LISTEN ?= 127.0.0.1:8081
 # The tree that make shape measures.
 DIR ?= .
 
-.PHONY: help build run demo-once test test-deploy test-clients test-browser test-vllm test-vllm-ranks test-endurance test-kubernetes test-logs chaos chaos-compare check shape fuzz bench bench-identity bench-load bench-compare image-root image deb clean
+.PHONY: help build run demo-once test test-deploy test-clients test-browser test-traces test-vllm test-vllm-evictions test-vllm-ranks test-endurance test-kubernetes test-logs chaos chaos-compare check shape fuzz bench bench-identity bench-load bench-compare image-root image deb clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -119,8 +119,14 @@ PICTURES ?= bin/pictures
 test-browser: ## test the status page in a real Chromium, which must be there, with axe-core if there is npm (PICTURES=bin/pictures)
 	cd e2e/browser && $(if $(shell command -v npm),./axe.sh env) $(TEST_PLAIN) -v . -pictures $(abspath $(PICTURES))
 
+test-traces: ## test traces with the receiver of the OpenTelemetry collector
+	cd e2e/traces && $(TEST_PLAIN) ./...
+
 test-vllm: ## test with two real vLLM servers on the CPU, which it installs (6 GB, python3)
 	cd e2e/clients && vllm/servers.sh 2 env $(TEST_CLIENTS) ./vllm
+
+test-vllm-evictions: ## test with one real vLLM server whose KV cache is too small
+	cd e2e/clients && VLLM_BLOCKS=256 vllm/servers.sh 1 env $(TEST_CLIENTS) -run Evictions ./vllm
 
 test-vllm-ranks: ## test with one real vLLM server that has two data-parallel ranks
 	cd e2e/clients && VLLM_RANKS=2 vllm/servers.sh 1 env $(TEST_CLIENTS) -run OfOneServer ./vllm

@@ -21,8 +21,9 @@ import (
 	"tether/health"
 	"tether/metrics"
 	"tether/proxy"
-	"tether/session/fates"
 	"tether/status"
+	"tether/traceparent"
+	"tether/tracing"
 	"tether/upstream"
 	"tether/wire"
 	"tether/wire/loop"
@@ -74,8 +75,8 @@ type app struct {
 	monitor  *health.Monitor
 	metrics  *metrics.Metrics
 	access   *accesslog.Log
-	fates    *fates.Tally // of prompts, counted by metrics
 	status   *status.Collector
+	traces   *tracing.Exporter // nil for none
 	hot      hotSessions
 	shutdown Shutdown
 	steps    *steps
@@ -111,10 +112,14 @@ func build(shutdown Shutdown, cfg *config.Config, env Env) (*app, error) {
 	for name, dropped := range env.Dropped {
 		a.metrics.Log(name, dropped)
 	}
+	var begin *traceparent.Source
+	if a.traces, begin, err = openTraces(s.Tracing, env.Version, a); err != nil {
+		return nil, err
+	}
 	a.monitor = health.NewMonitor(health.Hooks{Warned: a.warned, Probed: a.metrics.Probed})
 	a.graph, err = newGraph(s, s.Session.Pins.Max, proxy.Deps{
 		Registry: registry, Verdicts: a.monitor.Ready(), MemoryLimit: env.Memory,
-		OnDone: a.done, OnRefused: a.metrics.Refused, Log: a.log.Named("proxy"),
+		Traces: begin, OnDone: a.done, OnRefused: a.metrics.Refused, Log: a.log.Named("proxy"),
 	})
 	if err != nil {
 		return nil, err
@@ -128,10 +133,8 @@ func build(shutdown Shutdown, cfg *config.Config, env Env) (*app, error) {
 	a.handover = newHandover(a, s.Proxy.Handover)
 	a.shared = newSharing(a, s)
 	a.metrics.Models(a.prefill)
-	a.fates = fates.NewTally()
-	a.metrics.WatchFates(a.fates)
 	a.status = status.New(status.Deps{
-		Version: env.Version, Registry: a.registry, Router: a.router, Pins: a.pins, Fates: a.fates,
+		Version: env.Version, Registry: a.registry, Router: a.router, Pins: a.pins, Fates: a.metrics.Fates,
 		Clients: func() (int, int64) { return a.proxy.Connections(), a.proxy.InFlight() },
 	})
 	metrics.WatchPages(a.metrics, a.status.Pages)

@@ -259,7 +259,7 @@ func TestFatesAreTrue(t *testing.T) {
 func (w *fateWorld) compare() {
 	w.awaitRequests(float64(w.turns))
 	counted := map[fates.Fate]int64{}
-	w.app.fates.Each(time.Now(), func(_ string, total, _ fates.Counts) {
+	w.app.metrics.Fates.Each(time.Now(), func(_ string, total, _ fates.Counts) {
 		for f, n := range total.Tokens {
 			counted[fates.Fate(f)] += n
 		}

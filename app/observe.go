@@ -12,6 +12,9 @@ func (a *app) done(r *proxy.Record) {
 	a.metrics.Done(r)
 	a.access.Done(r)
 	a.status.Done(r)
+	if a.traces != nil {
+		a.traces.Done(r)
+	}
 	if r.Hot > 0 {
 		a.hot.done(r)
 	}

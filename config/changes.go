@@ -21,7 +21,10 @@ func (c *Config) Files() (paths []string) {
 }
 
 // fixed are the keys that cannot change while tether runs.
-var fixed = []string{"listen", "admin.listen", "session.max", "session.snapshot", "session.store", "proxy.handover"}
+var fixed = []string{
+	"listen", "admin.listen", "session.max", "session.snapshot", "session.store", "proxy.handover",
+	"tracing.endpoint", "tracing.protocol", "tracing.sample", "tracing.timeout",
+}
 
 // Changes returns the keys whose values differ from those of before. The value of a list or a map counts as a whole.
 func (c *Config) Changes(before *Config) (keys []string) {

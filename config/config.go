@@ -17,6 +17,7 @@ import (
 	"tether/session/prefill"
 	"tether/session/store"
 	"tether/tlsfiles"
+	"tether/tracing"
 	"tether/upstream/transport"
 )
 
@@ -37,6 +38,8 @@ type Config struct {
 	Health    health.Config `yaml:"health"`
 	Proxy     proxy.Config  `yaml:"proxy"`
 	Log       Log           `yaml:"log"`
+	// Tracing exports traces of requests.
+	Tracing tracing.Config `yaml:"tracing"`
 	// Warnings are what Load found strange but not wrong. They never hold a value.
 	Warnings []string `yaml:"-"`
 	// File is the path of the file that Load read, "" for none.
@@ -129,7 +132,7 @@ type Log struct {
 // Default returns the configuration for keys that are not set.
 func Default() *Config {
 	return &Config{
-		Listen: ":8080", Admin: admin.Default(), Upstreams: []Upstream{}, Discovery: []Discovery{}, Health: health.Default(),
+		Listen: ":8080", Admin: admin.Default(), Upstreams: []Upstream{}, Discovery: []Discovery{}, Health: health.Default(), Tracing: tracing.Default(),
 		Models:  Models{Identity: identity.Models{Aliases: map[string]string{}}, Prefill: prefill.Default()},
 		Session: Session{Identity: identity.Default(), Pins: pins.Default(), Routing: session.Default(), Store: store.Default()},
 		Proxy:   proxy.Default(), Log: Log{Level: "info", Format: "json", Access: "errors"},

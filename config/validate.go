@@ -37,6 +37,7 @@ func (l *loader) validate(memory int64) {
 	l.readable("session.secret_file", c.Session.Identity.SecretFile)
 	l.readable("session.store.password_file", c.Session.Store.PasswordFile)
 	c.Health.Validate(below("health"))
+	c.Tracing.Validate(below("tracing"))
 	c.Proxy.Validate(memory, below("proxy"))
 	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level) {
 		l.problem("log.level", fmt.Sprintf("%q, want debug, info, warn or error", c.Log.Level))

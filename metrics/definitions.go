@@ -148,6 +148,9 @@ var (
 	configOK     = define("gauge", "tether_config_last_reload_successful", "1 if the configuration that was loaded last is in force, 0 if it is invalid.")
 	configLoaded = define("gauge", "tether_config_last_reload_success_timestamp_seconds", "Unix time when a configuration last came into force, that of the start included.")
 
+	traceSpans = define("counter", "tether_trace_spans_total",
+		"Spans by result. exported: the collector has taken them; failed: it has not; dropped: too many waited. Absent unless tracing.endpoint is set.", "result")
+
 	requestsNow       = define("gauge", "tether_requests_in_flight", "Requests in flight, open WebSockets included.")
 	connectionsNow    = define("gauge", "tether_client_connections", "Open client connections.")
 	displaced         = define("counter", "tether_client_connections_displaced_total", "Client connections without a whole request that tether closed to accept others, or for lack of descriptors.")

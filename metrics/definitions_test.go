@@ -29,7 +29,7 @@ func TestDocumentation(t *testing.T) {
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", d.name, d.kind, labels, d.help)
 	}
 	b.WriteString("\n## Label values\n\n- `outcome`: " + outcomes() + "\n- `result` of attempts: " + results() +
-		"\n- `result` of reloads: ok, failed\n- `cause`: " + strings.Join(pins.Causes[:], ", ") + "\n- `fate`: " + strings.Join(fates.Words[:], ", ") + "\n- `reason` of `tether_prompt_tokens_total`: " + strings.Join(fates.Reasons[1:], ", ") +
+		"\n- `result` of spans: exported, failed, dropped\n- `result` of reloads: ok, failed\n- `cause`: " + strings.Join(pins.Causes[:], ", ") + "\n- `fate`: " + strings.Join(fates.Words[:], ", ") + "\n- `reason` of `tether_prompt_tokens_total`: " + strings.Join(fates.Reasons[1:], ", ") +
 		"\n- `model`: at most " + fmt.Sprint(maxModels) + "; further models count as `other`\n")
 	if *update {
 		if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {

@@ -7,20 +7,14 @@ import (
 
 	"tether/proxy"
 	"tether/session/fates"
+	"tether/upstream"
 )
 
-// WatchFates adds the fates of prompts to the metrics: Done counts them in t, and each scrape reads t. It must be called before Done.
-func (m *Metrics) WatchFates(t *fates.Tally) {
-	m.fates = t
-	m.prometheus.MustRegister(fateCounters{t})
-}
-
 // countFates ignores a request whose upstream was removed since. See attempts.count.
-func (m *Metrics) countFates(r *proxy.Record) {
-	if m.fates == nil || r.Fates == (fates.Split{}) || m.upstreams.Table().Index(r.Upstream.Ref()) < 0 {
-		return
+func countFates(to *fates.Tally, r *proxy.Record, upstreams *upstream.Table) {
+	if r.Fates != (fates.Split{}) && upstreams.Index(r.Upstream.Ref()) >= 0 {
+		to.Add(r.Upstream.Name(), &r.Fates, r.Saved, r.Started.Add(r.Duration))
 	}
-	m.fates.Add(r.Upstream.Name(), &r.Fates, r.Saved, r.Started.Add(r.Duration))
 }
 
 // fateCounters collects the totals of a tally.

@@ -15,8 +15,6 @@ import (
 func TestFates(t *testing.T) {
 	r := fleet(t, "vllm-0", "vllm-1", "vllm-2")
 	m := New("v1", r)
-	tally := fates.NewTally()
-	m.WatchFates(tally)
 	before := r.Table()
 	a, silent, gone := before.Members[0].Upstream, before.Members[1].Upstream, before.Members[2].Upstream
 	for _, rec := range []proxy.Record{

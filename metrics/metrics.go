@@ -26,12 +26,14 @@ import (
 
 // Metrics holds all metrics of a process. All its methods are safe for concurrent use.
 type Metrics struct {
+	// Fates has what became of the tokens of prompts, by upstream. New sets it, and Done counts there.
+	Fates *fates.Tally
+
 	prometheus     *prometheus.Registry
 	upstreams      *upstream.Registry
 	requests       requests
 	attempts       attempts
 	caches         caches
-	fates          *fates.Tally // nil until WatchFates
 	keys           keys
 	refused        *prometheus.CounterVec
 	acceptFailures prometheus.Counter
@@ -44,7 +46,7 @@ type Metrics struct {
 
 // New returns the metrics of a tether of the given version, for the upstreams of r.
 func New(version string, r *upstream.Registry) *Metrics {
-	m := &Metrics{prometheus: prometheus.NewRegistry(), upstreams: r}
+	m := &Metrics{prometheus: prometheus.NewRegistry(), upstreams: r, Fates: fates.NewTally()}
 	build := gaugeVec(buildInfo)
 	build.WithLabelValues(version, runtime.Version()).Set(1)
 	m.refused, m.changes, m.probes = counterVec(refusedTotal), counterVec(changesTotal), counterVec(probesTotal)
@@ -54,6 +56,7 @@ func New(version string, r *upstream.Registry) *Metrics {
 	m.prometheus.MustRegister(m.requests.init(r)...)
 	m.prometheus.MustRegister(m.attempts.init(r)...)
 	m.prometheus.MustRegister(m.caches.init(r)...)
+	m.prometheus.MustRegister(fateCounters{m.Fates})
 	m.prometheus.MustRegister(m.keys.init()...)
 	m.prometheus.MustRegister(m.certificates.init()...)
 	m.prometheus.MustRegister(m.configuration.init()...)
@@ -78,9 +81,9 @@ func (m *Metrics) Log(name string, dropped func() uint64) {
 	}, func() float64 { return float64(dropped()) }))
 }
 
-// Handler returns the HTTP handler for scrapes.
+// Handler returns the HTTP handler for scrapes. A scraper that accepts OpenMetrics gets it, with exemplars.
 func (m *Metrics) Handler() http.Handler {
-	return promhttp.HandlerFor(m.prometheus, promhttp.HandlerOpts{})
+	return promhttp.HandlerFor(m.prometheus, promhttp.HandlerOpts{EnableOpenMetrics: true})
 }
 
 // Done counts a completed request. It is for proxy.Deps.OnDone.
@@ -89,7 +92,7 @@ func (m *Metrics) Done(r *proxy.Record) {
 		m.attempts.count(t)
 	}
 	m.caches.count(r)
-	m.countFates(r)
+	countFates(m.Fates, r, m.upstreams.Table())
 	m.keys.count(r)
 	m.requests.count(r)
 }
@@ -140,9 +143,7 @@ func (m *Metrics) Forget(before, after *upstream.Table) {
 	}
 	m.attempts.keep(stays)
 	m.caches.keep(stays)
-	if m.fates != nil {
-		m.fates.Keep(func(name string) bool { return !names[name] })
-	}
+	m.Fates.Keep(func(name string) bool { return !names[name] })
 	for name := range names {
 		label := prometheus.Labels{"upstream": name}
 		m.changes.DeletePartialMatch(label)

@@ -143,7 +143,7 @@ func (r *requests) place(rec *proxy.Record) {
 
 // measure adds the times and tokens of a request.
 func (r *requests) measure(m *model, rec *proxy.Record) {
-	m.duration.Observe(rec.Duration.Seconds())
+	observe(m.duration, rec.Duration, rec)
 	if rec.FirstByte == 0 && rec.CachedTokens < 0 {
 		return
 	}
@@ -155,7 +155,7 @@ func (r *requests) measure(m *model, rec *proxy.Record) {
 		}
 	})
 	if rec.FirstByte > 0 {
-		o.firstByte.Observe(rec.FirstByte.Seconds())
+		observe(o.firstByte, rec.FirstByte, rec)
 	}
 	if rec.PromptTokens >= 0 && rec.CachedTokens >= 0 {
 		o.prompt.Add(float64(rec.PromptTokens))

@@ -15,6 +15,8 @@ import (
 type Try struct {
 	Upstream *upstream.Upstream
 	Failure  failure.Kind
+	// Began is when the attempt began. Ended is when it had failed, or when the head of the answer had arrived.
+	Began, Ended time.Time
 }
 
 // Charged reports whether the attempt failed in a way that is charged to its upstream.

@@ -224,7 +224,10 @@ func (x *exchange) forward() (f *fault, handed bool) {
 // try makes the attempt that has begun, and sets next to what follows it. handed says that another thread goes on.
 func (x *exchange) try() (handed bool) {
 	a := &x.attempt
-	o := outbound{request: &x.req, client: x.client, session: x.caller.session, body: x.req.sent(&x.caller.search.Edit)}
+	o := outbound{
+		request: &x.req, client: x.client, session: x.caller.session, body: x.req.sent(&x.caller.search.Edit),
+		span: &x.rec.Trace, number: len(x.tries.tries),
+	}
 	err := a.request(&o, x.tries.replayed, x.onLoop, x.settings, &x.now)
 	switch {
 	case err == errMustDial:
@@ -270,11 +273,11 @@ func (x *exchange) judge(err error) {
 		x.route.Failed(x.now.Sub(a.began), x.now)
 	}
 	if a.conn != nil && (x.next == relayAnswer || t.count == x.settings.MaxAttempts || !x.route.More()) {
-		t.note(x.up, failure.None)
+		t.note(a, failure.None, x.now)
 		x.next = relayAnswer
 		return
 	}
-	t.note(x.up, k)
+	t.note(a, k, x.now)
 	a.drop(x.client)
 }
 

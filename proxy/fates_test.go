@@ -125,3 +125,32 @@ func TestFatesOfSilentServers(t *testing.T) {
 		}
 	}
 }
+
+// A client that leaves at the last event of a stream, before the end of the answer, has had its turn. One that leaves before has not.
+func TestFatesOfClientsThatLeave(t *testing.T) {
+	s := newScript(t)
+	r := newRig(t, []string{s.url()})
+	const event, usage, done = "data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\n", "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":70,\"prompt_tokens_details\":{\"cached_tokens\":32}}}\n\n", "data: [DONE]\n\n"
+	for stream, want := range map[string]fates.Split{event + usage + done: {Hit: 32, New: 38}, event: {}} {
+		c := r.dial()
+		c.send(post(chatPath, streamed("hello")))
+		conn := s.next()
+		conn.request()
+		conn.send(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n", len(stream), stream))
+		for got := ""; !strings.HasSuffix(got, stream+"\r\n"); {
+			b, err := c.r.ReadByte()
+			if err != nil {
+				t.Fatal(err)
+			}
+			got += string(b)
+		}
+		c.Close()
+		rec := r.recorded(1)
+		r.mu.Lock()
+		r.records = nil
+		r.mu.Unlock()
+		if !rec.ClientLeft() || rec.Fates != want {
+			t.Errorf("%d bytes: %s, %+v, want %+v", len(stream), rec.Reason, rec.Fates, want)
+		}
+	}
+}

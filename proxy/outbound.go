@@ -3,6 +3,7 @@ package proxy
 import (
 	"tether/http1"
 	"tether/session/identity"
+	"tether/traceparent"
 	"tether/upstream"
 	"tether/upstream/transport"
 )
@@ -13,6 +14,8 @@ type outbound struct {
 	client  *client
 	session *identity.Identity
 	body    transport.Body
+	span    *traceparent.Span
+	number  int // of the attempt, from 0 on
 }
 
 // append appends the request head for u to dst.
@@ -25,7 +28,12 @@ func (o *outbound) append(dst []byte, u *upstream.Upstream) []byte {
 	} else {
 		dst = append(dst, address.Host...)
 	}
-	dst = in.appendLines(append(dst, "\r\n"...), options)
+	dst = append(dst, "\r\n"...)
+	lines := len(dst)
+	dst = in.appendLines(dst, options)
+	if o.span.Sampled {
+		dst = appendSpan(dst, lines, o.span, o.number)
+	}
 	if rank := u.Rank(); rank != upstream.NoRank {
 		dst = appendNumber(dst, "X-data-parallel-rank: ", int64(rank))
 	}
@@ -49,6 +57,12 @@ func (o *outbound) append(dst []byte, u *upstream.Upstream) []byte {
 		dst = appendNumber(dst, "Content-Length: ", int64(o.body.Len()))
 	}
 	return append(dst, "\r\n"...)
+}
+
+// appendSpan appends the traceparent of an attempt, which takes the place of the client's among the fields from lines on.
+func appendSpan(dst []byte, lines int, span *traceparent.Span, number int) []byte {
+	dst = dst[:lines+len(withoutNamed(dst[lines:], []byte("traceparent")))]
+	return append(span.Append(append(dst, "Traceparent: "...), number), "\r\n"...)
 }
 
 // appendLines appends the client's fields, and the upstream's key where it has one. A client's Authorization stands

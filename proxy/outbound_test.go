@@ -3,6 +3,7 @@ package proxy
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -10,6 +11,7 @@ import (
 	"tether/session/identity"
 	"tether/sim"
 	simfault "tether/sim/fault"
+	"tether/traceparent"
 	"tether/upstream"
 	"tether/upstream/transport"
 )
@@ -207,7 +209,7 @@ func TestHeadsAllocateNothing(t *testing.T) {
 	u := registry.Table().Members[11].Upstream
 	q := request{head: head{method: []byte("POST"), target: []byte("/v1/completions")}, framing: new(http1.Guard), endpoint: endpoints["POST /v1/completions"]}
 	q.in = &inbound{host: []byte("api.example"), lines: []byte("Authorization: Bearer theirs\r\nX-Api-Key: theirs\r\nAccept: */*\r\n")}
-	o := outbound{request: &q, client: new(client), session: new(identity.Identity)}
+	o := outbound{request: &q, client: new(client), session: new(identity.Identity), span: new(traceparent.Span)}
 	dst := make([]byte, 0, 4096)
 	if n := testing.AllocsPerRun(100, func() { dst = o.append(dst[:0], u) }); n != 0 {
 		t.Errorf("%v allocations", n)
@@ -215,5 +217,59 @@ func TestHeadsAllocateNothing(t *testing.T) {
 	want := "POST /v1/completions HTTP/1.1\r\nHost: api.example\r\nAccept: */*\r\nAuthorization: Bearer our-key\r\nX-data-parallel-rank: 11\r\nX-Forwarded-For: "
 	if !strings.HasPrefix(string(dst), want) {
 		t.Errorf("%s", dst)
+	}
+}
+
+// A request that is traced gets its server the span of the attempt, in place of the client's. Others pass the client's field on.
+func TestTraceparent(t *testing.T) {
+	const sampled, unsampled = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"
+	for name, source := range map[string]*traceparent.Source{"off": nil, "by the clients": {}, "all": {Share: 1}} {
+		r := fleet(t, 1, sim.Config{}, func(r *rig) { r.traces = source })
+		for _, field := range []string{"", sampled, unsampled} {
+			var headers []string
+			if field != "" {
+				headers = []string{"TraceParent: " + field}
+			}
+			r.chat("hello", headers...)
+			rec := r.last()
+			seen := r.sims[0].Requests()
+			got := seen[len(seen)-1].Header["Traceparent"]
+			traced := source != nil && (field == sampled || field == "" && source.Share == 1)
+			want := []string{field}
+			if traced {
+				want = []string{string(rec.Trace.Append(nil, 0))}
+			}
+			if field == "" && !traced {
+				want = nil
+			}
+			if rec.Trace.Sampled != traced || !slices.Equal(got, want) {
+				t.Errorf("%s, %q: %v, want %v; %+v", name, field, got, want, rec.Trace)
+			}
+			if id := string(rec.TraceID); field != "" && id != field[3:35] || traced && id != want[0][3:35] {
+				t.Errorf("%s, %q: trace %q in the record", name, field, id)
+			}
+			if len(rec.Tries) != 1 || rec.Tries[0].Began.Before(rec.Started) || rec.Tries[0].Ended.Before(rec.Tries[0].Began) || rec.Tries[0].Ended.After(rec.Started.Add(rec.Duration)) {
+				t.Errorf("%+v, %v for %v", rec.Tries, rec.Started, rec.Duration)
+			}
+		}
+	}
+}
+
+// Each attempt has a span of its own.
+func TestTraceparentOfRetries(t *testing.T) {
+	r := fleet(t, 2, sim.Config{}, func(r *rig) { r.traces = &traceparent.Source{Share: 1} })
+	r.chat("hello", "X-Session-Id: s")
+	here := r.last().Upstream
+	r.must(r.simOf(here).Inject(simfault.Fault{Kind: "503"}))
+	r.chat("hello", "X-Session-Id: s")
+	rec := r.last()
+	if len(rec.Tries) != 2 {
+		t.Fatalf("%+v", rec.Tries)
+	}
+	for n, try := range rec.Tries {
+		seen := r.simOf(try.Upstream).Requests()
+		if got, want := seen[len(seen)-1].Header.Get("Traceparent"), string(rec.Trace.Append(nil, n)); got != want {
+			t.Errorf("attempt %d: %s, want %s", n, got, want)
+		}
 	}
 }

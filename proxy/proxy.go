@@ -25,6 +25,7 @@ import (
 	"tether/session"
 	"tether/session/openings"
 	"tether/session/prefill"
+	"tether/traceparent"
 	"tether/upstream"
 )
 
@@ -40,6 +41,8 @@ type Deps struct {
 	Verdicts <-chan struct{}
 	// MemoryLimit is the process's memory limit in bytes, for shares of it.
 	MemoryLimit int64
+	// Traces begins the spans of requests. With nil nothing is traced.
+	Traces *traceparent.Source
 	// OnDone is called with every request that is over, on the request's goroutine, or on the thread of its loop: it must not wait. nil is allowed.
 	OnDone func(*Record)
 	// OnRefused is called for connections and heads that were refused before there was a request. nil is allowed.
@@ -55,6 +58,7 @@ type Proxy struct {
 	estimates   *prefill.Estimates
 	verdicts    <-chan struct{}
 	memoryLimit int64
+	traces      *traceparent.Source // nil for none
 	onDone      func(*Record)
 	onRefused   func(int, string)
 	log         *zap.Logger
@@ -72,7 +76,7 @@ type Proxy struct {
 func New(s Settings, d Deps) (*Proxy, error) {
 	p := &Proxy{
 		registry: d.Registry, router: d.Router, openings: d.Openings, estimates: d.Estimates, verdicts: d.Verdicts, memoryLimit: d.MemoryLimit,
-		onDone: d.OnDone, onRefused: d.OnRefused, log: d.Log,
+		traces: d.Traces, onDone: d.OnDone, onRefused: d.OnRefused, log: d.Log,
 		budget: newBudget(), clients: clients{open: map[*client]bool{}},
 	}
 	p.exchanges.New = func() any { return newExchange(p) }

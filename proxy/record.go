@@ -1,12 +1,14 @@
 package proxy
 
 import (
+	"encoding/hex"
 	"time"
 
 	"tether/session"
 	"tether/session/balance"
 	"tether/session/fates"
 	"tether/session/identity"
+	"tether/traceparent"
 	"tether/upstream"
 )
 
@@ -68,8 +70,10 @@ type Record struct {
 	// body, for vLLM sends a stream's head before it has computed anything; 0 without one, as of a WebSocket.
 	Started             time.Time
 	FirstByte, Duration time.Duration
-	// RequestID is the X-Request-Id, TraceID the trace of traceparent, empty without one.
+	// RequestID is the X-Request-Id, TraceID the trace of traceparent or of Trace, empty without one.
 	RequestID, TraceID []byte
+	// Trace is the span of the request, zero if it is not traced.
+	Trace traceparent.Span
 }
 
 // IDSource is the place of the session id in a word: a source as in the configuration, "random" for an id that tether
@@ -98,6 +102,9 @@ func (r *Record) OverKeyLimit() bool {
 func describe(x *exchange) {
 	r, c := &x.rec, &x.caller
 	r.TraceID = x.req.in.traceID()
+	if r.Trace.Sampled && r.TraceID == nil {
+		r.TraceID = hex.AppendEncode(nil, r.Trace.Trace[:])
+	}
 	r.Ignored, r.Unfilled = c.search.Ignored, c.search.Unfilled
 	r.Source, r.Wide = c.session.Source, c.session.Wide
 }

@@ -125,8 +125,10 @@ func (t *attempts) after(k failure.Kind) verdict {
 	return c.next(t)
 }
 
-// note adds an attempt that ended with k to tries.
-func (t *attempts) note(u *upstream.Upstream, k failure.Kind) { t.tries = append(t.tries, Try{u, k}) }
+// note adds an attempt that ended with k at now to tries.
+func (t *attempts) note(a *attempt, k failure.Kind, now time.Time) {
+	t.tries = append(t.tries, Try{a.up, k, a.began, now})
+}
 
 // fault is what the client gets when nothing more is tried. A death outweighs later failures: the client must
 // not try again by itself.

@@ -30,6 +30,7 @@ import (
 	"tether/session/pins"
 	"tether/session/prefill"
 	"tether/sim"
+	"tether/traceparent"
 	"tether/units"
 	"tether/upstream"
 	"tether/upstream/transport"
@@ -69,6 +70,7 @@ type rig struct {
 	prefill  *prefill.Estimates
 	ids      *identity.Identifier
 	keys     *auth.Keys // nil for none
+	traces   *traceparent.Source
 	proxy    *Proxy
 	listener *wire.Listener
 	addr     string
@@ -108,7 +110,7 @@ func newRig(t testing.TB, upstreams []string, options ...option) *rig {
 	r.must(err)
 	r.proxy, err = New(Settings{Config: r.cfg, Identifier: r.ids, Keys: r.keys, Final: r.identity.FinalHeaders}, Deps{
 		Registry: r.registry, Router: r.router, Openings: r.openings, Estimates: r.prefill, Verdicts: r.verdicts,
-		MemoryLimit: 1 << 30, OnDone: r.record, OnRefused: r.onRefuse, Log: zap.NewNop(),
+		MemoryLimit: 1 << 30, Traces: r.traces, OnDone: r.record, OnRefused: r.onRefuse, Log: zap.NewNop(),
 	})
 	r.must(err)
 	r.start()

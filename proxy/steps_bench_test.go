@@ -10,6 +10,7 @@ import (
 	"tether/http1"
 	"tether/session"
 	"tether/session/identity"
+	"tether/traceparent"
 	"tether/upstream"
 )
 
@@ -63,7 +64,7 @@ func BenchmarkOutbound(b *testing.B) {
 	}
 	q := request{head: head{method: []byte("POST"), target: []byte(chatPath)}, framing: new(http1.Guard), endpoint: endpoints["POST "+chatPath], requestID: make([]byte, 36)}
 	q.in = &inbound{host: []byte("127.0.0.1:8080"), lines: []byte(benchFields)}
-	o := outbound{request: &q, client: &client{peer: []byte("127.0.0.1")}, session: new(identity.Identity)}
+	o := outbound{request: &q, client: &client{peer: []byte("127.0.0.1")}, session: new(identity.Identity), span: new(traceparent.Span)}
 	dst := make([]byte, 0, 4096)
 	b.ReportAllocs()
 	for b.Loop() {

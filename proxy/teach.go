@@ -8,12 +8,12 @@ import (
 	"tether/session/warm"
 )
 
-// teach shows the estimates, nil for none, what the whole answer of x says about its model: how many tokens the prompt had,
+// teach shows the estimates, nil for none, what the answer of x says about its model: how many tokens the prompt had,
 // how fast a server read it that had no other prompt to read, and whether the server had what it should have in its cache. It records what
 // became of the prompt's tokens.
 func teach(e *prefill.Estimates, x *exchange, now time.Time) {
 	r, u := &x.rec, x.route.Last()
-	if e == nil || u == nil || r.Status >= 300 || r.Reason != "" || x.req.is(storedAPI) {
+	if e == nil || u == nil || x.req.is(storedAPI) || !isTaught(x) {
 		return
 	}
 	if !e.Has(r.Model) && u.Models().Has(r.Model) {
@@ -40,6 +40,13 @@ func teach(e *prefill.Estimates, x *exchange, now time.Time) {
 	if isWhole {
 		model.LearnTokens(text, media, prompt, now)
 	}
+}
+
+// isTaught reports whether the answer of x says something: it is whole, or the client left when the counts of its tokens had arrived. Some
+// clients close a stream at its last event, before the end of the answer has arrived.
+func isTaught(x *exchange) bool {
+	r := &x.rec
+	return r.Status < 300 && r.Reason == "" || r.ClientLeft() && r.PromptTokens > 0 && !x.relay.generated.IsZero()
 }
 
 // isWholePrompt reports whether the body is the whole prompt.

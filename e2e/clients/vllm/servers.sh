@@ -4,7 +4,7 @@
 #   servers.sh 2 go test ./vllm   # 2 servers
 #
 # VLLM_SERVERS in the environment of the command has a line "PORT PID" for each server. VLLM_RANKS is the number of data-parallel ranks
-# of each server (default: 1). The first run installs vLLM in VLLM_E2E_HOME (default: ~/.cache/tether-vllm-e2e), which takes about 6 GB
+# of each server (default: 1). VLLM_BLOCKS is the size of the KV cache in blocks of 32 tokens (default: 1 GB). The first run installs vLLM in VLLM_E2E_HOME (default: ~/.cache/tether-vllm-e2e), which takes about 6 GB
 # and half a minute. Each start takes about a minute, and 2.5 GB of memory for each rank.
 set -euo pipefail
 
@@ -48,12 +48,15 @@ trap 'exit 130' INT TERM
 
 export HF_HUB_OFFLINE=1 VLLM_NO_USAGE_STATS=1 DO_NOT_TRACK=1 OMP_NUM_THREADS=1
 export VLLM_CPU_OMP_THREADS_BIND=nobind VLLM_CPU_KVCACHE_SPACE=1 VLLM_ENABLE_RESPONSES_API_STORE=1
+longest=16384
+[ -z "${VLLM_BLOCKS:-}" ] || longest=$(((VLLM_BLOCKS - 1) * 32)) # the cache must hold the longest prompt, and vLLM keeps one block
 for ((i = 0; i < count; i++)); do
   port=$((first_port + i))
   # Attention on the CPU needs blocks of a multiple of 32 tokens.
   "$home/venv/bin/vllm" serve "$home/model" --served-model-name tiny --host 127.0.0.1 --port "$port" \
-    --load-format dummy --dtype bfloat16 --enforce-eager --block-size 32 --max-model-len 16384 \
-    --enable-prompt-tokens-details --shutdown-timeout 30 ${VLLM_RANKS:+--data-parallel-size "$VLLM_RANKS"} > "$home/server-$i.log" 2>&1 &
+    --load-format dummy --dtype bfloat16 --enforce-eager --block-size 32 --max-model-len "$longest" \
+    --enable-prompt-tokens-details --shutdown-timeout 30 ${VLLM_RANKS:+--data-parallel-size "$VLLM_RANKS"} \
+    ${VLLM_BLOCKS:+--num-gpu-blocks-override "$VLLM_BLOCKS"} > "$home/server-$i.log" 2>&1 &
   pids+=($!)
 done
 say "starting $count servers"
