@@ -12,6 +12,7 @@ import (
 type List struct {
 	models []Model
 	raw    map[string]json.RawMessage // by ID
+	ids    *ids
 }
 
 // Model is one entry of a server's list, as the server wrote it.
@@ -26,6 +27,7 @@ func New(models []Model) *List {
 	for _, m := range models {
 		l.raw[m.ID] = m.Raw
 	}
+	l.ids = sharedIDs(l.raw)
 	return l
 }
 
@@ -42,7 +44,7 @@ func (l *List) Has(model []byte) bool {
 	if l == nil {
 		return false
 	}
-	_, has := l.raw[string(model)]
+	_, has := (*l.ids)[string(model)]
 	return has
 }
 
