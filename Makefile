@@ -49,6 +49,7 @@ test: ## run the tests, with the race detector if there is a C compiler; the tar
 	TETHER_PROXY_ENGINE=uring $(TEST_RACE) ./proxy
 	TETHER_PROXY_ENGINE=go $(TEST_PLAIN) -parallel 8 ./proxy
 	$(TEST_PLAIN) -run Allocat\|BadInput ./session/identity
+	$(TEST_PLAIN) -run Interleavings ./session
 	$(TEST_PLAIN) ./ring ./session/shared ./bench/... ./e2e/...
 	cd tools && $(TEST_PLAIN) ./...
 

@@ -294,7 +294,7 @@ func TestExplainsLoad(t *testing.T) {
 		if c.pin >= 0 {
 			f.router.pins.Bind(k, members[c.pin].Ref(), false, f.now)
 			mark, settle := f.owe(c.pin, c.cached)
-			f.router.pins.Note(k, members[c.pin].Ref(), pins.Turn{Prompt: c.cached, Mark: mark}, f.now)
+			f.router.pins.Note(k, members[c.pin].Ref(), pins.Turn{Prompt: c.cached, Mark: mark}, true, f.now)
 			settle()
 			_, settle = f.owe(c.pin, c.since)
 			settle()

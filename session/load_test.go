@@ -218,7 +218,7 @@ func TestRefusedMoveStays(t *testing.T) {
 	pinned := members[1].Ref()
 	turn := pins.Turn{Prompt: 19_000}
 	f.router.pins.Bind(k, pinned, false, f.now)
-	f.router.pins.Note(k, pinned, turn, f.now)
+	f.router.pins.Note(k, pinned, turn, true, f.now)
 	f.owe(1, 200_000)
 	r := f.start(prompt(k, 20_000))
 	if u := r.Next(f.now); u == members[1].Upstream {
@@ -241,7 +241,7 @@ func TestMoveLastsThoughTheAnswerIsCut(t *testing.T) {
 	f := newBusyFleet(t, 3, nil)
 	members, k := f.registry.Table().Members, f.homeOf(1)
 	f.router.pins.Bind(k, members[1].Ref(), false, f.now)
-	f.router.pins.Note(k, members[1].Ref(), pins.Turn{Prompt: 19_000}, f.now)
+	f.router.pins.Note(k, members[1].Ref(), pins.Turn{Prompt: 19_000}, true, f.now)
 	f.owe(1, 200_000)
 	r := f.start(prompt(k, 20_000))
 	u := r.Next(f.now)

@@ -81,8 +81,8 @@ func (r *Router) Refusal(u *upstream.Upstream, model string) string {
 	return o.words(u)
 }
 
-// Repin rewrites the session's pin to u and reports whether there was one. Requests in flight stay where they are. If processes share
-// their sessions, a session without a pin gets one.
+// Repin rewrites the session's pin to u and reports whether there was one. It does nothing if u has been removed. Requests in flight stay
+// where they are. If processes share their sessions, a session without a pin gets one.
 func (r *Router) Repin(k identity.Key, to *upstream.Upstream, now time.Time) bool {
 	if r.Shares != nil {
 		r.pins.Set(k, to.Ref(), now)
@@ -91,8 +91,11 @@ func (r *Router) Repin(k identity.Key, to *upstream.Upstream, now time.Time) boo
 	}
 	for {
 		from, ok := r.pins.Peek(k, now)
-		if !ok || from == to.Ref() || r.pins.Move(k, from, to.Ref(), now) {
+		switch {
+		case !ok || from == to.Ref() || r.pins.Move(k, from, to.Ref(), now):
 			return ok
+		case r.view.Load().table.Index(to.Ref()) < 0:
+			return false
 		}
 	}
 }

@@ -82,7 +82,9 @@ func (p *pin) find(c *candidates) int {
 }
 
 // note notes the turn that this request is, at the upstream of the pin.
-func (p *pin) note(turn pins.Turn, now time.Time) { p.pins.Note(p.key, p.to, turn, now) }
+func (p *pin) note(turn pins.Turn, now time.Time) {
+	p.pins.Note(p.key, p.to, turn, p.state != unconfirmed, now)
+}
 
 // forget undoes note for a turn that the upstream of the pin has refused, unless another request has noted one since.
 func (p *pin) forget(turn pins.Turn, now time.Time) {
@@ -135,10 +137,7 @@ func (p *pin) moveBack(now time.Time) bool {
 // lookUp learns where other requests have moved the pin, if they have. It is no use of the pin.
 func (p *pin) lookUp(now time.Time) {
 	if to, ok := p.pins.Peek(p.key, now); ok && to != p.to {
-		p.to, p.last = to, pins.Turn{}
-		if p.state == moved {
-			p.state = followed
-		}
+		p.to, p.last, p.state = to, pins.Turn{}, followed
 	}
 }
 

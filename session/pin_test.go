@@ -1,6 +1,7 @@
 package session
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -296,4 +297,65 @@ func TestTakenPinStays(t *testing.T) {
 	first.End(f.now)
 	u, o = f.turn(k)
 	f.want(u, o, home, Pinned)
+}
+
+// A request that began before a reload does not know a further upstream. It leaves a pin to it where it is.
+func TestOldRequestsLeaveNewerPins(t *testing.T) {
+	f := newFleet(t, 2, func(c *testConfig) { c.Balance.Placement = balance.Load })
+	k := testKey(1)
+	f.turn(k)
+	old := f.start(Request{Key: k})
+	old.Next(f.now)
+	f.specs = append(f.specs, upstream.Spec{Name: "vllm-2", Slot: 2, Weight: 100})
+	f.apply()
+	further := f.up("vllm-2")
+	further.SetHealth(upstream.Up, "test")
+	if !f.router.Repin(k, further, f.now) {
+		t.Fatal("no pin")
+	}
+	old.Failed(0, f.now) // its connection was cut
+	old.Next(f.now)
+	old.Answered(200, f.now)
+	old.End(f.now)
+	u, o := f.turn(k)
+	f.want(u, o, further, Pinned)
+}
+
+// A pin does not move to an upstream that a reload has removed meanwhile, neither by a request nor by an operator.
+func TestPinsStayAwayFromRemovedUpstreams(t *testing.T) {
+	f := newFleet(t, 3, func(c *testConfig) { c.Balance.Placement = balance.Home })
+	k := testKey(1)
+	home, _ := f.turn(k)
+	r := f.start(Request{Key: k})
+	home.SetHealth(upstream.Down, "test")
+	u := r.Next(f.now)
+	f.specs = slices.DeleteFunc(f.specs, func(s upstream.Spec) bool { return s.Name == u.Name() })
+	f.apply()
+	r.Answered(200, f.now)
+	r.End(f.now)
+	if f.router.Repin(k, u, f.now) {
+		t.Error("an operator has moved the session to a removed upstream")
+	}
+	home.SetHealth(upstream.Up, "test")
+	u, o := f.turn(k)
+	f.want(u, o, home, Pinned)
+}
+
+// A new session that has moved before its first answer is spilled.
+func TestNewSessionMovesBeforeItsAnswer(t *testing.T) {
+	f := newFleet(t, 2, nil)
+	k := testKey(1)
+	first := f.start(Request{Key: k})
+	home := first.Next(f.now)
+	second := f.start(Request{Key: k})
+	second.Next(f.now)
+	second.Refused()
+	other := second.Next(f.now)
+	second.Answered(200, f.now)
+	second.End(f.now)
+	first.Answered(200, f.now)
+	f.want(first.Last(), first.Outcome(), home, Spilled)
+	first.End(f.now)
+	u, o := f.turn(k)
+	f.want(u, o, other, Pinned)
 }

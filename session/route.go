@@ -292,10 +292,10 @@ func (t *Route) Unanswered(now time.Time) (full, shed bool) {
 }
 
 // settle makes the outcome true at now: other requests of the session may have moved the pin since Next. They do that if the
-// pinned upstream is lost to the session, so a request that goes to an eligible pinned upstream does not look the pin up.
+// pinned upstream is lost to the session, so a request that follows its pin to an eligible upstream does not look the pin up.
 func (t *Route) settle(now time.Time) {
 	all := t.candidates.ignoringTried()
-	if t.candidates.ref(t.last) == t.pin.to && all.eligible(t.last, stayPinned) {
+	if t.outcome == Pinned && t.candidates.ref(t.last) == t.pin.to && all.eligible(t.last, stayPinned) {
 		return
 	}
 	t.pin.lookUp(now)
@@ -319,9 +319,8 @@ func (t *Route) shouldMove(i, status int) bool {
 	}
 	at := all.table.Index(t.pin.to)
 	if at < 0 {
-		return true
+		return false // a request that knows a newer table has moved the pin: the pins of a removed upstream are gone
 	}
-	// With return: home only an upstream that is no longer configured is lost.
 	return all.cfg.Return == Stay && (t.refused || !all.eligible(at, stayPinned))
 }
 

@@ -139,12 +139,16 @@ func (m *Map) Last(k identity.Key, ref upstream.Ref, now time.Time) (last Turn) 
 	return last
 }
 
-// Note notes a turn of the session, if the session is pinned to ref. It is no use of the pin.
-func (m *Map) Note(k identity.Key, ref upstream.Ref, last Turn, now time.Time) {
+// Note notes a turn of the session, if the session is pinned to ref. It is no use of the pin, but the turn of another request than the one
+// that made the pin confirms the pin.
+func (m *Map) Note(k identity.Key, ref upstream.Ref, last Turn, ofAnother bool, now time.Time) {
 	s, h := m.lock(k)
 	defer s.mu.Unlock()
 	if i := s.find(k, h, m.tick(now)); i != none && s.entries[i].ref == ref {
 		s.entries[i].setTurn(last)
+		if ofAnother {
+			s.entries[i].prompt &^= unconfirmed
+		}
 	}
 }
 
@@ -186,13 +190,13 @@ func (m *Map) Set(k identity.Key, ref upstream.Ref, now time.Time) {
 }
 
 // Move rewrites the session's pin from one upstream to another. It reports false if the pin was rewritten or dropped
-// meanwhile.
+// meanwhile, or if to is gone.
 func (m *Map) Move(k identity.Key, from, to upstream.Ref, now time.Time) bool {
 	defer tell(m)
 	s, h := m.lock(k)
 	defer s.mu.Unlock()
 	i := s.find(k, h, m.tick(now))
-	if i == none || s.entries[i].ref != from {
+	if i == none || s.entries[i].ref != from || s.retired(to) {
 		return false
 	}
 	s.repoint(i, to)
@@ -200,7 +204,8 @@ func (m *Map) Move(k identity.Key, from, to upstream.Ref, now time.Time) bool {
 }
 
 // Confirm makes the pin to from, which Bind made, a lasting pin to the upstream that answered. It makes the pin again if
-// the pin is gone. It reports false, and changes nothing, if another request has taken the pin.
+// the pin is gone. If another request has made or taken the pin, Confirm moves nothing, and reports whether the pin is to that upstream; then
+// it lasts.
 func (m *Map) Confirm(k identity.Key, from, to upstream.Ref, synthetic bool, now time.Time) bool {
 	defer tell(m)
 	s, h := m.lock(k)
@@ -213,6 +218,9 @@ func (m *Map) Confirm(k identity.Key, from, to upstream.Ref, synthetic bool, now
 	}
 	e := &s.entries[i]
 	if e.ref != from || e.prompt&unconfirmed == 0 {
+		if e.ref == to {
+			e.prompt &^= unconfirmed
+		}
 		return e.ref == to
 	}
 	e.prompt &^= unconfirmed

@@ -189,7 +189,7 @@ func TestMapAgainstModel(t *testing.T) {
 			"note": func(t *rapid.T) {
 				k, r := drawKey(t), drawRef(t)
 				last := Turn{Prompt: rapid.Int64Range(0, maxPrompt).Draw(t, "prompt"), Mark: rapid.Uint32().Draw(t, "mark")}
-				m.Note(k, r, last, now)
+				m.Note(k, r, last, false, now)
 				if p := o.find(k, tickNow()); p != nil && p.ref == r {
 					p.last = last
 				}
@@ -611,7 +611,7 @@ func TestMapNoAllocations(t *testing.T) {
 		n++
 		m.Bind(testKey(n), ref(1, 1), n%2 == 0, now)
 		m.Get(testKey(n), now)
-		m.Note(testKey(n), ref(1, 1), Turn{Prompt: 5000, Mark: uint32(n)}, now)
+		m.Note(testKey(n), ref(1, 1), Turn{Prompt: 5000, Mark: uint32(n)}, true, now)
 		m.Touch(testKey(n), ref(1, 1), now, now)
 	}); got != 0 {
 		t.Errorf("%v allocations", got)
@@ -625,7 +625,7 @@ func TestNoteBounds(t *testing.T) {
 	k, r := testKey(1), ref(1, 1)
 	m.Bind(k, r, false, now)
 	for given, want := range map[int64]int64{-1: 0, 0: 0, 1: 1, maxPrompt: maxPrompt, maxPrompt + 1: maxPrompt, 1 << 62: maxPrompt} {
-		m.Note(k, r, Turn{Prompt: given, Mark: 1<<32 - 1}, now)
+		m.Note(k, r, Turn{Prompt: given, Mark: 1<<32 - 1}, false, now)
 		if last := m.Last(k, r, now); last != (Turn{Prompt: want, Mark: 1<<32 - 1}) {
 			t.Errorf("%d tokens: %+v", given, last)
 		}

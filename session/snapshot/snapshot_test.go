@@ -82,7 +82,7 @@ func TestRoundTrip(t *testing.T) {
 		} else {
 			saved.Sessions.Set(keyOf(i), u.Ref(), now.Add(-age(i)))
 		}
-		saved.Sessions.Note(keyOf(i), u.Ref(), pins.Turn{Prompt: int64(i), Mark: u.Mark() - 7}, now)
+		saved.Sessions.Note(keyOf(i), u.Ref(), pins.Turn{Prompt: int64(i), Mark: u.Mark() - 7}, true, now)
 		saved.Responses.Set(keyOf(-i), u.Ref(), now.Add(-age(i)))
 	}
 	saved.Sessions.Bind(keyOf(n), before.Members[0].Ref(), false, now) // not confirmed: no upstream has answered
