@@ -3,7 +3,6 @@ package browser
 import (
 	"bufio"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -18,8 +17,6 @@ import (
 
 	"tether/e2e/binary"
 )
-
-var pictures = flag.String("pictures", "", "write screenshots to this folder")
 
 // Expressions about the page.
 const (
@@ -67,10 +64,6 @@ func TestDeath(t *testing.T) {
 	t.Logf("down and moving after %v", time.Since(began).Round(time.Millisecond))
 	b.await("an event tells of the moves", `[...document.querySelectorAll("#events li[data-kind=moves]")].some((e) => e.textContent.includes("conversations moved away (down)"))`, patience)
 	b.await("a screen reader hears of it", `document.querySelector("#spoken").textContent.includes("down")`, patience)
-	if *pictures != "" {
-		time.Sleep(1200 * time.Millisecond) // the dots are on their way until then
-		b.picture(filepath.Join(*pictures, "death.png"), 560)
-	}
 	for i := range f.servers {
 		if i != killed && strings.Contains(eval[string](b, card(fmt.Sprintf("vllm-%d", i))+`.querySelector(".told").textContent`), "away") {
 			t.Errorf("conversations of vllm-%d moved, which was not killed", i)
@@ -146,14 +139,11 @@ func TestFindAndMove(t *testing.T) {
 	b.await("the conversation has turns", `document.querySelectorAll("#session-found .turns li").length >= 3 || (document.querySelector("#session-id").value = "conversation-3", document.querySelector("#session").requestSubmit(), false)`, patience)
 	found := eval[map[string]string](b, facts)
 	pin := found["Pin"]
-	if !strings.HasPrefix(pin, "vllm-") || found["Home"] == "" || found["Model"] != "tiny" || !strings.HasSuffix(found["Last seen"], "ago") || len(found["Conversation"]) != 16 {
+	if !strings.HasPrefix(pin, "vllm-") || found["Home"] == "" || found["Model"] != "tiny" || found["Last seen"] == "" || len(found["Conversation"]) != 16 {
 		t.Errorf("found %v", found)
 	}
 	if text := b.text("#session-found .turns"); !strings.Contains(text, "pinned") || !strings.Contains(text, "prompt tokens cached") {
 		t.Errorf("the turns are %q", text)
-	}
-	if *pictures != "" {
-		eval[bool](b, `(document.querySelector("#session").scrollIntoView(), true)`)
 	}
 	target := eval[string](b, `document.querySelector("#session-found select").value`)
 	if target == pin || !strings.HasPrefix(target, "vllm-") {
@@ -186,14 +176,14 @@ func TestFindAndMove(t *testing.T) {
 func TestExplain(t *testing.T) {
 	f := startFleet(t, 3, usual, "")
 	b := openFleet(t, f, desktop)
-	b.fill("#request-text", "POST /v1/chat/completions HTTP/1.1\nHost: x\nContent-Type: application/json\nX-Session-Id: pasted\n\n"+`{"model":"tiny","messages":[{"role":"user","content":"<b>é</b>"}]}`)
+	b.fill("#request-text", "POST /v1/chat/completions HTTP/1.1\nContent-Type: application/json\nContent-Length: 1\nX-Session-Id: pasted\n\n"+`{"model":"tiny","messages":[{"role":"user","content":"<b>é</b>"}]}`)
 	b.press("#request button")
 	b.await("the request is explained", `document.querySelector("#request-found h3 b")?.textContent.startsWith("vllm-")`, patience)
 	text := b.text("#request-found")
 	if !strings.Contains(text, "POST /v1/chat/completions") || !strings.Contains(text, "Sources of the session id") || !strings.Contains(text, "header:x-session-id") || strings.Contains(text, "pasted") {
 		t.Errorf("the explanation is %q", text)
 	}
-	b.fill("#request-text", "GET /nothing HTTP/1.1\nHost: x")
+	b.fill("#request-text", "GET /nothing HTTP/1.1")
 	b.press("#request button")
 	b.await("a refusal is explained", `document.querySelector("#request-found .bad")?.textContent.startsWith("tether answers 404 itself")`, patience)
 	b.wantNoProblems()
@@ -282,7 +272,7 @@ var (
 	phone = look{width: 390, height: 844, scheme: "light", scale: 2, phone: true}
 )
 
-// axe-core finds no violation, on any screen, with an answer and with a question open. With -pictures, the screens are written.
+// axe-core finds no violation, on any screen, with an answer and with a question open.
 func TestAccessibility(t *testing.T) {
 	home := os.Getenv("BROWSER_E2E_HOME")
 	if home == "" {
@@ -346,9 +336,11 @@ func TestKeyboard(t *testing.T) {
 	var reached []string
 	for range 14 {
 		run(b, chromedp.KeyEvent(kb.Tab))
-		reached = append(reached, eval[string](b, `(document.activeElement.getAttribute("aria-label") ?? document.activeElement.id) || document.activeElement.className || document.activeElement.textContent`))
+		if name := eval[string](b, `(document.activeElement.getAttribute("aria-label") ?? document.activeElement.id) || document.activeElement.className || document.activeElement.localName`); name != "body" {
+			reached = append(reached, name)
+		}
 	}
-	want := "skip|scroller|Drain vllm-0|Drain vllm-1|events|session-id|session-model|first|request-text|first"
+	want := "skip|Table of upstreams|Drain vllm-0|Drain vllm-1|List of events|session-id|session-model|first|request-text|first"
 	if got := strings.Join(reached, "|"); !strings.HasPrefix(got, want) {
 		t.Errorf("Tab reaches %s, want %s", got, want)
 	}

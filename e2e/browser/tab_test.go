@@ -174,16 +174,25 @@ func (b *tab) text(selector string) string {
 	return eval[string](b, fmt.Sprintf("document.querySelector(%s)?.innerText ?? ''", quoted(selector)))
 }
 
-// press clicks into the middle of the first element that matches, as a user does.
+// press clicks into the middle of the first element that matches, as a user does, once nothing else covers it.
 func (b *tab) press(selector string) {
 	b.t.Helper()
-	at := eval[[]float64](b, fmt.Sprintf(`(() => {
+	find := fmt.Sprintf(`(() => {
 		const e = document.querySelector(%s);
 		e.scrollIntoView({ block: "center", behavior: "instant" });
 		const r = e.getBoundingClientRect();
-		return [r.x + r.width / 2, r.y + r.height / 2];
-	})()`, quoted(selector)))
-	run(b, chromedp.MouseClickXY(at[0], at[1]))
+		const [x, y] = [r.x + r.width / 2, r.y + r.height / 2];
+		return e.contains(document.elementFromPoint(x, y)) ? [x, y] : [];
+	})()`, quoted(selector))
+	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		if at := eval[[]float64](b, find); len(at) == 2 {
+			run(b, chromedp.MouseClickXY(at[0], at[1]))
+			return
+		}
+		if time.Since(began) > patience {
+			b.t.Fatalf("%s is covered", selector)
+		}
+	}
 }
 
 // fill writes a text into a field.
@@ -203,16 +212,13 @@ func quoted(text string) string {
 	return string(q)
 }
 
-// picture writes a screenshot of the whole page, or of the first height pixels of it.
-func (b *tab) picture(file string, height float64) {
+// picture writes a screenshot of the page, from its top to the end of the first element that matches.
+func (b *tab) picture(file, until string) {
 	b.t.Helper()
-	size := eval[[]float64](b, "[document.documentElement.clientWidth, document.documentElement.scrollHeight]")
-	if height == 0 || height > size[1] {
-		height = size[1]
-	}
+	size := eval[[]float64](b, fmt.Sprintf("[document.documentElement.clientWidth, scrollY + document.querySelector(%s).getBoundingClientRect().bottom + 14]", quoted(until)))
 	beyond := true
 	png := call(b, page.CaptureScreenshot, page.CaptureScreenshotParams{
-		CaptureBeyondViewport: &beyond, Clip: &page.Viewport{Width: size[0], Height: height, Scale: 1},
+		CaptureBeyondViewport: &beyond, Clip: &page.Viewport{Width: size[0], Height: size[1], Scale: 1},
 	}).Data
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		b.t.Fatal(err)

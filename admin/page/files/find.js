@@ -42,17 +42,15 @@ async function findSession(id, model) {
   return explained(found, { id, again: () => byId("session").requestSubmit() });
 }
 
-// wire gives the head of a pasted request the line ends that a request has, and leaves the body as it is.
+// wire gives the head of a pasted request the line ends that a request has, and the fields that are often left out: Host and Content-Length. The
+// body stays as it is.
 export function wire(text) {
-  const lines = text.split(/\r?\n/);
-  const end = lines.indexOf("");
-  if (end < 0) return `${lines.join("\r\n")}\r\n\r\n`;
-  const body = text.split(/\r?\n\r?\n/).slice(1).join("\n\n");
-  const head = lines.slice(0, end);
-  const size = new TextEncoder().encode(body).length;
-  const framed = head.some((l) => /^(content-length|transfer-encoding)\s*:/i.test(l));
-  const counted = framed ? head.map((l) => (/^content-length\s*:/i.test(l) ? `Content-Length: ${size}` : l)) : [...head, `Content-Length: ${size}`];
-  return `${counted.join("\r\n")}\r\n\r\n${body}`;
+  const [, top, body] = text.match(/^([^]*?)(?:\r?\n\r?\n([^]*))?$/);
+  const head = top.split(/\r?\n/).filter((line) => !/^content-length\s*:/i.test(line));
+  const has = (name) => head.some((line) => line.toLowerCase().startsWith(`${name}:`));
+  if (!has("host")) head.push("Host: tether");
+  if (body && !has("transfer-encoding")) head.push(`Content-Length: ${new TextEncoder().encode(body).length}`);
+  return `${head.join("\r\n")}\r\n\r\n${body ?? ""}`;
 }
 
 // explained returns the elements that show an answer. session is given for a conversation that was looked up by its id.
@@ -86,7 +84,7 @@ function placePart(p, session) {
     make("dl", { class: "facts" },
       fact("Conversation", p.session && make("code", {}, p.session)), fact("Model", p.model && shown(p.model)), fact("Id from", p.source && shown(p.source, 120)),
       fact("Home", p.home && shown(p.home)), fact("Pin", p.pin ? `${shown(p.pin)}${p.pin_skipped ? `, not followed: ${shown(p.pin_skipped, 200)}` : ""}` : p.session && "none"),
-      fact("Last seen", seen.last && `${ago(seen.last, at)} ago`), fact("In flight", p.in_flight && `${p.in_flight} requests under this id`)),
+      fact("Last seen", seen.last && (at - new Date(seen.last) < 1000 ? "just now" : `${ago(seen.last, at)} ago`)), fact("In flight", p.in_flight && `${p.in_flight} requests under this id`)),
     turnsPart(seen.turns), walkPart(p.walk), session && p.pin ? buttonsPart(p, session) : null);
 }
 

@@ -57,6 +57,9 @@ function moodOf(u) {
   return ["up", u.state === "up" ? "up" : u.state.replace("up, ", "")];
 }
 
+// rateOf is the traffic of an upstream. The rate of a snapshot is that of the last seconds, in which a server may have died.
+const rateOf = (u) => (u.health === "down" ? 0 : u.rate);
+
 export class Flow {
   cardsByName = new Map();
   flying = new Set();
@@ -117,7 +120,7 @@ export class Flow {
   }
 
   drawBars(now, p) {
-    const rates = this.ordered.map((c) => c.upstream.rate);
+    const rates = this.ordered.map((c) => rateOf(c.upstream));
     const sum = rates.reduce((a, b) => a + b, 0);
     this.busiest = Math.max(sum, this.busiest * 0.998);
     const { lanes, trunk } = widths(rates, this.busiest);
@@ -139,10 +142,11 @@ export class Flow {
     });
     const { clients, tether, rate: label } = this.labels;
     const above = (bar) => Number(bar.getAttribute("y")) - 9;
-    say(set(clients, { x: p.client, y: above(this.clientBar) }), "clients");
+    const below = Number(this.clientBar.getAttribute("y")) + Number(this.clientBar.getAttribute("height"));
+    say(set(clients, { x: p.client, y: p.narrow ? below + 18 : above(this.clientBar) }), "clients");
     say(set(tether, { x: p.tether + p.tetherWidth / 2, y: above(this.tetherBar), "text-anchor": "middle" }), "tether");
-    say(set(label, p.narrow ? { x: p.client, y: Number(this.clientBar.getAttribute("y")) + Number(this.clientBar.getAttribute("height")) + 18 } : { x: (p.client + p.clientWidth + p.tether) / 2, y: p.middle - trunk / 2 - 10, "text-anchor": "middle" }),
-      p.narrow ? `${rate(sum)}/s` : `${rate(sum)} requests/s`);
+    say(set(label, p.narrow ? { x: p.client, y: below + 36 } : { x: (p.client + p.clientWidth + p.tether) / 2, y: p.middle - trunk / 2 - 10, "text-anchor": "middle" }),
+      p.narrow ? `${rate(now.rate)}/s` : `${rate(now.rate)} requests/s`);
   }
 
   drawCard(card, p) {
@@ -156,7 +160,7 @@ export class Flow {
     say(card.full, u.name.slice(0, 200));
     say(set(card.name, { x: p.card + 16, y: y + (p.narrow ? 20 : 24) }), shown(u.name, p.narrow ? 16 : 22));
     say(set(card.mood, p.narrow ? { x: p.card + p.cardWidth - 12, y: y + 20, "text-anchor": "end" } : { x: p.card + p.textWidth - 16, y: y + 24, "text-anchor": "end" }), text);
-    say(set(card.figures, { x: p.card + 16, y: y + (p.narrow ? 39 : 46) }), `${plural(u.live, "conversation")} · ${rate(u.rate)}/s`);
+    say(set(card.figures, { x: p.card + 16, y: y + (p.narrow ? 39 : 46) }), `${p.narrow ? `${compact(u.live)} live` : plural(u.live, "conversation")} · ${rate(rateOf(u))}/s`);
     set(card.told, { x: p.card + p.cardWidth - 12, y: y + (p.narrow ? 39 : p.height / 2 + 5), "text-anchor": "end" });
     card.dots.forEach((dot, n) => this.flying.has(dot) || this.put(dot, spot(p, i, n)));
   }

@@ -13,7 +13,7 @@ const columns = [
   ["Work waiting", "number"],
   ["Requests/s", "number"],
   ["15 minutes", "chart"],
-  ["First byte p50 / p99", "number"],
+  ["First byte", "number"],
   ["Engine", "engine"],
   ["Cache hits", "number"],
   ["Errors", "number"],
@@ -70,7 +70,7 @@ class Row {
     this.two(4, u.backlog_seconds ? seconds(u.backlog_seconds) : "0 s");
     this.two(5, rate(u.rate));
     this.chart(u, history);
-    this.two(7, `${milliseconds(u.minute.p50_ms)}`, `${milliseconds(u.minute.p99_ms)}`);
+    this.two(7, milliseconds(u.minute.p50_ms), u.minute.p99_ms === undefined ? "" : `p99 ${milliseconds(u.minute.p99_ms)}`);
     this.engine(u);
     const { reported_tokens: reported, tokens } = u.minute;
     this.two(9, reported ? percent(tokens.hit ?? 0, reported) : "–", reported ? `of ${compact(reported)}` : "");

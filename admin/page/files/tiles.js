@@ -11,7 +11,7 @@ function tiles(now) {
   const later = stayed + minute.outcomes.moved + minute.outcomes.spilled;
   const all = [
     ["Live conversations", compact(live), `${compact(now.sessions)} pinned`],
-    ["Requests a second", rate(now.rate), `${compact(now.in_flight)} in flight, ${compact(now.connections)} connections`],
+    ["Requests a second", rate(now.rate), `${compact(now.in_flight)} in flight`],
     ["Turns that stayed", percent(stayed, later), later ? `${compact(minute.outcomes.moved)} moved, ${compact(minute.outcomes.spilled)} spilled` : "no later turn yet"],
   ];
   if (total.reported_tokens) {
@@ -19,7 +19,7 @@ function tiles(now) {
   }
   all.push(["First byte, median", milliseconds(minute.p50_ms), `p99 ${milliseconds(minute.p99_ms)}`]);
   if (total.saved_seconds) {
-    all.push(["Prefill saved", `${seconds(minute.saved_seconds ?? 0)}`, `GPU time in a minute, ${seconds(total.saved_seconds)} in all`]);
+    all.push(["GPU time saved", seconds(minute.saved_seconds ?? 0), `in a minute, ${seconds(total.saved_seconds)} in all`]);
   }
   return all;
 }

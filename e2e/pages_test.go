@@ -1,0 +1,147 @@
+package e2e
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"tether/e2e/binary"
+	"tether/sim"
+)
+
+const (
+	openPages     = 50
+	requestRate   = 1000 // a second
+	measureTime   = 4 * time.Second
+	maxPagesShare = 3.0 // percent
+)
+
+// 50 open status pages take less than 3 % of the CPU that 1,000 requests a second take. Both are measured alone, beside an idle tether: their
+// sum would vary more than the pages take.
+func TestCostOfPages(t *testing.T) {
+	var urls []string
+	for range 4 {
+		s := sim.New(sim.Config{})
+		if _, err := s.Start("127.0.0.1:0"); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(s.Stop)
+		urls = append(urls, s.URL())
+	}
+	p := binary.Run(t, urls)
+	var snapshots, answers atomic.Int64
+	with := func(n int, run func(ctx context.Context, i int)) (cpu time.Duration) {
+		ctx, cancel := context.WithCancel(context.Background())
+		var all sync.WaitGroup
+		for i := range n {
+			all.Go(func() { run(ctx, i) })
+		}
+		time.Sleep(time.Second) // pages have got their history, and connections are open
+		before := cpuOf(t, p.PID)
+		snapshots.Store(0)
+		answers.Store(0)
+		time.Sleep(measureTime)
+		cpu = cpuOf(t, p.PID) - before
+		cancel()
+		all.Wait()
+		return cpu
+	}
+	requests := with(50, func(ctx context.Context, i int) { request(ctx, p.URL, i, &answers) })
+	answered := answers.Load()
+	idle := with(0, nil)
+	pages := with(openPages, func(ctx context.Context, _ int) { readPage(ctx, t, p.Admin, &snapshots) })
+	if least := int64(openPages * (measureTime/time.Second - 1)); snapshots.Load() < least {
+		t.Errorf("the pages got %d snapshots, want %d", snapshots.Load(), least)
+	}
+	each := (requests - idle).Seconds() / float64(answered)
+	share := 100 * (pages - idle).Seconds() / measureTime.Seconds() / (each*requestRate + (pages-idle).Seconds()/measureTime.Seconds())
+	t.Logf("in %v: idle %v, %d pages %v, %d requests %v: with %d requests/s the pages take %.2f %%", measureTime, idle, openPages, pages, answered, requests, requestRate, share)
+	if share > maxPagesShare {
+		t.Errorf("the pages take %.2f %% of the CPU, want at most %v %%", share, maxPagesShare)
+	}
+}
+
+// cpuOf returns the CPU time of all threads of a process.
+func cpuOf(t *testing.T, pid int) (sum time.Duration) {
+	t.Helper()
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+	if err != nil || len(files) == 0 {
+		t.Skip("this system does not tell the CPU time of threads")
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue // the thread has ended
+		}
+		ns, err := strconv.ParseInt(strings.Fields(string(text))[0], 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum += time.Duration(ns)
+	}
+	return sum
+}
+
+// readPage reads a status page's stream.
+func readPage(ctx context.Context, t *testing.T, admin string, snapshots *atomic.Int64) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, admin+"/api/live", nil)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	res, err := client.Do(req)
+	if err != nil || res.StatusCode != 200 {
+		t.Errorf("no page: %v", err)
+		return
+	}
+	defer res.Body.Close()
+	for lines := bufio.NewReader(res.Body); ; {
+		line, err := lines.ReadSlice('\n')
+		if err == nil && string(line) == "event: now\n" {
+			snapshots.Add(1)
+		}
+		if err != nil && err != bufio.ErrBufferFull {
+			if ctx.Err() == nil {
+				t.Errorf("the stream of a page ended: %v", err)
+			}
+			return
+		}
+	}
+}
+
+// request sends its share of the requests, those of some conversations.
+func request(ctx context.Context, url string, client int, answers *atomic.Int64) {
+	pace := time.NewTicker(50 * time.Second / requestRate) // there are 50 clients
+	defer pace.Stop()
+	c := http.Client{Transport: &http.Transport{}}
+	defer c.CloseIdleConnections()
+	for n := 0; ctx.Err() == nil; n++ {
+		body := strings.NewReader(`{"model":"tiny","max_tokens":1,"messages":[{"role":"user","content":"` + strings.Repeat("hello ", 100) + `"}]}`)
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/v1/chat/completions", body)
+		if err != nil {
+			return
+		}
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("X-Session-Id", fmt.Sprintf("c%d-%d", client, n%20))
+		if res, err := c.Do(req); err == nil {
+			_, _ = io.Copy(io.Discard, res.Body)
+			res.Body.Close()
+			answers.Add(1)
+		}
+		select {
+		case <-pace.C:
+		case <-ctx.Done():
+		}
+	}
+}
