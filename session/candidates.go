@@ -15,6 +15,7 @@ type candidates struct {
 	now   time.Time // of the present choice
 
 	byLoad bool    // the load of upstreams decides with the ring
+	shares bool    // other processes may have served turns of the session that this one does not know
 	turn   uint64  // of the choice
 	rate   float64 // tokens of the model's prompts that a server computes in a second
 

@@ -64,7 +64,7 @@ func (p *pin) cachedAt(c *candidates, i int) int64 {
 		return 0
 	}
 	m := &c.table.Members[i]
-	if c.byLoad && balance.IsGone(m.ChargedSince(p.last.Mark), m.KVCapacity()) {
+	if c.byLoad && !c.shares && balance.IsGone(m.ChargedSince(p.last.Mark), m.KVCapacity()) {
 		return 0
 	}
 	return p.last.Prompt

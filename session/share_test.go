@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"tether/session/balance"
+	"tether/session/pins"
 	"tether/session/shared"
 	"tether/upstream"
 )
@@ -161,6 +163,34 @@ func TestPlacementWithAStore(t *testing.T) {
 	}
 	if inForce, why := f.router.Placement(); inForce != "load" || why != "" {
 		t.Errorf("%s, %s", inForce, why)
+	}
+}
+
+// What this process has charged since the last turn that it knows says nothing about the cache: another one may have served turns since.
+func TestCachesAreNotGoneWithAStore(t *testing.T) {
+	for _, shares := range []bool{false, true} {
+		f := newBusyFleet(t, 3, nil)
+		if shares {
+			f.router.Shares = shared.NewQueue()
+		}
+		k := f.homeOf(1)
+		pinned := f.registry.Table().Members[0]
+		f.router.pins.Bind(k, pinned.Ref(), false, f.now)
+		mark, settle := f.owe(0, 19_000)
+		f.router.pins.Note(k, pinned.Ref(), pins.Turn{Prompt: 19_000, Mark: mark}, f.now)
+		settle()
+		_, settle = f.owe(0, 903_000)
+		settle()
+		r := f.start(prompt(k, 20_000))
+		r.Next(f.now)
+		want := balance.Gone
+		if shares {
+			want = balance.Stayed
+		}
+		if r.away != want {
+			t.Errorf("shares %v: away because of %q", shares, r.away)
+		}
+		r.End(f.now)
 	}
 }
 

@@ -86,6 +86,18 @@ func newFleet(t testing.TB, store, extra string) *fleet {
 
 func (f *fleet) run(n int) *binary.Tether {
 	f.t.Helper()
+	return f.runWith(n, "")
+}
+
+// runWith runs a replica with a variable of its own, NAME=VALUE; "" for none.
+func (f *fleet) runWith(n int, variable string) *binary.Tether {
+	f.t.Helper()
+	if name, value, ok := strings.Cut(variable, "="); ok {
+		if err := os.Setenv(name, value); err != nil {
+			f.t.Fatal(err)
+		}
+		defer os.Unsetenv(name)
+	}
 	return binary.RunAt(f.t, f.addrs[n][0], f.addrs[n][1], nil, "-c", f.file)
 }
 

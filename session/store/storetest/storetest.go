@@ -2,13 +2,14 @@
 package storetest
 
 import (
-	"errors"
+	"bufio"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -121,7 +122,18 @@ func (s *Server) Do(t testing.TB, words ...string) string {
 	return answer
 }
 
-func do(addr string, words []string) (string, error) {
+// DoAs is Do with a password.
+func (s *Server) DoAs(t testing.TB, password string, words ...string) string {
+	t.Helper()
+	answer, err := do(s.Addr, []string{"AUTH", password}, words)
+	if err != nil {
+		t.Fatalf("%s: %v", words[0], err)
+	}
+	return answer
+}
+
+// do sends commands, and returns the answers.
+func do(addr string, commands ...[]string) (string, error) {
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		return "", err
@@ -129,19 +141,47 @@ func do(addr string, words []string) (string, error) {
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(patience))
 	var b strings.Builder
-	fmt.Fprintf(&b, "*%d\r\n", len(words))
-	for _, w := range words {
-		fmt.Fprintf(&b, "$%d\r\n%s\r\n", len(w), w)
+	for _, words := range commands {
+		fmt.Fprintf(&b, "*%d\r\n", len(words))
+		for _, w := range words {
+			fmt.Fprintf(&b, "$%d\r\n%s\r\n", len(w), w)
+		}
 	}
-	b.WriteString("*1\r\n$4\r\nQUIT\r\n")
 	if _, err := io.WriteString(conn, b.String()); err != nil {
 		return "", err
 	}
-	answer, err := io.ReadAll(conn)
-	if errors.Is(err, syscall.ECONNRESET) {
-		err = nil // after QUIT
+	r := bufio.NewReader(conn)
+	answer := ""
+	for range commands {
+		if answer, err = reply(r); err != nil {
+			return "", err
+		}
 	}
-	return strings.TrimSuffix(string(answer), "+OK\r\n"), err
+	return answer, nil
+}
+
+// reply reads a reply of the protocol RESP2.
+func reply(r *bufio.Reader) (string, error) {
+	line, err := r.ReadString('\n')
+	if err != nil {
+		return "", err
+	}
+	n, _ := strconv.Atoi(strings.TrimSpace(line[1:]))
+	switch {
+	case line[0] == '$' && n >= 0:
+		text := make([]byte, n+2)
+		_, err = io.ReadFull(r, text)
+		line += string(text)
+	case line[0] == '*':
+		for range max(0, n) {
+			one, err := reply(r)
+			if err != nil {
+				return "", err
+			}
+			line += one
+		}
+	}
+	return line, err
 }
 
 // Relay passes connections on to a server, until it is cut.
@@ -233,4 +273,14 @@ func (r *Relay) Close() {
 		_ = c.Close()
 	}
 	r.conns = nil
+}
+
+// Ask sends a command to a server at an address, and returns the answer as the server writes it.
+func Ask(t testing.TB, addr string, words ...string) string {
+	t.Helper()
+	answer, err := do(addr, words)
+	if err != nil {
+		t.Fatalf("%s: %v", words[0], err)
+	}
+	return answer
 }
