@@ -62,7 +62,7 @@ func TestReadmeUse(t *testing.T) {
 // shell runs a command that prints nothing.
 // asksAdmin reports whether a command asks the admin listener of a running tether.
 func asksAdmin(words []string) bool {
-	return words[0] == "bin/tether" && slices.Contains([]string{"where", "upstreams", "drain", "undrain", "sessions", "reload"}, words[1])
+	return words[0] == "bin/tether" && slices.Contains([]string{"where", "top", "upstreams", "drain", "undrain", "sessions", "reload"}, words[1])
 }
 
 func (r *reader) shell(line string) {
