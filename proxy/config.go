@@ -23,6 +23,8 @@ type Config struct {
 	// IdleTimeout bounds the silence within an answer, or of both sides of a WebSocket, 1s..24h. Nothing bounds their total
 	// time.
 	IdleTimeout time.Duration `yaml:"idle_timeout"`
+	// SSEKeepalive is how long an event stream may be silent until its client gets a comment, 1s..1h and less than IdleTimeout. 0: it gets none.
+	SSEKeepalive time.Duration `yaml:"sse_keepalive"`
 	// ClientIdleTimeout is how long a client's connection may be idle between requests, 1s..24h.
 	ClientIdleTimeout time.Duration `yaml:"client_idle_timeout"`
 	// ClientWriteTimeout is how long a client may take nothing of its answer, or its WebSocket, before it is cut, 1s..1h.
@@ -101,6 +103,9 @@ func (c *Config) Validate(memory int64, report func(key, problem string)) {
 	span("connect_timeout", c.ConnectTimeout, 10*time.Millisecond, time.Minute)
 	span("head_timeout", c.HeadTimeout, time.Second, day)
 	span("idle_timeout", c.IdleTimeout, time.Second, day)
+	if d := c.SSEKeepalive; d != 0 && (d < time.Second || d > time.Hour || d >= c.IdleTimeout) {
+		report("sse_keepalive", fmt.Sprintf("%v, want 1s..1h and less than idle_timeout (%v), or 0 for none", d, c.IdleTimeout))
+	}
 	span("client_idle_timeout", c.ClientIdleTimeout, time.Second, day)
 	span("client_write_timeout", c.ClientWriteTimeout, time.Second, time.Hour)
 	size("max_header", c.MaxHeader, units.KiB, units.MiB)

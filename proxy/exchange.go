@@ -46,16 +46,17 @@ type exchange struct {
 	text    headText     // the memory of the head that is asked
 	source  bytes.Reader // of a head on a loop
 
-	next    verdict            // what is tried next
-	up      *upstream.Upstream // that is tried
-	phase   phase              // while a loop drives the exchange
-	onLoop  bool               // the thread of a loop takes the steps
-	slow    bool               // the upstream is not read on until the client has taken what it was sent
-	over    wire.End           // how the relay ended
-	err     error              // the error of that
-	counted bool               // in the proxy's requests in flight
-	written bool               // something was sent to the client
-	closing bool               // the client's connection ends with this answer
+	next      verdict            // what is tried next
+	up        *upstream.Upstream // that is tried
+	phase     phase              // while a loop drives the exchange
+	onLoop    bool               // the thread of a loop takes the steps
+	slow      bool               // the upstream is not read on until the client has taken what it was sent
+	over      wire.End           // how the relay ended
+	listening time.Time          // when the upstream's silence began that is waited for
+	err       error              // the error of that
+	counted   bool               // in the proxy's requests in flight
+	written   bool               // something was sent to the client
+	closing   bool               // the client's connection ends with this answer
 }
 
 func newExchange(p *Proxy) *exchange {

@@ -245,7 +245,7 @@ func (x driven) enter(limit time.Time) {
 	conn.Drive(x, limit, false)
 }
 
-func (x driven) idleLimit() time.Time { return x.now.Add(x.settings.IdleTimeout) }
+func (x driven) idleLimit() time.Time { return x.now.Add(listen(x.exchange, x.now)) }
 
 // Received takes the next bytes of the answer. It implements Driver of package wire/loop.
 func (x driven) Received(now time.Time, p []byte) {
@@ -303,7 +303,9 @@ func (x driven) Ended(now time.Time, err error) {
 		x.err = x.attempt.conn.Lost(err)
 		x.goOn(afterLoss)
 	case wire.IsTimeout(err):
-		x.endRelay(wire.SourceIdle, err)
+		if !x.stayAlive() {
+			x.endRelay(wire.SourceIdle, err)
+		}
 	default:
 		x.endRelay(wire.SourceEnded, err)
 	}

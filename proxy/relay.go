@@ -137,7 +137,7 @@ func (x delivery) respond() (handed bool) {
 		return true
 	case more:
 		x.slim()
-		end, err = wire.Pump(x.client.Client, x.attempt.conn.Conn, *x.attempt.buf, x.settings.IdleTimeout, &x.relay)
+		end, err = x.pump()
 	}
 	x.relay.rethrow()
 	if x.onLoop && (end != wire.Finished || !x.relay.framing.Done()) { // to settle that may wait
