@@ -31,6 +31,7 @@ type ringLoop struct {
 	work    []posted      // what is looked at after the next completions
 	spare   spareBuffers
 	batch   uint64 // of completions
+	polled  bool   // the ring polls waker
 	limits
 }
 
@@ -152,12 +153,11 @@ func (l *ringLoop) run(ctx context.Context) error {
 		l.wakeLocked()
 	})
 	defer stop()
-	l.ring.PollEach(l.waker, unix.POLLIN, userWaker)
 	resting := false
 	for ctx.Err() == nil {
 		work := l.takeWork()
 		l.settleAll()
-		working := len(work)+len(l.changed)+len(l.again) > 0
+		working := !l.polled || len(work)+len(l.changed)+len(l.again) > 0
 		resting = resting && !working
 		if err := l.ring.Enter(uring.Wait{Limit: l.timeout(resting, working), Told: resting}); err != nil {
 			return fmt.Errorf("wait for io_uring: %w", err)
@@ -201,15 +201,24 @@ func (l *ringLoop) wakened() {
 // roomForOne is how many operations one socket may need at once.
 const roomForOne = 6
 
+// hasRoom reports whether the queue has room for what one socket may need. If it has none, what is queued is started.
+func (l *ringLoop) hasRoom() bool {
+	if l.ring.Room() < roomForOne {
+		_ = l.ring.Enter(uring.Wait{}) // an error shows at the next wait
+	}
+	return l.ring.Room() >= roomForOne
+}
+
 // settleAll starts the operations that sockets need. Those that the queue has no room for stay in changed.
 func (l *ringLoop) settleAll() {
+	if !l.polled && l.hasRoom() {
+		l.ring.PollEach(l.waker, unix.POLLIN, userWaker)
+		l.polled = true
+	}
 	for i, s := range l.changed {
-		if l.ring.Room() < roomForOne {
-			_ = l.ring.Enter(uring.Wait{}) // an error shows at the next wait
-			if l.ring.Room() < roomForOne {
-				l.changed = slices.Delete(l.changed, 0, i)
-				return
-			}
+		if !l.hasRoom() {
+			l.changed = slices.Delete(l.changed, 0, i)
+			return
 		}
 		s.touched = false
 		settle(s)
@@ -268,9 +277,7 @@ func (l *ringLoop) handleOne(now time.Time, c *uring.Completion) {
 	case userNone:
 		return
 	case userWaker:
-		if !c.More() {
-			l.ring.PollEach(l.waker, unix.POLLIN, userWaker) // there is room: settleAll has not begun
-		}
+		l.polled = c.More()
 		return
 	}
 	switch s := l.sockets[c.User>>userBits]; kind {
@@ -352,11 +359,8 @@ func (l *ringLoop) stop() []posted {
 // cancelAll cancels the operations of all sockets, and reports whether there are any.
 func (l *ringLoop) cancelAll() (any bool) {
 	for _, s := range l.sockets {
-		if s != nil && cancelAllOf(s) {
+		if s != nil && (!l.hasRoom() || cancelAllOf(s)) {
 			any = true
-			if l.ring.Room() < roomForOne {
-				_ = l.ring.Enter(uring.Wait{}) // an error shows at the next wait
-			}
 		}
 	}
 	return any
