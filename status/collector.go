@@ -96,7 +96,7 @@ func (c *Collector) of(u *upstream.Upstream) *watched {
 	return w.(*watched)
 }
 
-// ByOperator is the reason of a move by an operator. Every other reason is a word of balance.Reason.
+// ByOperator is the reason of a move by an operator. The other reasons are the words of balance.Reason, and response.
 const ByOperator = "operator"
 
 // Moved counts a conversation that moved.

@@ -15,7 +15,7 @@ type Move struct {
 	ID   uint64 `json:"id"`
 	From string `json:"from"`
 	To   string `json:"to"`
-	// Why is a word of balance.Reason, or operator.
+	// Why is a word of balance.Reason, operator, or response: the conversation goes on with a response that To stores.
 	Why   string `json:"why"`
 	Count int    `json:"count"`
 
