@@ -177,7 +177,7 @@ func TestCachesAreNotGoneWithAStore(t *testing.T) {
 		pinned := f.registry.Table().Members[0]
 		f.router.pins.Bind(k, pinned.Ref(), false, f.now)
 		mark, settle := f.owe(0, 19_000)
-		f.router.pins.Note(k, pinned.Ref(), pins.Turn{Prompt: 19_000, Mark: mark}, f.now)
+		f.router.pins.Note(k, pinned.Ref(), pins.Turn{Prompt: 19_000, Mark: mark}, true, f.now)
 		settle()
 		_, settle = f.owe(0, 903_000)
 		settle()
