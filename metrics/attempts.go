@@ -11,7 +11,7 @@ import (
 type attempts struct {
 	upstreams *upstream.Registry
 	total     *prometheus.CounterVec
-	byTry     seriesCache[proxy.Try, prometheus.Counter]
+	byTry     seriesCache[proxy.Try, prometheus.Counter] // without times: the cache forgets no key
 }
 
 func (a *attempts) init(upstreams *upstream.Registry) []prometheus.Collector {
@@ -20,7 +20,8 @@ func (a *attempts) init(upstreams *upstream.Registry) []prometheus.Collector {
 }
 
 // count ignores an attempt whose upstream was removed since: it would recreate the series that Metrics.Forget deleted.
-func (a *attempts) count(try proxy.Try) {
+func (a *attempts) count(one proxy.Try) {
+	try := proxy.Try{Upstream: one.Upstream, Failure: one.Failure}
 	c, ok := a.byTry.lookup(try)
 	if !ok {
 		if a.upstreams.Table().Index(try.Upstream.Ref()) < 0 {

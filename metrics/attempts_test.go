@@ -3,6 +3,7 @@ package metrics
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"tether/failure"
 	"tether/proxy"
@@ -35,5 +36,22 @@ func TestForget(t *testing.T) {
 	}
 	for try := range *m.attempts.byTry.series.Load() {
 		t.Errorf("the removed %s is still held", try.Upstream.Name())
+	}
+}
+
+// Attempts that end alike share their series, and its place in the cache, whenever they were.
+func TestAttemptsShareSeries(t *testing.T) {
+	r := fleet(t, "vllm-0")
+	m := New("v1", r)
+	began := time.Now()
+	for range 10 {
+		began = began.Add(time.Second)
+		m.Done(&proxy.Record{Tries: []proxy.Try{{Upstream: r.Table().Members[0].Upstream, Began: began, Ended: began.Add(time.Second)}}})
+	}
+	if n := len(*m.attempts.byTry.series.Load()); n != 1 {
+		t.Errorf("%d series for one end of attempts", n)
+	}
+	if text := scrape(t, m); !strings.Contains(text, `tether_attempts_total{result="answered",upstream="vllm-0"} 10`) {
+		t.Errorf("not all are counted:\n%s", text)
 	}
 }
