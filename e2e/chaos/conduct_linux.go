@@ -155,7 +155,10 @@ func (c *conductor) strikeTether(s plan.Step) error {
 			return err
 		}
 		time.Sleep(s.For)
-		return restore()
+		if err := restore(); err != nil {
+			return err
+		}
+		return c.tether.Reload() // a change of servers meanwhile has lowered max_connections to the descriptors that there were
 	case plan.Logs:
 		c.tether.HoldLogs()
 		time.Sleep(s.For)

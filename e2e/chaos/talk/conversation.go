@@ -40,7 +40,7 @@ func (v *conversation) begin() {
 	}
 	v.style = all[v.number%len(all)]
 	v.session = fmt.Sprintf("%08x-%04x-4%03x-8%03x-%012x", v.rng.Uint32(), v.rng.Uint32N(1<<16), v.rng.Uint32N(1<<12), v.rng.Uint32N(1<<12), v.rng.Uint64N(1<<48))
-	v.history = history{system: "You answer in short words."}
+	v.history = history{system: fmt.Sprintf("Conversation %d. Answer in short words.", v.number)}
 	v.previous, v.asked = "", 0
 	v.turns = 3 + v.rng.IntN(10)
 }

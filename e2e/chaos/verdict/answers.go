@@ -22,7 +22,7 @@ func (c *trial) answers() {
 func (c *trial) answered(t ledger.Turn) {
 	var by []string
 	for _, a := range c.byID[t.ID] {
-		if a.Status > 0 && a.Status < 400 && a.Done() && !a.Aborted {
+		if a.Status > 0 && a.Status < 400 && a.Done() && !a.Aborted && (a.Server == t.Server || !c.lostWithServer(a)) {
 			by = append(by, a.Server)
 		}
 	}

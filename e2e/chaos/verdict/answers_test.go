@@ -19,6 +19,9 @@ func TestAnswers(t *testing.T) {
 		{"no end", first(func(t *ledger.Turn) { t.Result = ledger.Overdue }), "answers", "neither an answer nor an end"},
 		{"an invented answer", func(l *ledger.Ledger) { l.Attempts = l.Attempts[1:] }, "answers", "no server has answered it"},
 		{"the answer of another server", first(func(t *ledger.Turn) { t.Server = "vllm-5" }), "answers", `vllm-0 has answered it, but the answer names "vllm-5"`},
+		{"an answer that was lost with its server", during(event("kill", "vllm-3", 0.5, 2), func(l *ledger.Ledger) {
+			l.Attempts = append(l.Attempts, ledger.Attempt{ID: "a", Server: "vllm-3", At: at(0), End: at(0.04), Status: 200})
+		}), "", ""},
 		{"two answers", func(l *ledger.Ledger) { l.Attempts = append(l.Attempts, attempt("a", "vllm-3", 0.2, 200)) }, "answers", "[vllm-0 vllm-3]"},
 	})
 }

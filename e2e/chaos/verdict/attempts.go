@@ -39,7 +39,7 @@ func (c *trial) endOf(a ledger.Attempt) end {
 			return begun
 		}
 		return died
-	case a.Status == 0 && has("reset", "close"):
+	case a.Status == 0 && has("reset", "close"), c.lostWithServer(a):
 		return died
 	case a.Status == 0 && has("bad-head"):
 		return passed
@@ -55,6 +55,17 @@ func (c *trial) endOf(a ledger.Attempt) end {
 		return begun
 	}
 	return passed
+}
+
+// lastWords is how long before a kill an answer may be lost on its way: the kernel drops what a killed process has not delivered.
+const lastWords = time.Second
+
+// lostWithServer reports whether the server was killed so soon after its answer that the answer may not have left.
+func (c *trial) lostWithServer(a ledger.Attempt) bool {
+	return slices.ContainsFunc(c.byServer[a.Server], func(e ledger.Event) bool {
+		since := e.From.Sub(a.End)
+		return e.Kind == "kill" && since > -lastWords && since < lastWords
+	})
 }
 
 // ended judges an attempt without a head and without a fault: its client has left, or its server was ending.

@@ -73,6 +73,8 @@ func (c *trial) whyFailed(t ledger.Turn) string {
 		return c.whyLost(t)
 	case t.Status >= 500 && ends[refused]+ends[late] > 0 && ends[refused]+ends[late]+ends[died]+unseen >= c.attemptsNeeded(t):
 		return "all servers refused"
+	case t.Status == 503 && ends[refused]+ends[late] > 0 && ends[died]+unseen > 0:
+		return "refused after a server had died over it"
 	case t.Status == 503 && t.Message == messageNoServer && ends[died]+ends[refused]+ends[late]+unseen >= c.attemptsNeeded(t):
 		return "no server was up"
 	}

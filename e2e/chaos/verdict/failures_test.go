@@ -36,6 +36,7 @@ func TestFailures(t *testing.T) {
 		{"an invented 500", add(failed("x", 10, 500, "Internal error."), attempt("x", "vllm-3", 10, 200)), "failures", "Internal error"},
 		{"all were full", add(full, refusedBy("vllm-3", 10), refusedBy("vllm-4", 10.1), refusedBy("vllm-5", 10.2)), "", ""},
 		{"two were full", add(full, refusedBy("vllm-3", 10), refusedBy("vllm-4", 10.1)), "failures", "currently busy"},
+		{"one died, the next was full", add(full, resetBy("vllm-3", 10), refusedBy("vllm-4", 10.1)), "", ""},
 		{"the only one was full", add(chained(full), refusedBy("vllm-3", 10)), "", ""},
 		{"a 400 for nothing", add(failed("x", 10, 400, "The request is not valid HTTP/1.1.")), "failures", "not valid"},
 	})

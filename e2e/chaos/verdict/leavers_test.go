@@ -15,8 +15,8 @@ func TestLeavers(t *testing.T) {
 	check(t, []change{
 		{"at once", add(gone, work(0.05)), "", ""},
 		{"before it left", add(gone, work(-0.2)), "", ""},
-		{"the server works on", add(gone, work(5)), "leavers", "vllm-3 worked for 5s"},
-		{"the server is stopped", during(event("freeze", "vllm-3", 9, 15), add(gone, work(5))), "", ""},
+		{"the server works on", add(gone, work(6)), "leavers", "vllm-3 worked for 6s"},
+		{"the server is stopped", during(event("freeze", "vllm-3", 9, 15), add(gone, work(6))), "", ""},
 		{"the server was killed", add(gone, ledger.Attempt{ID: "x", Server: "vllm-3", At: at(10)}), "", ""},
 	})
 }
