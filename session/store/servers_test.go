@@ -24,7 +24,7 @@ func TestTLS(t *testing.T) {
 		own := authority.Issue(time.Hour, "127.0.0.1")
 		addr := storetest.FreeAddr(t)
 		_, port, _ := net.SplitHostPort(addr)
-		args := []string{"--port", "0", "--tls-port", port, "--tls-cert-file", own.Cert, "--tls-key-file", own.Key, "--tls-ca-cert-file", authority.File}
+		args := []string{"--save", "", "--port", "0", "--tls-port", port, "--tls-cert-file", own.Cert, "--tls-key-file", own.Key, "--tls-ca-cert-file", authority.File}
 		if text, _ := exec.Command("timeout", append([]string{"1", program}, args...)...).CombinedOutput(); strings.Contains(string(text), "TLS support") {
 			t.Skip("this server has no TLS")
 		}
