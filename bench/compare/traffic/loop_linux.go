@@ -138,9 +138,15 @@ func (l *loop) take() {
 	}
 }
 
-// fire calls what is due.
+// maxTicks is how many timers fire between two looks at the descriptors. A loop that cannot keep up must still take what others post.
+const maxTicks = 1024
+
+// fire calls what is due, up to maxTicks times.
 func (l *loop) fire() {
-	for len(l.timers) > 0 {
+	for range maxTicks {
+		if len(l.timers) == 0 {
+			return
+		}
 		now := Now()
 		if l.timers[0].due > now {
 			return
