@@ -241,6 +241,8 @@ func TestMapAgainstModel(t *testing.T) {
 					p.repoint(to)
 					p.unconfirmed, p.used = false, tickNow()
 					o.front(k, p.list)
+				case p.ref == to: // its upstream has answered
+					p.unconfirmed = false
 				}
 				if got != (p.ref == to) {
 					t.Fatalf("confirmed %v, want %v", got, p.ref == to)
