@@ -149,7 +149,7 @@ func membersOf(t *upstream.Table, s *upstream.Server) []upstream.Member {
 }
 
 // withSlots returns the specs with the slots that servers have now; new servers get the free slots, the lowest first. It returns nil if
-// the specs have no slots, or if not all of them can have one.
+// the specs or the servers of now have no slots, or if not all specs can have one.
 func withSlots(now *upstream.Table, specs []upstream.Spec) []upstream.Spec {
 	taken := map[int]bool{}
 	better := slices.Clone(specs)
@@ -160,6 +160,9 @@ func withSlots(now *upstream.Table, specs []upstream.Spec) []upstream.Spec {
 		better[i].Slot = ring.Unnumbered
 		if s := now.ServerNamed(better[i].Name); s != nil {
 			members := membersOf(now, s)
+			if members[0].Slot == ring.Unnumbered {
+				return nil
+			}
 			better[i].Slot = members[0].Slot / len(members)
 			taken[better[i].Slot] = true
 		}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"tether/ring"
 	"tether/upstream"
 	"tether/upstream/transport"
 )
@@ -124,5 +125,17 @@ func TestOfTheExtremes(t *testing.T) {
 	}
 	if p, err := Of(now, none, many); err != nil || len(p.Added) != len(many) || p.HomesMoved < 0.99 {
 		t.Errorf("%d added, %v of the homes, %v", len(p.Added), p.HomesMoved, err)
+	}
+}
+
+// Servers that had no slots, as discovery finds them, give no slots to others, whatever their ranks.
+func TestOfServersWithoutSlots(t *testing.T) {
+	now, next := serversOf(2), serversOf(2)
+	for i := range now {
+		now[i].Slot, now[i].Ranks, next[i].Ranks = ring.Unnumbered, 4, 4
+	}
+	p, err := Of(tableFor(t, now), func(upstream.Ref) int { return 0 }, next)
+	if err != nil || len(p.Slots) > 0 || p.HomesMoved < 0.5 {
+		t.Errorf("%+v, %v", p, err)
 	}
 }
