@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"reflect"
@@ -60,7 +61,7 @@ func (s *sources) missing(all []*source) error {
 	var lines []string
 	for _, one := range all {
 		if one.set == nil {
-			lines = append(lines, fmt.Sprintf("discovery: %s has found nothing within %v: %s", one.label, firstLook, one.problem))
+			lines = append(lines, fmt.Sprintf("discovery: %s has found nothing within %v: %s", one.label, firstLook, cmp.Or(one.problem, "it has not answered yet")))
 		}
 	}
 	if len(lines) == 0 {

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -16,7 +15,8 @@ import (
 
 const checkLong = `Print the configuration in force, or everything that is wrong with it. With --against, print what a reload with the
 configuration would do to the tether whose admin listener is at URL: the upstreams that come and go, the share of homes and the
-sessions that move, and the slots that keep more homes where they are. It changes nothing.`
+sessions that move, and the slots that keep more homes where they are. It changes nothing. The sources of discovery: are asked
+from this machine, for up to 5 seconds; a source that does not answer is an error.`
 
 func checkCommand() *cobra.Command {
 	var o options
@@ -50,24 +50,25 @@ func checkCommand() *cobra.Command {
 	return cmd
 }
 
-// compare asks a running tether what a reload with cfg would do, and prints the answer.
+// compare asks a running tether what a reload with cfg would do, and prints the answer. The sources of cfg are asked from here.
 func (o *adminOptions) compare(cmd *cobra.Command, cfg *config.Config) error {
-	if len(cfg.Discovery) > 0 {
-		return app.UsageError{Err: errors.New("--against compares the list upstreams, and this configuration has discovery: only the running tether knows those upstreams")}
+	specs, problems, err := app.Find(cmd.Context(), cfg)
+	if err != nil {
+		return app.UsageError{Err: fmt.Errorf("%w\n--against asks each source of discovery: from this machine, and compares nothing unless all of them answer", err)}
+	}
+	for _, p := range problems {
+		fmt.Fprintln(cmd.ErrOrStderr(), "tether: warning: "+printable(p))
 	}
 	servers := []preview.Server{}
-	for _, s := range cfg.Specs() {
+	for i := range specs {
+		s := &specs[i]
 		servers = append(servers, preview.Server{Name: s.Name, Address: s.Address, Ranks: s.Ranks, Slot: s.Slot, Weight: s.Weight, Models: s.Models})
 	}
 	var p preview.Preview
 	if err := o.call(cmd.Context(), postJSON("/api/preview", map[string]any{"upstreams": servers}), &p); err != nil {
 		return err
 	}
-	if err := printPreview(cmd.OutOrStdout(), &p); err != nil || len(cfg.Discovery) == 0 {
-		return err
-	}
-	_, err := fmt.Fprintln(cmd.OutOrStdout(), "\nnote: only upstreams: was compared; a reload keeps what discovery finds, which counts as removed here")
-	return err
+	return printPreview(cmd.OutOrStdout(), &p)
 }
 
 func printPreview(out io.Writer, p *preview.Preview) error {
