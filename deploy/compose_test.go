@@ -1,6 +1,8 @@
 package deploy
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -10,23 +12,48 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 )
 
-// Docker Compose can read the compose file: it matches the schema, and its references resolve.
-func TestCompose(t *testing.T) {
+// readCompose reads a compose file as Docker Compose does: it matches the schema, and its references resolve.
+func readCompose(t *testing.T, dir string) *types.Project {
+	t.Helper()
 	project, err := loader.LoadWithContext(t.Context(), types.ConfigDetails{
-		WorkingDir: "compose", ConfigFiles: []types.ConfigFile{{Filename: "compose/compose.yaml"}}, Environment: types.Mapping{},
+		WorkingDir: dir, ConfigFiles: []types.ConfigFile{{Filename: filepath.Join(dir, "compose.yaml")}}, Environment: types.Mapping{},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return project
+}
+
+// Docker Compose can start one tether in front of two servers.
+func TestCompose(t *testing.T) {
+	project := readCompose(t, "compose")
 	s := check(t, "compose/tether.yaml")
+	testProxyService(t, project, s)
+	testServers(t, project, s)
+	if len(project.Services) != 3 {
+		t.Errorf("the services are %q", project.ServiceNames())
+	}
+}
+
+// testProxyService checks that tether has its file, enough time to stop, and enough descriptors.
+func testProxyService(t *testing.T, project *types.Project, s settings) {
+	t.Helper()
 	proxy := project.Services["tether"]
 	longer(t, "tether", time.Duration(*proxy.StopGracePeriod), s.stopping())
 	if len(proxy.Volumes) != 1 || proxy.Volumes[0].Target != "/etc/tether/config.yaml" || !strings.HasSuffix(proxy.Volumes[0].Source, "/tether.yaml") {
 		t.Errorf("%+v", proxy.Volumes)
 	}
+	if _, err := os.Stat(filepath.Join(proxy.Build.Context, "Dockerfile")); err != nil {
+		t.Error(err)
+	}
 	if u := proxy.Ulimits["nofile"]; u == nil || u.Single < 2*s.Proxy.MaxConnections {
 		t.Errorf("%+v for %d clients", u, s.Proxy.MaxConnections)
 	}
+}
+
+// testServers checks that tether's upstreams are the two vLLM services, each with a GPU of its own and time to stop.
+func testServers(t *testing.T, project *types.Project, s settings) {
+	t.Helper()
 	var devices, named []string
 	for _, u := range s.Upstreams {
 		named = append(named, u.Name)
@@ -36,7 +63,7 @@ func TestCompose(t *testing.T) {
 			continue
 		}
 		longer(t, u.Name, time.Duration(*vllm.StopGracePeriod), shutdownTimeout(t, vllm.Command))
-		if d := proxy.DependsOn[u.Name]; d.Condition != types.ServiceConditionStarted || !d.Required {
+		if d := project.Services["tether"].DependsOn[u.Name]; d.Condition != types.ServiceConditionStarted || !d.Required {
 			t.Errorf("tether waits for %s: %+v", u.Name, d)
 		}
 		if len(vllm.Ports) > 0 || !slices.Contains(vllm.Command, "--port=8000") {
@@ -49,7 +76,7 @@ func TestCompose(t *testing.T) {
 	if want := []string{"0", "1"}; !slices.Equal(devices, want) {
 		t.Errorf("the servers have the GPUs %q, want one each: %q", devices, want)
 	}
-	if want := []string{"vllm-0", "vllm-1"}; !slices.Equal(named, want) || len(project.Services) != 3 {
-		t.Errorf("the upstreams are %q, the services %q", named, project.ServiceNames())
+	if want := []string{"vllm-0", "vllm-1"}; !slices.Equal(named, want) {
+		t.Errorf("the upstreams are %q", named)
 	}
 }

@@ -1,7 +1,9 @@
 package deploy
 
 import (
+	"encoding/pem"
 	"fmt"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -53,7 +55,7 @@ func valuesOf(t testing.TB, file string) map[string]any {
 // The files of values for each situation render to valid objects that agree with each other and with tether.
 func TestChart(t *testing.T) {
 	files, err := filepath.Glob("helm/values/*.yaml")
-	if err != nil || len(files) != 4 {
+	if err != nil || len(files) != 5 {
 		t.Fatalf("%q, %v", files, err)
 	}
 	for _, file := range files {
@@ -80,6 +82,7 @@ func TestChart(t *testing.T) {
 			if *deployment.Replicas > 1 && m.budgets["prod"] == nil {
 				t.Error("no budget")
 			}
+			testStore(t, m, strings.Contains(filepath.Base(file), "store"))
 			testRights(t, m, strings.Contains(m.configMaps["prod"].Data["config.yaml"], "kubernetes:"))
 			if strings.Contains(read(t, file), "serviceMonitor") {
 				testMonitor(t, m)
@@ -91,22 +94,77 @@ func TestChart(t *testing.T) {
 // testChartConfig checks the configuration with tether itself, and that the grace period is longer than tether may take.
 func testChartConfig(t *testing.T, m manifests) {
 	t.Helper()
-	dir := t.TempDir()
-	for _, key := range []string{"session", "admin-token"} {
-		if err := os.WriteFile(filepath.Join(dir, key), []byte("secret"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	file := filepath.Join(dir, "config.yaml")
-	if err := os.WriteFile(file, []byte(strings.ReplaceAll(m.configMaps["prod"].Data["config.yaml"], "/run/secrets/tether/", dir+"/")), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	pod := m.deployments["prod"].Spec.Template.Spec
-	s := check(t, file, fmt.Sprintf("GOMEMLIMIT=%d", container(t, pod).Resources.Limits.Memory().Value()/10*9))
-	if s.Admin.Listen != "0.0.0.0:8081" || s.Admin.TokenFile != dir+"/admin-token" || s.Session.SecretFile != dir+"/session" {
+	s, dir := chartConfig(t, m)
+	if s.Admin.Listen != "0.0.0.0:8081" || s.Admin.TokenFile != dir+"/tether/admin-token" || s.Session.SecretFile != dir+"/tether/session" {
 		t.Errorf("%+v", s)
 	}
+	pod := m.deployments["prod"].Spec.Template.Spec
 	longer(t, "tether", time.Duration(*pod.TerminationGracePeriodSeconds)*time.Second, s.stopping())
+}
+
+// chartConfig returns the configuration as tether reads it with the pod's memory limit and the Secrets that the pod mounts, and the folder
+// that stands for /run/secrets.
+func chartConfig(t *testing.T, m manifests) (s settings, dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	c := container(t, m.deployments["prod"].Spec.Template.Spec)
+	for _, v := range c.VolumeMounts {
+		name, is := strings.CutPrefix(v.MountPath, "/run/secrets/")
+		if !is {
+			continue
+		}
+		if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		for key, text := range secrets(name) {
+			if err := os.WriteFile(filepath.Join(dir, name, key), text, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	file := write(t, strings.ReplaceAll(m.configMaps["prod"].Data["config.yaml"], "/run/secrets/", dir+"/"))
+	return check(t, file, fmt.Sprintf("GOMEMLIMIT=%d", c.Resources.Limits.Memory().Value()/10*9)), dir
+}
+
+// secrets returns what README and the files of values put into a Secret.
+func secrets(name string) map[string][]byte {
+	if name == "tether" {
+		return map[string][]byte{"session": []byte("secret"), "admin-token": []byte("secret")}
+	}
+	server := httptest.NewTLSServer(nil)
+	defer server.Close()
+	return map[string][]byte{
+		"password": []byte("secret"),
+		"ca.crt":   pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}),
+	}
+}
+
+// testStore checks that replicas with a store have its password and CA from a Secret, leave placement to tether, and name their pods; and that
+// replicas without one agree by homes.
+func testStore(t *testing.T, m manifests, wanted bool) {
+	t.Helper()
+	s, dir := chartConfig(t, m)
+	deployment := m.deployments["prod"].Spec
+	env := container(t, deployment.Template.Spec).Env
+	if !wanted {
+		if s.Session.Store.URL != "" || len(env) > 0 {
+			t.Errorf("store %+v, variables %+v", s.Session.Store, env)
+		}
+		if *deployment.Replicas > 1 && (s.Session.Placement != "home" || s.Session.Return != "home") {
+			t.Errorf("placement %s, return %s", s.Session.Placement, s.Session.Return)
+		}
+		return
+	}
+	store := s.Session.Store
+	if *deployment.Replicas != 3 || !strings.HasPrefix(store.URL, "rediss://") || store.PasswordFile != dir+"/tether-store/password" || store.TLS.CA != dir+"/tether-store/ca.crt" {
+		t.Errorf("%d replicas, %+v", *deployment.Replicas, store)
+	}
+	if s.Session.Placement != "auto" || s.Session.Return != "stay" {
+		t.Errorf("placement %s, return %s, want the defaults", s.Session.Placement, s.Session.Return)
+	}
+	if len(env) != 2 || env[0].ValueFrom.FieldRef.FieldPath != "metadata.name" || env[1].Name != "TETHER_SESSION_STORE_ADVERTISE" || env[1].Value != "$("+env[0].Name+"):8081" {
+		t.Errorf("%+v", env)
+	}
 }
 
 // testRights checks that the pod has a token only if tether needs it, and that the role has no other rights.
@@ -160,6 +218,14 @@ func testMonitor(t *testing.T, m manifests) {
 // The schema refuses values that would render to nonsense, and keys that do not exist.
 func TestChartValues(t *testing.T) {
 	upstreams := map[string]any{"upstreams": []any{map[string]any{"url": "http://a"}}}
+	withStore := func(store map[string]any) map[string]any {
+		return map[string]any{"upstreams": upstreams["upstreams"], "session": map[string]any{"store": store}}
+	}
+	for _, url := range []string{"", "redis://valkey", "rediss://user@a:1,b:2/3", "redis-sentinel://a/main"} {
+		if _, err := render(t, map[string]any{"config": withStore(map[string]any{"url": url})}); err != nil {
+			t.Errorf("%q: %v", url, err)
+		}
+	}
 	for want, values := range map[string]map[string]any{
 		"config":                    {},
 		"replicas":                  {"config": upstreams, "replicas": 0},
@@ -169,6 +235,8 @@ func TestChartValues(t *testing.T) {
 		"interval":                  {"config": upstreams, "serviceMonitor": map[string]any{"interval": "often"}},
 		"secretMounts":              {"config": upstreams, "secretMounts": []any{"../etc"}},
 		"admin":                     {"config": map[string]any{"upstreams": upstreams["upstreams"], "admin": map[string]any{"listen": ":1"}}},
+		"session/store/url":         {"config": withStore(map[string]any{"url": "redis://:password@valkey"})},
+		"session/store":             {"config": withStore(map[string]any{"url": "redis://valkey", "advertise": "a"})},
 		"config/upstreams/0":        {"config": map[string]any{"upstreams": []any{map[string]any{"name": "a"}}}},
 		"terminationGracePeriodSec": {"config": upstreams, "terminationGracePeriodSeconds": "long"},
 	} {

@@ -49,9 +49,19 @@ type settings struct {
 	}
 	Session struct {
 		SecretFile string `json:"secret_file"`
+		Placement  string
+		Return     string
+		Max        int
+		Store      struct {
+			URL          string
+			PasswordFile string `json:"password_file"`
+			TLS          struct{ CA string }
+		}
 	}
 	Proxy struct {
 		MaxConnections  int      `json:"max_connections"`
+		HeadTimeout     duration `json:"head_timeout"`
+		IdleTimeout     duration `json:"idle_timeout"`
 		ShutdownDelay   duration `json:"shutdown_delay"`
 		ShutdownTimeout duration `json:"shutdown_timeout"`
 	}
