@@ -157,7 +157,9 @@ func TestFindAndMove(t *testing.T) {
 	b.await("the new pin is shown", fmt.Sprintf(`(%s).Pin === %q`, facts, target), patience)
 	b.await("the move is an event of the picture", card(target)+`.querySelector(".told").textContent.includes("+1 moved in")`, 3*time.Second)
 
+	eval[bool](b, `document.querySelector("#session-found button.danger").dataset.old = true`)
 	find()
+	b.await("the page has found it again", `document.querySelector("#session-found button.danger:not([data-old])") !== null`, patience)
 	b.press("#session-found button.danger")
 	b.await("the page asks", dialog, patience)
 	b.press("#ask-yes")
