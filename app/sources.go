@@ -214,8 +214,8 @@ func (s *sources) shown() []admin.Discovered {
 	all := []admin.Discovered{}
 	s.each(func(one *source) {
 		shown := admin.Discovered{Source: one.label, Upstreams: one.set.Size(), Failures: one.failures, Problem: one.problem}
-		if !one.success.IsZero() {
-			shown.LastSuccess = &one.success
+		if last := one.success; !last.IsZero() {
+			shown.LastSuccess = &last // a copy: the source changes its own while the answer is written
 		}
 		all = append(all, shown)
 	})
