@@ -190,3 +190,30 @@ func histogramVec(d *definition) *prometheus.HistogramVec {
 func (d *definition) desc() *prometheus.Desc {
 	return prometheus.NewDesc(d.name, d.help, d.labels, nil)
 }
+
+// descs are the descriptions of the metrics of a collector.
+type descs map[*definition]*prometheus.Desc
+
+func describe(all ...*definition) descs {
+	ds := descs{}
+	for _, d := range all {
+		ds[d] = d.desc()
+	}
+	return ds
+}
+
+// show sends all of them.
+func (ds descs) show(ch chan<- *prometheus.Desc) {
+	for _, d := range ds {
+		ch <- d
+	}
+}
+
+// emit sends the value of d, as a gauge or a counter.
+func (ds descs) emit(ch chan<- prometheus.Metric, d *definition, v float64, labels ...string) {
+	kind := prometheus.GaugeValue
+	if d.kind == "counter" {
+		kind = prometheus.CounterValue
+	}
+	ch <- prometheus.MustNewConstMetric(ds[d], kind, v, labels...)
+}

@@ -18,28 +18,16 @@ type storeState struct {
 	report func(time.Time) store.Report
 }
 
-var storeDescs = func() map[*definition]*prometheus.Desc {
-	descs := map[*definition]*prometheus.Desc{}
-	for _, d := range []*definition{storeUp, storeEntryAge, storeReplicas, storeSubjects, storeUnderWay, storeDropped, storeSent, storeReceived, storeIgnored} {
-		descs[d] = d.desc()
-	}
-	return descs
-}()
+var storeDescs = describe(storeUp, storeEntryAge, storeReplicas, storeSubjects, storeUnderWay, storeDropped, storeSent, storeReceived, storeIgnored)
 
 // Describe implements prometheus.Collector.
-func (s *storeState) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range storeDescs {
-		ch <- d
-	}
-}
+func (s *storeState) Describe(ch chan<- *prometheus.Desc) { storeDescs.show(ch) }
 
 // Collect implements prometheus.Collector.
 func (s *storeState) Collect(ch chan<- prometheus.Metric) {
 	now := time.Now()
 	r := s.report(now)
-	emit := func(d *definition, kind prometheus.ValueType, v float64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(storeDescs[d], kind, v, labels...)
-	}
+	emit := func(d *definition, v float64, labels ...string) { storeDescs.emit(ch, d, v, labels...) }
 	alive := 0
 	for _, p := range r.Peers {
 		if p.Alive {
@@ -50,15 +38,15 @@ func (s *storeState) Collect(ch chan<- prometheus.Metric) {
 	if !r.LastEntry.IsZero() {
 		age = now.Sub(r.LastEntry).Seconds()
 	}
-	emit(storeUp, prometheus.GaugeValue, boolValue(r.Trouble == ""))
-	emit(storeEntryAge, prometheus.GaugeValue, age)
-	emit(storeReplicas, prometheus.GaugeValue, float64(alive))
-	emit(storeSubjects, prometheus.GaugeValue, float64(r.Ledger.Subjects))
-	emit(storeUnderWay, prometheus.GaugeValue, float64(r.Ledger.UnderWay))
-	emit(storeDropped, prometheus.CounterValue, float64(r.Dropped))
-	emit(storeSent, prometheus.CounterValue, float64(r.Counts.Sent))
-	emit(storeReceived, prometheus.CounterValue, float64(r.Counts.Received))
+	emit(storeUp, boolValue(r.Trouble == ""))
+	emit(storeEntryAge, age)
+	emit(storeReplicas, float64(alive))
+	emit(storeSubjects, float64(r.Ledger.Subjects))
+	emit(storeUnderWay, float64(r.Ledger.UnderWay))
+	emit(storeDropped, float64(r.Dropped))
+	emit(storeSent, float64(r.Counts.Sent))
+	emit(storeReceived, float64(r.Counts.Received))
 	for reason, n := range map[string]uint64{"damaged": r.Counts.Damaged, "version": r.Counts.OtherVersion, "secret": r.Counts.OtherSecret} {
-		emit(storeIgnored, prometheus.CounterValue, float64(n), reason)
+		emit(storeIgnored, float64(n), reason)
 	}
 }

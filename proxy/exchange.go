@@ -181,24 +181,6 @@ func (x *exchange) prepare() (f *fault, done bool) {
 	return nil, false
 }
 
-// awaitVerdicts makes requests wait that arrive before health has its first verdicts: otherwise a start would pin
-// all sessions to the server that answers first.
-func (p *Proxy) awaitVerdicts(c *client) *fault {
-	left := make(chan struct{})
-	if !c.Bind(aborter(func() { close(left) })) {
-		return faultClientGone
-	}
-	select {
-	case <-p.verdicts:
-		p.ready.Store(true)
-	case <-left:
-	}
-	if c.Unbind() {
-		return faultClientGone
-	}
-	return nil
-}
-
 // forward tries upstreams until one has an answer for the client, or the rules of retry.go end it. handed says that another thread
 // goes on.
 func (x *exchange) forward() (f *fault, handed bool) {

@@ -99,3 +99,21 @@ func (p *Proxy) Shutdown(ctx context.Context) (cut int) {
 	p.closing.Store(true)
 	return p.clients.stop(ctx)
 }
+
+// awaitVerdicts makes requests wait that arrive before health has its first verdicts: otherwise a start would pin
+// all sessions to the server that answers first.
+func (p *Proxy) awaitVerdicts(c *client) *fault {
+	left := make(chan struct{})
+	if !c.Bind(aborter(func() { close(left) })) {
+		return faultClientGone
+	}
+	select {
+	case <-p.verdicts:
+		p.ready.Store(true)
+	case <-left:
+	}
+	if c.Unbind() {
+		return faultClientGone
+	}
+	return nil
+}

@@ -8,6 +8,22 @@ import (
 	"time"
 )
 
+// connected returns a connection and its other side.
+func connected(t testing.TB) (c *Conn, peer net.Conn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	c = dial(t, l.Addr().String())
+	if peer, err = l.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { peer.Close() })
+	return c, peer
+}
+
 func TestStale(t *testing.T) {
 	for name, spoil := range map[string]func(*net.TCPConn){
 		"closed": func(c *net.TCPConn) { c.Close() },
@@ -15,17 +31,7 @@ func TestStale(t *testing.T) {
 		"bytes":  func(c *net.TCPConn) { c.Write([]byte("HTTP/1.1 408 Request Timeout\r\n\r\n")) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			l, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer l.Close()
-			c := dial(t, l.Addr().String())
-			peer, err := l.Accept()
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer peer.Close()
+			c, peer := connected(t)
 			if c.Stale(false) {
 				t.Fatal("stale before anything happened")
 			}
@@ -40,17 +46,7 @@ func TestStale(t *testing.T) {
 }
 
 func TestDropEndsARead(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	c := dial(t, l.Addr().String())
-	peer, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer peer.Close()
+	c, peer := connected(t)
 	read := make(chan error, 1)
 	go func() {
 		_, err := c.Read(make([]byte, 1))
@@ -67,17 +63,7 @@ func TestDropEndsARead(t *testing.T) {
 
 // Abort does not wait for those who use the descriptor: the thread of a loop calls it.
 func TestAbortDoesNotWait(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	c := dial(t, l.Addr().String())
-	peer, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer peer.Close()
+	c, peer := connected(t)
 	using, release, aborted := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	go func() { _ = c.raw.Control(func(uintptr) { close(using); <-release }) }()
 	<-using
@@ -97,17 +83,7 @@ func TestAbortDoesNotWait(t *testing.T) {
 
 // Abort ends what is under way, and leaves the connection to be closed.
 func TestAbortEndsAWrite(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	c := dial(t, l.Addr().String())
-	peer, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer peer.Close()
+	c, peer := connected(t)
 	wrote := make(chan error, 1)
 	go func() { wrote <- c.WriteAll(nil, &Parts{make([]byte, 64<<20)}) }()
 	if _, err := io.ReadFull(peer, make([]byte, 1<<20)); err != nil { // the write is under way
@@ -128,12 +104,7 @@ func TestAbortEndsAWrite(t *testing.T) {
 }
 
 func TestReadWithin(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	c := dial(t, l.Addr().String())
+	c, _ := connected(t)
 	now := time.Now()
 	must := func(err error) {
 		if err != nil {
@@ -158,12 +129,7 @@ func TestReadWithin(t *testing.T) {
 
 // BenchmarkStale is the cost of peeking at an idle connection before its reuse.
 func BenchmarkStale(b *testing.B) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer l.Close()
-	c := dial(b, l.Addr().String())
+	c, _ := connected(b)
 	b.ReportAllocs()
 	for b.Loop() {
 		if c.Stale(false) {

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -36,7 +35,7 @@ func collect(t *testing.T) (grpc, web string, sink *consumertest.TracesSink) {
 	sink = new(consumertest.TracesSink)
 	factory := otlpreceiver.NewFactory()
 	cfg := factory.CreateDefaultConfig().(*otlpreceiver.Config)
-	grpc, web = freeAddress(t), freeAddress(t)
+	grpc, web = binary.FreeAddr(t), binary.FreeAddr(t)
 	cfg.Protocols.GRPC.GetOrInsertDefault().NetAddr = confignet.AddrConfig{Endpoint: grpc, Transport: confignet.TransportTypeTCP}
 	cfg.Protocols.HTTP.GetOrInsertDefault().ServerConfig.NetAddr = confignet.AddrConfig{Endpoint: web, Transport: confignet.TransportTypeTCP}
 	r, err := factory.CreateTraces(t.Context(), receivertest.NewNopSettings(factory.Type()), cfg, sink)
@@ -52,16 +51,6 @@ func collect(t *testing.T) (grpc, web string, sink *consumertest.TracesSink) {
 		}
 	})
 	return "http://" + grpc, "http://" + web, sink
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // spans returns the spans that were received, by name.

@@ -60,7 +60,7 @@ func settleReceive(s *ringDriven) {
 			s.running.add(userEach)
 			return
 		}
-		s.loop.ring.Receive(s.fd, onceBuffers, true, userOf(s, userReceive))
+		s.loop.ring.Receive(s.fd, onceBuffers, userOf(s, userReceive))
 		s.running.add(userReceive)
 	case s.cancelling:
 	case each && (s.byHand || s.unreadLocked() || !s.short):

@@ -14,20 +14,18 @@ func (r *Ring) next(opcode uint8, fd int, user uint64) *entry {
 	return e
 }
 
-// Receive receives once, into one of the buffers of a group. With later, the kernel does not try before the socket is readable.
-func (r *Ring) Receive(fd, group int, later bool, user uint64) {
-	e := r.next(opRecv, fd, user)
-	e.flags, e.group = entryBufferSelect, uint16(group)
-	if later {
-		e.priority = recvPollFirst
-	}
-}
+// Receive receives once, into one of the buffers of a group. The kernel does not try before the socket is readable.
+func (r *Ring) Receive(fd, group int, user uint64) { receive(r, fd, group, 0, user) }
 
 // ReceiveEach receives each time that the socket is readable, until a completion without More. The kernel fills up to 32 buffers of the group
 // in a row.
 func (r *Ring) ReceiveEach(fd, group int, user uint64) {
-	r.Receive(fd, group, true, user)
-	r.entries[(r.queued-1)&uint32(len(r.entries)-1)].priority |= recvMultishot
+	receive(r, fd, group, recvMultishot, user)
+}
+
+func receive(r *Ring, fd, group int, how uint16, user uint64) {
+	e := r.next(opRecv, fd, user)
+	e.flags, e.group, e.priority = entryBufferSelect, uint16(group), recvPollFirst|how
 }
 
 // Send sends what the kernel takes of b, once it takes anything. b must not lie on a stack, must be kept unchanged until the completion, and must

@@ -60,8 +60,7 @@ func next(t *testing.T, r *Ring) (Completion, string) {
 func TestReceive(t *testing.T) {
 	r, near, far := enabled(t)
 	for n := range 3 * small.Buffers[0].Number {
-		later := n%2 == 0
-		r.Receive(near, 0, later, uint64(n))
+		r.Receive(near, 0, uint64(n))
 		sent := bytes.Repeat([]byte{byte(n)}, 1+n)
 		unix.Write(far, sent)
 		if c, got := next(t, r); c.User != uint64(n) || c.Err() != nil || got != string(sent) {
@@ -69,7 +68,7 @@ func TestReceive(t *testing.T) {
 		}
 	}
 	unix.Shutdown(far, unix.SHUT_WR)
-	r.Receive(near, 0, true, 99)
+	r.Receive(near, 0, 99)
 	if c, got := next(t, r); c.User != 99 || c.Result != 0 || got != "" {
 		t.Errorf("at the end: %+v, %q", c, got)
 	}
@@ -81,7 +80,7 @@ func TestNoBuffers(t *testing.T) {
 	var held []Completion
 	for range small.Buffers[0].Number {
 		unix.Write(far, []byte("x"))
-		r.Receive(near, 0, true, 1)
+		r.Receive(near, 0, 1)
 		for r.Arrived() == 0 {
 			if err := r.Enter(Wait{Limit: time.Second}); err != nil {
 				t.Fatal(err)
@@ -91,12 +90,12 @@ func TestNoBuffers(t *testing.T) {
 		r.Handled(1)
 	}
 	unix.Write(far, []byte("y"))
-	r.Receive(near, 0, true, 2)
+	r.Receive(near, 0, 2)
 	if c, _ := next(t, r); !errors.Is(c.Err(), unix.ENOBUFS) {
 		t.Errorf("without buffers: %+v", c)
 	}
 	r.Reuse(&held[2], 0)
-	r.Receive(near, 0, true, 3)
+	r.Receive(near, 0, 3)
 	if c, got := next(t, r); c.Err() != nil || got != "y" {
 		t.Errorf("with a buffer: %+v, %q", c, got)
 	}
@@ -161,7 +160,7 @@ func TestPoll(t *testing.T) {
 
 func TestCancel(t *testing.T) {
 	r, near, _ := enabled(t)
-	r.Receive(near, 0, true, 1)
+	r.Receive(near, 0, 1)
 	r.Poll(near, unix.POLLRDHUP, 2)
 	r.Cancel(1, 3)
 	for range 2 {
@@ -169,7 +168,7 @@ func TestCancel(t *testing.T) {
 			t.Errorf("%+v", c)
 		}
 	}
-	r.Receive(near, 0, true, 4)
+	r.Receive(near, 0, 4)
 	r.CancelAll(near, 5)
 	for range 3 {
 		if c, _ := next(t, r); c.User != 5 && c.Err() != unix.ECANCELED {
