@@ -122,7 +122,8 @@ func TestComposeBalancer(t *testing.T) {
 	}
 }
 
-// A real server accepts the arguments of the store. It never evicts, has room for what docs/REPLICAS.md measured, and keeps nothing on disk.
+// A real server accepts the arguments of the store. With them it never evicts and keeps nothing on disk, and it may take
+// at least the memory that docs/REPLICAS.md measured.
 func TestComposeStore(t *testing.T) {
 	store := readCompose(t, "compose/replicas").Services["valkey"]
 	program := server(t)

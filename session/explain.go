@@ -75,8 +75,7 @@ func (r *Router) Explain(req Request, now time.Time) Explanation {
 		if limit := x.candidates.cfg.crowdLimit(&x.req); limit > 0 && x.stored() < 0 {
 			x.inFlight, x.surplus = r.crowds.look(req.Key, limit)
 		}
-		x.pin.to, _ = r.pins.Peek(req.Key, now)
-		x.candidates.silent = pins.Idle(r.pins, req.Key, now)
+		x.pin.to, x.candidates.silent, _ = pins.Look(r.pins, req.Key, now)
 		x.pin.last = r.pins.Last(req.Key, x.pin.to, now)
 		if home := settled(&x.Route); home != 0 {
 			x.pin.to = home

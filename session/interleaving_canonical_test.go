@@ -22,7 +22,8 @@ func (w *world) canonical() string {
 		d.b = append(d.b, byte('1'+cmp.Compare(x.Queue(w.now).Chosen, y.Queue(w.now).Chosen)))
 	}
 	for s, saved := range w.saved() {
-		d.b = append(d.b, ' ', d.label(w.pinOf(s)), flag(saved), flag(w.makers[s] == 0), flag(pins.Idle(w.router.pins, w.keys[s], w.now) >= idle))
+		_, silent, _ := pins.Look(w.router.pins, w.keys[s], w.now)
+		d.b = append(d.b, ' ', d.label(w.pinOf(s)), flag(saved), flag(w.makers[s] == 0), flag(silent >= idle))
 	}
 	first, second := d.request(0), d.request(1)
 	d.b = append(append(append(d.b, '\n'), min(first, second)...), max(first, second)...)

@@ -9,8 +9,8 @@ import (
 	"tether/upstream"
 )
 
-// What processes that share their sessions know of each other's: the exceptions. A session that goes on, and of which no process has
-// told another place, is at its home.
+// What processes that share their sessions know of each other's: the exceptions. A session that goes on is at its
+// home, unless a process has told another place.
 
 // homeOf returns the upstream that the ring gives a key while every upstream is up, -1 for none. It depends on the configuration alone.
 func homeOf(c *candidates, key uint64) int {

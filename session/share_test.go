@@ -121,7 +121,7 @@ func TestStoredResponsesAreTold(t *testing.T) {
 	}
 }
 
-// A conversation that goes on, and of which no process has told, is at home: also while home is draining or busy, and its turn is no new
+// A conversation that goes on is at home if no process has told of it. That holds while home is draining or busy too, and its turn is no new
 // session. Without a store it is new.
 func TestUnknownConversationsAreAtHome(t *testing.T) {
 	f, q := sharingFleet(t, 3, nil)

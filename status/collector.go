@@ -238,8 +238,8 @@ type Turn struct {
 // Seen returns what is remembered of a session.
 func (c *Collector) Seen(k identity.Key, now time.Time) Seen {
 	s := Seen{Turns: []Turn{}}
-	if _, ok := c.deps.Pins.Peek(k, now); ok {
-		last := now.Add(-pins.Idle(c.deps.Pins, k, now))
+	if _, idle, ok := pins.Look(c.deps.Pins, k, now); ok {
+		last := now.Add(-idle)
 		s.Last = &last
 	}
 	table := c.deps.Registry.Table()

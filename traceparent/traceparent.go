@@ -8,7 +8,7 @@ import (
 	"math/rand/v2"
 )
 
-// Span is the span of one request, of which each attempt at an upstream is a child. The zero value is not recorded.
+// Span is the span of one request. Each attempt at an upstream is a child of it. The zero value is not recorded.
 type Span struct {
 	// Trace is the id of the trace, and ID that of the span.
 	Trace [16]byte

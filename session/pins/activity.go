@@ -3,7 +3,6 @@ package pins
 import (
 	"time"
 
-	"tether/session/identity"
 	"tether/upstream"
 )
 
@@ -69,15 +68,4 @@ func (a *activity) note(e *entry, change int32) {
 	if at := e.used / period; at+periods > a.newest {
 		a.seats[e.ref.Seat()][at%periods] += change
 	}
-}
-
-// Idle returns how long before now the session's pin was used, 0 without a pin. It is no use of the pin.
-func Idle(m *Map, k identity.Key, now time.Time) time.Duration {
-	s, h := m.lock(k)
-	defer s.mu.Unlock()
-	t := m.tick(now)
-	if i := s.find(k, h, t); i != none {
-		return time.Duration(s.entries[i].age(t)) * tick
-	}
-	return 0
 }

@@ -154,12 +154,8 @@ func (m *Map) Note(k identity.Key, ref upstream.Ref, last Turn, ofAnother bool, 
 
 // Peek is Get without a use of the pin.
 func (m *Map) Peek(k identity.Key, now time.Time) (ref upstream.Ref, ok bool) {
-	s, h := m.lock(k)
-	defer s.mu.Unlock()
-	if i := s.find(k, h, m.tick(now)); i != none {
-		return s.entries[i].ref, true
-	}
-	return 0, false
+	ref, _, ok = Look(m, k, now)
+	return ref, ok
 }
 
 // Bind is Get for a session that may be new. A session without a pin is pinned to ref: bound is true, and the pin is

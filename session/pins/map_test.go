@@ -163,7 +163,7 @@ func TestMapAgainstModel(t *testing.T) {
 				if p := o.find(k, tickNow()); p != nil {
 					idle = time.Duration(tickNow()-p.used) * tick
 				}
-				if got := Idle(m, k, now); got != idle {
+				if _, got, _ := Look(m, k, now); got != idle {
 					t.Fatalf("idle for %v, want %v", got, idle)
 				}
 				got, last, ok := m.Get(k, now)

@@ -91,7 +91,7 @@ func TestAdopt(t *testing.T) {
 			t.Errorf("%s: adopted %v, pinned %v to %v", what, got, is, at)
 		}
 		if c.adopted {
-			if idle := Idle(m, testKey(1), now); idle != c.age {
+			if _, idle, _ := Look(m, testKey(1), now); idle != c.age {
 				t.Errorf("%s: idle for %v", what, idle)
 			}
 			if last := m.Last(testKey(1), c.ref, now); last.Prompt != 7 || last.Mark != 8 {

@@ -107,7 +107,7 @@ func TestRoundTrip(t *testing.T) {
 			expired++
 			continue
 		}
-		idle := pins.Idle(got.Sessions, keyOf(i), later)
+		_, idle, _ := pins.Look(got.Sessions, keyOf(i), later)
 		ref, turn, ok := got.Sessions.Get(keyOf(i), later)
 		if !ok || ref != u.Ref() || turn.Prompt != int64(i) || u.Mark()-turn.Mark != 7 {
 			t.Fatalf("pin %d: %v, %+v, %v", i, ref, turn, ok)

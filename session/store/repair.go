@@ -68,12 +68,7 @@ func (s *Store) tellStrays() {
 	const atATime = 256
 	strays := make([]shared.Change, 0, atATime)
 	flush := func() {
-		s.mu.Lock()
-		now := s.clock.now()
-		for i := range strays {
-			s.ledger.Changed(&strays[i], now)
-		}
-		s.mu.Unlock()
+		s.note(strays)
 		strays = strays[:0]
 		s.awake()
 	}

@@ -75,15 +75,18 @@ func (s *Store) take(buf []shared.Change) []shared.Change {
 	if lost {
 		s.request(tellStrays)
 	}
-	if len(changes) > 0 {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		now := s.clock.now()
-		for i := range changes {
-			s.ledger.Changed(&changes[i], now)
-		}
-	}
+	s.note(changes)
 	return changes
+}
+
+// note tells the ledger of changes of this process.
+func (s *known) note(changes []shared.Change) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.clock.now()
+	for i := range changes {
+		s.ledger.Changed(&changes[i], now)
+	}
 }
 
 // sendAll sends what there is to be sent, with a beat if one is due.

@@ -76,7 +76,7 @@ func (s *ringDriven) Release() (unsent []byte) {
 	defer s.mu.Unlock()
 	unsent = s.out
 	if s.flying == nil {
-		s.running.remove(userSend) // of which nothing is sent yet
+		s.running.remove(userSend) // it waits to go on, and the kernel has none of it
 	} else if unsent == nil {
 		unsent = []byte{}
 	}

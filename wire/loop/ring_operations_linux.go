@@ -318,7 +318,7 @@ func cancelAllOf(s *ringDriven) bool {
 
 func cancelLocked(s *ringDriven) bool {
 	if s.flying == nil {
-		s.running.remove(userSend) // of which nothing is sent yet
+		s.running.remove(userSend) // it waits to go on, and the kernel has none of it
 	}
 	if s.running == 0 {
 		return false
