@@ -10,22 +10,26 @@ const valid = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 func TestBegin(t *testing.T) {
 	all, none := &Source{Share: 1}, &Source{}
-	for field, want := range map[string]struct{ all, none, child bool }{
-		valid:                                        {true, true, true},
-		"00" + valid[2:53] + "03":                    {true, true, true}, // other flags are for later
-		"cc" + valid[2:] + "-what-comes-later":       {true, true, true},
-		"cc" + valid[2:]:                             {true, true, true},
-		valid[:53] + "00":                            {false, false, false}, // the client does not sample
-		valid + "-more":                              {true, false, false},
-		"cc" + valid[2:] + ".more":                   {true, false, false},
-		"ff" + valid[2:]:                             {true, false, false},
-		strings.ToUpper(valid):                       {true, false, false},
-		"00-" + strings.Repeat("0", 32) + valid[35:]: {true, false, false},
-		valid[:36] + strings.Repeat("0", 16) + valid[52:]: {true, false, false},
-		valid[:54]:              {true, false, false},
-		"":                      {true, false, false},
-		strings.Repeat("-", 55): {true, false, false},
+	for _, want := range []struct {
+		field            string
+		all, none, child bool
+	}{
+		{valid, true, true, true},
+		{"00" + valid[2:53] + "03", true, true, true}, // other flags are for later
+		{"cc" + valid[2:] + "-what-comes-later", true, true, true},
+		{"cc" + valid[2:], true, true, true},
+		{valid[:53] + "00", false, false, false}, // the client does not sample
+		{valid + "-more", true, false, false},
+		{"cc" + valid[2:] + ".more", true, false, false},
+		{"ff" + valid[2:], true, false, false},
+		{strings.ToUpper(valid), true, false, false},
+		{"00-" + strings.Repeat("0", 32) + valid[35:], true, false, false},
+		{valid[:36] + strings.Repeat("0", 16) + valid[52:], true, false, false},
+		{valid[:54], true, false, false},
+		{"", true, false, false},
+		{strings.Repeat("-", 55), true, false, false},
 	} {
+		field := want.field
 		for source, want := range map[*Source]bool{all: want.all, none: want.none, nil: false} {
 			if got := source.Begin([]byte(field)); got.Sampled != want || !want && got != (Span{}) {
 				t.Errorf("%q: %+v, want a span %v", field, got, want)

@@ -160,7 +160,10 @@ func (l *loop) run(ctx context.Context) error {
 		now := time.Now()
 		l.handle(now, events[:n])
 		l.out.send() // before more is read for a slow peer
-		l.look(now, work)
+		if len(work) > 0 {
+			now = time.Now() // a peer may have answered what was just sent
+			l.look(now, work)
+		}
 		if l.due(now) {
 			l.sweepLimits(now)
 		}
@@ -188,6 +191,7 @@ func (l *loop) handle(now time.Time, events []unix.EpollEvent) {
 		}
 		if len(l.out.sockets) >= maxPushed {
 			l.out.send()
+			now = time.Now()
 		}
 	}
 	clear(l.found)
