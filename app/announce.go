@@ -8,7 +8,6 @@ import (
 	"go.uber.org/zap"
 
 	"tether/session"
-	"tether/wire"
 )
 
 // announce logs the warnings of the configuration, the maps, and the listeners: who may use each, and which key changes that.
@@ -17,10 +16,7 @@ func (a *app) announce() {
 	for _, w := range s.Warnings {
 		a.log.Warn("configuration", zap.String("warning", w))
 	}
-	if s.connections < s.Proxy.MaxConnections {
-		a.log.Warn("descriptors allow fewer client connections than proxy.max_connections: raise LimitNOFILE= or ulimit -n",
-			zap.Int("descriptors", wire.DescriptorLimit()), zap.Int("max_connections", s.Proxy.MaxConnections), zap.Int("in_force", s.connections))
-	}
+	warnOfDescriptors(a.log, s)
 	a.log.Info("listening for clients", zap.Stringer("address", a.listener.Addr()), zap.String("tls", s.tlsForClients()),
 		zap.String("open_to", s.openTo(a.listener.Addr())))
 	a.log.Info("listening for operators", zap.Stringer("address", a.adminListener.Addr()), zap.String("open_to", s.adminOpenTo(a.admin.Open())))

@@ -1,7 +1,7 @@
 // Package app is a whole tether: it builds the parts from a configuration, starts them, and stops them in reverse
 // order. The command line and tests run it; the parts do not know it.
 //
-// sharing.go is tested in e2e/replicas/replicas_test.go. source.go and sources.go are tested in discover_test.go. The certificates of follow.go and settings.go are tested in e2e/tls_test.go. memory_limit.go asks the system and is not tested.
+// sharing.go is tested in e2e/replicas/replicas_test.go. source.go and sources.go are tested in discover_test.go. settings.go is tested in descriptors_test.go; the certificates of it and of follow.go in e2e/tls_test.go. memory_limit.go asks the system and is not tested.
 package app
 
 import (
@@ -171,6 +171,15 @@ func startMaps(a *app) {
 	a.steps.start("map of stored responses", a.stored.Run)
 }
 
+// startChanges starts the parts that bring other settings into force.
+func startChanges(a *app) {
+	a.steps.start("discovery", a.discover)
+	a.steps.start("descriptors", func(ctx context.Context) error { return followDescriptors(ctx, a) })
+	if a.reloader != nil {
+		a.steps.start("configuration", a.reloader.follow)
+	}
+}
+
 // start starts the parts, each before those that need it. stop ends them in reverse order.
 func (a *app) start() error {
 	watch, err := wire.NewWatch()
@@ -223,10 +232,7 @@ func (a *app) start() error {
 		a.steps.start("changes of the old process", func(ctx context.Context) error { return a.inherited.receiveChanges(ctx, a) })
 	}
 	a.metrics.ConfigLoaded(time.Now())
-	a.steps.start("discovery", a.discover)
-	if a.reloader != nil {
-		a.steps.start("configuration", a.reloader.follow)
-	}
+	startChanges(a)
 	if a.handover.path != "" {
 		a.steps.start("hand-over", a.handover.run)
 	}

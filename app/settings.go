@@ -11,7 +11,6 @@ import (
 	"tether/session/store"
 	"tether/tlsfiles"
 	"tether/upstream"
-	"tether/wire"
 )
 
 // settings is a valid configuration and what was opened for it. It is immutable: another configuration makes another
@@ -25,6 +24,7 @@ type settings struct {
 	keys          *auth.Keys // nil if clients need none
 	// connections is proxy.max_connections, or what the descriptors of the process allow if that is less.
 	connections int
+	descriptors int // the limit of the process when s was made
 
 	upstreams    []config.Upstream   // those of the configuration, and those that its sources have found
 	specs        []upstream.Spec     // of upstreams, each https upstream with its TLS
@@ -36,7 +36,7 @@ type settings struct {
 // open reads the files that cfg names. It changes nothing of a tether that runs.
 func open(cfg *config.Config) (*settings, error) {
 	s := &settings{Config: cfg, upstreams: cfg.Upstreams, specs: cfg.Specs()}
-	s.limitConnections()
+	limitConnections(s)
 	var err error
 	if s.secret, err = config.ReadSecret(cfg.Session.Identity.SecretFile); err != nil {
 		return nil, usageError("session.secret_file: %w", err)
@@ -65,12 +65,8 @@ func open(cfg *config.Config) (*settings, error) {
 func (s *settings) withUpstreams(all []config.Upstream) (*settings, error) {
 	other := *s
 	other.upstreams, other.specs, other.certificates = all, s.SpecsOf(all), nil
-	other.limitConnections()
+	limitConnections(&other)
 	return &other, other.openCertificates(s)
-}
-
-func (s *settings) limitConnections() {
-	s.connections = s.Proxy.ConnectionsWithin(wire.DescriptorLimit(), len(s.specs))
 }
 
 // openCertificates opens the TLS of the listener, and gives each https upstream its TLS. It takes what before has open already; nil for

@@ -139,6 +139,9 @@ func (c *conductor) list(server string, absent bool) error {
 	return c.tether.List(without...)
 }
 
+// followsDescriptors is the time within which tether takes as many connections again as before.
+const followsDescriptors = time.Second
+
 func (c *conductor) strikeTether(s plan.Step) error {
 	c.renew.Lock()
 	defer c.renew.Unlock()
@@ -158,7 +161,8 @@ func (c *conductor) strikeTether(s plan.Step) error {
 		if err := restore(); err != nil {
 			return err
 		}
-		return c.tether.Reload() // a change of servers meanwhile has lowered max_connections to the descriptors that there were
+		time.Sleep(followsDescriptors)
+		return nil
 	case plan.Logs:
 		c.tether.HoldLogs()
 		time.Sleep(s.For)
