@@ -81,6 +81,7 @@ var (
 	faultHeadTimeout = &fault{status: 504, kind: serverError, reason: "head_timeout", message: "The model server did not answer in time."}
 
 	faultNoUpstream      = &fault{status: 503, kind: overloaded, reason: "no_upstream", message: "No model server is up.", retryAfter: true}
+	faultResponseDown    = &fault{status: 503, kind: overloaded, reason: "response_down", message: "The model server that has the response is down: try again, or send the conversation without a reference to a response.", retryAfter: true}
 	faultShed            = &fault{status: 503, kind: overloaded, reason: "shed", message: "The model servers are busy, and take no new conversations for now.", retryAfter: true}
 	faultExhausted       = &fault{status: 503, kind: overloaded, reason: "exhausted", message: "Out of connections.", retryAfter: true}
 	faultUpstreamsFull   = &fault{status: 503, kind: overloaded, reason: "upstreams_full", message: "All model servers have as many requests as they may have.", retryAfter: true}

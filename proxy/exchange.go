@@ -200,7 +200,7 @@ func (x *exchange) forward() (f *fault, handed bool) {
 			return x.pass()
 		}
 	}
-	t.full, t.shed = x.route.Unanswered(x.now)
+	t.full, t.shed, t.waits = x.route.Unanswered(x.now)
 	return t.fault(), false
 }
 

@@ -450,6 +450,77 @@ func TestStatefulCallsAreNotRetried(t *testing.T) {
 	}
 }
 
+// A request about a response waits for the server that has it, whether health has found the server down or the connection is refused: no other
+// server gets the request, which would deny that there is such a response. The server's own answer counts when it is up again, and a server
+// that left the list is gone for good.
+func TestResponsesWaitForTheirServer(t *testing.T) {
+	for name, send := range map[string]func(r *rig, id string) *answer{
+		"retrieve": func(r *rig, id string) *answer { return r.do("GET", "/v1/responses/"+id, "") },
+		"retrieve within a session": func(r *rig, id string) *answer {
+			return r.do("GET", "/v1/responses/"+id, "", sid)
+		},
+		"cancel": func(r *rig, id string) *answer { return r.do("POST", "/v1/responses/"+id+"/cancel", "") },
+		"next turn": func(r *rig, id string) *answer {
+			return r.do("POST", "/v1/responses", `{"model":"tiny","input":"x","previous_response_id":"`+id+`"}`)
+		},
+		"next turn of a session": func(r *rig, id string) *answer {
+			return r.do("POST", "/v1/responses", `{"model":"tiny","input":"x","previous_response_id":"`+id+`"}`, sid)
+		},
+		"next turn as a stream": func(r *rig, id string) *answer {
+			return r.do("POST", "/v1/responses", `{"model":"tiny","input":"x","stream":true,"previous_response_id":"`+id+`"}`)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := fleet(t, 3, sim.Config{})
+			a := r.do("POST", "/v1/responses", `{"model":"tiny","input":"x"}`)
+			_, id, _ := strings.Cut(a.body, `"id":"resp_`)
+			id, _, _ = strings.Cut("resp_"+id, `"`)
+			at := r.last().Upstream
+			r.pin("s-1", r.up((slices.Index(r.sims, r.simOf(at))+1)%3)) // elsewhere
+			healthy := send(r, id).StatusCode
+			waits := func(how string, attempts int) {
+				t.Helper()
+				before := count(r.sims)
+				a := send(r, id)
+				rec := r.last()
+				if a.StatusCode != 503 || a.Header.Get("Retry-After") != "1" || a.Header.Get("X-Should-Retry") != "" || rec.Reason != "response_down" || rec.Attempts != attempts {
+					t.Errorf("%s: %d after %d attempts, %s: %s", how, a.StatusCode, rec.Attempts, rec.Reason, a.body)
+				}
+				if n := count(r.sims) - before; n != 0 {
+					t.Errorf("%s: %d servers got the request", how, n)
+				}
+			}
+			at.SetHealth(upstream.Down, "test")
+			waits("down", 0)
+			at.SetHealth(upstream.Up, "test")
+			if a := send(r, id); a.StatusCode != healthy || a.server() != at.Name() {
+				t.Errorf("up again: %d of %s, want %d of %s", a.StatusCode, a.server(), healthy, at.Name())
+			}
+			r.cold()
+			r.simOf(at).Kill()
+			waits("refused", 1)
+			r.must(r.simOf(at).Restart())
+			r.cold()
+			if a := send(r, id); a.StatusCode != 404 || a.server() != at.Name() {
+				t.Errorf("restarted: %d of %s, want its own 404", a.StatusCode, a.server())
+			}
+			r.spec = func(s *upstream.Spec) {
+				if s.Name == at.Name() {
+					s.Name = "another"
+				}
+			}
+			var urls []string
+			for _, s := range r.sims {
+				urls = append(urls, s.URL())
+			}
+			r.apply(urls)
+			if a := send(r, id); a.StatusCode != 404 || a.server() == "" {
+				t.Errorf("removed: %d of %q, want the 404 of a server", a.StatusCode, a.server())
+			}
+		})
+	}
+}
+
 func TestAnswersArePassedOn(t *testing.T) {
 	r, home := settled(t, 3)
 	before := count(r.sims)

@@ -96,6 +96,7 @@ type attempts struct {
 	died  bool // an upstream died over the request
 	busy  bool // an upstream answered 503, or refused
 	full  bool // an upstream was left that has as many requests as it may have
+	waits bool // the upstream is down that stores the response which the request is about
 	shed  bool // the request begins a conversation, and all upstreams have too much to do
 
 	// onlyThere: the request is about a response that only one server has. No other can answer it.
@@ -138,6 +139,8 @@ func (t *attempts) fault() *fault {
 		return faultShed
 	case t.last == nil && t.full:
 		return faultUpstreamsFull
+	case t.last == nil && t.waits:
+		return faultResponseDown
 	case t.last == nil:
 		return faultNoUpstream
 	}
@@ -146,6 +149,8 @@ func (t *attempts) fault() *fault {
 		return faultDied
 	case t.full && f == faultNoAnswer:
 		return faultUpstreamsFull
+	case t.waits && f == faultNoAnswer:
+		return faultResponseDown
 	case t.busy && f == faultNoAnswer:
 		return faultNoUpstream // one upstream was there, and asked for patience
 	default:

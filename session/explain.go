@@ -72,7 +72,7 @@ func (r *Router) Explain(req Request, now time.Time) Explanation {
 		x.storedAt, _ = r.responses.Peek(x.req.Response, now)
 	}
 	if !x.req.Key.IsZero() {
-		if limit := x.candidates.cfg.crowdLimit(&x.req); limit > 0 && x.stored() < 0 {
+		if limit := x.candidates.cfg.crowdLimit(&x.req); limit > 0 && !isStored(&x.Route) {
 			x.inFlight, x.surplus = r.crowds.look(req.Key, limit)
 		}
 		x.pin.to, x.candidates.silent, _ = pins.Look(r.pins, req.Key, now)
@@ -89,7 +89,7 @@ func (r *Router) Explain(req Request, now time.Time) Explanation {
 	if x.shed = x.i >= 0 && mustShed(&x.Route, x.p); x.shed {
 		x.i = -1
 	}
-	if x.p == serveStored && x.candidates.upstream(x.i).AtLimit() {
+	if x.p == serveStored && !x.waits && x.candidates.upstream(x.i).AtLimit() {
 		x.i = -1
 	}
 	return x.walk()
@@ -116,7 +116,7 @@ func (x *explained) whyPinSkipped(at int) string {
 	switch {
 	case at < 0:
 		return notConfigured
-	case x.i >= 0 && x.p == serveStored:
+	case x.p == serveStored && x.pin.to != x.storedAt:
 		return "another one made the response that the request is about"
 	}
 	if why, ok := x.whyMoving(); ok {
@@ -154,6 +154,8 @@ func (x *explained) whyChosen() string {
 	switch {
 	case x.shed:
 		return "new conversations are refused: every upstream that could take it is above session.shed"
+	case x.waits:
+		return "the one that made the response that the request is about is down: no other has the response"
 	case x.i < 0 && x.p == serveStored:
 		return "the one that made the response that the request is about is full: it has as many requests in flight as its max_in_flight"
 	case x.i < 0:

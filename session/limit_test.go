@@ -74,8 +74,8 @@ func TestAllFull(t *testing.T) {
 
 // lackedPlace reports whether r found no upstream because servers are at their limits.
 func (f *fleet) lackedPlace(r *Route) bool {
-	full, shed := r.Unanswered(f.now)
-	return full && !shed
+	full, shed, waits := r.Unanswered(f.now)
+	return full && !shed && !waits
 }
 
 // A request about a stored response waits for its server: no other has the response.

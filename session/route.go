@@ -66,6 +66,7 @@ type Route struct {
 
 	place place
 	full  bool // no upstream was left, and one at its limit would have been
+	waits bool // the upstream that stores the response is down, or has failed the request
 	shed  bool // the request begins a conversation, and all upstreams are above session.shed
 
 	visit
@@ -85,7 +86,7 @@ func (r *Router) Start(t *Route, req Request, now time.Time) {
 		noteFollowUp(t, now)
 		return
 	}
-	if limit := t.candidates.cfg.crowdLimit(&t.req); limit > 0 && t.stored() < 0 {
+	if limit := t.candidates.cfg.crowdLimit(&t.req); limit > 0 && !isStored(t) {
 		all, inside := r.crowds.enter(req.Key, limit)
 		t.inFlight, t.surplus, t.entered = all, !inside, true
 		if t.surplus {
@@ -142,7 +143,7 @@ func (t *Route) Next(now time.Time) *upstream.Upstream {
 		i, p = t.find()
 	}
 	if i < 0 {
-		t.full = t.candidates.someAtLimit(t.pin.to)
+		t.full = !t.waits && t.candidates.someAtLimit(t.pin.to)
 		return nil
 	}
 	if t.shouldBind(i, p) {
@@ -174,8 +175,11 @@ func (t *Route) More() bool { return len(t.candidates.tried) < MaxTries && t.can
 // Without an upstream p is the last purpose that was tried.
 func (t *Route) find() (i int, p purpose) {
 	t.away, t.moving = balance.Stayed, false
-	if i = t.stored(); i >= 0 {
-		return i, serveStored
+	if at, o := t.stored(); at >= 0 {
+		if t.waits = o != nothing; t.waits {
+			return -1, serveStored
+		}
+		return at, serveStored
 	}
 	o := t.order()
 	if o == byRing {
@@ -195,17 +199,25 @@ func (t *Route) find() (i int, p purpose) {
 	return i, p
 }
 
-// stored returns the upstream that stores the response which the request is about, -1 if the request cannot go there. No
-// other upstream has the response, so neither a drain nor leaving keeps the request away.
-func (t *Route) stored() int {
-	i := t.candidates.table.Index(t.storedAt)
-	if i < 0 {
-		return -1
+// stored returns the upstream that stores the response which the request is about, -1 if it is not known, and what keeps the request away from
+// it. No other upstream has the response, so neither a drain nor leaving does that.
+func (t *Route) stored() (i int, o obstacle) {
+	if i = t.candidates.table.Index(t.storedAt); i < 0 {
+		return -1, nothing
 	}
-	if o := t.candidates.obstacle(i, serveStored); o != nothing && !(o == notServing && t.req.ModelGuessed) {
-		return -1
+	switch o = t.candidates.obstacle(i, serveStored); {
+	case o != notServing:
+		return i, o
+	case t.req.ModelGuessed:
+		return i, nothing
 	}
-	return i
+	return -1, nothing
+}
+
+// isStored reports whether the upstream is known that stores the response which the request is about.
+func isStored(t *Route) bool {
+	i, _ := t.stored()
+	return i >= 0
 }
 
 // order is the way in which the request looks for a new place.
@@ -281,15 +293,15 @@ func (t *Route) Answered(status int, now time.Time) {
 }
 
 // Unanswered records that no upstream answered, and settles the outcome. It reports whether Next returned none because servers are at their
-// limits, or because new conversations are refused.
-func (t *Route) Unanswered(now time.Time) (full, shed bool) {
+// limits, because new conversations are refused, or because the upstream is down that stores the response.
+func (t *Route) Unanswered(now time.Time) (full, shed, waits bool) {
 	if len(t.candidates.tried) > 0 && !t.req.Key.IsZero() && !t.surplus {
 		if t.pin.moveBack(now) {
 			tell(t)
 		}
 		t.settle(now)
 	}
-	return t.full, t.shed
+	return t.full, t.shed, t.waits
 }
 
 // settle makes the outcome true at now: other requests of the session may have moved the pin since Next. They do that if the

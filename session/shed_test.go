@@ -52,8 +52,8 @@ func (f *fleet) begins(req Request) (shed bool) {
 		}
 		return false
 	}
-	full, shed := r.Unanswered(f.now)
-	if shed && (full || e.Upstream != nil || e.Why != "new conversations are refused: every upstream that could take it is above session.shed" || r.Outcome() != None) {
+	full, shed, waits := r.Unanswered(f.now)
+	if shed && (full || waits || e.Upstream != nil || e.Why != "new conversations are refused: every upstream that could take it is above session.shed" || r.Outcome() != None) {
 		f.t.Errorf("%+v is shed, full %v, outcome %s, explained as %q to %s", req, full, r.Outcome(), e.Why, name(e.Upstream))
 	}
 	return shed

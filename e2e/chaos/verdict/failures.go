@@ -41,6 +41,7 @@ const (
 	messageBad       = "The model server's answer was malformed."
 	messageTimeout   = "The model server did not answer in time."
 	messageExhausted = "Out of connections."
+	messageWaits     = "The model server that has the response is down: try again, or send the conversation without a reference to a response."
 )
 
 // whyFailed returns why an error is allowed, "" if it is not.
@@ -71,6 +72,8 @@ func (c *trial) whyFailed(t ledger.Turn) string {
 		return "the server's own 500"
 	case t.Status == 404 && t.Chained && strings.Contains(t.Message, "not found"):
 		return c.whyLost(t)
+	case t.Status == 503 && t.Message == messageWaits && t.Chained:
+		return c.whyWaits(t)
 	case t.Status >= 500 && ends[refused]+ends[late] > 0 && ends[refused]+ends[late]+ends[died]+unseen >= c.attemptsNeeded(t):
 		return "all servers refused"
 	case t.Status == 503 && ends[refused]+ends[late] > 0 && ends[died]+unseen > 0:
@@ -134,24 +137,27 @@ func (c *trial) tetherStruck(t ledger.Turn, kinds ...string) bool {
 	return c.struck("", t.Start, t.End, all)
 }
 
-// whyLost: a stored response is lost with its server's process, or when the server leaves the list. While the server is down, other servers answer
-// that they do not have it.
+// whyLost: a stored response is lost with its server's process, or when the server leaves the list.
 func (c *trial) whyLost(t ledger.Turn) string {
 	made, at := c.madeBy(t)
-	if made == "" {
-		return ""
-	}
-	if c.struck(made, at, t.End, map[string]time.Duration{"kill": 0, "terminate": 0, "remove": 0}) {
+	if made != "" && c.struck(made, at, t.End, map[string]time.Duration{"kill": 0, "terminate": 0, "remove": 0}) {
 		return "the response died with its server"
 	}
-	if c.struck(made, t.Start, t.End, unhealthy) {
+	return ""
+}
+
+// whyWaits: while its server is down, no other server answers that it does not have a stored response.
+func (c *trial) whyWaits(t ledger.Turn) string {
+	if made, _ := c.madeBy(t); made != "" && c.struck(made, t.Start, t.End, unhealthy) {
 		return "the response's server is down"
 	}
 	return ""
 }
 
-// unhealthy are the events in which health finds a server down, and how long after them it does.
-var unhealthy = map[string]time.Duration{"flap": 3 * time.Second, "hang-health": 3 * time.Second, "freeze": 3 * time.Second, "remove": 3 * time.Second}
+// unhealthy are the events in which health finds a server down, and how long after them it is not up again.
+var unhealthy = map[string]time.Duration{
+	"flap": 3 * time.Second, "hang-health": 3 * time.Second, "freeze": 3 * time.Second, "kill": 3 * time.Second, "terminate": 3 * time.Second,
+}
 
 // madeBy returns the server of the last whole answer of the conversation before a turn, and when that began: the response which the turn names.
 func (c *trial) madeBy(t ledger.Turn) (server string, at time.Time) {

@@ -54,9 +54,27 @@ func TestLostResponses(t *testing.T) {
 	check(t, []change{
 		{"its server was killed", during(event("kill", "vllm-3", 7, 8), make), "", ""},
 		{"its server is not in the list", during(event("remove", "vllm-3", 9, 12), make), "", ""},
-		{"its server is down", during(event("flap", "vllm-3", 9, 12), make), "", ""},
+		{"its server is down", during(event("flap", "vllm-3", 9, 12), make), "failures", "not found"},
 		{"its server was killed before it", during(event("kill", "vllm-3", 1, 3), make), "failures", "not found"},
 		{"another server was killed", during(event("kill", "vllm-4", 7, 8), make), "failures", "not found"},
+	})
+}
+
+// A request about a stored response waits for its server alone.
+func TestWaitingResponses(t *testing.T) {
+	asked := turn("w", 5, "vllm-3", "new")
+	waits := failed("x", 10, 503, messageWaits)
+	waits.Chained = true
+	make := func(l *ledger.Ledger) {
+		add(asked, attempt("w", "vllm-3", 5, 200))(l)
+		add(waits)(l)
+	}
+	check(t, []change{
+		{"its server is down", during(event("flap", "vllm-3", 9, 12), make), "", ""},
+		{"its server was killed", during(event("kill", "vllm-3", 7, 8), make), "", ""},
+		{"its server is up", make, "failures", "is down"},
+		{"its server was up long ago", during(event("flap", "vllm-3", 1, 4), make), "failures", "is down"},
+		{"another server is down", during(event("flap", "vllm-4", 9, 12), make), "failures", "is down"},
 	})
 }
 
