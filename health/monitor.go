@@ -88,7 +88,8 @@ func (m *Monitor) Run(ctx context.Context) error {
 		case u := <-m.uses:
 			if before := m.settings.Swap(&u.settings); before != nil && *before != u.settings {
 				for _, p := range probers {
-					p.notifySettings()
+					p.prober.notifySettings()
+					p.scraper.wake()
 				}
 			}
 			wanted := m.reconcile(ctx, &all, probers, u.table)
@@ -112,10 +113,11 @@ func (m *Monitor) Run(ctx context.Context) error {
 	}
 }
 
-// running is a prober that runs.
+// running is a prober and a scraper that run.
 type running struct {
-	*prober
-	stop func() // waits for the end
+	prober  *prober
+	scraper *scraper
+	stop    func() // waits for the end
 }
 
 // reconcile starts and stops probers so that each server of table has one, and returns these servers.
@@ -149,6 +151,7 @@ func (m *Monitor) start(ctx context.Context, all *sync.WaitGroup, s *upstream.Se
 		},
 	}
 	c := newScraper(&m.settings, s, p.warn)
+	p.changed = c.wake
 	ended := make(chan struct{})
 	all.Go(func() {
 		defer close(ended)
@@ -157,7 +160,7 @@ func (m *Monitor) start(ctx context.Context, all *sync.WaitGroup, s *upstream.Se
 		p.run(ctx)
 		scraping.Wait()
 	})
-	return running{p, func() {
+	return running{p, c, func() {
 		cancel()
 		<-ended
 	}}

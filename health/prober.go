@@ -2,7 +2,6 @@ package health
 
 import (
 	"context"
-	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -18,6 +17,7 @@ type prober struct {
 	buf         []byte // for response heads
 	hooks       Hooks
 	first       func() // called once, at the first verdict
+	changed     func() // called after each change of the health; may be nil
 
 	asleep      bool // the server said so last
 	neverSleeps bool // the server has no sleepPath
@@ -49,7 +49,7 @@ func (p *prober) run(ctx context.Context) {
 // wait sleeps until the next probe is due. The pause counts from the start of the last probe, so that slow probes do not make
 // probes rarer. A wanted probe is due fastInterval after the last one started. wait returns false when ctx ended.
 func (p *prober) wait(ctx context.Context, started time.Time) bool {
-	due := time.NewTimer(time.Until(started.Add(p.pause())))
+	due := time.NewTimer(time.Until(p.next(started)))
 	defer due.Stop()
 	for {
 		select {
@@ -58,7 +58,7 @@ func (p *prober) wait(ctx context.Context, started time.Time) bool {
 		case <-p.server.ProbeWanted():
 			due.Reset(time.Until(started.Add(min(fastInterval, p.settings.Load().Interval))))
 		case <-p.newSettings:
-			due.Reset(time.Until(started.Add(p.pause())))
+			due.Reset(time.Until(p.next(started)))
 		case <-ctx.Done():
 			return false
 		}
@@ -73,16 +73,13 @@ func (p *prober) notifySettings() {
 	}
 }
 
-// spread is the part of the interval by which probes are moved at random, so that many proxies and many servers do not
-// probe in step.
-const spread = 0.1
-
-func (p *prober) pause() time.Duration {
+// next returns when the next probe is due after one that started at a time.
+func (p *prober) next(started time.Time) time.Time {
 	interval := p.settings.Load().Interval
 	if s := p.server.State(); s.Health() == upstream.Unknown || s.Suspect() {
-		return min(fastInterval, interval)
+		return started.Add(min(fastInterval, interval))
 	}
-	return time.Duration(float64(interval) * (1 - spread + 2*spread*rand.Float64()))
+	return again(started, interval)
 }
 
 // apply enters a result into the tally and the server's state.
@@ -99,6 +96,9 @@ func (p *prober) apply(r result, now time.Time, cfg *Config) {
 	switch {
 	case health != before:
 		p.server.SetHealth(health, reasons[r])
+		if p.changed != nil {
+			p.changed()
+		}
 	case r == succeeded:
 		p.server.ProbeSucceeded()
 	}

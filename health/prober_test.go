@@ -66,19 +66,6 @@ func TestPauseCountsFromTheStart(t *testing.T) {
 	}
 }
 
-func TestPauseSpreadsByATenth(t *testing.T) {
-	p := alone(t, nowhere)
-	least, most := time.Hour, time.Duration(0)
-	for range 10_000 {
-		pause := p.pause()
-		least, most = min(least, pause), max(most, pause)
-	}
-	const ms = time.Millisecond
-	if least < 4500*ms || least > 4550*ms || most < 5450*ms || most > 5500*ms {
-		t.Errorf("%v..%v, want 4.5s..5.5s", least, most)
-	}
-}
-
 // A probe that succeeds ends suspicion. One without evidence does not, nor does a failure that is no verdict yet.
 func TestSuccessEndsSuspicion(t *testing.T) {
 	for r, want := range map[result]bool{succeeded: false, noEvidence: true, wrongAnswer: true} {

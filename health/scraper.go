@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -21,50 +20,85 @@ type scraper struct {
 	server   *upstream.Server
 	buf      []byte
 	page     engines.Page
-	whole    bool      // the server sends the whole page alone, no selection
-	resume   time.Time // no page is wanted before
+	whole    bool          // the server sends the whole page alone, no selection
+	resume   time.Time     // no page is wanted before
+	woken    chan struct{} // capacity 1: has an element after the health of the server or the settings changed
 	trouble  trouble
 }
 
 const (
 	// scrapeInterval is the time between two pages, give or take spread.
 	scrapeInterval = time.Second
-	// wholePause is the time after a whole page until the next one is wanted: it costs the server more, and figures count for longer.
-	wholePause = 1500 * time.Millisecond
-	// unreadablePause is the time after a page that cannot be read until the next one is wanted. The next one is most likely the same.
+	// wholePause is the time from a whole page to the next one: it costs the server more, and figures count for longer.
+	wholePause = 2 * time.Second
+	// unreadablePause is the time from a page that cannot be read to the next one, which is most likely the same.
 	unreadablePause = 30 * time.Second
 	// maxMetricsBody limits a page, in bytes. Those of vLLM 0.32 have 50 KB, and some 40 KB for each further engine.
 	maxMetricsBody = 8 << 20
 )
 
 func newScraper(settings *atomic.Pointer[Config], s *upstream.Server, warn func(string)) *scraper {
-	return &scraper{settings: settings, server: s, buf: make([]byte, maxHead), trouble: trouble{warn: warn}}
+	return &scraper{
+		settings: settings, server: s, buf: make([]byte, maxHead), woken: make(chan struct{}, 1), trouble: trouble{warn: warn},
+	}
 }
 
 // run reads pages until ctx ends.
 func (s *scraper) run(ctx context.Context) {
-	for wait(ctx, time.Duration(float64(scrapeInterval)*(1-spread+2*spread*rand.Float64()))) {
-		s.tick(ctx, s.settings.Load(), time.Now())
+	page := time.NewTimer(0)
+	defer page.Stop()
+	for {
+		if due := s.next(time.Now()); due.IsZero() {
+			page.Stop()
+		} else {
+			page.Reset(time.Until(due))
+		}
+		select {
+		case <-page.C:
+			s.tick(ctx, s.settings.Load(), time.Now())
+		case <-s.woken:
+			s.forget(time.Now())
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 
-// wait waits for d, and reports whether ctx goes on.
-func wait(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
+// wake tells run that the health of the server or the settings have changed. It does not block.
+func (s *scraper) wake() {
 	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
+	case s.woken <- struct{}{}:
+	default: // run has not seen the last change yet
 	}
+}
+
+// wanted reports whether pages are to be read at all.
+func (s *scraper) wanted(cfg *Config) bool {
+	return cfg.MetricsPath != "" && s.server.State().Health() == upstream.Up
+}
+
+// next returns when the next page is due after one that ended at now, or the zero time for not before wake. Until then the scraper sleeps: to
+// look each second whether there is something to do would cost more than the probes.
+func (s *scraper) next(now time.Time) time.Time {
+	if !s.wanted(s.settings.Load()) {
+		return time.Time{}
+	}
+	if due := again(now, scrapeInterval); due.After(s.resume) {
+		return due
+	}
+	return onBeat(s.resume, scrapeInterval/beats)
+}
+
+// forget forgets at now what is known of the server's page: another process may be there.
+func (s *scraper) forget(now time.Time) {
+	s.whole, s.resume = false, time.Time{}
+	s.trouble.pause(now)
 }
 
 // tick reads a page at now, if one is wanted.
 func (s *scraper) tick(ctx context.Context, cfg *Config, now time.Time) {
-	if cfg.MetricsPath == "" || s.server.State().Health() != upstream.Up {
-		s.whole, s.resume = false, time.Time{} // when it is up again, another process may be there
-		s.trouble.pause(now)
+	if !s.wanted(cfg) {
+		s.forget(now)
 		return
 	}
 	if now.Before(s.resume) {

@@ -309,3 +309,47 @@ func TestHangingMetricsDelayNoVerdict(t *testing.T) {
 		t.Errorf("down after %v", took)
 	}
 }
+
+// A server without a page of use is left alone for unreadablePause, and one that is not up until its health changes.
+func TestNextPage(t *testing.T) {
+	s, _, _ := scraping(t, nowhere, 0)
+	now := time.Now()
+	check := func(what string, earliest, latest time.Duration) {
+		t.Helper()
+		if due := s.next(now).Sub(now); due < earliest || due > latest {
+			t.Errorf("%s: the next page is due after %v, want %v..%v", what, due, earliest, latest)
+		}
+	}
+	check("usually", 900*time.Millisecond, 1100*time.Millisecond)
+	s.resume = now.Add(unreadablePause)
+	check("after a page that cannot be read", unreadablePause, unreadablePause+scrapeInterval/beats)
+	s.server.SetHealth(upstream.Down, "test")
+	if due := s.next(now); !due.IsZero() {
+		t.Errorf("down: the next page is due after %v", due.Sub(now))
+	}
+}
+
+// A change of the health or of the settings ends the long pause after a page that cannot be read.
+func TestWakeEndsThePause(t *testing.T) {
+	p := servePages(t)
+	p.set(status(404))
+	s, _, _ := scraping(t, p.URL, 0)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		s.run(ctx)
+	}()
+	began := time.Now()
+	for asked := int64(2); asked <= 4; asked += 2 { // each time for a selection and for the whole page
+		for p.asked.Load() < asked {
+			if time.Since(began) > unreadablePause/2 {
+				t.Fatalf("asked %d times, want %d", p.asked.Load(), asked)
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		s.wake()
+	}
+	cancel()
+	<-ended
+}
