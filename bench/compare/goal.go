@@ -63,7 +63,7 @@ func printGoals(out io.Writer, all []*results, engine string) (missed int) {
 			fmt.Fprintf(out, "| %s | not run | %s | | %s | |\n", g.text, limit(g.floor), limit(g.goal))
 			continue
 		}
-		fmt.Fprintf(out, "| %s | %s | %s | %s | %s | %s |\n", g.text, number(is), limit(g.floor), verdict(is, g.floor), limit(g.goal), verdict(is, g.goal))
+		fmt.Fprintf(out, "| %s | %s | %s | %s | %s | %s |\n", g.text, number(is)+g.ofYardstick(all), limit(g.floor), verdict(is, g.floor), limit(g.goal), verdict(is, g.goal))
 		if g.floor > 0 && is > g.floor {
 			missed++
 		}
@@ -86,17 +86,34 @@ func (g goal) value(all []*results, engine string) (float64, bool) {
 		s, is := spreadOf(r.ratios(column, yardstick, g.key))
 		return s.median, is
 	case otherRow:
-		other := find(all, g.over)
-		if other == nil {
-			return 0, false
-		}
-		s, is := spreadOf(r.series(column, g.key))
-		base, also := spreadOf(other.series(column, g.key))
-		return s.median / base.median, is && also
+		return g.growth(all, column)
 	default:
 		s, is := spreadOf(r.series(column, g.key))
 		return s.median, is
 	}
+}
+
+// growth returns the figure of a column divided by that in the other row, and false if one of the two was not measured.
+func (g goal) growth(all []*results, column string) (float64, bool) {
+	r, other := find(all, g.row), find(all, g.over)
+	if r == nil || other == nil {
+		return 0, false
+	}
+	s, is := spreadOf(r.series(column, g.key))
+	base, also := spreadOf(other.series(column, g.key))
+	return s.median / base.median, is && also
+}
+
+// ofYardstick returns the growth of HAProxy's figure, to be shown beside tether's; empty if it was not measured or the goal is no growth.
+func (g goal) ofYardstick(all []*results) string {
+	if g.against != otherRow {
+		return ""
+	}
+	growth, is := g.growth(all, yardstick)
+	if !is {
+		return ""
+	}
+	return fmt.Sprintf(" (%s: %s)", yardstick, number(growth))
 }
 
 // find returns the results of a row, or nil.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"runtime"
@@ -14,7 +15,7 @@ import (
 )
 
 const (
-	// warming is the time between the opening of the connections and the measurement.
+	// warming is the time between the opening of the connections and the measurement, unless the row names another.
 	warming = 300 * time.Millisecond
 	// settling is the time after a measurement in which a peer closes what the clients left.
 	settling = 200 * time.Millisecond
@@ -64,7 +65,7 @@ func (t *trial) cost(ctx context.Context) (figures, error) {
 	}
 	defer func() { load.Close(); time.Sleep(settling) }()
 	opening := load.Counts()
-	if err := sleep(ctx, warming); err != nil {
+	if err := sleep(ctx, cmp.Or(t.row.warming, warming)); err != nil {
 		return nil, err
 	}
 	load.Reset()

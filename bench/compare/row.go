@@ -39,6 +39,8 @@ type row struct {
 	sessions int
 	// windows is the time of a measurement in windows; 0 means 1.
 	windows int
+	// warming is the time between the opening of the connections and the measurement; 0 means 300 ms.
+	warming time.Duration
 	// rounds is the number of rounds, if fewer are enough; 0 means as many as the flag says.
 	rounds int
 	shows  []measure
@@ -148,11 +150,14 @@ func tlsRows() []*row {
 	}
 }
 
-// growthRows have the same load for few and for many upstreams, and the same number of events for few and for many streams.
+// growthRows have the same load for few and for many upstreams, and the same number of events for few and for many streams. The upstreams are
+// measured once the process has connected to them and has asked them for their models and figures, and for about as long as tether takes to
+// probe all of them once, so that probes count as they do on average.
 func growthRows(most int) (all []*row) {
 	for _, n := range []int{2, 512} {
 		r := json(fmt.Sprintf("upstreams%d", n), fmt.Sprintf("JSON, 32 clients, 2,048 sessions, %d upstreams", n), 32, requestBody)
 		r.upstreams, r.plan.Sessions, r.rounds = n, 2048, 3
+		r.warming, r.windows = 2*time.Second, 3
 		all = append(all, r)
 	}
 	few := streams("streams100", 100, 10*time.Millisecond)
