@@ -384,12 +384,19 @@ func (x *exchange) fail(f *fault) {
 func (x *exchange) write(b []byte) bool {
 	x.written = true
 	if err := x.client.send(b); err != nil {
-		f := lostBy(err)
-		x.rec.Status, x.rec.Reason = f.status, f.reason
-		x.closing = true
+		clientLost(x, lostBy(err))
 		return false
 	}
 	return true
+}
+
+// clientLost notes that the client is gone, or takes nothing. Clients that have the terminal event of their stream want no more of it: their
+// answers count as whole.
+func clientLost(x *exchange, f *fault) {
+	x.closing = true
+	if !x.relay.served {
+		x.rec.Status, x.rec.Reason = f.status, f.reason
+	}
 }
 
 // lostBy tells a client that left from one that takes nothing, by the error of a write to it.

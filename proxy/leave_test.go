@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -104,6 +105,64 @@ func leaves(t *testing.T, r *rig, m moment, leave func(*rawConn)) {
 		t.Errorf("recorded as %d, %s", rec.Status, rec.Reason)
 	}
 	c.Close()
+}
+
+// A client that leaves when it has the terminal event of its stream has not left early: many clients close at once, before the last chunk. The
+// server sends that, and ends, only once the request is over.
+func TestClientLeavesAtTheTerminalEvent(t *testing.T) {
+	const (
+		message = "event: message_delta\ndata: {\"type\":\"message_delta\"}\n\n"
+		part    = "event: response.output_text.delta\ndata: {}\n\n"
+	)
+	for _, c := range []struct {
+		name, path, body, first, last string
+		status                        int
+	}{
+		{"chat", chatPath, streamed("x"), firstEvent, "data: [DONE]\n\n", 200},
+		{"chat, before it", chatPath, streamed("x"), firstEvent, "data: {}\n\n", 499},
+		{"messages", "/v1/messages", streamed("x"), message, "event: message_stop\ndata: {}\n\n", 200},
+		{"messages, before it", "/v1/messages", streamed("x"), message, "event: message_delta\ndata: {}\n\n", 499},
+		{"responses", "/v1/responses", `{"model":"tiny","stream":true,"input":"x"}`, part, "event: response.completed\ndata: {}\n\n", 200},
+		{"responses, before it", "/v1/responses", `{"model":"tiny","stream":true,"input":"x"}`, part, "event: response.output_text.done\ndata: {}\n\n", 499},
+	} {
+		for how, leave := range leaving {
+			t.Run(c.name+", "+how, func(t *testing.T) {
+				engines(t, func(t *testing.T, engine string) {
+					s := newScript(t)
+					r := newRig(t, []string{s.url()}, func(r *rig) { r.engine = engine })
+					client := r.dial()
+					client.send(post(c.path, c.body))
+					server := s.next()
+					server.request()
+					server.send(streamHead + chunk(c.first))
+					server.send(chunk(c.last))
+					client.await(chunk(c.last))
+					leave(client)
+					want := ""
+					if c.status == 499 {
+						want = "client_left"
+					}
+					if rec := r.recorded(1); rec.Status != c.status || rec.Reason != want || rec.ClientLeft() != (c.status == 499) {
+						t.Errorf("recorded as %d, %q", rec.Status, rec.Reason)
+					}
+					server.ended()
+				})
+			})
+		}
+	}
+}
+
+// await reads until text has arrived.
+func (c *rawConn) await(text string) {
+	c.t.Helper()
+	var got strings.Builder
+	for !strings.HasSuffix(got.String(), text) {
+		b, err := c.r.ReadByte()
+		if err != nil {
+			c.t.Fatalf("%v after %q, want %q", err, got.String(), text)
+		}
+		got.WriteByte(b)
+	}
 }
 
 // After a thousand exits at all moments nothing is left: no request in flight, no goroutine, no descriptor.

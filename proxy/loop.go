@@ -255,6 +255,7 @@ func (x driven) Received(now time.Time, p []byte) {
 		x.receiveHead(p)
 		return
 	}
+	x.relay.unsent = x.client.Driven().Sending()
 	out, more := x.relay.Take(now, p)
 	if len(out) > 0 {
 		x.client.Driven().Push(out)
@@ -367,8 +368,8 @@ func goOn(x *exchange, next step) {
 		c.unsent = nil
 	}
 	if err := c.sendUnsent(); err != nil {
-		x.over, x.err, x.closing = wire.TargetFailed, err, true
-		x.rec.Reason = lostBy(err).reason
+		x.over, x.err = wire.TargetFailed, err
+		clientLost(x, lostBy(err))
 	}
 	switch x.take(next) {
 	case handed:

@@ -23,7 +23,8 @@ type Record struct {
 	Caller string
 	// Model is the model asked for, with an alias replaced by its model.
 	Model []byte
-	// Status is the status of the answer: 499 if the client left before, 101 for a WebSocket, however that ended.
+	// Status is the status of the answer: 499 if the client left before its end, or before the terminal event of its stream; 101 for a
+	// WebSocket, however that ended.
 	Status int
 	// Reason names what went wrong, "" for an answer that was passed on whole, or a WebSocket that the upstream ended.
 	Reason  string

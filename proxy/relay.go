@@ -28,6 +28,9 @@ type relay struct {
 	last      time.Time // when bytes last arrived
 	bytes     int64     // passed on, with the framing of chunks
 
+	unsent bool // the client's loop has not sent all that Take has given
+	served bool // the client was sent the terminal event of its stream
+
 	// received is called when bytes have arrived.
 	received func(now time.Time)
 	// generates is called once, when the generated part of the body begins to arrive: the server has read the prompt.
@@ -45,7 +48,7 @@ func (r *relay) begin(h *http1.Head, http10 bool, now time.Time) {
 	r.decode = r.framing.Chunked() && http10
 	if h.Status < 400 && !h.Encoded {
 		r.framing.OnPayload = r.show
-		r.generation.stream = h.EventStream
+		r.events.stream = h.EventStream
 	}
 }
 
@@ -54,6 +57,7 @@ func (r *relay) reset() {
 	r.framing = http1.Framing{}
 	r.decode, r.broken, r.panicked = false, false, nil
 	r.first, r.generated, r.last, r.bytes = time.Time{}, time.Time{}, time.Time{}, 0
+	r.unsent, r.served = false, false
 	r.observers.reset()
 }
 
@@ -85,6 +89,7 @@ func (r *relay) rethrow() {
 }
 
 func (r *relay) take(now time.Time, p []byte) (out []byte, more bool) {
+	r.sent()
 	r.last = now
 	if r.first.IsZero() && len(p) > 0 {
 		r.first = now
@@ -111,8 +116,11 @@ func (r *relay) take(now time.Time, p []byte) (out []byte, more bool) {
 	return out, err == nil
 }
 
+// sent notes that all that Take has given is sent, unless a loop has not sent it.
+func (r *relay) sent() { r.served = r.served || r.events.ended && !r.unsent }
+
 // begun reports whether the generated part of the body has begun to arrive. The part of a body that cannot be read begins at once.
-func (r *relay) begun() bool { return r.generation.begun || r.framing.OnPayload == nil && r.bytes > 0 }
+func (r *relay) begun() bool { return r.events.begun || r.framing.OnPayload == nil && r.bytes > 0 }
 
 // sendSlack is how long an answer's head waits for its request to be marked as sent: a server that has it all answers
 // before the goroutine that sends has noticed.
@@ -254,14 +262,15 @@ func (x delivery) settle(end wire.End, err error) {
 	r := &x.relay
 	left := x.attempt.drop(x.client)
 	x.route.Leave(r.last)
+	if !x.onLoop && end != wire.TargetFailed {
+		r.unsent = false
+		r.sent()
+	}
 	switch {
-	case end == wire.TargetFailed, left:
-		f := faultClientGone
-		if end == wire.TargetFailed {
-			f = lostBy(err)
-		}
-		x.rec.Status, x.rec.Reason = f.status, f.reason
-		x.closing = true
+	case end == wire.TargetFailed:
+		x.abandoned(lostBy(err))
+	case left:
+		x.abandoned(faultClientGone)
 	case r.framing.Done():
 	case r.framing.UntilClose() && end == wire.SourceEnded && err == io.EOF:
 		x.answered(r.last)
@@ -271,6 +280,14 @@ func (x delivery) settle(end wire.End, err error) {
 		x.cut("upstream_malformed")
 	default:
 		x.cut("upstream_cut")
+	}
+}
+
+// abandoned ends an answer whose client is gone.
+func (x delivery) abandoned(f *fault) {
+	clientLost(x.exchange, f)
+	if x.relay.served && !x.relay.framing.Done() {
+		x.answered(x.relay.last)
 	}
 }
 

@@ -347,3 +347,34 @@ func TestInterimAnswersBeforeADeath(t *testing.T) {
 		other.Close()
 	}
 }
+
+// The terminal event counts as sent once the client was sent all that there was after it, and not before.
+func TestServedIsSent(t *testing.T) {
+	begun := func() *relay {
+		s := newStream("Content-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n", false)
+		s.relay.Take(time.Unix(1, 0), []byte(chunk(firstEvent)))
+		return &s.relay
+	}
+	now := time.Unix(2, 0)
+	r := begun()
+	if r.Take(now, []byte(chunk(secondEvent))); r.served {
+		t.Error("served before the event was sent")
+	}
+	if r.Take(now, []byte("0\r\n\r\n")); !r.served {
+		t.Error("not served, although the next part was taken")
+	}
+	r = begun()
+	r.Take(now, []byte(chunk(secondEvent)))
+	r.unsent = true
+	if r.Take(now, []byte("0\r\n\r\n")); r.served {
+		t.Error("served, although a loop has not sent the event")
+	}
+	r.unsent = false
+	if r.sent(); !r.served {
+		t.Error("not served, although all is sent")
+	}
+	r.unsent = true
+	if r.sent(); !r.served {
+		t.Error("no longer served")
+	}
+}

@@ -43,7 +43,7 @@ func teach(e *prefill.Estimates, x *exchange, now time.Time) {
 }
 
 // isTaught reports whether the answer of x says something: it is whole, or the client left when the counts of its tokens had arrived. Some
-// clients close a stream at its last event, before the end of the answer has arrived.
+// clients close a stream once they have the counts.
 func isTaught(x *exchange) bool {
 	r := &x.rec
 	return r.Status < 300 && r.Reason == "" || r.ClientLeft() && r.PromptTokens > 0 && !x.relay.generated.IsZero()

@@ -78,7 +78,7 @@ func (f *fleet) note(server string, served []string, q sim.Seen) {
 }
 
 // judge checks that there are all kinds of conversations with both models, that all turns of each were on one server, and that the
-// conversations were on more than one server.
+// conversations were on more than one server. No client may count as one that left.
 func (f *fleet) judge(t *testing.T, client string, kinds ...string) {
 	t.Helper()
 	f.mu.Lock()
@@ -102,6 +102,9 @@ func (f *fleet) judge(t *testing.T, client string, kinds ...string) {
 	}
 	if elsewhere > 0 || len(f.wrong) > 0 || len(used) < 2 {
 		t.Errorf("%d turns on another server, %d on servers without the model, on servers %v: %v", elsewhere, len(f.wrong), used, f.turns)
+	}
+	if m := text(t, f.Admin+"/metrics"); strings.Contains(m, `reason="client_left"`) { // many clients close a stream at its terminal event
+		t.Errorf("requests count as left by their client: %s", regexp.MustCompile(`(?m)^tether_request_failures_total.*$`).FindString(m))
 	}
 	t.Logf("%s: %d conversations, %d turns, %d on a wrong server", client, len(f.turns), count, elsewhere)
 }
