@@ -24,13 +24,8 @@ func (l *limits) apart(now time.Time) {
 	}
 }
 
-// restTime is for how long an idle loop keeps its processor of the Go scheduler. It gives the processor up for a longer wait, which
-// makes the next wake-up dearer: the scheduler takes the processor away after 20 us and looks for work for it.
-const restTime = 20 * time.Millisecond
-
-// timeout is that of the next wait, below 0 for none: restTime, none if the loop is resting, and 0 if there is work.
-func (l *limits) timeout(resting, working bool) time.Duration {
-	wait := restTime
+// timeout is that of the next wait, below 0 for none: wait, none if the loop is resting, and 0 if there is work.
+func (l *limits) timeout(resting, working bool, wait time.Duration) time.Duration {
 	switch {
 	case working:
 		return 0

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"runtime"
 	"sync"
 	"time"
 	"unsafe"
@@ -31,6 +30,7 @@ type loop struct {
 	work  []*driven // what is looked at after the next events
 	swept []*driven // whose limits are looked at
 	limits
+	pace
 }
 
 // readSize bounds one read of a loop, and so what a slow client makes it keep.
@@ -139,10 +139,9 @@ func (l *loop) find(events []unix.EpollEvent) {
 	}
 }
 
-// run handles events until ctx ends.
+// run handles events until ctx ends. It has no thread of its own: the scheduler interrupts a goroutine that has, and wakes two threads to let it
+// go on.
 func (l *loop) run(ctx context.Context) error {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
 	stop := context.AfterFunc(ctx, func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -168,7 +167,10 @@ func (l *loop) run(ctx context.Context) error {
 			l.sweepLimits(now)
 		}
 		l.out.send()
-		resting = n == 0 && len(work) == 0
+		resting = l.rests(now, n > 0 || len(work) > 0)
+		if l.yields(now) {
+			yield()
+		}
 	}
 	return nil
 }
@@ -242,10 +244,10 @@ func (l *loop) sweepLimits(now time.Time) {
 	l.apart(now)
 }
 
-// wait waits for events: for restTime, without limit if the loop is resting, and not at all if there is work.
+// wait waits for events: for yieldTime, without limit if the loop is resting, and not at all if there is work.
 func (l *loop) wait(events []unix.EpollEvent, resting, working bool) (n int, err error) {
 	ms := -1
-	if limit := l.timeout(resting, working); limit >= 0 {
+	if limit := l.timeout(resting, working, yieldTime); limit >= 0 {
 		ms = int((limit + time.Millisecond - 1) / time.Millisecond)
 	}
 	if resting {

@@ -52,7 +52,7 @@ func (ls *Loops) Close() {
 	}
 }
 
-// Run drives connections until ctx ends, each loop on a thread of its own, the first one on the caller's. The caller has closed all
+// Run drives connections until ctx ends, each loop on a goroutine of its own, the first one on the caller's. The caller has closed all
 // connections before that, as no loop tells their drivers afterwards. While the loops run, Go's scheduler has one processor more for
 // each.
 func (ls *Loops) Run(ctx context.Context) error {

@@ -33,6 +33,7 @@ type ringLoop struct {
 	batch   uint64 // of completions
 	polled  bool   // the ring polls waker
 	limits
+	pace
 }
 
 // posted is a socket that the thread looks at, and its new driver, nil for none. A socket that was posted before another one gets its driver before
@@ -159,7 +160,7 @@ func (l *ringLoop) run(ctx context.Context) error {
 		l.settleAll()
 		working := !l.polled || len(work)+len(l.changed)+len(l.again) > 0
 		resting = resting && !working
-		if err := l.ring.Enter(uring.Wait{Limit: l.timeout(resting, working), Told: resting}); err != nil {
+		if err := l.ring.Enter(uring.Wait{Limit: l.timeout(resting, working, restTime), Told: resting}); err != nil {
 			return fmt.Errorf("wait for io_uring: %w", err)
 		}
 		now := time.Now()
@@ -168,7 +169,7 @@ func (l *ringLoop) run(ctx context.Context) error {
 		if l.due(now) {
 			l.sweepLimits(now)
 		}
-		resting = n == 0 && !working
+		resting = l.rests(now, n > 0 || working)
 	}
 	return nil
 }
