@@ -171,6 +171,18 @@ func startMaps(a *app) {
 	a.steps.start("map of stored responses", a.stored.Run)
 }
 
+// startTelling starts the parts that tell a new process what this one and the one before it learn of sessions. They end after the clients.
+func startTelling(a *app) {
+	if a.handover.path == "" {
+		return
+	}
+	a.steps.start("changes for a new process", a.handover.sendChanges)
+	if a.inherited != nil {
+		a.steps.start("changes of the old process", func(ctx context.Context) error { return a.inherited.receiveChanges(ctx, a) })
+		a.steps.atEnd("the old process", func(ctx context.Context) error { return a.inherited.awaitOld(ctx, a) })
+	}
+}
+
 // startChanges starts the parts that bring other settings into force.
 func startChanges(a *app) {
 	a.steps.start("discovery", a.discover)
@@ -223,13 +235,10 @@ func (a *app) start() error {
 	if err := a.handover.listen(); err != nil {
 		return errors.Join(err, a.listener.Close())
 	}
-	if a.handover.path != "" {
-		a.steps.start("changes for a new process", a.handover.sendChanges) // before the clients, because it ends after them
-	}
+	startTelling(a)
 	a.serveClients()
 	if a.inherited != nil {
 		a.inherited.serves()
-		a.steps.start("changes of the old process", func(ctx context.Context) error { return a.inherited.receiveChanges(ctx, a) })
 	}
 	a.metrics.ConfigLoaded(time.Now())
 	startChanges(a)

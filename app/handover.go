@@ -40,6 +40,7 @@ type inheritance struct {
 	passed
 	conn      *net.UnixConn
 	listeners []*net.TCPListener // nil where one was taken
+	ended     chan struct{}      // closed when the old process has told all
 }
 
 // takeOver asks the process at the socket for its listeners. It returns nil if there is no such process.
@@ -54,7 +55,7 @@ func takeOver(path string) (*inheritance, error) {
 	if err != nil {
 		return nil, usageError("proxy.handover: %w", err)
 	}
-	h := &inheritance{conn: c}
+	h := &inheritance{conn: c, ended: make(chan struct{})}
 	if err := h.receive(); err != nil {
 		_ = c.Close()
 		return nil, fmt.Errorf("the tether at %q does not hand over: %w", path, err)
@@ -139,10 +140,15 @@ type handover struct {
 	resumed    chan bool      // gets true if Serve is to go on
 	given      chan struct{}  // closed when a new process serves
 	successors chan successor // gets the new process; capacity 1
+	relayed    chan []byte    // gets batches of the process before, for the new one
+	toldAll    chan struct{}  // closed when the new process gets no more
 }
 
 func newHandover(a *app, path string) *handover {
-	return &handover{app: a, path: path, paused: make(chan struct{}), resumed: make(chan bool), given: make(chan struct{}), successors: make(chan successor, 1)}
+	return &handover{
+		app: a, path: path, paused: make(chan struct{}), resumed: make(chan bool), given: make(chan struct{}),
+		successors: make(chan successor, 1), relayed: make(chan []byte), toldAll: make(chan struct{}),
+	}
 }
 
 // listen opens the socket at which a new process asks. It takes the place of a socket that no process listens on any more.
