@@ -82,7 +82,7 @@ var layers = map[string]layer{
 	"session/fates":      {[]string{"session/balance"}, "what became of a prompt follows from numbers, whoever collected them"},
 	"session/warm":       {nil, "whether caches lose prompts shows in the turns of conversations, whoever they are and wherever they go"},
 	"session/snapshot":   {[]string{"session/identity", "session/openings", "session/pins", "upstream"}, "a file keeps where sessions are and decides nothing"},
-	"session/local":      {[]string{"session/pins", "session/shared", "upstream"}, "maps and upstreams follow what processes know together, and decide nothing"},
+	"session/local":      {[]string{"session/pins", "session/shared", "upstream", "upstream/load"}, "maps and upstreams follow what processes know together, and decide nothing"},
 	"session/shared":     {[]string{"session/identity"}, "the rule by which processes agree knows no network, no clock and no upstreams: it is checked by exhaustive search"},
 	"session/store":      {[]string{"session/identity", "session/shared", "tlsfiles"}, "a store carries what processes tell each other, and knows neither requests nor upstreams"},
 	"session/pins":       {[]string{"session/identity", "upstream"}, "the map remembers where sessions are and decides nothing"},

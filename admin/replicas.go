@@ -20,6 +20,9 @@ type replicasView struct {
 	Subjects int    `json:"subjects"`
 	UnderWay int    `json:"under_way"`
 	Dropped  uint64 `json:"dropped"`
+	// LoadFrom is how many other tethers tell how busy they keep servers. LoadTrouble says why none can, "" if they can.
+	LoadFrom    int    `json:"load_from"`
+	LoadTrouble string `json:"load_trouble,omitempty"`
 	// Warning says what is wrong with the replicas, "" for nothing.
 	Warning  string        `json:"warning,omitempty"`
 	Replicas []replicaView `json:"replicas"`
@@ -50,7 +53,7 @@ func showReplicas(report func(time.Time) store.Report) http.HandlerFunc {
 }
 
 func viewReplicas(r store.Report) replicasView {
-	v := replicasView{Store: "ok", Subjects: r.Ledger.Subjects, UnderWay: r.Ledger.UnderWay, Dropped: r.Dropped, Replicas: []replicaView{}}
+	v := replicasView{Store: "ok", Subjects: r.Ledger.Subjects, UnderWay: r.Ledger.UnderWay, Dropped: r.Dropped, LoadFrom: r.Tellers, LoadTrouble: string(r.Deaf), Replicas: []replicaView{}}
 	if r.Trouble != "" {
 		v.Store, v.Trouble = "trouble", string(r.Trouble)
 	}

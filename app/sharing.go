@@ -40,6 +40,9 @@ func newSharing(a *app, s *settings) sharing {
 		Config: cfg, Address: address, TLS: tlsOfStore(s), Local: local.Maps{Sessions: a.pins, Responses: a.stored, Upstreams: a.registry}, Changes: changes,
 		Strays: func(each func(*shared.Sighting)) { session.Strays(a.router, time.Now(), each) },
 		Max:    s.Session.Pins.Max, TTL: a.pins.TTL, Ring: a.router.Digest, Version: a.env.Version, Admin: cfg.Advertise,
+		TellLoad: func(others map[uint64]shared.Load, own []shared.Load) []shared.Load {
+			return local.TellLoad(a.registry.Table(), others, own, time.Now())
+		},
 		Check:   func() identity.Key { return snapshot.Check(a.settings.Load().identifier) },
 		OnState: sh.tell,
 	})
@@ -83,6 +86,8 @@ func (s sharing) tell(state store.State) {
 	switch {
 	case state.Trouble != "":
 		s.log.Warn("the session store does not work: requests go on, and exceptions are shared once it does", zap.String("why", string(state.Trouble)))
+	case state.Deaf != "":
+		s.log.Warn("the session store does not pass on how busy tethers keep servers: each places by what it has sent itself", zap.String("why", string(state.Deaf)))
 	case state.Foreign:
 		s.log.Warn("another tether has had other upstreams for a minute: the ring digests differ, and sessions are placed differently")
 	default:

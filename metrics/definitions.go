@@ -142,6 +142,10 @@ var (
 	storeSent     = define("counter", "tether_store_sent_total", "Sessions and stored responses that this process has told the store of.")
 	storeReceived = define("counter", "tether_store_entries_total", "Entries of the store that this process has applied.")
 	storeIgnored  = define("counter", "tether_store_entries_ignored_total", "Entries of the store that this process has ignored. damaged: not written by tether; version: by another version; secret: under another session secret.", "reason")
+	storeTellers  = define("gauge", "tether_store_load_replicas", "Other processes that tell how busy they keep upstreams, and whose load counts here.")
+	storeReports  = define("counter", "tether_store_load_reports_total", "Reports of the load of other processes that counted.")
+
+	storeReportsIgnored = define("counter", "tether_store_load_reports_ignored_total", "Reports of load that were damaged, late, of another version or of another secret.")
 
 	configReloads = define("counter", "tether_config_reloads_total",
 		"Reloads of the configuration. failed: it is invalid, and the previous one stays in force.", "result")

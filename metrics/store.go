@@ -18,7 +18,7 @@ type storeState struct {
 	report func(time.Time) store.Report
 }
 
-var storeDescs = describe(storeUp, storeEntryAge, storeReplicas, storeSubjects, storeUnderWay, storeDropped, storeSent, storeReceived, storeIgnored)
+var storeDescs = describe(storeUp, storeEntryAge, storeReplicas, storeSubjects, storeUnderWay, storeDropped, storeSent, storeReceived, storeIgnored, storeTellers, storeReports, storeReportsIgnored)
 
 // Describe implements prometheus.Collector.
 func (s *storeState) Describe(ch chan<- *prometheus.Desc) { storeDescs.show(ch) }
@@ -46,6 +46,9 @@ func (s *storeState) Collect(ch chan<- prometheus.Metric) {
 	emit(storeDropped, float64(r.Dropped))
 	emit(storeSent, float64(r.Counts.Sent))
 	emit(storeReceived, float64(r.Counts.Received))
+	emit(storeTellers, float64(r.Tellers))
+	emit(storeReports, float64(r.Counts.Reports))
+	emit(storeReportsIgnored, float64(r.Counts.ReportsIgnored))
 	for reason, n := range map[string]uint64{"damaged": r.Counts.Damaged, "version": r.Counts.OtherVersion, "secret": r.Counts.OtherSecret} {
 		emit(storeIgnored, float64(n), reason)
 	}

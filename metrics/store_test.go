@@ -16,7 +16,7 @@ func TestStoreMetrics(t *testing.T) {
 		t.Error("metrics of no store")
 	}
 	r := store.Report{
-		Counts: store.Counts{Sent: 1, Received: 2, Damaged: 3, OtherVersion: 4, OtherSecret: 5}, Ledger: shared.Stats{Subjects: 6, UnderWay: 7}, Dropped: 8,
+		Counts: store.Counts{Sent: 1, Received: 2, Damaged: 3, OtherVersion: 4, OtherSecret: 5, Reports: 9, ReportsIgnored: 10}, Ledger: shared.Stats{Subjects: 6, UnderWay: 7}, Dropped: 8, Tellers: 11,
 		Peers: []store.Peer{{Alive: true}, {}},
 	}
 	WatchStore(m, func(time.Time) store.Report { return r })
@@ -25,6 +25,7 @@ func TestStoreMetrics(t *testing.T) {
 		"tether_store_up 1", "tether_store_last_entry_age_seconds -1", "tether_store_replicas 1", "tether_store_subjects 6", "tether_store_under_way 7",
 		"tether_store_changes_dropped_total 8", "tether_store_sent_total 1", "tether_store_entries_total 2", `tether_store_entries_ignored_total{reason="damaged"} 3`,
 		`tether_store_entries_ignored_total{reason="version"} 4`, `tether_store_entries_ignored_total{reason="secret"} 5`,
+		"tether_store_load_replicas 11", "tether_store_load_reports_total 9", "tether_store_load_reports_ignored_total 10",
 	} {
 		if !strings.Contains(text, want+"\n") {
 			t.Errorf("no %s in\n%s", want, text)

@@ -15,23 +15,23 @@ type busyness struct {
 	chosen   uint64 // the turn of the last choice
 }
 
-// busynessOf returns how busy upstream i is. Requests that failed quickly count as if they were still in flight.
+// busynessOf returns how busy upstream i is, by what this process has sent there and what others tell.
 func busynessOf(c *candidates, i int) busyness {
 	m := &c.table.Members[i]
-	q, n := m.Queue(c.now), m.Load(c.now)-m.Tunnels()
-	tokens := q.Tokens + int64(m.Failures(c.now).Tokens)
-	return busyness{backlog: balance.Backlog(tokens, float64(n), c.rate), inFlight: n, chosen: q.Chosen}
+	own, q := m.OwnShare(c.now)
+	others := m.Others(c.now)
+	n := own.Requests + others.Requests
+	return busyness{backlog: balance.Backlog(own.Tokens+others.Tokens, float64(n), c.rate), inFlight: n, chosen: q.Chosen}
 }
 
-// BacklogSeconds returns how long u needs for the prompts and requests that tether has sent there, by the rate of the model that it was last
+// BacklogSeconds returns how long u needs for the prompts and requests that this process has sent there, by the rate of the model that it was last
 // chosen for. It is 0 for an upstream that was never chosen.
 func BacklogSeconds(u *upstream.Upstream, now time.Time) float64 {
-	q := u.Queue(now)
+	own, q := u.OwnShare(now)
 	if q.Rate == 0 {
 		return 0
 	}
-	tokens := q.Tokens + int64(u.Failures(now).Tokens)
-	return balance.Backlog(tokens, float64(u.Load(now)-u.Tunnels()), q.Rate) / q.Rate
+	return balance.Backlog(own.Tokens, float64(own.Requests), q.Rate) / q.Rate
 }
 
 // maxLooks bounds how many upstreams leastBusy compares: the best of so many is as good as the best of all.

@@ -16,6 +16,7 @@ type candidates struct {
 
 	byLoad bool    // the load of upstreams decides with the ring
 	shares bool    // other processes may have served turns of the session that this one does not know
+	kept   int64   // tokens of the prompt that the session's upstream must have cached because of such turns
 	turn   uint64  // of the choice
 	rate   float64 // tokens of the model's prompts that a server computes in a second
 

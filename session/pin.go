@@ -60,11 +60,14 @@ func (p *pin) bind(to upstream.Ref, now time.Time) {
 
 // cachedAt returns how many tokens of the session's last prompt upstream i has in its cache, as far as tether knows.
 func (p *pin) cachedAt(c *candidates, i int) int64 {
-	if p.last.Prompt == 0 || c.ref(i) != p.to {
+	if c.ref(i) != p.to {
 		return 0
 	}
+	if p.last.Prompt == 0 || c.shares {
+		return max(p.last.Prompt, c.kept)
+	}
 	m := &c.table.Members[i]
-	if c.byLoad && !c.shares && balance.IsGone(m.ChargedSince(p.last.Mark), m.KVCapacity()) {
+	if c.byLoad && balance.IsGone(m.ChargedSince(p.last.Mark), m.KVCapacity()) {
 		return 0
 	}
 	return p.last.Prompt

@@ -115,7 +115,9 @@ func (r *Router) begin(t *Route, req Request, now time.Time) {
 	t.candidates.tried = t.tries[:0]
 	t.candidates.turn = r.choices.Load() / turnUnit * maxLooks
 	t.prompt, t.candidates.rate, t.candidates.byLoad = model.Tokens(req.Bytes, req.Media), model.Rate(), isByLoad(v.cfg.Balance.Placement, r)
-	t.candidates.shares = r.Shares != nil
+	if t.candidates.shares = r.Shares != nil; t.candidates.shares && req.Continues {
+		t.candidates.kept = balance.Kept(t.prompt)
+	}
 	t.pin.pins, t.pin.key, t.pin.synthetic = r.pins, req.Key, req.Synthetic
 }
 

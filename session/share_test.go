@@ -194,6 +194,39 @@ func TestCachesAreNotGoneWithAStore(t *testing.T) {
 	}
 }
 
+// A session that goes on has most of its prompt in the cache of its upstream, also if other processes have served its turns.
+func TestTurnsOfOthers(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		continues bool
+		last      int64 // prompt of the last turn that this process knows
+		backlog   int64
+		stays     bool
+		work      int64
+	}{
+		{"goes on", true, 0, 96_000 + 2*16_000, true, 4000},
+		{"goes on, and its upstream is busier", true, 0, 96_000 + 2*16_000 + 1, false, 20_000},
+		{"may be new", false, 0, 96_000, true, 20_000},
+		{"may be new, and its upstream is busier", false, 0, 96_001, false, 20_000},
+		{"an old turn is known", true, 5000, 96_000 + 2*16_000, true, 4000},
+		{"the last turn is known", true, 19_000, 96_000 + 2*19_000, true, 1000},
+	} {
+		f := newBusyFleet(t, 2, nil)
+		f.router.Shares = shared.NewQueue()
+		k, pinned := f.homeOf(1), f.registry.Table().Members[0]
+		pins.Follow(f.router.pins, k, pinned.Ref(), 0, f.now)
+		f.router.pins.Note(k, pinned.Ref(), pins.Turn{Prompt: c.last}, true, f.now)
+		f.owe(0, c.backlog)
+		req := prompt(k, 20_000)
+		req.Continues = c.continues
+		r := f.start(req)
+		if u := r.Next(f.now); (u == pinned.Upstream) != c.stays || r.charged.Work != c.work {
+			t.Errorf("%s: %s with %d tokens of work", c.name, name(u), r.charged.Work)
+		}
+		r.End(f.now)
+	}
+}
+
 // A session without a pin is looked up at its home, and can be moved and forgotten there, if it is known which model counts.
 func TestLookupOfUnknownSessions(t *testing.T) {
 	f, q := sharingFleet(t, 3, nil)

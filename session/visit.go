@@ -32,14 +32,14 @@ func (v *visit) begin(c *candidates, i int, cached int64, streams bool, turn uin
 	}
 	work := balance.Work(v.prompt, cached)
 	v.charged = load.Charge{Work: work, Streams: streams, Rate: c.rate, Patience: balance.Patience(work, c.rate, pace), Turn: turn}
-	v.idle = m.Queue(c.now).Tokens == 0
+	v.idle = m.Queue(c.now).Tokens == 0 && m.Others(c.now).Tokens == 0
 	v.turn = pins.Turn{Prompt: v.prompt, Mark: m.Charge(&v.charged, c.now)}
 	m.Begin()
 	v.at = m.Upstream
 }
 
 // FoundIdle reports whether the upstream of the last attempt had no prompt to compute when the request was sent there, as far as this
-// process knows. Prompts that arrive later do not slow the request down: vLLM computes prompts in the order of their arrival.
+// process knows, and those that tell it of theirs. Prompts that arrive later do not slow the request down: vLLM computes prompts in the order of their arrival.
 func (v *visit) FoundIdle() bool { return v.idle }
 
 // Generated records that bytes arrived at now which the upstream generated: it has computed the prompt. It may be called as often as

@@ -11,6 +11,7 @@ package upstream
 import (
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"tether/upstream/drain"
 	"tether/upstream/load"
@@ -29,7 +30,8 @@ type Upstream struct {
 	load.Gauge
 	load.Backlog
 	drain.Moves
-	load.Engine // written by package health alone
+	load.Engine    // written by package health alone
+	load.Elsewhere // written by package session/local alone
 }
 
 // NoRank is the Rank of an upstream that is a whole server.
@@ -54,3 +56,10 @@ func (u *Upstream) Rank() int { return u.rank }
 
 // State is the present state.
 func (u *Upstream) State() State { return State(u.state.Load()) }
+
+// OwnShare is how busy this process keeps the upstream at now: its part of the backlog with its requests, in which those that failed quickly
+// count as if they were in flight, and tunnels do not. q is the backlog alone.
+func (u *Upstream) OwnShare(now time.Time) (s load.Share, q load.Queue) {
+	q = u.Queue(now)
+	return load.Share{Tokens: q.Tokens + int64(u.Failures(now).Tokens), Requests: u.Load(now) - u.Tunnels()}, q
+}

@@ -50,7 +50,7 @@ func scaleOut(w *world) {
 
 // kill takes a server down. Its clients send their requests again at once.
 func kill(w *world, s *server) {
-	s.SetHealth(upstream.Down, "simulated")
+	s.setHealth(upstream.Down)
 	s.plans++
 	for _, r := range s.engine.crash() {
 		if r.unwritten == 0 {
@@ -63,7 +63,7 @@ func kill(w *world, s *server) {
 }
 
 // revive brings a server up again.
-func revive(s *server) { s.SetHealth(upstream.Up, "simulated") }
+func revive(s *server) { s.setHealth(upstream.Up) }
 
 // freeze stops a server after its present step, until thaw. The server stays up.
 func freeze(w *world, s *server) {

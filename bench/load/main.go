@@ -27,6 +27,7 @@ func main() {
 	flag.IntVar(&o.turns, "turns", 12_000, "turns of a simulation")
 	flag.StringVar(&o.only, "only", "", "run the scenarios that have this text in their names")
 	flag.BoolVar(&o.quick, "quick", false, "run three scenarios with 2,000 turns and one seed, too few for the goals")
+	flag.BoolVar(&o.replicas, "replicas", false, "compare several tethers that share nothing, pins, or load too, in five scenarios; there are no goals")
 	flag.Parse()
 	os.Exit(run(o, os.Stdout, os.Stderr))
 }
@@ -38,6 +39,7 @@ type options struct {
 	seeds, turns int
 	only         string
 	quick        bool
+	replicas     bool
 }
 
 // run prints the tables and returns the exit code.
@@ -52,11 +54,14 @@ func run(o options, out, errors io.Writer) (code int) {
 	}
 	var all []*scenario
 	for _, s := range scenarios(kinds) {
-		if strings.Contains(s.name, o.only) && (s.brief || !o.quick) {
+		if strings.Contains(s.name, o.only) && (s.brief || !o.quick) && (s.several || !o.replicas) {
 			all = append(all, s)
 		}
 	}
 	policies := contenders()
+	if o.replicas {
+		policies = sharers()
+	}
 	if err := measure(all, policies, o); err != nil {
 		fmt.Fprintln(errors, err)
 		return 1
@@ -64,7 +69,7 @@ func run(o options, out, errors io.Writer) (code int) {
 	for _, s := range all {
 		s.print(out, policies)
 	}
-	if o.quick {
+	if o.quick || o.replicas {
 		return 0
 	}
 	if missed := printGoals(out, all); missed > 0 {

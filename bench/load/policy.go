@@ -15,6 +15,9 @@ type contender struct {
 	name    string
 	policy  policy
 	routing session.Config // of the real router
+	// replicas is how many tethers there are, 0 for one; shares is what they tell each other.
+	replicas int
+	shares   sharing
 }
 
 // contenders are the policies in the order of the tables. hash and tether are the real router, without and with the load of
@@ -23,12 +26,12 @@ func contenders() []contender {
 	home, byLoad := session.Default(), session.Default()
 	home.Balance.Placement, byLoad.Balance.Placement = balance.Home, balance.Load
 	return []contender{
-		{"round robin", roundRobin, home},
-		{"least in flight", leastInFlight, home},
-		{"hash", byRouter, home},
-		{"CHWBL 1.25", boundedHash, home},
-		{"LMetric", lmetric, home},
-		{"tether", byRouter, byLoad},
+		{name: "round robin", policy: roundRobin, routing: home},
+		{name: "least in flight", policy: leastInFlight, routing: home},
+		{name: "hash", policy: byRouter, routing: home},
+		{name: "CHWBL 1.25", policy: boundedHash, routing: home},
+		{name: "LMetric", policy: lmetric, routing: home},
+		{name: "tether", policy: byRouter, routing: byLoad},
 	}
 }
 

@@ -74,7 +74,7 @@ func TestLeastInFlight(t *testing.T) {
 // home returns a conversation whose place by the ring is a server.
 func home(w *world, server int) *talk {
 	for n := 0; ; n++ {
-		t := &talk{key: w.tether.keyOf(1, n)}
+		t := &talk{key: w.tethers[0].keyOf(1, n)}
 		if walk := w.ring.Walk(t.key.Ring()); walk.Next(func(int) bool { return true }) == server {
 			return t
 		}

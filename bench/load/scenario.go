@@ -17,6 +17,7 @@ type scenario struct {
 	watches  bool // the incident watches a server
 	goals    []goal
 	brief    bool // part of the quick run
+	several  bool // part of the run with several tethers
 
 	figures map[string]figures // by the name of the policy
 }
@@ -26,18 +27,18 @@ func scenarios(k [3]*workload) []*scenario {
 	mooncake, agents, giants := k[0], k[1], k[2]
 	all := []*scenario{
 		{workload: mooncake, load: 0.5},
-		{workload: mooncake, load: 0.8, goals: goalsOf(97, 1.10, 0.45, 0.60, 0.55, 15), brief: true},
+		{workload: mooncake, load: 0.8, goals: goalsOf(97, 1.10, 0.45, 0.60, 0.55, 15), brief: true, several: true},
 		{workload: mooncake, load: 0.95, goals: goalsOf(95, 1.10, 0.35, 0.40, 0.25, 20)},
-		{workload: mooncake, load: 0.8, starved: true, goals: []goal{
+		{workload: mooncake, load: 0.8, starved: true, several: true, goals: []goal{
 			{"TTFT p90 / hash", 0.35, false, ratio("hash", func(f figures) float64 { return f.p90 })},
 		}},
 		{workload: mooncake, load: 0.8, recorded: true},
 		{workload: agents, load: 0.5},
-		{workload: agents, load: 0.8, goals: goalsOf(99, 1.10, 1.02, 1.05, 0.05, 2), brief: true},
+		{workload: agents, load: 0.8, goals: goalsOf(99, 1.10, 1.02, 1.05, 0.05, 2), brief: true, several: true},
 		{workload: agents, load: 0.95, goals: goalsOf(99, 1.10, 1.02, 1.05, 0.05, 2)},
-		{workload: agents, load: 0.8, starved: true},
+		{workload: agents, load: 0.8, starved: true, several: true},
 		{workload: giants, load: 0.5},
-		{workload: giants, load: 0.8, goals: goalsOf(95, 1.15, 0.4, 0.4, 0.1, 100), brief: true},
+		{workload: giants, load: 0.8, goals: goalsOf(95, 1.15, 0.4, 0.4, 0.1, 100), brief: true, several: true},
 		{workload: giants, load: 0.95},
 		{name: "64 conversations at once, twice a minute", workload: mooncake, load: 0.5, incident: bursts},
 		{name: "a server dies, and returns after 60 s", workload: mooncake, load: 0.8, incident: death},

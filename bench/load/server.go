@@ -5,9 +5,10 @@ import "tether/upstream"
 // server is a simulated server as the proxy sees it: an upstream of the real registry, the model of its engine, and what the
 // models of policies charged to it.
 type server struct {
-	*upstream.Upstream
-	engine *engine
-	number int
+	*upstream.Upstream                      // as the first tether sees it
+	seen               []*upstream.Upstream // as each tether sees it
+	engine             *engine
+	number             int
 
 	backlog int // charges of the requests without a first byte
 	chosen  int // 1 + the number of the last request that it was chosen for
@@ -31,6 +32,21 @@ func (s *server) answered(r *request) {
 	if s.backlog -= r.charge; s.backlog < 0 {
 		panic("BUG: a request is answered twice")
 	}
+}
+
+// setHealth is what all tethers find out about the server.
+func (s *server) setHealth(h upstream.Health) {
+	for _, u := range s.seen {
+		u.SetHealth(h, "simulated")
+	}
+}
+
+// requests returns how many requests are in flight at the server, of all tethers.
+func (s *server) requests() (n int64) {
+	for _, u := range s.seen {
+		n += u.InFlight()
+	}
+	return n
 }
 
 func (s *server) up() bool { return s.State().Health() == upstream.Up }

@@ -20,6 +20,7 @@ type route = session.Route
 type tether struct {
 	router *session.Router
 	ids    *identity.Identifier
+	pins   *pins.Map
 	table  *upstream.Registry
 
 	bytesPerToken float64 // as the router estimates it
@@ -34,8 +35,9 @@ func newTether(cfg session.Config, rate float64, intN func(n int) int) (*tether,
 	}
 	p := pins.Default()
 	known := prefill.New(prefill.Config{PrefillRate: map[string]float64{model: rate}})
-	router := session.NewRouter(cfg, pins.NewMap(p.Max, p.TTL), pins.NewMap(1000, p.TTL), known, intN)
-	return &tether{router: router, ids: identifier, table: upstream.NewRegistry(nil), bytesPerToken: known.Of([]byte(model)).BytesPerToken()}, nil
+	sessions := pins.NewMap(p.Max, p.TTL)
+	router := session.NewRouter(cfg, sessions, pins.NewMap(1000, p.TTL), known, intN)
+	return &tether{router: router, ids: identifier, pins: sessions, table: upstream.NewRegistry(nil), bytesPerToken: known.Of([]byte(model)).BytesPerToken()}, nil
 }
 
 // model is the model of all requests.
@@ -68,11 +70,18 @@ func (t *tether) keyOf(seed uint64, n int) key {
 // byRouter is the policy of the real router.
 func byRouter(w *world, r *request) *server {
 	r.route = new(route)
-	size := int64(float64(r.prompt) * w.tether.bytesPerToken)
-	w.tether.router.Start(r.route, session.Request{Key: r.talk.key, Model: []byte(model), Bytes: size, Streams: true}, w.time())
+	n := 0
+	if len(w.tethers) > 1 {
+		n = w.random.IntN(len(w.tethers))
+	}
+	t := w.tethers[n]
+	size := int64(float64(r.prompt) * t.bytesPerToken)
+	t.router.Start(r.route, session.Request{
+		Key: r.talk.key, Model: []byte(model), Bytes: size, Streams: true, Continues: r.talk.n > 1,
+	}, w.time())
 	u := r.route.Next(w.time())
 	for _, s := range w.servers {
-		if s.Upstream == u {
+		if s.seen[n] == u {
 			return s
 		}
 	}

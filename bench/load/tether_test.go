@@ -8,7 +8,7 @@ func TestResize(t *testing.T) {
 	var talks []*talk
 	var at []int
 	for n := range 40 {
-		c := &talk{key: w.tether.keyOf(1, n)}
+		c := &talk{key: w.tethers[0].keyOf(1, n)}
 		talks, at = append(talks, c), append(at, ask(w, c, 10))
 	}
 	if err := w.clock.Run(nil); err != nil {
@@ -24,7 +24,7 @@ func TestResize(t *testing.T) {
 	}
 	there := 0
 	for n := range 40 {
-		if ask(w, &talk{key: w.tether.keyOf(2, n)}, 10) == 3 {
+		if ask(w, &talk{key: w.tethers[0].keyOf(2, n)}, 10) == 3 {
 			there++
 		}
 	}

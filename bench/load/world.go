@@ -7,6 +7,7 @@ import (
 
 	"tether/bench/simtime"
 	"tether/ring"
+	"tether/upstream"
 	"tether/upstream/load"
 )
 
@@ -20,7 +21,7 @@ type world struct {
 	random   *rand.Rand
 	begun    time.Time
 	clock    simtime.Clock
-	tether   *tether
+	tethers  []*tether
 	ring     *ring.Ring // of the servers, as the real router has it
 	servers  []*server
 
@@ -60,34 +61,56 @@ func newWorld(s setup, h hardware, c contender, seed uint64) (*world, error) {
 	w := &world{
 		setup: s, hardware: h, policy: c.policy, seed: seed, random: rand.New(rand.NewPCG(seed, 1)), begun: time.Now(), queue: s.conversations,
 	}
-	var err error
-	if w.tether, err = newTether(c.routing, h.rate, w.random.IntN); err != nil {
+	for range max(1, c.replicas) {
+		t, err := newTether(c.routing, h.rate, w.random.IntN)
+		if err != nil {
+			return nil, err
+		}
+		w.tethers = append(w.tethers, t)
+	}
+	if err := w.resize(s.atFirst); err != nil {
 		return nil, err
 	}
-	return w, w.resize(s.atFirst)
+	share(w, c.shares)
+	return w, nil
 }
 
 // resize sets the number of servers, which must not shrink.
 func (w *world) resize(servers int) error {
-	members, err := w.tether.resize(servers)
-	if err != nil {
-		return err
-	}
+	known := len(w.servers)
 	var slots []ring.Slot
-	for n, m := range members {
-		slots = append(slots, ring.Slot{Name: m.Name(), Number: m.Slot, Weight: m.Weight})
-		if n < len(w.servers) {
+	for k, t := range w.tethers {
+		members, err := t.resize(servers)
+		if err != nil {
+			return err
+		}
+		for n := known; n < len(members); n++ {
+			m := &members[n]
+			m.SaidLoad(load.EngineLoad{KVCapacity: int64(w.hardware.capacity), At: w.time()})
+			if k == 0 {
+				w.addServer(m.Upstream)
+			}
+			w.servers[n].seen = append(w.servers[n].seen, m.Upstream)
+		}
+		if k > 0 {
 			continue
 		}
-		m.SaidLoad(load.EngineLoad{KVCapacity: int64(w.hardware.capacity), At: w.time()})
-		s := &server{Upstream: m.Upstream, engine: newEngine(w.hardware), number: n}
-		if w.oneCache && n > 0 {
-			s.engine.cache = w.servers[0].engine.cache
+		for _, m := range members {
+			slots = append(slots, ring.Slot{Name: m.Name(), Number: m.Slot, Weight: m.Weight})
 		}
-		w.servers = append(w.servers, s)
 	}
+	var err error
 	w.ring, err = ring.New(slots)
 	return err
+}
+
+// addServer adds a server, which the first tether sees as u.
+func (w *world) addServer(u *upstream.Upstream) {
+	s := &server{Upstream: u, engine: newEngine(w.hardware), number: len(w.servers)}
+	if w.oneCache && s.number > 0 {
+		s.engine.cache = w.servers[0].engine.cache
+	}
+	w.servers = append(w.servers, s)
 }
 
 // run runs the simulation. Its error says that a request did not end, or ended more than once.
@@ -131,7 +154,7 @@ func (w *world) time() time.Time { return w.begun.Add(w.clock.Now()) }
 // pass adds to the load of the servers for the time d.
 func (w *world) pass(d time.Duration) {
 	for _, s := range w.servers {
-		s.busy += float64(s.InFlight()) * d.Seconds()
+		s.busy += float64(s.requests()) * d.Seconds()
 	}
 }
 
@@ -140,7 +163,7 @@ func (w *world) newTalk() *talk {
 	if len(w.queue) == 0 {
 		w.queue = w.conversations
 	}
-	t := &talk{turns: w.queue[0], key: w.tether.keyOf(w.seed, w.talks)}
+	t := &talk{turns: w.queue[0], key: w.tethers[0].keyOf(w.seed, w.talks)}
 	w.queue = w.queue[1:]
 	w.talks++
 	return t

@@ -31,9 +31,9 @@ func simulate(t *testing.T, s setup, c contender, seed uint64) *result {
 		t.Errorf("%s: %d requests sent, %d measured, %d waits", c.name, w.sent, m.turns, len(m.waits))
 	}
 	for _, s := range w.servers {
-		if s.backlog != 0 || s.InFlight() != 0 || s.Queue(w.time()).Tokens != 0 || len(s.engine.waiting) != 0 || len(s.engine.answering) != 0 {
+		if s.backlog != 0 || s.requests() != 0 || s.Queue(w.time()).Tokens != 0 || len(s.engine.waiting) != 0 || len(s.engine.answering) != 0 {
 			t.Errorf("%s: at the end server %d has a backlog of %d tokens, %d requests in flight, %d tokens charged by the router", c.name, s.number, s.backlog,
-				s.InFlight(), s.Queue(w.time()).Tokens)
+				s.requests(), s.Queue(w.time()).Tokens)
 		}
 		if cache := s.engine.cache; cache.free+cache.idle != h.capacity/blockTokens || cache.idle != len(cache.nodes) {
 			t.Errorf("%s: at the end the cache of server %d has %d blocks free, %d idle, and %d cached", c.name, s.number, cache.free, cache.idle,

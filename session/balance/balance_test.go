@@ -14,6 +14,14 @@ func TestWork(t *testing.T) {
 	}
 }
 
+func TestKept(t *testing.T) {
+	for prompt, want := range map[int64]int64{0: 0, 1: 0, 20_000: 16_000} {
+		if got := Kept(prompt); got != want {
+			t.Errorf("%d tokens: %d, want %d", prompt, got, want)
+		}
+	}
+}
+
 func TestBacklog(t *testing.T) {
 	for _, c := range []struct {
 		uncomputed           int64

@@ -1,5 +1,5 @@
-// Package local has the maps and the upstreams of a process follow what several processes know together, and carries out the commands of
-// operators, whichever process they were given to.
+// Package local has the maps and the upstreams of a process follow what several processes know together, carries out the commands of
+// operators, whichever process they were given to, and collects what this process tells the others of its load.
 package local
 
 import (

@@ -16,6 +16,8 @@
 // used where it is bound needs no sighting until half of the time to live has passed. A session at home that has never been elsewhere
 // needs none at all: every process computes the same home.
 //
+// How busy processes keep upstreams is told by Reports, which may be lost. Loads adds them up.
+//
 // Ledger is the rule in one process: it keeps the Table, the sightings that are under way to the store, and makes the process's own
 // maps follow. The maps follow the Table, except for a session with a sighting of this process under way: then they follow
 // once it has come back. If the process has itself used a session elsewhere, and later than the winner by more than slack, it says so:

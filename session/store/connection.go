@@ -27,6 +27,7 @@ const sentinelsEvery = 2 * time.Second
 type connection struct {
 	rueidis.Client
 	key     string // of the stream
+	channel string // of reports
 	timeout time.Duration
 	cancel  context.CancelFunc // ends what reads
 }
@@ -51,7 +52,7 @@ func dial(ctx context.Context, a *Address, cfg *Config, secure *tls.Config) (*co
 	if err != nil {
 		return nil, err
 	}
-	return &connection{Client: client, key: streamKey(cfg.Prefix), timeout: cfg.Timeout}, nil
+	return &connection{Client: client, key: streamKey(cfg.Prefix), channel: loadChannel(cfg.Prefix), timeout: cfg.Timeout}, nil
 }
 
 // dialUntil dials. The connection is closed with ctx.
@@ -100,6 +101,21 @@ func (c *endingConn) Close() error {
 
 // streamKey is the key of the stream. All keys of a prefix are in one slot of a cluster.
 func streamKey(prefix string) string { return "{" + prefix + "}:sessions" }
+
+// loadChannel is the channel of reports.
+func loadChannel(prefix string) string { return "{" + prefix + "}:load" }
+
+// publish sends a report to all processes that listen.
+func (c *connection) publish(ctx context.Context, report []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	return c.Do(ctx, c.B().Publish().Channel(c.channel).Message(rueidis.BinaryString(report)).Build()).Error()
+}
+
+// listen calls heard with each report until the connection fails or ctx ends.
+func (c *connection) listen(ctx context.Context, heard func(report string)) error {
+	return c.Receive(ctx, c.B().Subscribe().Channel(c.channel).Build(), func(m rueidis.PubSubMessage) { heard(m.Message) })
+}
 
 // clock returns the store's time in Unix milliseconds.
 func (c *connection) clock(ctx context.Context) (int64, error) {

@@ -216,11 +216,15 @@ func TestForeignEntries(t *testing.T) {
 func TestACL(t *testing.T) {
 	t.Parallel()
 	server := storetest.Start(t, storetest.Programs(t)[0])
-	server.Do(t, "ACL", "SETUSER", "tether", "on", ">p@ss/word", "~{tether}:*", "&{tether}:*", "+xadd", "+xread", "+xrange", "+time", "+ping", "+hello", "+client", "+cluster|slots", "+cluster|shards")
+	server.Do(t, "ACL", "SETUSER", "tether", "on", ">p@ss/word", "~{tether}:*", "&{tether}:*", "+xadd", "+xread", "+xrange", "+time", "+ping", "+hello", "+client", "+cluster|slots", "+cluster|shards",
+		"+publish", "+subscribe", "+unsubscribe")
 	server.Do(t, "ACL", "SETUSER", "reader", "on", ">p", "~{tether}:*", "+xread", "+xrange", "+time", "+ping", "+hello", "+client", "+cluster|slots")
-	a, b := run(t, "redis://tether:p%40ss%2Fword@"+server.Addr, nil), run(t, "redis://"+server.Addr, nil)
+	var load, seen loads
+	load.put(3)
+	a, b := run(t, "redis://tether:p%40ss%2Fword@"+server.Addr, load.of), run(t, "redis://"+server.Addr, seen.of)
 	a.move(testKey(1), "x")
 	agree(t, 1, "x", a, b)
+	eventually(t, "load is shared", patience, seen.sees(3))
 	for url, want := range map[string]Trouble{"redis://reader:p@": forbidden, "redis://tether:wrong@": wrongUser, "redis://nobody:x@": wrongUser} {
 		var told states
 		run(t, url+server.Addr, watched(&told))

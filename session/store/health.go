@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"time"
 
 	"tether/session/shared"
@@ -11,13 +12,14 @@ const stuckAfter = 3 * time.Second
 
 // health is what this process knows of the store.
 type health struct {
-	received time.Time // the last entry, of any process
-	own      time.Time // the last entry of this process
-	foreign  time.Time // the last entry under another secret
-	trouble  Trouble   // the last trouble
-	at       time.Time // when it was noted
-	told     State     // the last state that was told
-	begun    bool      // a state was told
+	received time.Time           // the last entry, of any process
+	own      time.Time           // the last entry of this process
+	foreign  time.Time           // the last entry under another secret
+	trouble  Trouble             // the last trouble
+	at       time.Time           // when it was noted
+	deaf     [directions]Trouble // why reports cannot be sent or received, as far as the server says
+	told     State               // the last state that was told
+	begun    bool                // a state was told
 }
 
 // stateAt is the state at now.
@@ -30,6 +32,9 @@ func (h *health) stateAt(now time.Time) (s State) {
 		s.Trouble = h.trouble
 	default:
 		s.Trouble = stuck
+	}
+	if s.Trouble == none {
+		s.Deaf = cmp.Or(h.deaf[publishing], h.deaf[listening])
 	}
 	return s
 }
@@ -65,6 +70,8 @@ type Counts struct {
 	Sent, Received uint64
 	// Damaged, OtherVersion and OtherSecret are the entries of the stream that were ignored.
 	Damaged, OtherVersion, OtherSecret uint64
+	// Reports are those of other processes that counted, ReportsIgnored those that are damaged or late, or of another version or secret.
+	Reports, ReportsIgnored uint64
 }
 
 // Report is all that is shown of a store.
@@ -77,13 +84,15 @@ type Report struct {
 	// Dropped is how many changes had no room on their way to the store.
 	Dropped uint64
 	Peers   []Peer
+	// Tellers is how many other processes tell of their load.
+	Tellers int
 }
 
 // Report returns what is known at now.
 func (s *known) Report(now time.Time) Report {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := Report{State: s.health.stateAt(now), LastEntry: s.health.received, Counts: s.counts, Ledger: s.ledger.Stats(), Peers: s.peers.shown(s.id, now)}
+	r := Report{State: s.health.stateAt(now), LastEntry: s.health.received, Counts: s.counts, Ledger: s.ledger.Stats(), Peers: s.peers.shown(s.id, now), Tellers: s.tellers}
 	r.Foreign = s.health.told.Foreign
 	r.Dropped = s.deps.Changes.Dropped() + r.Ledger.Dropped
 	return r

@@ -21,10 +21,14 @@ type known struct {
 	last   string         // guarded by mu: the id of the last entry, "" before the first
 	health health         // guarded by mu
 	counts Counts         // guarded by mu
+	loads  *shared.Loads  // guarded by mu
+
+	tellers int // guarded by mu: the other processes that tell of their load
 }
 
 func newKnown(d Deps) *known {
-	k := &known{deps: d, id: rand.Uint64(), start: time.Now(), peers: peers{}}
+	id := rand.Uint64()
+	k := &known{deps: d, id: id, start: time.Now(), peers: peers{}, loads: shared.NewLoads(id)}
 	k.clock.start = k.start
 	k.ledger = shared.NewLedger(k.id, d.Local, d.Max, d.TTL())
 	return k

@@ -80,13 +80,18 @@ func TestSentinels(t *testing.T) {
 	})
 	var told states
 	url := "redis-sentinel://" + addr + "/mymaster"
-	a, b := run(t, url, watched(&told)), run(t, url, nil)
+	var load, seen loads
+	load.put(3)
+	a := run(t, url, func(d *Deps) { d.OnState, d.TellLoad = told.add, load.tell })
+	b := run(t, url, seen.of)
 	a.move(testKey(1), "before")
 	agree(t, 1, "before", a, b)
+	eventually(t, "load is shared", patience, seen.sees(3))
 	first.Kill()
 	b.move(testKey(2), "meanwhile")
 	agree(t, 2, "meanwhile", a, b)
 	eventually(t, "the store works", patience, func() bool { return told.last() == none })
+	eventually(t, "load is shared over the other server", patience, seen.sees(3))
 	if text := second.Do(t, "ROLE"); !strings.Contains(text, "master") {
 		t.Errorf("the replica is still %q", text)
 	}
@@ -115,11 +120,14 @@ func TestCluster(t *testing.T) {
 		for _, n := range nodes {
 			eventually(t, "the cluster is formed", patience, func() bool { return strings.Contains(n.Do(t, "CLUSTER", "INFO"), "cluster_state:ok") })
 		}
-		a := run(t, "redis://"+nodes[0].Addr+","+nodes[1].Addr, nil)
-		b := run(t, "redis://"+nodes[2].Addr, nil)
+		var load, seen loads
+		load.put(3)
+		a := run(t, "redis://"+nodes[0].Addr+","+nodes[1].Addr, load.of)
+		b := run(t, "redis://"+nodes[2].Addr, seen.of)
 		a.move(testKey(1), "x")
 		b.move(testKey(2), "y")
 		agree(t, 1, "x", a, b)
 		agree(t, 2, "y", a, b)
+		eventually(t, "load is shared", patience, seen.sees(3))
 	})
 }

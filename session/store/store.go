@@ -31,6 +31,9 @@ type Deps struct {
 	Ring  func() uint64
 	// Version and Admin are shown to other processes.
 	Version, Admin string
+	// TellLoad is called several times a second with the load that other processes have put on upstreams, and appends to own what this
+	// process has put there. It must not block.
+	TellLoad func(others map[uint64]shared.Load, own []shared.Load) []shared.Load
 	// OnState is called with each change of the state; it must not block.
 	OnState func(State)
 }
@@ -39,6 +42,8 @@ type Deps struct {
 type State struct {
 	// Trouble is why nothing comes back from the stream, "" if all is well.
 	Trouble Trouble
+	// Deaf is why this process does not share its load with others, or theirs with it, although the stream works; "" if it does.
+	Deaf Trouble
 	// Foreign is true if another process with another ring digest has been there for more than ringPatience.
 	Foreign bool
 }
@@ -73,9 +78,10 @@ func (s *Store) Run(ctx context.Context) error {
 	defer s.giveUp()
 	var parts sync.WaitGroup
 	defer parts.Wait()
-	parts.Add(2)
+	parts.Add(3)
 	go s.send(ctx, &parts)
 	go s.repair(ctx, &parts)
+	go tellLoad(ctx, s, &parts)
 	backoff := firstBackoff
 	for ctx.Err() == nil {
 		began := time.Now()
@@ -117,6 +123,11 @@ func (s *Store) connected(ctx context.Context) error {
 	if err := s.setClock(ctx, c); err != nil {
 		return err
 	}
+	var parts sync.WaitGroup
+	defer parts.Wait()
+	defer cancel() // before the wait
+	parts.Add(1)
+	go hear(ctx, s, c, &parts)
 	defer s.conn.Store(nil)
 	return s.receive(ctx, c)
 }

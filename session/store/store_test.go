@@ -80,6 +80,7 @@ func run(t testing.TB, url string, change func(*Deps)) *process {
 	d := Deps{
 		Config: cfg, Address: a, Local: p.maps, Changes: p.queue, Max: 100_000, TTL: func() time.Duration { return testTTL },
 		Strays: func(func(*shared.Sighting)) {}, Check: func() identity.Key { return testCheck }, Ring: func() uint64 { return 1 }, Version: "v1",
+		TellLoad: func(_ map[uint64]shared.Load, own []shared.Load) []shared.Load { return own },
 	}
 	if change != nil {
 		change(&d)

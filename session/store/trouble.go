@@ -25,7 +25,7 @@ const (
 	closed      Trouble = "it has closed the connection"
 	insecure    Trouble = "its certificate is not accepted, or it accepts no TLS"
 	wrongUser   Trouble = "it does not accept the user or the password"
-	forbidden   Trouble = "the user may not use the stream: its ACL must allow the commands and the keys"
+	forbidden   Trouble = "the user may not use the store: its ACL must allow the commands, the keys and the channel"
 	readOnly    Trouble = "it is read-only: it is a replica, or has too few replicas"
 	isFull      Trouble = "its memory is full: maxmemory is reached"
 	wrongType   Trouble = "the key of the stream holds something else: choose another session.store.prefix"

@@ -1,7 +1,7 @@
 // Package load knows how busy an upstream is: by its requests in flight, by the prompts that it still has to compute, by failures that
-// were too quick to count among these, by how long its answers take, and by what its server says. Package upstream has a Gauge, a Backlog
-// and an Engine for each upstream, and a Fullness for each server. Package session chooses by them, and writes Gauge and Backlog. Package
-// proxy writes Fullness, package health writes Engine.
+// were too quick to count among these, by how long its answers take, by what its server says, and by what other processes tell. Package
+// upstream has a Gauge, a Backlog, an Engine and an Elsewhere for each upstream, and a Fullness for each server. Package session chooses by
+// them, and writes Gauge and Backlog. Package proxy writes Fullness, package health writes Engine, package session/local writes Elsewhere.
 package load
 
 import (
