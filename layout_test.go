@@ -87,7 +87,7 @@ var layers = map[string]layer{
 	"session/store":      {[]string{"session/identity", "session/shared", "tlsfiles"}, "a store carries what processes tell each other, and knows neither requests nor upstreams"},
 	"session/pins":       {[]string{"session/identity", "upstream"}, "the map remembers where sessions are and decides nothing"},
 	"bench/simtime":      {nil, "simulated time does not know what happens in it"},
-	"bench/load":         {[]string{"bench/simtime", "ring", "session", "session/balance", "session/identity", "session/pins", "session/prefill", "upstream", "upstream/load"}, "a benchmark drives the parts as proxy does"},
+	"bench/load":         {[]string{"bench/simtime", "ring", "session", "session/balance", "session/identity", "session/local", "session/pins", "session/prefill", "session/shared", "upstream", "upstream/load"}, "a benchmark drives the parts as proxy and session/store do"},
 	"bench/identity":     {[]string{"bench/simtime", "proxy", "session", "session/balance", "session/identity", "session/openings", "session/pins", "session/prefill", "units", "upstream"}, "a benchmark drives the parts as app does"},
 	"tlsfiles/tlstest":   {nil, "certificates for tests"},
 	"e2e/binary":         {nil, "helpers of the tests that know tether by its binary"},
