@@ -92,10 +92,10 @@ fuzz: ## run every fuzz target for FUZZTIME (5s)
 	      echo "fuzz: $$target found nothing in its time"; \
 	    fi; done; done
 
-# Recorder compares two proxies in rounds for two minutes: go test -run '^$$' -bench Recorder -benchtime 1x ./app
+# Recorder and Tracing compare two proxies in rounds for minutes: go test -run '^$$' -bench Recorder -benchtime 1x ./app
 BENCHTIME ?= 100ms
 bench: ## run the benchmarks of all steps of a request (1 min, BENCHTIME=100ms)
-	go test -run '^$$' -bench . -skip Recorder -benchmem -benchtime $(BENCHTIME) $$(go list ./... | grep -v -e /e2e -e /bench/)
+	go test -run '^$$' -bench . -skip Recorder\|Tracing -benchmem -benchtime $(BENCHTIME) $$(go list ./... | grep -v -e /e2e -e /bench/)
 
 bench-identity: ## print the scorecard of session identity, and fail if it misses a goal
 	go run ./bench/identity

@@ -3,9 +3,12 @@ package app
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,48 +27,97 @@ import (
 	"tether/session/identity"
 	"tether/session/pins"
 	"tether/session/prefill"
+	"tether/traceparent"
+	"tether/tracing"
 	"tether/upstream"
 	"tether/upstream/models"
 	"tether/upstream/transport"
 	"tether/wire"
 )
 
-const (
-	benchBody   = `{"model":"tiny","messages":[{"role":"user","content":"`
-	benchAnswer = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
+const benchUsage = `"usage":{"prompt_tokens":500,"total_tokens":600,"completion_tokens":100,"prompt_tokens_details":{"cached_tokens":480}}}`
+
+var (
+	benchAnswer = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n" + strings.Repeat(" ", 1000-len(benchUsage)) + benchUsage
+	benchBody   = `{"model":"tiny","messages":[{"role":"user","content":"` + strings.Repeat("The quick brown fox. ", 92) + `"}]}`
+
+	benchRequest = "POST /v1/chat/completions HTTP/1.1\r\nHost: tether\r\nContent-Type: application/json\r\nX-Session-Id: s\r\nContent-Length: " +
+		strconv.Itoa(len(benchBody)) + "\r\n\r\n" + benchBody
 )
 
 // BenchmarkRecorder measures the cost of metrics and access log: the CPU time of a proxied request with both, divided by
 // the time without them. The CPU time of client and server, measured by direct calls, is subtracted from both. It runs 5
 // alternating rounds and reports the ratios' median, least and largest.
 func BenchmarkRecorder(b *testing.B) {
-	usage := `"usage":{"prompt_tokens":500,"total_tokens":600,"completion_tokens":100,"prompt_tokens_details":{"cached_tokens":480}}}`
-	answer := benchAnswer + strings.Repeat(" ", 1000-len(usage)) + usage
-	body := benchBody + strings.Repeat("The quick brown fox. ", 92) + `"}]}`
-	request := "POST /v1/chat/completions HTTP/1.1\r\nHost: tether\r\nContent-Type: application/json\r\nX-Session-Id: s\r\nContent-Length: " +
-		strconv.Itoa(len(body)) + "\r\n\r\n" + body
-	backend := answering(b, len(request), answer)
+	backend := benchBackend(b)
 	for _, mode := range []string{"errors", "all"} {
 		b.Run("access="+mode, func(b *testing.B) {
-			off := benchProxy(b, backend, "")
-			on := benchProxy(b, backend, mode)
-			var ratios []float64
-			for b.Loop() {
-				ratios = ratios[:0]
-				for range 5 {
-					direct := cost(b, backend, request, len(answer))
-					// Forth and back, so that a machine that grows warmer or busier affects both.
-					a1, b1, b2, a2 := cost(b, off, request, 0), cost(b, on, request, 0), cost(b, on, request, 0), cost(b, off, request, 0)
-					ratios = append(ratios, (b1+b2-2*direct)/(a1+a2-2*direct))
-				}
-			}
-			slices.Sort(ratios)
-			b.ReportMetric(ratios[2], "median-ratio")
-			b.ReportMetric(ratios[0], "min-ratio")
-			b.ReportMetric(ratios[4], "max-ratio")
+			compare(b, backend, benchProxy(b, backend, nil), benchProxy(b, backend, recording(mode)))
 		})
 	}
 }
+
+// BenchmarkTracing measures the cost of traces in the same way: the CPU time of a proxied request of which sample is the part that is traced,
+// divided by the time where tracing is off. The first ratio is that of two proxies without traces: the error of the measurement. The collector is
+// in this process: what it needs to receive counts too.
+func BenchmarkTracing(b *testing.B) {
+	backend := benchBackend(b)
+	for _, sample := range []float64{-1, 0, 0.01, 1} {
+		name := "off"
+		if sample >= 0 {
+			name = fmt.Sprint("sample=", sample)
+		}
+		b.Run(name, func(b *testing.B) {
+			compare(b, backend, benchProxy(b, backend, nil), benchProxy(b, backend, traced(sample)))
+		})
+	}
+}
+
+// traced exports the traces of a part of the requests to a collector, or none if sample is negative.
+func traced(sample float64) func(*testing.B, *proxy.Deps) {
+	return func(b *testing.B, deps *proxy.Deps) {
+		if sample < 0 {
+			return
+		}
+		collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
+		cfg := tracing.Default()
+		cfg.Endpoint, cfg.Protocol, cfg.Sample = collector.URL, "http", sample
+		x, err := tracing.New(cfg, "bench", func(err error) { b.Error(err) })
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() {
+			_ = x.Shutdown(context.Background())
+			collector.Close()
+			if n := x.Counts(); sample == 1 && n[0] == 0 {
+				b.Errorf("no span was exported: %v", n)
+			}
+		})
+		deps.Traces, deps.OnDone = &traceparent.Source{Share: sample}, x.Done
+	}
+}
+
+// compare reports the ratios of what a request costs through one proxy and through the other.
+func compare(b *testing.B, backend, off, on string) {
+	b.Helper()
+	var ratios []float64
+	for b.Loop() {
+		ratios = ratios[:0]
+		for range 5 {
+			direct := cost(b, backend, len(benchAnswer))
+			// Forth and back, so that a machine that grows warmer or busier affects both.
+			a1, b1, b2, a2 := cost(b, off, 0), cost(b, on, 0), cost(b, on, 0), cost(b, off, 0)
+			ratios = append(ratios, (b1+b2-2*direct)/(a1+a2-2*direct))
+		}
+	}
+	slices.Sort(ratios)
+	b.ReportMetric(ratios[2], "median-ratio")
+	b.ReportMetric(ratios[0], "min-ratio")
+	b.ReportMetric(ratios[4], "max-ratio")
+}
+
+// benchBackend starts the server of benchRequest.
+func benchBackend(b *testing.B) (addr string) { return answering(b, len(benchRequest), benchAnswer) }
 
 // answering is a server that answers every request of size bytes, and allocates nothing for it.
 func answering(b *testing.B, size int, answer string) (addr string) {
@@ -106,8 +158,20 @@ func answering(b *testing.B, size int, answer string) (addr string) {
 	return l.Addr().String()
 }
 
-// benchProxy starts a proxy in front of backend, with metrics and an access log of the mode, or without them if mode is "".
-func benchProxy(b *testing.B, backend, mode string) (addr string) {
+// recording takes metrics, and an access log of the mode.
+func recording(mode string) func(*testing.B, *proxy.Deps) {
+	return func(b *testing.B, deps *proxy.Deps) {
+		m := metrics.New("bench", deps.Registry)
+		parsed, _ := accesslog.ParseMode(mode)
+		lines := logs.Start(io.Discard, gatherTime)
+		b.Cleanup(func() { lines.Close(time.Second) })
+		access := accesslog.New(parsed, lines)
+		deps.OnDone = func(r *proxy.Record) { m.Done(r); access.Done(r) }
+	}
+}
+
+// benchProxy starts a proxy in front of backend, with what observe adds, nil for nothing.
+func benchProxy(b *testing.B, backend string, observe func(*testing.B, *proxy.Deps)) (addr string) {
 	b.Helper()
 	check := func(err error) {
 		if err != nil {
@@ -128,13 +192,8 @@ func benchProxy(b *testing.B, backend, mode string) (addr string) {
 	ready := make(chan struct{})
 	close(ready)
 	deps := proxy.Deps{Registry: registry, Router: router, Verdicts: ready, MemoryLimit: 4 << 30, Log: zap.NewNop()}
-	if mode != "" {
-		m := metrics.New("bench", registry)
-		parsed, _ := accesslog.ParseMode(mode)
-		lines := logs.Start(io.Discard, gatherTime)
-		b.Cleanup(func() { lines.Close(time.Second) })
-		access := accesslog.New(parsed, lines)
-		deps.OnDone = func(r *proxy.Record) { m.Done(r); access.Done(r) }
+	if observe != nil {
+		observe(b, &deps)
 	}
 	p, err := proxy.New(proxy.Settings{Config: proxy.Default(), Identifier: identifier}, deps)
 	check(err)
@@ -155,7 +214,7 @@ func benchProxy(b *testing.B, backend, mode string) (addr string) {
 }
 
 // cost returns the process's CPU time for one request in ns, averaged over many requests on a few connections.
-func cost(b *testing.B, addr, request string, answer int) float64 {
+func cost(b *testing.B, addr string, answer int) float64 {
 	b.Helper()
 	const connections, requests = 4, 5000
 	var before, after unix.Rusage
@@ -171,7 +230,7 @@ func cost(b *testing.B, addr, request string, answer int) float64 {
 			defer c.Close()
 			buf := make([]byte, 64<<10)
 			for range requests {
-				if _, err := io.WriteString(c, request); err != nil {
+				if _, err := io.WriteString(c, benchRequest); err != nil {
 					b.Error(err)
 					return
 				}

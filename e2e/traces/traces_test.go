@@ -73,11 +73,11 @@ const (
 	parent = "00f067aa0ba902b7"
 )
 
-// The collector gets the spans of a streamed request that moved from a dead server, over both protocols and on both engines. The server that
+// The collector gets the spans of a streamed request that moved from a dead server, over both protocols and on each engine. The server that
 // answered was told the span of its attempt.
 func TestCollector(t *testing.T) {
 	for _, protocol := range []string{"grpc", "http"} {
-		for _, engine := range []string{"epoll", "go"} {
+		for _, engine := range []string{"epoll", "uring", "go"} {
 			t.Run(protocol+" "+engine, func(t *testing.T) { moveTraced(t, protocol, engine) })
 		}
 	}
