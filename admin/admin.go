@@ -62,6 +62,9 @@ type Settings struct {
 	MaxRequest int64
 	// DrainIdle is session.drain_idle.
 	DrainIdle time.Duration
+	// NeedRestart returns the keys that differ in another configuration and cannot change while tether runs, given what config.Config.Fixed
+	// returns for that one.
+	NeedRestart func(fixed map[string]string) []string
 }
 
 // Server is the admin listener's server.

@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -197,8 +199,10 @@ func depsOf(t *testing.T, registry *upstream.Registry, token string) Deps {
 	})
 	return Deps{
 		Status: seen, Registry: registry, Pins: sessions, Ready: func() bool { return true }, Metrics: http.NotFoundHandler(),
-		Guide:    Guide{Router: router, Identifier: func() *identity.Identifier { return ids }, Read: func([]byte) session.Reading { return session.Reading{Status: 400, Refused: "test"} }},
-		Settings: func() Settings { return Settings{Token: token, MaxRequest: 100, DrainIdle: time.Minute} },
+		Guide: Guide{Router: router, Identifier: func() *identity.Identifier { return ids }, Read: func([]byte) session.Reading { return session.Reading{Status: 400, Refused: "test"} }},
+		Settings: func() Settings {
+			return Settings{Token: token, MaxRequest: 100, DrainIdle: time.Minute, NeedRestart: func(fixed map[string]string) []string { return slices.Sorted(maps.Keys(fixed)) }}
+		},
 	}
 }
 

@@ -10,13 +10,21 @@ import (
 // maxServers limits the body of /api/preview, in bytes: more than the most servers need.
 const maxServers = 16 << 20
 
+// Previewed is the answer of /api/preview.
+type Previewed struct {
+	preview.Preview
+	// NeedRestart are the keys that differ and cannot change while tether runs.
+	NeedRestart []string `json:"need_restart"`
+}
+
 // preview answers what a reload with the servers of the body would change. Such an answer takes up to a second of one core, so one is
 // handled at a time.
 func (s *Server) preview(w http.ResponseWriter, r *http.Request) {
 	s.reading.Lock()
 	defer s.reading.Unlock()
 	var question struct {
-		Upstreams []preview.Server `json:"upstreams"`
+		Upstreams []preview.Server  `json:"upstreams"`
+		Fixed     map[string]string `json:"fixed"`
 	}
 	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxServers))
 	d.DisallowUnknownFields()
@@ -29,5 +37,5 @@ func (s *Server) preview(w http.ResponseWriter, r *http.Request) {
 		writeError(w, 400, err.Error())
 		return
 	}
-	writeJSON(w, 200, p)
+	writeJSON(w, 200, Previewed{p, append([]string{}, s.deps.Settings().NeedRestart(question.Fixed)...)})
 }

@@ -38,7 +38,7 @@ func (a *app) serveOperators() (err error) {
 		Status: a.status, Guide: guide, ErrorLog: errorLog, Reload: reload, Sources: a.sources.shown,
 		Settings: func() admin.Settings {
 			s := a.settings.Load()
-			return admin.Settings{Token: string(s.token), MaxRequest: int64(s.Proxy.MaxHeader) + int64(s.Proxy.MaxBody), DrainIdle: s.Session.Pins.DrainIdle}
+			return admin.Settings{Token: string(s.token), MaxRequest: int64(s.Proxy.MaxHeader) + int64(s.Proxy.MaxBody), DrainIdle: s.Session.Pins.DrainIdle, NeedRestart: s.NeedRestart}
 		},
 	}
 	a.shared.inform(&deps)

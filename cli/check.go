@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tether/admin"
 	"tether/app"
 	"tether/config"
 	"tether/preview"
@@ -15,8 +16,8 @@ import (
 
 const checkLong = `Print the configuration in force, or everything that is wrong with it. With --against, print what a reload with the
 configuration would do to the tether whose admin listener is at URL: the upstreams that come and go, the share of homes and the
-sessions that move, and the slots that keep more homes where they are. It changes nothing. The sources of discovery: are asked
-from this machine, for up to 5 seconds; a source that does not answer is an error.`
+sessions that move, the keys that need a restart, and the slots that keep more homes where they are. It changes nothing. The sources of
+discovery: are asked from this machine, for up to 5 seconds; a source that does not answer is an error.`
 
 func checkCommand() *cobra.Command {
 	var o options
@@ -64,14 +65,14 @@ func (o *adminOptions) compare(cmd *cobra.Command, cfg *config.Config) error {
 		s := &specs[i]
 		servers = append(servers, preview.Server{Name: s.Name, Address: s.Address, Ranks: s.Ranks, Slot: s.Slot, Weight: s.Weight, Models: s.Models})
 	}
-	var p preview.Preview
-	if err := o.call(cmd.Context(), postJSON("/api/preview", map[string]any{"upstreams": servers}), &p); err != nil {
+	var p admin.Previewed
+	if err := o.call(cmd.Context(), postJSON("/api/preview", map[string]any{"upstreams": servers, "fixed": cfg.Fixed()}), &p); err != nil {
 		return err
 	}
 	return printPreview(cmd.OutOrStdout(), &p)
 }
 
-func printPreview(out io.Writer, p *preview.Preview) error {
+func printPreview(out io.Writer, p *admin.Previewed) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	line := func(cells ...string) { fmt.Fprintln(w, strings.Join(cells, "\t")) }
 	for _, group := range []struct {
@@ -90,6 +91,9 @@ func printPreview(out io.Writer, p *preview.Preview) error {
 	}
 	line("homes", fmt.Sprintf("%.1f %% move", 100*p.HomesMoved))
 	line("sessions", fmt.Sprintf("%d of %d pinned ones move", p.SessionsMoved, p.Sessions))
+	for _, key := range p.NeedRestart {
+		line("needs a restart", printable(key))
+	}
 	if len(p.Slots) > 0 {
 		line()
 		line(fmt.Sprintf("With these slots %.1f %% of the homes move:", 100*p.HomesMovedWithSlots))

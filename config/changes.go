@@ -1,6 +1,9 @@
 package config
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -20,10 +23,41 @@ func (c *Config) Files() (paths []string) {
 	return slices.DeleteFunc(slices.Compact(all), func(path string) bool { return path == "" })
 }
 
-// fixed are the keys that cannot change while tether runs.
+// fixed are the keys that cannot change while tether runs, or the keys above them. All others can. config.example.yaml names them.
 var fixed = []string{
-	"listen", "admin.listen", "session.max", "session.snapshot", "session.store", "proxy.handover",
-	"tracing.endpoint", "tracing.protocol", "tracing.sample", "tracing.timeout",
+	"listen", "admin.listen", "session.max", "session.snapshot", "session.store", "proxy.engine", "proxy.loops", "proxy.handover", "tracing",
+}
+
+// Fixed returns a digest of the value of each key that cannot change while tether runs. A digest tells no secret of the value.
+func (c *Config) Fixed() map[string]string {
+	all := map[string]string{}
+	for path, v := range leaves(c) {
+		if isFixed(path) {
+			all[path] = digestOf(v)
+		}
+	}
+	return all
+}
+
+func digestOf(v reflect.Value) string {
+	text := fmt.Sprint(v.Interface())
+	if v.Kind() == reflect.String {
+		text = v.String() // a secret prints as ***
+	}
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
+}
+
+// NeedRestart returns the keys, in the order of the alphabet, that a process with the configuration c would have to be restarted for, given
+// what Fixed returns for another configuration. Keys that variables and flags of the process set do not count.
+func (c *Config) NeedRestart(other map[string]string) (keys []string) {
+	for path, digest := range c.Fixed() {
+		if !slices.Contains(c.Overridden, path) && other[path] != "" && other[path] != digest {
+			keys = append(keys, path)
+		}
+	}
+	slices.Sort(keys)
+	return keys
 }
 
 // Changes returns the keys whose values differ from those of before. The value of a list or a map counts as a whole.

@@ -44,6 +44,8 @@ type Config struct {
 	Warnings []string `yaml:"-"`
 	// File is the path of the file that Load read, "" for none.
 	File string `yaml:"-"`
+	// Overridden are the keys that variables and flags set: those of the process, which a file does not change.
+	Overridden []string `yaml:"-"`
 }
 
 // Models is the models part of the configuration: one list of keys of two packages.

@@ -56,6 +56,7 @@ func loadsAgain(t *testing.T, c *Config) {
 	first := *c
 	first.Upstreams, again.Upstreams = nil, nil
 	first.File, again.File = "", ""
+	first.Overridden = nil
 	if diff := cmp.Diff(&first, again, cmpopts.EquateEmpty()); diff != "" {
 		t.Fatalf("%s\n%s", diff, shown)
 	}

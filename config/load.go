@@ -212,6 +212,7 @@ func (l *loader) text(path, value, name string) {
 		}
 		found = true
 		l.replaced(path, place{name: name})
+		l.cfg.Overridden = append(l.cfg.Overridden, path)
 		if err := setText(v, value); err != nil {
 			l.problem(path, err.Error())
 			l.broken[path] = true
