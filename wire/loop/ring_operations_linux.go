@@ -309,7 +309,9 @@ func polled(s *ringDriven, c *uring.Completion, kind uint64) {
 	}
 }
 
-// cancelAllOf cancels all operations of s, and reports whether there are any.
+// cancelAllOf cancels all operations of s, and reports whether there are any. It cancels each by its user: to cancel all operations of a
+// descriptor at once, the kernel compares those of all sockets, and ten thousand clients that leave together would stop the loop for half a
+// minute.
 func cancelAllOf(s *ringDriven) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -325,7 +327,11 @@ func cancelLocked(s *ringDriven) bool {
 	}
 	if !s.ending {
 		s.ending = true
-		s.loop.ring.CancelAll(s.fd, userNone)
+		for kind := uint64(userReceive); kind <= userLeft; kind++ {
+			if s.running.has(kind) {
+				s.loop.ring.Cancel(userOf(s, kind), userNone)
+			}
+		}
 	}
 	return true
 }

@@ -30,8 +30,6 @@ const (
 	recvPollFirst     = 1 << 0 // in entry.priority
 	recvMultishot     = 1 << 1
 	pollMulti         = 1 << 0 // in entry.length
-	cancelAll         = 1 << 0 // in entry.opFlags
-	cancelFD          = 1 << 1
 
 	completionBuffer = 1 << 0 // in Completion.flags; the buffer's number is above
 	completionMore   = 1 << 1

@@ -46,11 +46,5 @@ func (r *Ring) PollEach(fd int, events uint32, user uint64) {
 	e.opFlags, e.length = events, pollMulti
 }
 
-// Cancel ends an operation by its user, and CancelAll all operations of a descriptor. Each of those completes, with ECANCELED unless it had
-// ended before.
+// Cancel ends an operation by its user. That operation completes, with ECANCELED unless it had ended before.
 func (r *Ring) Cancel(of, user uint64) { r.next(opAsyncCancel, -1, user).address = of }
-
-// CancelAll is described at Cancel.
-func (r *Ring) CancelAll(fd int, user uint64) {
-	r.next(opAsyncCancel, fd, user).opFlags = cancelFD | cancelAll
-}
