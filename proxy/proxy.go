@@ -7,9 +7,10 @@
 // fasthttp.
 //
 // Each file is tested in the test file of its name, with these exceptions: accept.go in client_set_test.go and tls_test.go,
-// buffers.go in body_test.go, and observe.go by the tests of its observers. Some test files are about the whole proxy:
-// fail_test.go has the table of failures, leave_test.go clients that leave, memory_test.go and apart_linux_test.go what
-// remains after requests, ranks_test.go, realclients_test.go and tls_test.go ranks, recorded clients and TLS.
+// buffers.go in body_test.go, reply.go in fail_test.go and errors_test.go, and observe.go by the tests of its observers. Some
+// test files are about the whole proxy: fail_test.go has the table of failures, leave_test.go clients that leave, memory_test.go
+// and apart_linux_test.go what remains after requests, ranks_test.go, realclients_test.go and tls_test.go ranks, recorded
+// clients and TLS.
 //
 // Goroutines: that of Serve, one for each client connection that no event loop has, and one for each connection that is turned away. All
 // have ended when Shutdown has returned, and no loop has a connection any more. See loop.go. Send of package transport adds one for a large body, Tunnel of package wire one for a WebSocket.
