@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"os"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -17,8 +18,10 @@ import (
 const (
 	// warming is the time between the opening of the connections and the measurement, unless the row names another.
 	warming = 300 * time.Millisecond
-	// settling is the time after a measurement in which a peer closes what the clients left.
-	settling = 200 * time.Millisecond
+	// settling is the time after a measurement in which a peer closes what the clients left, settlingLimit that for a peer which takes longer to
+	// close thousands of connections: the next measurement needs the descriptors.
+	settling      = 200 * time.Millisecond
+	settlingLimit = 10 * time.Second
 	// answerLimit bounds the time until a peer answers its first request.
 	answerLimit = 20 * time.Second
 )
@@ -59,17 +62,18 @@ func (t *trial) cost(ctx context.Context) (figures, error) {
 	if t.row.busy {
 		defer burn()()
 	}
+	before := openDescriptors()
 	load, err := t.clients.Start(ctx, t.plan())
 	if err != nil {
 		return nil, err
 	}
-	defer func() { load.Close(); time.Sleep(settling) }()
+	defer func() { load.Close(); settle(before) }()
 	opening := load.Counts()
 	if err := sleep(ctx, cmp.Or(t.row.warming, warming)); err != nil {
 		return nil, err
 	}
 	load.Reset()
-	before, err := usage(t.process)
+	used, err := usage(t.process)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +93,24 @@ func (t *trial) cost(ctx context.Context) (figures, error) {
 	if _, err := t.upstreams.Skipped(); err != nil {
 		return nil, err
 	}
-	return reckon(t.row, opening, counts, after.Sub(before), took)
+	return reckon(t.row, opening, counts, after.Sub(used), took)
+}
+
+// settle waits until the peer has closed most of the connections that this process did not have before.
+func settle(before int) {
+	time.Sleep(settling)
+	for limit := time.Now().Add(settlingLimit); openDescriptors() > before+spare/2 && time.Now().Before(limit); {
+		time.Sleep(settling)
+	}
+}
+
+// openDescriptors returns how many descriptors this process has open, 0 if the system does not say.
+func openDescriptors() int {
+	all, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return 0
+	}
+	return len(all)
 }
 
 // allocations measures what a request allocates, by tether's own metrics. What it costs to read the metrics is subtracted.
