@@ -55,6 +55,7 @@ test: ## run the tests, with the race detector if there is a C compiler; the tar
 # Once in a run, a client waited in vain for the end of an answer that its server had reset, so this is not a part of test yet.
 test-uring: ## test the proxy over io_uring (2 min)
 	TETHER_PROXY_ENGINE=uring $(TEST_RACE) ./proxy
+	TETHER_PROXY_ENGINE=uring $(TEST_PLAIN) ./e2e/vectors
 
 test-deploy: ## test the Dockerfile and the files in deploy/
 	cd deploy && $(TEST_PLAIN) ./...

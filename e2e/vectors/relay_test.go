@@ -170,11 +170,12 @@ func payload(body string) (data string) {
 	return data
 }
 
-// exposing runs tether in front of a stage, with the endpoint of these tests exposed.
+// exposing runs tether in front of a stage, with the endpoint of these tests exposed. It does not ask the stage for metrics: it would do that on
+// the connections that these tests count.
 func exposing(t *testing.T, st *stage) (addr string) {
 	t.Helper()
 	config := filepath.Join(t.TempDir(), "c.yaml")
-	if err := os.WriteFile(config, []byte(`proxy: {expose: ["POST /vectors", "HEAD /vectors"]}`), 0o600); err != nil {
+	if err := os.WriteFile(config, []byte(`{proxy: {expose: ["POST /vectors", "HEAD /vectors"]}, health: {metrics_path: ""}}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	p := binary.Run(t, []string{"http://" + st.addr}, "-c", config)
@@ -266,4 +267,26 @@ func (r relay) String() string {
 		return text
 	}
 	return text + ", connection dropped"
+}
+
+// Each of many answers that come unasked, at any moment between two requests, is no answer to the next request.
+func TestLateAnswers(t *testing.T) {
+	st := newStage(t)
+	st.proxy = exposing(t, st)
+	for _, class := range answers {
+		for _, a := range class.vectors {
+			if a.then != sendsMore {
+				continue
+			}
+			t.Run(a.name, func(t *testing.T) {
+				for range 100 {
+					for _, size := range sizes(a.raw) {
+						if fault := st.try(t, a, size); fault != "" {
+							t.Fatalf("in pieces of %d: %s", size, fault)
+						}
+					}
+				}
+			})
+		}
+	}
 }

@@ -28,6 +28,8 @@ type driven struct {
 	refused bool   // the kernel has not taken all of unsent
 	unsent  []byte // what was pushed: a part of outbox.memory, unless refused
 	failed  error  // of a send, for the driver
+	asks    bool   // what was pushed is a request, and not sent yet
+	unasked bool   // something has arrived before it
 }
 
 // Drive implements Driven.
@@ -51,7 +53,7 @@ func (s *driven) Release() (unsent []byte) {
 		unsent = bytes.Clone(unsent)
 		s.loop.out.remove(s)
 	}
-	s.unsent, s.pushed, s.refused, s.failed = nil, false, false, nil
+	s.unsent, s.pushed, s.refused, s.failed, s.asks, s.unasked = nil, false, false, nil, false, false
 	s.driver, s.limit, s.held = nil, time.Time{}, false
 	return unsent
 }
@@ -81,6 +83,12 @@ func setHeld(s *driven, held bool) (readable bool) {
 
 // Push implements Driven.
 func (s *driven) Push(b []byte) { s.loop.out.push(s, b) }
+
+// Ask implements Driven.
+func (s *driven) Ask(b []byte) {
+	s.asks, s.loop.out.asks = true, true
+	s.loop.out.push(s, b)
+}
 
 // Sending implements Driven.
 func (s *driven) Sending() bool { return s.pushed || s.refused }
@@ -118,21 +126,36 @@ func (s *driven) sendPushed() {
 // sentSome notes that the kernel has taken n bytes of unsent, or that nothing can be sent.
 func (s *driven) sentSome(n int, err error) {
 	rest := s.unsent[n:]
-	s.unsent, s.failed = nil, err
+	s.unsent, s.failed, s.asks = nil, err, false
 	if s.refused = err == nil && len(rest) > 0; s.refused {
 		s.unsent = bytes.Clone(rest)
 	}
 }
 
+// silent reports whether nothing has arrived.
+func silent(s *driven) bool {
+	var b [1]byte
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	_, err := transfer(unix.SYS_RECVFROM, s.fd, b[:], unix.MSG_DONTWAIT|unix.MSG_PEEK)
+	return err == unix.EAGAIN
+}
+
 // tell tells the driver what became of what was pushed.
 func (s *driven) tell(now time.Time) {
 	err := s.failed
-	s.pushed, s.failed = false, nil
-	if err != nil || s.refused {
+	s.pushed, s.failed, s.asks, s.unasked = false, nil, false, false
+	switch {
+	case err == ErrUnasked:
+		s.driver.Ended(now, err)
+	case err != nil || s.refused:
 		s.driver.Refused(now, err)
-		return
+	default:
+		s.driver.Drained(now)
 	}
-	s.driver.Drained(now)
 }
 
 // sendRefused sends what the kernel has refused before.

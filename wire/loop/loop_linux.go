@@ -23,12 +23,14 @@ type loop struct {
 	woken   bool      // guarded by mu: waker was written to
 
 	// The rest belongs to the thread.
-	buf   []byte    // what was received last, for Driver.Received
-	out   outbox    // what drivers have pushed
-	found []*driven // by event of the batch
-	again []*driven // that may have more to read
-	work  []*driven // what is looked at after the next events
-	swept []*driven // whose limits are looked at
+	buf   []byte            // what was received last, for Driver.Received
+	out   outbox            // what drivers have pushed
+	found []*driven         // by event of the batch
+	late  []unix.EpollEvent // that arrived while others were handled: the next batch
+	heard []*driven         // by event of the last of late
+	again []*driven         // that may have more to read
+	work  []*driven         // what is looked at after the next events
+	swept []*driven         // whose limits are looked at
 	limits
 	pace
 }
@@ -121,9 +123,8 @@ func (l *loop) later(s *driven) {
 	}
 }
 
-// find sets found to the sockets that the events are about, nil for those that are gone.
-func (l *loop) find(events []unix.EpollEvent) {
-	l.found = l.found[:0]
+// find appends to found the sockets that the events are about, nil for those that are gone.
+func (l *loop) find(found []*driven, events []unix.EpollEvent) []*driven {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i := range events {
@@ -135,8 +136,9 @@ func (l *loop) find(events []unix.EpollEvent) {
 		if of != nil && of.serial != e.Pad {
 			of = nil
 		}
-		l.found = append(l.found, of)
+		found = append(found, of)
 	}
+	return found
 }
 
 // run handles events until ctx ends. It has no thread of its own: the scheduler interrupts a goroutine that has, and wakes two threads to let it
@@ -148,17 +150,22 @@ func (l *loop) run(ctx context.Context) error {
 		l.wakeLocked()
 	})
 	defer stop()
-	events := make([]unix.EpollEvent, 256)
+	batch := make([]unix.EpollEvent, 0, maxEvents)
+	l.late = make([]unix.EpollEvent, 0, maxEvents)
 	resting := false
 	for ctx.Err() == nil {
 		work := l.takeWork()
-		n, err := l.wait(events, resting && len(work) == 0, len(work) > 0)
-		if err != nil {
-			return fmt.Errorf("wait for events: %w", err)
+		batch, l.late = l.late, batch[:0]
+		if len(batch) == 0 {
+			n, err := l.wait(batch[:maxEvents], resting && len(work) == 0, len(work) > 0)
+			if err != nil {
+				return fmt.Errorf("wait for events: %w", err)
+			}
+			batch = batch[:n]
 		}
 		now := time.Now()
-		l.handle(now, events[:n])
-		l.out.send() // before more is read for a slow peer
+		l.handle(now, batch)
+		l.send() // before more is read for a slow peer
 		if len(work) > 0 {
 			now = time.Now() // a peer may have answered what was just sent
 			l.look(now, work)
@@ -166,8 +173,8 @@ func (l *loop) run(ctx context.Context) error {
 		if l.due(now) {
 			l.sweepLimits(now)
 		}
-		l.out.send()
-		resting = l.rests(now, n > 0 || len(work) > 0)
+		l.send()
+		resting = l.rests(now, len(batch) > 0 || len(work) > 0)
 		if l.yields(now) {
 			yield()
 		}
@@ -175,10 +182,52 @@ func (l *loop) run(ctx context.Context) error {
 	return nil
 }
 
+// maxEvents bounds a batch of events.
+const maxEvents = 256
+
+// send sends what was pushed, and tells the drivers, which may push more.
+func (l *loop) send() {
+	for len(l.out.sockets) > 0 {
+		if l.out.asks {
+			l.findUnasked()
+		}
+		l.out.send()
+	}
+}
+
+// findUnasked looks at what has arrived since the last look on the connections that requests are about to leave on. A client may have
+// sent its request long after the event that made the loop read it, so that the events so far do not tell.
+func (l *loop) findUnasked() {
+	room := l.late[len(l.late):cap(l.late)]
+	n, err := 0, error(nil)
+	if len(room) > 0 {
+		n, err = rawEpollWait(l.epoll, room, 0)
+	}
+	if err != nil || n == len(room) { // there may be more events
+		l.out.peek()
+		return
+	}
+	l.late = l.late[:len(l.late)+n]
+	l.heard = l.find(l.heard[:0], room[:n])
+	for i, s := range l.heard {
+		if room[i].Events == unix.EPOLLOUT {
+			continue
+		}
+		switch {
+		case s == nil:
+		case s.asks:
+			s.unasked = true
+		case present(s) == nil:
+			s.noise.Store(true) // a request of this batch must not take it either
+		}
+	}
+	clear(l.heard)
+}
+
 // handle handles a batch of events. Idle connections are marked first: one that has become stale must not be taken by an
 // event that stands before its own.
 func (l *loop) handle(now time.Time, events []unix.EpollEvent) {
-	l.find(events)
+	l.found = l.find(l.found[:0], events)
 	for i, s := range l.found {
 		if s != nil && events[i].Events != unix.EPOLLOUT && present(s) == nil {
 			s.noise.Store(true)
@@ -192,7 +241,7 @@ func (l *loop) handle(now time.Time, events []unix.EpollEvent) {
 			s.event(l, now, events[i].Events)
 		}
 		if len(l.out.sockets) >= maxPushed {
-			l.out.send()
+			l.send()
 			now = time.Now()
 		}
 	}

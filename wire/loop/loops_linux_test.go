@@ -22,9 +22,13 @@ type recorder struct {
 }
 
 func drive(s *Socket, limit time.Time) *recorder {
-	r := &recorder{conn: s, received: make(chan []byte, 1000), ended: make(chan error, 10), drained: make(chan bool, 10), refused: make(chan error, 10)}
+	r := newRecorder(s)
 	s.Drive(r, limit, false)
 	return r
+}
+
+func newRecorder(s *Socket) *recorder {
+	return &recorder{conn: s, received: make(chan []byte, 1000), ended: make(chan error, 10), drained: make(chan bool, 10), refused: make(chan error, 10)}
 }
 
 func (r *recorder) Received(_ time.Time, p []byte) {

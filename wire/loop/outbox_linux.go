@@ -13,6 +13,7 @@ type outbox struct {
 	last    *driven   // whose bytes are the last ones in memory, nil for none
 	sockets []*driven // in the order of their first push; nil for one that was released since
 	sent    []*driven // whose drivers are being told; nil for one that was released since
+	asks    bool      // one of sockets is to send a request
 	burst   burst
 }
 
@@ -44,6 +45,8 @@ func (o *outbox) push(s *driven, b []byte) {
 		from := len(o.memory)
 		o.memory, o.last = append(o.memory, b...), s
 		s.unsent = o.memory[from:]
+	case s.asks && !silent(s):
+		s.failed = ErrUnasked
 	default:
 		s.unsent = b
 		s.sendPushed()
@@ -65,24 +68,35 @@ func (o *outbox) remove(s *driven) {
 
 // send sends what was pushed, and then tells the drivers, which may push more.
 func (o *outbox) send() {
-	for len(o.sockets) > 0 {
-		o.sendAll()
-		o.memory, o.last = o.memory[:0], nil
-		o.sockets, o.sent = o.sent[:0], o.sockets
-		now := time.Now()
-		for _, s := range o.sent {
-			if s != nil {
-				s.tell(now)
-			}
+	o.sendAll()
+	o.memory, o.last, o.asks = o.memory[:0], nil, false
+	o.sockets, o.sent = o.sent[:0], o.sockets
+	now := time.Now()
+	for _, s := range o.sent {
+		if s != nil {
+			s.tell(now)
 		}
-		clear(o.sent)
+	}
+	clear(o.sent)
+}
+
+// peek looks at each connection that a request is about to leave on, whether anything has arrived.
+func (o *outbox) peek() {
+	for _, s := range o.sockets {
+		if s != nil && s.asks && !silent(s) {
+			s.unasked = true
+		}
 	}
 }
 
 // sendAll sends what was pushed, all of it together if there is more than one socket.
 func (o *outbox) sendAll() {
 	for _, s := range o.sockets {
-		if s != nil && hasToSend(s) && (len(o.sockets) == 1 || !o.burst.add(s)) {
+		switch {
+		case s == nil || !hasToSend(s):
+		case s.unasked:
+			s.unsent, s.failed = nil, ErrUnasked
+		case len(o.sockets) == 1 || !o.burst.add(s):
 			s.sendPushed()
 		}
 	}

@@ -123,6 +123,10 @@ func (s *ringDriven) Push(b []byte) {
 	}
 }
 
+// Ask implements Driven. The kernel gives the results of receives in the order in which bytes arrive. So by the time at which the loop has what
+// made the caller ask, it has what arrived on s before.
+func (s *ringDriven) Ask(b []byte) { s.Push(b) }
+
 // look looks at a socket that is new, was closed, has a new driver d, has something to tell its driver, or for which a goroutine waits.
 // Without a new driver, d is nil.
 func (s *ringDriven) look(now time.Time, d Driver, limit time.Time) {
@@ -170,6 +174,7 @@ func (s *ringDriven) readLocked(b []byte) (n int, err error) {
 		return 0, s.ended
 	}
 	s.byHand = true
+	s.noise.Store(true) // what arrives from now on, the loop does not know of
 	if s.running.has(userReceive) || s.running.has(userEach) {
 		s.loop.post(posted{s: s}) // to cancel it
 		return 0, unix.EAGAIN

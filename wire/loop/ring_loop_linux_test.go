@@ -67,6 +67,24 @@ func TestUnread(t *testing.T) {
 	}
 }
 
+// Once a goroutine has read, the ring does not receive, so whoever takes the idle connection must ask the kernel.
+func TestNoisyAfterRead(t *testing.T) {
+	peer, s, _ := onRing(t)
+	peer.Write([]byte("answer"))
+	if _, err := readFor(s, len("answer")); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if !s.Noisy() {
+			t.Fatal("the loop says that it knows of the connection")
+		}
+		peer.Write([]byte("more"))
+		if _, err := readFor(s, len("more")); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // A server sends more than one part after short ones, and its driver gives the connection up with the first: it is not idle, although the rest
 // has not been handled, and a goroutine gets the rest.
 func TestUnreadPartsOfABatch(t *testing.T) {
