@@ -480,6 +480,7 @@ func TestResponsesWaitForTheirServer(t *testing.T) {
 			healthy := send(r, id).StatusCode
 			waits := func(how string, attempts int) {
 				t.Helper()
+				r.last() // the requests before have ended
 				before := count(r.sims)
 				a := send(r, id)
 				rec := r.last()

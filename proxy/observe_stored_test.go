@@ -247,14 +247,14 @@ func TestPinFollowsItsChain(t *testing.T) {
 	}
 
 	maker.SetHealth(upstream.Down, "test")
-	if a, _ := r.respond(false, id, "X-Session-Id: s"); a.StatusCode != 404 {
-		t.Fatalf("%d for a response that died with its server, want 404", a.StatusCode)
+	if a, _ := r.respond(false, id, "X-Session-Id: s"); a.StatusCode != 503 || r.pinned("s") != maker {
+		t.Fatalf("%d for a response whose server is down, want 503; pin at %s", a.StatusCode, r.pinned("s").Name())
 	}
+	a, id = r.respond(false, "", "X-Session-Id: s")
 	next := r.last().Upstream
 	if next == maker || r.pinned("s") != next {
 		t.Fatal("the pin did not leave the dead server")
 	}
-	a, id = r.respond(false, "", "X-Session-Id: s")
 	if _, second := r.respond(false, id, "X-Session-Id: s"); a.StatusCode != 200 || second == "" || r.last().Upstream != next {
 		t.Error("the chain's new beginning is not on its session's server")
 	}
