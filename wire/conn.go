@@ -106,10 +106,9 @@ func (c *Conn) WriteAll(head []byte, body *Parts) error {
 	return err
 }
 
-// AskAll is WriteAll for a request, on the thread of the loop that drives the connection. Nothing is lent: see Driven.Ask of package wire/loop.
-func (c *Conn) AskAll(head []byte, body *Parts) {
-	c.looped.Ask(head)
-	for _, part := range body {
+// PushAll is WriteAll on the thread of the loop that drives the connection. Nothing is lent: see Driven.Push of package wire/loop.
+func (c *Conn) PushAll(head []byte, body *Parts) {
+	for _, part := range [...][]byte{head, body[0], body[1], body[2]} {
 		if len(part) > 0 {
 			c.looped.Push(part)
 		}
@@ -128,9 +127,6 @@ func (c *Conn) ReadWithin(now time.Time, d time.Duration) error {
 	}
 	return nil
 }
-
-// ErrUnasked ends an idle connection on which something arrived before the request that was to be sent.
-var ErrUnasked = loop.ErrUnasked
 
 // Stalled reports whether err is of a write to a peer that took nothing for as long as it may (ListenConfig.WriteTimeout).
 func Stalled(err error) bool { return errors.Is(err, unix.ETIMEDOUT) }

@@ -2,7 +2,6 @@ package transport
 
 import (
 	"bytes"
-	"errors"
 	"time"
 
 	"tether/failure"
@@ -128,8 +127,6 @@ func (c *Conn) failureOf(err error, silent bool) failure.Kind {
 	switch {
 	case wire.IsTimeout(err):
 		return failure.HeadTimeout
-	case errors.Is(err, wire.ErrUnasked): // the request was not sent
-		return failure.Stale
 	case c.reused && silent && time.Since(c.sentAt) < staleWithin:
 		return failure.Stale
 	}

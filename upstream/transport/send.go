@@ -45,7 +45,7 @@ func (c *Conn) Send(head []byte, body Body, now time.Time) {
 // SendNow is Send on the thread of a loop that drives the connection. Nothing is lent: the loop has what the kernel has not taken.
 func (c *Conn) SendNow(head []byte, body Body, now time.Time) {
 	c.sendErr, c.sending, c.sentAt, c.written = nil, nil, now, now
-	c.AskAll(head, &body)
+	c.PushAll(head, &body)
 }
 
 // SendFailed notes that the loop cannot send the request of c. An answer may arrive all the same.

@@ -82,11 +82,10 @@ func setHeld(s *driven, held bool) (readable bool) {
 }
 
 // Push implements Driven.
-func (s *driven) Push(b []byte) { s.loop.out.push(s, b) }
-
-// Ask implements Driven.
-func (s *driven) Ask(b []byte) {
-	s.asks, s.loop.out.asks = true, true
+func (s *driven) Push(b []byte) {
+	if s.driver == nil && !s.pushed {
+		s.asks, s.loop.out.asks = true, true
+	}
 	s.loop.out.push(s, b)
 }
 
@@ -149,7 +148,7 @@ func (s *driven) tell(now time.Time) {
 	err := s.failed
 	s.pushed, s.failed, s.asks, s.unasked = false, nil, false, false
 	switch {
-	case err == ErrUnasked:
+	case err == errUnasked:
 		s.driver.Ended(now, err)
 	case err != nil || s.refused:
 		s.driver.Refused(now, err)

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// ErrUnasked ends a connection on which something arrived before the request that was to be sent: it is no answer to that.
-var ErrUnasked = errors.New("bytes that no request asked for")
+// errUnasked ends a connection on which something arrived before the request that was to be sent: it is no answer to that.
+var errUnasked = errors.New("bytes that no request asked for")
 
 // Driver has the rules of a connection that an event loop drives. The loop calls it on its own thread, which serves many
 // connections: no method may block or panic.
@@ -40,10 +40,10 @@ type Driven interface {
 	Resume()
 	// Push sends b, which it does not keep, once the loop has handled the events that there are: Drained or Refused follows. What the
 	// kernel does not take then is sent as soon as the kernel takes it.
+	//
+	// Without a driver, the connection is idle and b begins a request. If something has arrived there before the loop received what made the caller
+	// push, b is not sent, and Ended follows.
 	Push(b []byte)
-	// Ask is Push for a request on a connection that was idle. If something has arrived on it before the loop received what made the caller
-	// ask, b is not sent, and Ended follows with ErrUnasked.
-	Ask(b []byte)
 	// Sending reports whether the kernel has not taken all that was pushed, or the driver has not been told so.
 	Sending() bool
 }

@@ -46,7 +46,7 @@ func (o *outbox) push(s *driven, b []byte) {
 		o.memory, o.last = append(o.memory, b...), s
 		s.unsent = o.memory[from:]
 	case s.asks && !silent(s):
-		s.failed = ErrUnasked
+		s.failed = errUnasked
 	default:
 		s.unsent = b
 		s.sendPushed()
@@ -95,7 +95,7 @@ func (o *outbox) sendAll() {
 		switch {
 		case s == nil || !hasToSend(s):
 		case s.unasked:
-			s.unsent, s.failed = nil, ErrUnasked
+			s.unsent, s.failed = nil, errUnasked
 		case len(o.sockets) == 1 || !o.burst.add(s):
 			s.sendPushed()
 		}

@@ -113,7 +113,8 @@ func (s *ringDriven) Sending() bool { return len(s.out)+len(s.flying) > 0 }
 // maxQueued bounds what a driver may push between two waits: several reads of a connection to a server, which go to the client as one.
 const maxQueued = 4 * readSize
 
-// Push implements Driven.
+// Push implements Driven. The kernel gives the results of receives in the order in which bytes arrive. So by the time at which the loop has what
+// makes it push a request, it has what arrived on the idle connection before.
 func (s *ringDriven) Push(b []byte) {
 	s.out = s.loop.spare.extend(s.out, b)
 	s.loop.touch(s)
@@ -122,10 +123,6 @@ func (s *ringDriven) Push(b []byte) {
 		s.loop.later(s)
 	}
 }
-
-// Ask implements Driven. The kernel gives the results of receives in the order in which bytes arrive. So by the time at which the loop has what
-// made the caller ask, it has what arrived on s before.
-func (s *ringDriven) Ask(b []byte) { s.Push(b) }
 
 // look looks at a socket that is new, was closed, has a new driver d, has something to tell its driver, or for which a goroutine waits.
 // Without a new driver, d is nil.

@@ -12,7 +12,7 @@ import (
 
 // A request is not sent on a connection on which something has arrived meanwhile. Only the epoll loop can be asked in this way: of
 // io_uring, the kernel keeps the order.
-func TestAsk(t *testing.T) {
+func TestRequestOnIdle(t *testing.T) {
 	small, large := []byte("request"), bytes.Repeat([]byte("r"), maxDeferred+1)
 	for _, c := range []struct {
 		name    string
@@ -39,7 +39,7 @@ func TestAsk(t *testing.T) {
 				if c.full {
 					l.late = l.late[:cap(l.late)]
 				}
-				s.Ask(c.request)
+				s.Push(c.request)
 				s.Push([]byte("!"))
 				s.Drive(r, time.Time{}, true)
 			})
@@ -48,7 +48,7 @@ func TestAsk(t *testing.T) {
 				expectText(t, peer, string(c.request)+"!")
 				return
 			}
-			if err := wait(t, r.ended); err != ErrUnasked {
+			if err := wait(t, r.ended); err != errUnasked {
 				t.Errorf("ended with %v", err)
 			}
 			s.Close()
@@ -87,12 +87,12 @@ func expectText(t *testing.T, peer *net.TCPConn, want string) {
 }
 
 // Once the request is sent, whatever arrives is its answer, also before the driver is told.
-func TestAnswerToAsk(t *testing.T) {
+func TestAnswerOnIdle(t *testing.T) {
 	_, first := connected(t, EngineEpoll, 1)
 	peer, s := onSameLoop(t, first)
 	r := newRecorder(s)
 	onLoop(t, first, func(time.Time) {
-		s.Ask([]byte("request"))
+		s.Push([]byte("request"))
 		s.Drive(r, time.Time{}, true)
 		epollSide(s).sendPushed()
 		expectText(t, peer, "request")
