@@ -1,6 +1,6 @@
 // What affinity does: outcomes over time, expected against real cached tokens, and what that saves.
 
-import { areas } from "./chart.js";
+import { areas, minutes } from "./chart.js";
 import { make, say, set } from "./dom.js";
 import { compact, percent, seconds } from "./format.js";
 
@@ -25,7 +25,7 @@ function build(host) {
     make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "Outcome"), make("th", { scope: "col" }, "Last minute"), make("th", { scope: "col" }, "Since the start"))),
     make("tbody", {}, [...rows.values()].map((r) => r.row)));
   const tokens = make("div", { class: "tokens" });
-  const axis = make("p", { class: "axis" }, make("span", {}, "15 min ago"), make("span"), make("span", {}, "now"));
+  const axis = make("p", { class: "axis" }, make("span"), make("span"), make("span", {}, "now"));
   host.replaceChildren(chart, axis, table, tokens);
   return { chart, axis, rows, tokens };
 }
@@ -63,7 +63,9 @@ export function showAffinity(host, now, history) {
   const { minute, total } = now;
   const shown = outcomes.map(([key]) => key);
   const most = areas(parts.chart, history.samples.map((s) => s.outcomes), shown);
-  set(parts.chart, { "aria-label": `Requests by outcome over 15 minutes, at most ${compact(most / 10)} a second` });
+  const span = minutes(history.samples.length);
+  set(parts.chart, { "aria-label": `Requests by outcome over ${span} minutes, at most ${compact(most / 10)} a second` });
+  say(parts.axis.children[0], `${span} min ago`);
   say(parts.axis.children[1], `up to ${compact(Math.round(most / 10))} requests/s`);
   for (const [key, { cells }] of parts.rows) {
     say(cells[0], `${compact(minute.outcomes[key])}`);

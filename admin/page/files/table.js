@@ -1,7 +1,7 @@
 // The upstreams: a row each.
 
 import { drain, undrain } from "./actions.js";
-import { line } from "./chart.js";
+import { line, minutes } from "./chart.js";
 import { make, say, set } from "./dom.js";
 import { ago, compact, milliseconds, percent, rate, seconds, shown } from "./format.js";
 
@@ -12,7 +12,7 @@ const columns = [
   ["In flight", "number"],
   ["Work waiting", "number"],
   ["Requests/s", "number"],
-  ["15 minutes", "chart"],
+  ["History", "chart"],
   ["First byte", "number"],
   ["Engine", "engine"],
   ["Cache hits", "number"],
@@ -86,7 +86,7 @@ class Row {
     this.drawn = drawn;
     const rates = drawn.requests.map((n) => n / 10);
     const wrong = drawn.errors.reduce((a, b) => a + b, 0);
-    this.cells[6].replaceChildren(line(rates, drawn.errors, `Requests a second over 15 minutes: now ${rate(rates.at(-1) ?? 0)}, at most ${rate(Math.max(0, ...rates))}; ${wrong} errors`));
+    this.cells[6].replaceChildren(line(rates, drawn.errors, `Requests a second over ${minutes(rates.length)} minutes: now ${rate(rates.at(-1) ?? 0)}, at most ${rate(Math.max(0, ...rates))}; ${wrong} errors`));
   }
 
   // engine shows what the server says of its engine. A server that says nothing has a dash.
