@@ -19,6 +19,7 @@ type settings struct {
 	*config.Config
 	secret        []byte // of session ids; empty for none
 	storePassword string // of session.store; "" for none, or if the URL has it
+	sentinels     string // the password of session.store's sentinels, "" for none
 	token         []byte // of the admin listener; empty for none
 	identifier    *identity.Identifier
 	keys          *auth.Keys // nil if clients need none
@@ -49,6 +50,10 @@ func open(cfg *config.Config) (*settings, error) {
 		return nil, usageError("session.store.password_file: %w", err)
 	}
 	s.storePassword = string(password)
+	if password, err = config.ReadSecret(cfg.Session.Store.SentinelPasswordFile); err != nil {
+		return nil, usageError("session.store.sentinel_password_file: %w", err)
+	}
+	s.sentinels = string(password)
 	if err = s.openCertificates(nil); err != nil {
 		return nil, err
 	}

@@ -33,6 +33,7 @@ func newSharing(a *app, s *settings) sharing {
 	if s.storePassword != "" {
 		address.Password = s.storePassword
 	}
+	address.SentinelPassword = s.sentinels
 	changes := shared.NewQueue()
 	a.router.Shares = changes
 	sh := sharing{app: a}

@@ -34,8 +34,8 @@ func TestStore(t *testing.T) {
 	if kept := fromEnv.Keep(c); len(kept) != 1 || kept[0] != "session.store.url" || fromEnv.Session.Store.URL != c.Session.Store.URL {
 		t.Errorf("%q", kept)
 	}
-	_, err = load(t, upstreams+"session: { secret_file: "+secret+", store: { url: \"redis://a\", password_file: /nowhere } }")
-	if got := problemsOf(err); !strings.Contains(got, `session.store.password_file: "/nowhere"`) {
+	_, err = load(t, upstreams+"session: { secret_file: "+secret+", store: { url: \"redis-sentinel://a/m\", password_file: /nowhere, sentinel_password_file: /none } }")
+	if got := problemsOf(err); !strings.Contains(got, `session.store.password_file: "/nowhere"`) || !strings.Contains(got, `session.store.sentinel_password_file: "/none"`) {
 		t.Error(got)
 	}
 }

@@ -36,6 +36,7 @@ func (l *loader) validate(memory int64) {
 	c.Session.Validate(below("session"))
 	l.readable("session.secret_file", c.Session.Identity.SecretFile)
 	l.readable("session.store.password_file", c.Session.Store.PasswordFile)
+	l.readable("session.store.sentinel_password_file", c.Session.Store.SentinelPasswordFile)
 	c.Health.Validate(below("health"))
 	c.Tracing.Validate(below("tracing"))
 	c.Proxy.Validate(memory, below("proxy"))

@@ -15,6 +15,8 @@ type Config struct {
 	URL URL `yaml:"url"`
 	// PasswordFile holds the password, if the URL has none.
 	PasswordFile string `yaml:"password_file"`
+	// SentinelPasswordFile holds the password of the sentinels, which may be another one; "" for none.
+	SentinelPasswordFile string `yaml:"sentinel_password_file"`
 	// Prefix begins the names of all keys and channels: 1..64 letters, digits and -_.:/
 	Prefix string `yaml:"prefix"`
 	// Timeout is how long an answer may take, 50ms..4s.
@@ -64,5 +66,8 @@ func (c *Config) Validate(report func(key, problem string)) {
 	}
 	if c.PasswordFile != "" && a.Password != "" {
 		report("password_file", fmt.Sprintf("%q, and the URL has a password: leave one of them out", c.PasswordFile))
+	}
+	if c.SentinelPasswordFile != "" && a.Master == "" {
+		report("sentinel_password_file", fmt.Sprintf("%q, and the URL does not begin with redis-sentinel or rediss-sentinel: there are no sentinels", c.SentinelPasswordFile))
 	}
 }

@@ -45,7 +45,7 @@ func dial(ctx context.Context, a *Address, cfg *Config, secure *tls.Config) (*co
 	}
 	if a.Master != "" {
 		o.Sentinel = rueidis.SentinelOption{
-			MasterSet: a.Master, Dialer: o.Dialer, TLSConfig: secure, TopologyRefreshInterval: sentinelsEvery,
+			MasterSet: a.Master, Dialer: o.Dialer, TLSConfig: secure, TopologyRefreshInterval: sentinelsEvery, Password: a.SentinelPassword,
 		}
 	}
 	client, err := rueidis.NewClient(o)

@@ -4,9 +4,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -58,32 +56,35 @@ func TestTLS(t *testing.T) {
 
 // Sentinels name the server. When it dies they name another one, which may lack what came last: it is added again.
 func TestSentinels(t *testing.T) {
-	t.Parallel()
-	program := storetest.Programs(t)[0]
-	sentinel, err := exec.LookPath("redis-sentinel")
-	if err != nil {
-		t.Skip("redis-sentinel is not installed")
-	}
+	eachServer(t, func(t *testing.T, program string) {
+		testSentinels(t, program, "")
+	})
+}
+
+// Sentinels with a password of their own. A wrong one, or none, is told, and does not show.
+func TestSentinelsWithPassword(t *testing.T) {
+	eachServer(t, func(t *testing.T, program string) {
+		testSentinels(t, program, "s3ntinels-word")
+	})
+}
+
+// testSentinels lets the server die that a sentinel names. password is that of the sentinel, "" for none.
+func testSentinels(t *testing.T, program, password string) {
 	first := storetest.Start(t, program)
 	_, port, _ := net.SplitHostPort(first.Addr)
 	second := storetest.Start(t, program, "--replicaof", "127.0.0.1 "+port)
-	addr := storetest.FreeAddr(t)
-	_, sentinelPort, _ := net.SplitHostPort(addr)
-	config := filepath.Join(t.TempDir(), "sentinel.conf")
-	text := fmt.Sprintf("bind 127.0.0.1\nport %s\ndir %s\nsentinel monitor mymaster 127.0.0.1 %s 1\nsentinel down-after-milliseconds mymaster 500\nsentinel failover-timeout mymaster 2000\n", sentinelPort, t.TempDir(), port)
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
+	var lines []string
+	if password != "" {
+		lines = append(lines, "requirepass "+password)
 	}
-	storetest.StartAt(t, addr, sentinel, config)
-	eventually(t, "the sentinel knows the replica", patience, func() bool {
-		return strings.Contains(storetest.Ask(t, addr, "SENTINEL", "REPLICAS", "mymaster"), "slave0") || strings.Contains(storetest.Ask(t, addr, "SENTINEL", "MASTER", "mymaster"), "num-slaves\r\n$1\r\n1")
-	})
+	sentinel := storetest.Sentinel(t, first, lines...)
+	sentinel.AwaitReplica(t, password)
 	var told states
-	url := "redis-sentinel://" + addr + "/mymaster"
+	url := "redis-sentinel://" + sentinel.Addr + "/mymaster"
 	var load, seen loads
 	load.put(3)
-	a := run(t, url, func(d *Deps) { d.OnState, d.TellLoad = told.add, load.tell })
-	b := run(t, url, seen.of)
+	a := run(t, url, func(d *Deps) { d.OnState, d.TellLoad, d.Address.SentinelPassword = told.add, load.tell, password })
+	b := run(t, url, func(d *Deps) { d.TellLoad, d.Address.SentinelPassword = seen.tell, password })
 	a.move(testKey(1), "before")
 	agree(t, 1, "before", a, b)
 	eventually(t, "load is shared", patience, seen.sees(3))
@@ -95,9 +96,17 @@ func TestSentinels(t *testing.T) {
 	if text := second.Do(t, "ROLE"); !strings.Contains(text, "master") {
 		t.Errorf("the replica is still %q", text)
 	}
-	later := run(t, url, nil)
+	later := run(t, url, func(d *Deps) { d.Address.SentinelPassword = password })
 	agree(t, 1, "before", later)
 	agree(t, 2, "meanwhile", later)
+	for _, wrong := range []string{"", "wrong"} {
+		if password == "" {
+			break
+		}
+		var told states
+		run(t, url, func(d *Deps) { d.OnState, d.Address.SentinelPassword = told.add, wrong })
+		eventually(t, "a wrong password is told", patience, func() bool { return told.last() == wrongUser })
+	}
 }
 
 // A cluster of three nodes: the stream is at one of them, and any node of the URL leads there.

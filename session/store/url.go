@@ -52,6 +52,8 @@ type Address struct {
 	// Master is the name that the sentinels give the server; "" without sentinels.
 	Master         string
 	User, Password string
+	// SentinelPassword is that of the sentinels, which no URL has; "" for none.
+	SentinelPassword string
 	// Database is the number of the database.
 	Database int
 	// Secure is true for TLS.

@@ -59,12 +59,47 @@ func StartAt(t testing.TB, addr, program string, args ...string) *Server {
 	_, port, _ := net.SplitHostPort(addr)
 	s := &Server{Addr: addr, program: program}
 	s.args = append([]string{"--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--dir", t.TempDir()}, args...)
-	if strings.Contains(filepath.Base(program), "sentinel") {
-		s.args = args
-	}
 	t.Cleanup(s.Kill)
 	s.Run(t)
 	return s
+}
+
+// Sentinel starts a sentinel that calls a server mymaster, and takes another one half a second after it has died. lines
+// are further lines of its configuration.
+func Sentinel(t testing.TB, master *Server, lines ...string) *Server {
+	t.Helper()
+	s := &Server{Addr: FreeAddr(t), program: master.program}
+	_, port, _ := net.SplitHostPort(s.Addr)
+	_, masterPort, _ := net.SplitHostPort(master.Addr)
+	file := filepath.Join(t.TempDir(), "sentinel.conf")
+	text := fmt.Sprintf("bind 127.0.0.1\nport %s\ndir %s\nsentinel monitor mymaster 127.0.0.1 %s 1\n", port, t.TempDir(), masterPort) +
+		"sentinel down-after-milliseconds mymaster 500\nsentinel failover-timeout mymaster 2000\n" + strings.Join(lines, "\n") + "\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil { // the sentinel writes the file too
+		t.Fatal(err)
+	}
+	s.args = []string{file, "--sentinel"}
+	t.Cleanup(s.Kill)
+	s.Run(t)
+	return s
+}
+
+// AwaitReplica waits until the sentinel knows a replica of mymaster. password is the sentinel's, "" for none.
+func (s *Server) AwaitReplica(t testing.TB, password string) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		answer := ""
+		if password != "" {
+			answer = s.DoAs(t, password, "SENTINEL", "MASTER", "mymaster")
+		} else {
+			answer = s.Do(t, "SENTINEL", "MASTER", "mymaster")
+		}
+		if strings.Contains(answer, "num-slaves\r\n$1\r\n1") {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the sentinel knows no replica: %s", answer)
+		}
+	}
 }
 
 // FreeAddr returns an address on loopback that nothing listens on.
@@ -273,14 +308,4 @@ func (r *Relay) Close() {
 		_ = c.Close()
 	}
 	r.conns = nil
-}
-
-// Ask sends a command to a server at an address, and returns the answer as the server writes it.
-func Ask(t testing.TB, addr string, words ...string) string {
-	t.Helper()
-	answer, err := do(addr, words)
-	if err != nil {
-		t.Fatalf("%s: %v", words[0], err)
-	}
-	return answer
 }
