@@ -51,40 +51,82 @@ func TestFaultsOfTheStore(t *testing.T) {
 	f.round()
 	alone.round()
 	for n, one := range troubles {
-		f.slowest, alone.slowest = nil, nil
 		if one.lasts == 0 {
 			one.lasts = *stopped
 		}
-		one.begin(t, server, relay)
-		victim := n % 4
-		f.servers[victim].Kill()
-		alone.servers[victim].Kill()
-		for began := time.Now(); ; {
-			f.round()
-			alone.round()
-			if time.Since(began) > one.lasts {
-				break
-			}
+		endure(t, f, alone, one.name, n%4, one.lasts, func() { one.begin(t, server, relay) }, func() { one.end(t, server, relay) })
+	}
+}
+
+// endure lets the trouble last while requests go on at both fleets and a server of both dies and returns, and prints what became of the
+// requests.
+func endure(t *testing.T, f, alone *fleet, name string, victim int, lasts time.Duration, begin, end func()) {
+	t.Helper()
+	f.slowest, alone.slowest = nil, nil
+	begin()
+	f.servers[victim].Kill()
+	alone.servers[victim].Kill()
+	for began := time.Now(); ; {
+		f.round()
+		alone.round()
+		if time.Since(began) > lasts {
+			break
 		}
-		for _, each := range []*fleet{f, alone} {
-			if err := each.servers[victim].Restart(); err != nil {
-				t.Fatal(err)
-			}
-			each.awaitState(each.inUse[victim], 1)
+	}
+	for _, each := range []*fleet{f, alone} {
+		if err := each.servers[victim].Restart(); err != nil {
+			t.Fatal(err)
 		}
-		one.end(t, server, relay)
-		requests, p99, most := times(f.slowest)
-		_, p99Alone, mostAlone := times(alone.slowest)
-		began := time.Now()
-		f.awaitAgreement()
-		agreed := time.Since(began)
-		f.round() // conversations that two replicas have moved differently go where the rule says
-		time.Sleep(settling)
-		changed := f.round()
-		t.Logf("%-23s %5d requests, %d failed, p99 %5.1f ms, slowest %5.1f ms | without a store %5.1f ms, %5.1f ms | agreed after %.1f s, then %d turns on a second server",
-			one.name, requests, f.failed.Load(), p99, most, p99Alone, mostAlone, agreed.Seconds(), len(changed))
-		if len(changed) > 0 || f.failed.Load() > 0 {
-			t.Errorf("%s: %d turns on a second server, %d requests failed", one.name, len(changed), f.failed.Load())
+		each.awaitState(each.inUse[victim], 1)
+	}
+	end()
+	requests, p99, most := times(f.slowest)
+	_, p99Alone, mostAlone := times(alone.slowest)
+	began := time.Now()
+	f.awaitAgreement()
+	agreed := time.Since(began)
+	f.round() // conversations that two replicas have moved differently go where the rule says
+	time.Sleep(settling)
+	changed := f.round()
+	t.Logf("%-23s %5d requests, %d failed, p99 %5.1f ms, slowest %5.1f ms | without a store %5.1f ms, %5.1f ms | agreed after %.1f s, then %d turns on a second server",
+		name, requests, f.failed.Load(), p99, most, p99Alone, mostAlone, agreed.Seconds(), len(changed))
+	if len(changed) > 0 || f.failed.Load() > 0 {
+		t.Errorf("%s: %d turns on a second server, %d requests failed", name, len(changed), f.failed.Load())
+	}
+}
+
+// The server of the store dies in the middle of traffic, and the sentinels name another one, twice: the second time the first server is back as
+// its replica.
+func TestFailoverOfTheStore(t *testing.T) {
+	program := storetest.Programs(t)[0]
+	first := storetest.Start(t, program)
+	second := storetest.Start(t, program, "--replicaof", "127.0.0.1 "+port(first.Addr))
+	sentinel := storetest.Sentinel(t, first)
+	sentinel.AwaitReplica(t, "")
+	f, alone := newFleet(t, "redis-sentinel://"+sentinel.Addr+"/mymaster", ""), newFleet(t, "", "  placement: home\n")
+	f.round()
+	alone.round()
+	f.awaitAgreement()
+	for n, fails := range []*storetest.Server{first, second} {
+		heir := []*storetest.Server{second, first}[n]
+		endure(t, f, alone, []string{"Sentinel failover", "and back"}[n], n, 3*time.Second, fails.Kill, func() { awaitRole(t, heir, "master") })
+		if n == 0 {
+			first.Run(t)
+			first.Do(t, "REPLICAOF", "127.0.0.1", port(second.Addr))
+			awaitRole(t, first, "connected") // it has what the other one has
+			sentinel.AwaitReplica(t, "")
+		}
+	}
+}
+
+func port(addr string) string { return addr[strings.LastIndexByte(addr, ':')+1:] }
+
+// awaitRole waits until a server says a word of its role.
+func awaitRole(t *testing.T, s *storetest.Server, word string) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !strings.Contains(s.Do(t, "ROLE"), word); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the server is no %s: %s", word, s.Do(t, "ROLE"))
 		}
 	}
 }
