@@ -87,7 +87,7 @@ func Sentinel(t testing.TB, master *Server, lines ...string) *Server {
 func (s *Server) AwaitReplica(t testing.TB, password string) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
-		answer := ""
+		var answer string
 		if password != "" {
 			answer = s.DoAs(t, password, "SENTINEL", "MASTER", "mymaster")
 		} else {
