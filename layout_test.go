@@ -60,7 +60,7 @@ var layers = map[string]layer{
 	"cli":          {[]string{"admin", "admin/client", "app", "config", "demo", "logs", "preview", "session", "session/identity", "sim", "status", "top"}, "commands read flags and print; app and the parts do the work"},
 	".":            {[]string{"cli"}, "main.go is a table of contents"},
 	"demo":         {[]string{"sim"}, "the demo uses tether as its users do, over HTTP, and cannot look inside"},
-	"e2e":          {[]string{"e2e/binary", "sim", "tlsfiles/tlstest"}, "these tests know tether as users do, by its binary"},
+	"e2e":          {[]string{"e2e/binary", "e2e/live", "sim", "tlsfiles/tlstest"}, "these tests know tether as users do, by its binary"},
 	"e2e/image":    {[]string{"sim"}, "these tests know tether as users do, by its image"},
 
 	"discovery/kube":     {[]string{"discovery", "files", "ring"}, "pods are found without knowing who uses them"},
@@ -91,7 +91,8 @@ var layers = map[string]layer{
 	"bench/identity":     {[]string{"bench/simtime", "proxy", "session", "session/balance", "session/identity", "session/openings", "session/pins", "session/prefill", "units", "upstream"}, "a benchmark drives the parts as app does"},
 	"tlsfiles/tlstest":   {nil, "certificates for tests"},
 	"e2e/binary":         {nil, "helpers of the tests that know tether by its binary"},
-	"e2e/clients/vllm":   {[]string{"e2e/binary"}, "these tests know tether as users do, by its binary"},
+	"e2e/live":           {nil, "conversations know HTTP alone: tests say what changes under them"},
+	"e2e/clients/vllm":   {[]string{"e2e/binary", "e2e/live"}, "these tests know tether as users do, by its binary"},
 	"e2e/browser":        {[]string{"e2e/binary", "sim"}, "these tests know tether as users do, by its binary"},
 	"e2e/clients":        {[]string{"e2e/binary", "sim"}, "these tests know tether as users do, by its binary"},
 	"e2e/endurance":      {[]string{"e2e/binary", "sim", "tlsfiles/tlstest"}, "these tests know tether as users do, by its binary"},

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"tether/e2e/binary"
+	"tether/e2e/live"
 )
 
 // connecting makes connections all the time, one for each request, and counts those that fail.
@@ -70,8 +71,8 @@ func TestHandover(t *testing.T) {
 	urls := servers(t, 3)
 	data, admin := binary.FreeAddr(t), binary.FreeAddr(t)
 	old := binary.RunAt(t, data, admin, urls, "-c", file)
-	c := converse(t, old.URL, 20)
-	c.goOn(2)
+	c := live.Start(t, old.URL, "X-Sim-Server", 20)
+	c.GoOn(2)
 	fresh := connect(data, 4)
 	const times = 20
 	for range times {
@@ -84,8 +85,8 @@ func TestHandover(t *testing.T) {
 		}
 		old = next
 	}
-	c.goOn(2)
-	if moved := c.moved(); len(moved) > 0 {
+	c.GoOn(2)
+	if moved := c.Moved(); len(moved) > 0 {
 		t.Errorf("conversations of %v moved", moved)
 	}
 	fresh.stop.Store(true)
@@ -94,5 +95,5 @@ func TestHandover(t *testing.T) {
 		t.Error(f)
 	}
 	t.Logf("%d hand-overs, %d connections, %d failed", times, fresh.asked.Load(), len(fresh.failed))
-	c.end()
+	c.End()
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tether/e2e/binary"
+	"tether/e2e/live"
 )
 
 // process is a simulated server that is a process of its own.
@@ -47,10 +48,9 @@ func (p *process) end(t *testing.T) {
 	}
 }
 
-// All servers are restarted one after another, under conversations of JSON and of streams: drained, ended, started, and used again. No
-// request fails. Only the conversations of the server that restarts move, each once.
-func TestRollingRestart(t *testing.T) {
-	const servers, live = 3, 60
+// rolled is a fleet of simulated servers, each a process, behind a tether.
+func rolled(t *testing.T, servers int) ([]*process, *binary.Tether) {
+	t.Helper()
 	text := "health: { interval: 200ms }\nsession: { drain_idle: 1s }\nupstreams:\n"
 	var fleet []*process
 	for i := range servers {
@@ -63,31 +63,75 @@ func TestRollingRestart(t *testing.T) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	proxy := binary.Run(t, nil, "-c", file)
+	return fleet, binary.Run(t, nil, "-c", file)
+}
+
+func (p *process) awaitUp(t *testing.T, proxy *binary.Tether) {
+	t.Helper()
+	proxy.Await(t, fmt.Sprintf("tether_upstream_up{upstream=%q}", p.name), time.Minute, func(v float64) bool { return v == 1 })
+}
+
+// All servers are killed and started again, one after another, under conversations of JSON and of streams. No request fails, but each stream that a
+// killed server had begun is cut, visibly. Only the conversations of a killed server move: a turn that it had is served elsewhere, and the next
+// turns stay where they go then.
+func TestRollingRestartByKills(t *testing.T) {
+	const servers, all = 3, 60
+	fleet, proxy := rolled(t, servers)
+	c := live.Start(t, proxy.URL, "X-Sim-Server", all)
+	c.GoOn(2)
+	table := "\n  killed      had   moved     cut\n"
+	for _, p := range fleet {
+		on := c.GoOn(1)
+		if err := p.cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = p.cmd.Wait()
+		c.GoOn(2)
+		p.start(t)
+		p.awaitUp(t, proxy)
+		c.GoOn(2)
+		moved, cut := c.MovedWithin(2), c.TakeCuts()
+		if len(moved) != 1 || moved[p.name] != on[p.name] || on[p.name] == 0 {
+			t.Errorf("%s had %d conversations, and these moved: %v", p.name, on[p.name], moved)
+		}
+		if n := cut[p.name]; len(cut) != 1 || n == 0 || n > on[p.name] {
+			t.Errorf("%s was killed, and these streams were cut: %v", p.name, cut)
+		}
+		table += fmt.Sprintf("  %-10s%5d%8d%8d\n", p.name, on[p.name], moved[p.name], cut[p.name])
+	}
+	t.Log(table)
+	c.End()
+}
+
+// All servers are restarted one after another, under conversations of JSON and of streams: drained, ended, started, and used again. No
+// request fails. Only the conversations of the server that restarts move, each once.
+func TestRollingRestart(t *testing.T) {
+	const servers, all = 3, 60
+	fleet, proxy := rolled(t, servers)
 	operator := func(args ...string) {
 		t.Helper()
 		if out, err := exec.Command(binary.Path(), append(args, "--admin", proxy.Admin)...).CombinedOutput(); err != nil {
 			t.Fatalf("%v: %v\n%s", args, err, out)
 		}
 	}
-	c := converse(t, proxy.URL, live)
-	c.goOn(2)
+	c := live.Start(t, proxy.URL, "X-Sim-Server", all)
+	c.GoOn(2)
 	table := "\n  restarted   had   moved\n"
 	for _, p := range fleet {
-		on := c.goOn(1)
+		on := c.GoOn(1)
 		operator("drain", p.name, "--wait", "2m", "--within", "2s")
 		p.end(t)
-		c.goOn(1)
+		c.GoOn(1)
 		p.start(t)
-		proxy.Await(t, fmt.Sprintf("tether_upstream_up{upstream=%q}", p.name), time.Minute, func(v float64) bool { return v == 1 })
+		p.awaitUp(t, proxy)
 		operator("undrain", p.name)
-		c.goOn(1)
-		moved := c.moved()
+		c.GoOn(1)
+		moved := c.Moved()
 		if len(moved) != 1 || moved[p.name] != on[p.name] || on[p.name] == 0 {
 			t.Errorf("%s had %d conversations, and these moved: %v", p.name, on[p.name], moved)
 		}
 		table += fmt.Sprintf("  %-10s%5d%8d\n", p.name, on[p.name], moved[p.name])
 	}
 	t.Log(table)
-	c.end()
+	c.End()
 }
