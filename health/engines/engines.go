@@ -1,7 +1,6 @@
 package engines
 
 import (
-	"bytes"
 	"errors"
 	"maps"
 	"math"
@@ -9,8 +8,6 @@ import (
 	"strconv"
 
 	dto "github.com/prometheus/client_model/go"
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
 
 	"tether/upstream/load"
 )
@@ -42,8 +39,7 @@ func (p *Page) Engines() (Engines, error) {
 	if isWanted(p.kept[p.line:]) { // it has no end: the page is not whole
 		return nil, ErrMalformed
 	}
-	parser := expfmt.NewTextParser(model.LegacyValidation)
-	families, err := parser.TextToMetricFamilies(bytes.NewReader(p.kept[:p.line]))
+	families, err := p.families(p.kept[:p.line])
 	if err != nil {
 		return nil, ErrMalformed
 	}

@@ -31,16 +31,19 @@ const (
 	maxKept = 2 << 20
 )
 
-// Page collects the lines that are read of a page. The zero value is an empty page.
+// Page collects the lines that are read of one page of a server after another. The zero value is an empty page.
 type Page struct {
 	kept     []byte // whole lines, and what was received of the present one
 	line     int    // where the present line begins in kept
 	skipping bool   // the present line is not kept
 	tooLarge bool
+
+	last         infos
+	info, others []byte // buffers of families
 }
 
-// Reset makes p an empty page.
-func (p *Page) Reset() { *p = Page{kept: p.kept[:0]} }
+// Reset makes p an empty page, the next one of the same server.
+func (p *Page) Reset() { p.kept, p.line, p.skipping, p.tooLarge = p.kept[:0], 0, false, false }
 
 // Write takes the next piece of the page, and copies what it needs.
 func (p *Page) Write(piece []byte) {
