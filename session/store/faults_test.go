@@ -186,6 +186,25 @@ func TestStartWithoutServer(t *testing.T) {
 	agree(t, 1, "alone", a, b)
 }
 
+// A key that holds something else when a process starts: the process is ready all the same, and shares what it has done once the key is free.
+func TestStartWithWrongType(t *testing.T) {
+	t.Parallel()
+	server := storetest.Start(t, storetest.Programs(t)[0])
+	server.Do(t, "SADD", streamKey("tether"), "a member")
+	var told states
+	began := time.Now()
+	a := run(t, "redis://"+server.Addr, watched(&told))
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("ready after %v", took)
+	}
+	a.move(testKey(1), "alone")
+	eventually(t, "the trouble is told", patience, func() bool { return told.last() == wrongType })
+	server.Do(t, "DEL", streamKey("tether"))
+	b := run(t, "redis://"+server.Addr, nil)
+	agree(t, 1, "alone", a, b)
+	eventually(t, "its end is told", patience, func() bool { return told.last() == none })
+}
+
 // Foreign and damaged entries are ignored and counted, and so are those of another secret, which are told.
 func TestForeignEntries(t *testing.T) {
 	t.Parallel()
