@@ -60,7 +60,7 @@ var layers = map[string]layer{
 	"cli":          {[]string{"admin", "admin/client", "app", "config", "demo", "logs", "preview", "session", "session/identity", "sim", "status", "top"}, "commands read flags and print; app and the parts do the work"},
 	".":            {[]string{"cli"}, "main.go is a table of contents"},
 	"demo":         {[]string{"sim"}, "the demo uses tether as its users do, over HTTP, and cannot look inside"},
-	"e2e":          {[]string{"e2e/binary", "e2e/live", "sim", "tlsfiles/tlstest"}, "these tests know tether as users do, by its binary"},
+	"e2e":          {[]string{"e2e/binary", "e2e/live", "sim", "tlsfiles/tlstest", "wire/wiretest"}, "these tests know tether as users do, by its binary"},
 	"e2e/image":    {[]string{"sim"}, "these tests know tether as users do, by its image"},
 
 	"discovery/kube":     {[]string{"discovery", "files", "ring"}, "pods are found without knowing who uses them"},
@@ -73,6 +73,7 @@ var layers = map[string]layer{
 	"session/replicas":   {nil, "whether other processes serve the same conversations is judged by follow-ups alone"},
 	"wire/loop":          {[]string{"wire/uring"}, "an event loop knows connections and their drivers, and no rules about bytes"},
 	"wire/uring":         {nil, "the kernel's queues know operations, and not what they are for"},
+	"wire/wiretest":      {nil, "addresses for tests"},
 	"wire/passing":       {nil, "a socket is passed without knowing who listens on it"},
 	"session/openings":   {nil, "what conversations have in common is learned without knowing what an opening is"},
 	"session/balance":    {nil, "the rule of placement is a function of numbers: it can be tested with tables alone"},
@@ -97,7 +98,7 @@ var layers = map[string]layer{
 	"e2e/clients":        {[]string{"e2e/binary", "sim"}, "these tests know tether as users do, by its binary"},
 	"e2e/endurance":      {[]string{"e2e/binary", "sim", "tlsfiles/tlstest"}, "these tests know tether as users do, by its binary"},
 	"e2e/logs":           {[]string{"e2e/binary", "sim"}, "these tests know tether as users do, by its binary"},
-	"e2e/haproxy":        {[]string{"e2e/binary", "sim"}, "these tests know tether as users do, by its binary"},
+	"e2e/haproxy":        {[]string{"e2e/binary", "sim", "wire/wiretest"}, "these tests know tether as users do, by its binary"},
 	"e2e/chaos":          {[]string{"e2e/binary", "bench/compare/peers", "e2e/chaos/compare", "e2e/chaos/fleet", "e2e/chaos/ledger", "e2e/chaos/plan", "e2e/chaos/talk", "e2e/chaos/verdict", "sim/fault"}, "chaos knows tether as users and operators do, by its binary"},
 	"e2e/chaos/fleet":    {[]string{"e2e/binary", "e2e/chaos/ledger", "sim", "sim/fault"}, "processes are started and broken without knowing who talks to them"},
 	"e2e/chaos/talk":     {[]string{"e2e/chaos/ledger", "sim", "sim/engine"}, "clients know what is right, and not what tether or the faults do"},
@@ -105,12 +106,12 @@ var layers = map[string]layer{
 	"e2e/chaos/verdict":  {[]string{"e2e/chaos/ledger"}, "a judge reads what was seen, and takes part in nothing"},
 	"e2e/chaos/plan":     {nil, "faults follow from a seed, not from what happens"},
 	"e2e/chaos/ledger":   {nil, "what was seen is noted without a judgement"},
-	"e2e/replicas":       {[]string{"e2e/binary", "session/store/storetest", "sim"}, "these tests know tether as users do, by its binary"},
-	"e2e/vectors":        {[]string{"e2e/binary"}, "a shared reading of HTTP would share its mistakes"},
+	"e2e/replicas":       {[]string{"e2e/binary", "session/store/storetest", "sim", "wire/wiretest"}, "these tests know tether as users do, by its binary"},
+	"e2e/vectors":        {[]string{"e2e/binary", "wire/wiretest"}, "a shared reading of HTTP would share its mistakes"},
 
 	"bench/compare":           {[]string{"bench/compare/peers", "bench/compare/traffic", "ring", "session/identity", "session/pins", "upstream"}, "a comparison knows tether by its binary, as it knows the other proxies; only the session map, which they lack, is measured from inside"},
 	"bench/compare/peers":     {nil, "a proxy is started and measured without knowing its load"},
-	"session/store/storetest": {nil, "servers for tests"},
+	"session/store/storetest": {[]string{"wire/wiretest"}, "servers for tests"},
 	"bench/compare/traffic":   {nil, "load and upstreams do not know which proxy is between them, and share no mistake with tether"},
 }
 

@@ -17,6 +17,7 @@ import (
 	"tether/session"
 	"tether/sim"
 	"tether/sim/fault"
+	"tether/wire/wiretest"
 )
 
 // unending is the shutdown of a tether that runs until the end of the test.
@@ -35,17 +36,6 @@ func awaitEnd(t *testing.T, done <-chan error) error {
 	}
 }
 
-// freeAddress returns an address without a listener.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // A start that fails half-way ends what it started, and says why.
 func TestStartThatFails(t *testing.T) {
 	one := 1
@@ -59,7 +49,7 @@ func TestStartThatFails(t *testing.T) {
 		`admin.token_file: "/nowhere"`:       func(c *config.Config) { c.Admin.TokenFile = "/nowhere" },
 	} {
 		cfg := config.Default()
-		cfg.Listen, cfg.Admin.Listen = freeAddress(t), freeAddress(t)
+		cfg.Listen, cfg.Admin.Listen = wiretest.FreeAddr(t), wiretest.FreeAddr(t)
 		ours := []string{cfg.Listen, cfg.Admin.Listen}
 		change(cfg)
 		done := make(chan error, 1)

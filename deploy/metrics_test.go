@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -121,14 +122,23 @@ func demo(t *testing.T) (admin string) {
 	return admin
 }
 
+// given has the addresses that freeAddress returned: the kernel may choose a port twice, as long as no process uses it.
+var given sync.Map
+
+// freeAddress returns an address of this host on which no process listens, another one at each call.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		addr := l.Addr().String()
+		l.Close()
+		if _, twice := given.LoadOrStore(addr, true); !twice {
+			return addr
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // patience bounds every wait of these tests.

@@ -17,6 +17,7 @@ import (
 
 	"tether/e2e/binary"
 	"tether/e2e/live"
+	"tether/wire/wiretest"
 )
 
 // connecting makes connections all the time, one for each request, and counts those that fail.
@@ -69,7 +70,7 @@ func TestHandover(t *testing.T) {
 		t.Fatal(err)
 	}
 	urls := servers(t, 3)
-	data, admin := binary.FreeAddr(t), binary.FreeAddr(t)
+	data, admin := wiretest.FreeAddr(t), wiretest.FreeAddr(t)
 	old := binary.RunAt(t, data, admin, urls, "-c", file)
 	c := live.Start(t, old.URL, "X-Sim-Server", 20)
 	c.GoOn(2)

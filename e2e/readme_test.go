@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"tether/e2e/binary"
+	"tether/wire/wiretest"
 )
 
 // commands returns the lines of the sh blocks in a part of README, without their comments. Tests here run all of them.
@@ -59,7 +59,7 @@ func TestReadmeTry(t *testing.T) {
 	t.Parallel()
 	tool(t, "make")
 	tool(t, "curl")
-	data, admin := binary.FreeAddr(t), binary.FreeAddr(t)
+	data, admin := wiretest.FreeAddr(t), wiretest.FreeAddr(t)
 	ports := strings.NewReplacer("127.0.0.1:8080", data, "127.0.0.1:8081", admin)
 	var printed string
 	for _, line := range commands(t, "## Try it", "## Use it") {

@@ -12,6 +12,7 @@ import (
 
 	"tether/e2e/binary"
 	"tether/e2e/live"
+	"tether/wire/wiretest"
 )
 
 // process is a simulated server that is a process of its own.
@@ -54,7 +55,7 @@ func rolled(t *testing.T, servers int) ([]*process, *binary.Tether) {
 	text := "health: { interval: 200ms }\nsession: { drain_idle: 1s }\nupstreams:\n"
 	var fleet []*process
 	for i := range servers {
-		p := &process{name: fmt.Sprint("vllm-", i), addr: binary.FreeAddr(t)}
+		p := &process{name: fmt.Sprint("vllm-", i), addr: wiretest.FreeAddr(t)}
 		p.start(t)
 		fleet = append(fleet, p)
 		text += fmt.Sprintf("  - { name: %s, url: \"http://%s\" }\n", p.name, p.addr)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"tether/e2e/binary"
+	"tether/wire/wiretest"
 )
 
 // reader tries README's commands, in a folder with the files that they name and beside a tether that runs.
@@ -30,7 +31,7 @@ func TestReadmeUse(t *testing.T) {
 	tool(t, "make")
 	tool(t, "curl")
 	urls := servers(t, 2)
-	r := &reader{t: t, folder: t.TempDir(), urls: urls, proxy: binary.Run(t, urls), name: strings.TrimPrefix(urls[0], "http://"), data: binary.FreeAddr(t), admin: binary.FreeAddr(t)}
+	r := &reader{t: t, folder: t.TempDir(), urls: urls, proxy: binary.Run(t, urls), name: strings.TrimPrefix(urls[0], "http://"), data: wiretest.FreeAddr(t), admin: wiretest.FreeAddr(t)}
 	r.write("config.yaml", fmt.Sprintf("upstreams: [{url: %q}, {url: %q}]\n", urls[0], urls[1]))
 	r.write("turn.http", "POST /v1/chat/completions HTTP/1.1\nHost: tether\n\n"+`{"model":"tiny","messages":[{"role":"user","content":"Hello"}]}`)
 	for _, line := range commands(t, "## Use it", "## What it is worth") {

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -13,10 +12,11 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"tether/wire/wiretest"
 )
 
 // patience bounds the wait for readiness. Readiness needs the first verdicts about the upstreams, which may take a few seconds.
@@ -68,13 +68,13 @@ type Tether struct {
 // additional arguments of "tether run".
 func Run(t testing.TB, upstreams []string, args ...string) *Tether {
 	t.Helper()
-	return run(t, FreeAddr(t), FreeAddr(t), nil, nil, upstreams, args)
+	return run(t, wiretest.FreeAddr(t), wiretest.FreeAddr(t), nil, nil, upstreams, args)
 }
 
 // RunWithin is Run with a limit on the descriptors of tether.
 func RunWithin(t testing.TB, descriptors int, upstreams []string, args ...string) *Tether {
 	t.Helper()
-	p := newTether(FreeAddr(t), FreeAddr(t), upstreams, args)
+	p := newTether(wiretest.FreeAddr(t), wiretest.FreeAddr(t), upstreams, args)
 	limited := fmt.Sprintf(`ulimit -n %d; exec "$0" "$@"`, descriptors)
 	p.cmd = exec.Command("sh", append([]string{"-c", limited}, p.cmd.Args...)...)
 	return p.start(t, nil, nil)
@@ -90,7 +90,7 @@ func RunAt(t testing.TB, data, admin string, upstreams []string, args ...string)
 // discarded, and Log has the error.
 func RunTo(t testing.TB, out, errOut *os.File, upstreams []string, args ...string) *Tether {
 	t.Helper()
-	return run(t, FreeAddr(t), FreeAddr(t), out, errOut, upstreams, args)
+	return run(t, wiretest.FreeAddr(t), wiretest.FreeAddr(t), out, errOut, upstreams, args)
 }
 
 func run(t testing.TB, data, admin string, out, errOut *os.File, upstreams, args []string) *Tether {
@@ -197,22 +197,3 @@ func (p *Tether) Await(t testing.TB, series string, limit time.Duration, holds f
 
 // Log returns the log so far. It is complete in cleanups that were registered before Run.
 func (p *Tether) Log() string { return p.log.String() }
-
-// given has the addresses that FreeAddr returned: the kernel may choose a port twice, as long as no process uses it.
-var given sync.Map
-
-// FreeAddr returns an address of this host on which no process listens, another one at each call.
-func FreeAddr(t testing.TB) string {
-	t.Helper()
-	for {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		addr := l.Addr().String()
-		l.Close()
-		if _, twice := given.LoadOrStore(addr, true); !twice {
-			return addr
-		}
-	}
-}

@@ -17,6 +17,7 @@ import (
 
 	"tether/e2e/binary"
 	"tether/sim"
+	"tether/wire/wiretest"
 )
 
 // fleet is a tether in front of simulated servers, and the conversations of its clients.
@@ -50,7 +51,7 @@ func startFleet(t *testing.T, n int, cfg sim.Config, more string) *fleet {
 	if err := os.WriteFile(f.file, []byte(lines), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	f.data, f.admin = binary.FreeAddr(t), binary.FreeAddr(t)
+	f.data, f.admin = wiretest.FreeAddr(t), wiretest.FreeAddr(t)
 	f.tether = binary.RunAt(t, f.data, f.admin, nil, "-c", f.file)
 	f.page = f.tether.Admin + "/"
 	return f

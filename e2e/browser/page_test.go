@@ -16,6 +16,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"tether/e2e/binary"
+	"tether/wire/wiretest"
 )
 
 // Expressions about the page.
@@ -358,7 +359,7 @@ func TestKeyboard(t *testing.T) {
 
 // The first line of the demonstration is the address of its page, which shows its four servers and the conversations.
 func TestDemo(t *testing.T) {
-	demo := exec.Command(binary.Path(), "demo", "--listen", binary.FreeAddr(t), "--admin-listen", binary.FreeAddr(t))
+	demo := exec.Command(binary.Path(), "demo", "--listen", wiretest.FreeAddr(t), "--admin-listen", wiretest.FreeAddr(t))
 	out, err := demo.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"tether/e2e/binary"
+	"tether/wire/wiretest"
 )
 
 // patience bounds every wait of these tests. None is expected to take that long.
@@ -62,7 +63,7 @@ func newFront(t *testing.T, addr, path string, interval time.Duration) *front {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	f := &front{addr: binary.FreeAddr(t), dir: dir}
+	f := &front{addr: wiretest.FreeAddr(t), dir: dir}
 	if err := os.WriteFile(filepath.Join(dir, "cfg"), fmt.Appendf(nil, configuration, dir, f.addr, addr, path, interval), 0o600); err != nil {
 		t.Fatal(err)
 	}

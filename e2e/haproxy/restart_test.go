@@ -11,6 +11,7 @@ import (
 
 	"tether/e2e/binary"
 	"tether/sim"
+	"tether/wire/wiretest"
 )
 
 // scene is clients in front of HAProxy in front of tether in front of simulated servers.
@@ -34,7 +35,7 @@ func newScene(t *testing.T) *scene {
 // newBackend is a scene without HAProxy.
 func newBackend(t *testing.T) *scene {
 	t.Helper()
-	s := &scene{t: t, data: binary.FreeAddr(t), admin: binary.FreeAddr(t), config: filepath.Join(t.TempDir(), "config.yaml")}
+	s := &scene{t: t, data: wiretest.FreeAddr(t), admin: wiretest.FreeAddr(t), config: filepath.Join(t.TempDir(), "config.yaml")}
 	for _, name := range []string{"vllm-0", "vllm-1"} {
 		server := sim.New(sim.Config{Name: name, DecodePerToken: 5 * time.Millisecond})
 		if _, err := server.Start("127.0.0.1:0"); err != nil {

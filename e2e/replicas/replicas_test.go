@@ -23,6 +23,7 @@ import (
 	"tether/e2e/binary"
 	"tether/session/store/storetest"
 	"tether/sim"
+	"tether/wire/wiretest"
 )
 
 var conversations = flag.Int("conversations", 200, "number of conversations")
@@ -75,7 +76,7 @@ func newFleet(t testing.TB, store, extra string) *fleet {
 	}
 	f.configure()
 	for range replicas {
-		f.addrs = append(f.addrs, [2]string{binary.FreeAddr(t), binary.FreeAddr(t)})
+		f.addrs = append(f.addrs, [2]string{wiretest.FreeAddr(t), wiretest.FreeAddr(t)})
 		f.tethers = append(f.tethers, f.run(len(f.tethers)))
 	}
 	for n := range *conversations {

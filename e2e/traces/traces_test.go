@@ -22,6 +22,7 @@ import (
 
 	"tether/e2e/binary"
 	"tether/sim"
+	"tether/wire/wiretest"
 )
 
 func TestMain(m *testing.M) { os.Exit(binary.Main(m)) }
@@ -35,7 +36,7 @@ func collect(t *testing.T) (grpc, web string, sink *consumertest.TracesSink) {
 	sink = new(consumertest.TracesSink)
 	factory := otlpreceiver.NewFactory()
 	cfg := factory.CreateDefaultConfig().(*otlpreceiver.Config)
-	grpc, web = binary.FreeAddr(t), binary.FreeAddr(t)
+	grpc, web = wiretest.FreeAddr(t), wiretest.FreeAddr(t)
 	cfg.Protocols.GRPC.GetOrInsertDefault().NetAddr = confignet.AddrConfig{Endpoint: grpc, Transport: confignet.TransportTypeTCP}
 	cfg.Protocols.HTTP.GetOrInsertDefault().ServerConfig.NetAddr = confignet.AddrConfig{Endpoint: web, Transport: confignet.TransportTypeTCP}
 	r, err := factory.CreateTraces(t.Context(), receivertest.NewNopSettings(factory.Type()), cfg, sink)

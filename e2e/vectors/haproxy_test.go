@@ -11,13 +11,13 @@ import (
 	"testing"
 	"time"
 
-	"tether/e2e/binary"
+	"tether/wire/wiretest"
 )
 
 // haproxy runs HAProxy in its default configuration, in front of s.
 func haproxy(t *testing.T, s *server) (addr string) {
 	t.Helper()
-	addr = binary.FreeAddr(t)
+	addr = wiretest.FreeAddr(t)
 	config := filepath.Join(t.TempDir(), "haproxy.cfg")
 	text := fmt.Sprintf(`defaults
     mode http

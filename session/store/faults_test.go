@@ -10,6 +10,7 @@ import (
 	"tether/session/identity"
 	"tether/session/shared"
 	"tether/session/store/storetest"
+	"tether/wire/wiretest"
 )
 
 // patience bounds every wait: the longest backoff, the timeouts, and the time after which a sighting is sent again.
@@ -172,7 +173,7 @@ func TestCutOff(t *testing.T) {
 func TestStartWithoutServer(t *testing.T) {
 	t.Parallel()
 	program := storetest.Programs(t)[0]
-	addr := storetest.FreeAddr(t)
+	addr := wiretest.FreeAddr(t)
 	var told states
 	began := time.Now()
 	a := run(t, "redis://"+addr, watched(&told))

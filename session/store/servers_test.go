@@ -12,6 +12,7 @@ import (
 	"tether/session/store/storetest"
 	"tether/tlsfiles"
 	"tether/tlsfiles/tlstest"
+	"tether/wire/wiretest"
 )
 
 // A server with TLS that wants a certificate of the client. A client that knows another authority, and one that speaks no TLS, say what is
@@ -20,7 +21,7 @@ func TestTLS(t *testing.T) {
 	eachServer(t, func(t *testing.T, program string) {
 		authority := tlstest.NewAuthority(t)
 		own := authority.Issue(time.Hour, "127.0.0.1")
-		addr := storetest.FreeAddr(t)
+		addr := wiretest.FreeAddr(t)
 		_, port, _ := net.SplitHostPort(addr)
 		args := []string{"--save", "", "--port", "0", "--tls-port", port, "--tls-cert-file", own.Cert, "--tls-key-file", own.Key, "--tls-ca-cert-file", authority.File}
 		if text, _ := exec.Command("timeout", append([]string{"1", program}, args...)...).CombinedOutput(); strings.Contains(string(text), "TLS support") {

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"tether/wire/wiretest"
 )
 
 // patience bounds the wait for a server.
@@ -50,7 +52,7 @@ type Server struct {
 // Start starts a server on a free port of loopback, without persistence. args are further arguments.
 func Start(t testing.TB, program string, args ...string) *Server {
 	t.Helper()
-	return StartAt(t, FreeAddr(t), program, args...)
+	return StartAt(t, wiretest.FreeAddr(t), program, args...)
 }
 
 // StartAt is Start with an address.
@@ -68,7 +70,7 @@ func StartAt(t testing.TB, addr, program string, args ...string) *Server {
 // are further lines of its configuration.
 func Sentinel(t testing.TB, master *Server, lines ...string) *Server {
 	t.Helper()
-	s := &Server{Addr: FreeAddr(t), program: master.program}
+	s := &Server{Addr: wiretest.FreeAddr(t), program: master.program}
 	_, port, _ := net.SplitHostPort(s.Addr)
 	_, masterPort, _ := net.SplitHostPort(master.Addr)
 	file := filepath.Join(t.TempDir(), "sentinel.conf")
@@ -100,17 +102,6 @@ func (s *Server) AwaitReplica(t testing.TB, password string) {
 			t.Fatalf("the sentinel knows no replica: %s", answer)
 		}
 	}
-}
-
-// FreeAddr returns an address on loopback that nothing listens on.
-func FreeAddr(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // Run starts the server again, which has ended. It is empty.
