@@ -15,7 +15,7 @@ ADMIN_LISTEN ?= 127.0.0.1:8081
 # The tree that make shape measures.
 DIR ?= .
 
-.PHONY: help build run demo-once test test-uring test-deploy test-clients test-browser test-traces test-vllm test-vllm-evictions test-vllm-ranks test-endurance test-kubernetes test-logs chaos chaos-compare check shape fuzz bench bench-identity bench-load bench-compare image-root image deb clean
+.PHONY: help build run demo-once test test-uring test-deploy test-valkey test-clients test-browser test-traces test-vllm test-vllm-evictions test-vllm-ranks test-endurance test-kubernetes test-logs chaos chaos-compare check shape fuzz bench bench-identity bench-load bench-compare image-root image deb clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -126,6 +126,10 @@ test-browser: ## test the status page in a real Chromium, which must be there, w
 
 test-traces: ## test traces with the receiver of the OpenTelemetry collector
 	cd e2e/traces && $(TEST_PLAIN) ./...
+
+test-valkey: ## test the session store with a Valkey server, which it installs (python3)
+	session/store/storetest/valkey.sh $(TEST_PLAIN) ./session/store
+	session/store/storetest/valkey.sh $(TEST_PLAIN) -run 'OneServer|Failover' ./e2e/replicas
 
 test-vllm: ## test with two real vLLM servers on the CPU, which it installs (6 GB, python3)
 	cd e2e/clients && vllm/servers.sh 2 env $(TEST_CLIENTS) ./vllm

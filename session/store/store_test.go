@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -132,11 +134,15 @@ func eventually(t testing.TB, what string, limit time.Duration, holds func() boo
 
 // eachServer runs a test with each server that is installed.
 func eachServer(t *testing.T, test func(t *testing.T, program string)) {
-	for _, program := range storetest.Programs(t) {
+	programs := storetest.Programs(t)
+	for _, program := range programs {
 		t.Run(filepath.Base(program), func(t *testing.T) {
 			t.Parallel()
 			test(t, program)
 		})
+	}
+	if !slices.ContainsFunc(programs, func(p string) bool { return strings.Contains(filepath.Base(p), "valkey") }) {
+		t.Run("valkey-server", func(t *testing.T) { t.Skip("valkey-server is not installed: make test-valkey installs one") })
 	}
 }
 

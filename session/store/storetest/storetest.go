@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -22,12 +23,12 @@ import (
 // patience bounds the wait for a server.
 const patience = 20 * time.Second
 
-// Programs returns the servers that are installed: redis-server, and valkey-server or the one that VALKEY_SERVER names. Without
-// any it skips the test, unless CI is set.
+// Programs returns the servers that are installed: the one that VALKEY_SERVER names, redis-server and valkey-server. Without any it
+// skips the test, unless CI is set.
 func Programs(t testing.TB) (all []string) {
 	t.Helper()
-	for _, name := range []string{"redis-server", "valkey-server", os.Getenv("VALKEY_SERVER")} {
-		if path, err := exec.LookPath(name); err == nil {
+	for _, name := range []string{os.Getenv("VALKEY_SERVER"), "redis-server", "valkey-server"} {
+		if path, err := exec.LookPath(name); err == nil && !slices.Contains(all, path) {
 			all = append(all, path)
 		}
 	}
