@@ -11,9 +11,11 @@ import (
 
 // observe observes a time of a request, with the id of its trace as an exemplar if it is traced.
 func observe(o prometheus.Observer, took time.Duration, r *proxy.Record) {
-	if with, can := o.(prometheus.ExemplarObserver); can && r.Trace.Sampled {
-		with.ObserveWithExemplar(took.Seconds(), prometheus.Labels{"trace_id": hex.EncodeToString(r.Trace.Trace[:])})
-		return
+	if r.Trace.Sampled { // first: to ask for an interface costs more
+		if with, can := o.(prometheus.ExemplarObserver); can {
+			with.ObserveWithExemplar(took.Seconds(), prometheus.Labels{"trace_id": hex.EncodeToString(r.Trace.Trace[:])})
+			return
+		}
 	}
 	o.Observe(took.Seconds())
 }

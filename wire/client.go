@@ -18,6 +18,7 @@ type Client struct {
 	watch        *Watch // nil if a loop watches
 	id           watchID
 	looped       looped        // the same as Conn; nil without a loop
+	driven       loop.Driven   // the same as looped
 	writeTimeout time.Duration // as in ListenConfig
 
 	mu    sync.Mutex
@@ -105,12 +106,7 @@ func (c *Client) Secure() bool {
 }
 
 // Driven returns the connection as an event loop drives it, nil if none does: under TLS, or without Loops.
-func (c *Client) Driven() loop.Driven {
-	if c.looped == nil {
-		return nil
-	}
-	return c.looped
-}
+func (c *Client) Driven() loop.Driven { return c.driven }
 
 // Quiet reports, without waiting, whether the peer has sent nothing that was not read yet, and has not left.
 func (c *Client) Quiet() (is bool) {

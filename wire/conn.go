@@ -21,6 +21,7 @@ type Conn struct {
 	socket   net.Conn   // below TLS; the same as Conn without TLS
 	raw      syscall.RawConn
 	looped   looped           // the same as socket; nil if no loop can drive the connection
+	driven   loop.Driven      // the same as looped
 	peek     func(fd uintptr) // sets quiet; made once, for Stale
 	quiet    bool
 	deadline time.Time // of reads, as last set
@@ -63,12 +64,7 @@ func (c *Conn) Stale(onLoop bool) bool {
 }
 
 // Driven returns the connection as the loop of a client drives it, nil if none does. See Join.
-func (c *Conn) Driven() loop.Driven {
-	if c.looped == nil {
-		return nil
-	}
-	return c.looped
-}
+func (c *Conn) Driven() loop.Driven { return c.driven }
 
 // holdsBytes reports whether the TLS connection has read bytes from the socket that no Read has taken: bytes behind one answer
 // must not become the beginning of the next.
@@ -110,7 +106,7 @@ func (c *Conn) WriteAll(head []byte, body *Parts) error {
 func (c *Conn) PushAll(head []byte, body *Parts) {
 	for _, part := range [...][]byte{head, body[0], body[1], body[2]} {
 		if len(part) > 0 {
-			c.looped.Push(part)
+			c.driven.Push(part)
 		}
 	}
 }

@@ -3,8 +3,6 @@ package wire
 import (
 	"net"
 	"syscall"
-
-	"tether/wire/loop"
 )
 
 // lower is the connection below TLS: that of a Client.
@@ -18,7 +16,6 @@ type lower interface {
 // looped is a connection of a loop: a Socket of package wire/loop, which exists where there are loops.
 type looped interface {
 	net.Conn
-	loop.Driven
 	WriteParts(parts net.Buffers) error
 	Noisy() bool
 	Unread() bool

@@ -49,6 +49,7 @@ func (s *Search) Body(body []byte, shape Shape) {
 		start = len(byteOrderMark)
 	}
 	j.Reset(body, start)
+	s.opening.onlyCounts = headHasID(s)
 	borrow(&s.opening)
 	defer giveBack(&s.opening)
 	s.IsJSON = j.Object(func(name []byte) {
@@ -86,6 +87,21 @@ func (s *Search) Body(body []byte, shape Shape) {
 	for _, f := range s.id.fields {
 		s.found[f.source] = candidate{}
 	}
+}
+
+// headHasID reports whether a header or a cookie has a valid id that counts more than the opening.
+func headHasID(s *Search) bool {
+	for n, source := range s.id.sources {
+		switch c := &s.found[n]; source.Kind {
+		case FromOpening:
+			return false
+		case FromHeader, FromCookie:
+			if c.state == present && Valid(c.value) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // keepNames copies Model and Previous, which outlive the body, and replaces an alias. from and to are the model's place in

@@ -329,6 +329,21 @@ func BenchmarkIdentify(b *testing.B) {
 	}
 }
 
+// BenchmarkIdentifyByHeader measures the identify step of a chat of 2 KB whose id is in the head.
+func BenchmarkIdentifyByHeader(b *testing.B) {
+	id := mustIdentifier(b, nil)
+	r := request{
+		headers: []string{"X-Session-Id: 0b7d1ac5-23a9-4e0c-9a6c-1de4a15fc8a8"}, shape: Chat,
+		body: `{"model":"m","messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"` + strings.Repeat("word ", 400) + `"}]}`,
+	}
+	var s Search
+	var i Identity
+	for b.Loop() {
+		r.show(&s, id)
+		s.Identify(&i, true, nil, time.Time{})
+	}
+}
+
 // Broken JSON inside a value that the scan descends into does not hide the members after the value.
 func TestBrokenInside(t *testing.T) {
 	id := mustIdentifier(t, nil)

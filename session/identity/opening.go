@@ -38,6 +38,8 @@ type opening struct {
 	// later is true for a message after the opening. Its escapes count as they are: a client writes its history alike in
 	// every turn, and much text comes after the opening.
 	later bool
+	// onlyCounts is true if no id is derived: turns and their text are counted, but text is hashed only in parts.
+	onlyCounts bool
 	// prompt is the text of a prompt without messages, as the body has it; nil for none.
 	prompt []byte
 
@@ -105,7 +107,9 @@ func (o *opening) conversation(j *jsonscan.Scanner) {
 	if body, ok := j.RawString(); ok {
 		o.h.Reset()
 		o.later = false
-		o.text(&o.h, body)
+		if !o.onlyCounts {
+			o.text(&o.h, body)
+		}
 		o.add(userMark, o.h.Sum128())
 		return
 	}
@@ -172,9 +176,11 @@ func markOf(role []byte) byte {
 }
 
 func (o *opening) add(mark byte, content xxh3.Uint128) {
-	before, this := o.turns.Bytes(), content.Bytes()
-	b := append(append(append(o.buf[:0], before[:]...), mark), this[:]...)
-	o.turns = xxh3.Hash128(b)
+	if !o.onlyCounts {
+		before, this := o.turns.Bytes(), content.Bytes()
+		b := append(append(append(o.buf[:0], before[:]...), mark), this[:]...)
+		o.turns = xxh3.Hash128(b)
+	}
 	if mark == userMark {
 		o.levels[o.userTurns] = o.turns
 		o.userTurns, o.said = o.userTurns+1, o.said+o.size
@@ -183,12 +189,19 @@ func (o *opening) add(mark byte, content xxh3.Uint128) {
 
 // content hashes the content of a message: a string, or a list of parts. A text part counts like the string.
 func (o *opening) content(j *jsonscan.Scanner) xxh3.Uint128 {
-	o.h.Reset()
 	o.size = 0
-	if body, ok := j.RawString(); ok {
-		if o.size = len(body); o.later {
-			return xxh3.Hash128(body)
-		}
+	body, isText := j.RawString()
+	if isText {
+		o.size = len(body)
+	}
+	switch {
+	case isText && o.onlyCounts:
+		return xxh3.Uint128{}
+	case isText && o.later:
+		return xxh3.Hash128(body)
+	}
+	o.h.Reset()
+	if isText {
 		o.text(&o.h, body)
 	} else {
 		j.Array(func() bool {

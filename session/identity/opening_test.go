@@ -6,8 +6,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf16"
 
+	"github.com/zeebo/xxh3"
 	"pgregory.net/rapid"
 )
 
@@ -505,6 +507,58 @@ func TestSecondTurn(t *testing.T) {
 	for _, body := range []string{`{"messages":[` + user + `,` + answer + `,` + user, `[]`, `{"messages":"x"}`} {
 		if _, s := (request{body: body, shape: Chat}).identify(id); s.SecondTurn {
 			t.Errorf("%s: a second turn", body)
+		}
+	}
+}
+
+// What is known of the turns does not depend on whether an id in the head counts more than the opening.
+func TestTurnsAreCountedBesideAnIDInTheHead(t *testing.T) {
+	id := mustIdentifier(t, nil)
+	for _, c := range clients(t) {
+		for _, f := range c.turns {
+			r := c.turn(f, 0)
+			r.headers = nil
+			_, want := r.identify(id)
+			r.headers = []string{"X-Session-Id: s-1"}
+			i, got := r.identify(id)
+			if string(i.ID()) != "s-1" {
+				t.Errorf("%s, turn %s: id %q", c.name, f.Name, i.ID())
+			}
+			if got.FirstTurn != want.FirstTurn || got.SecondTurn != want.SecondTurn || got.Continues != want.Continues || got.Files != want.Files {
+				t.Errorf("%s, turn %s: first %t, second %t, continues %t, %v with an id; %t, %t, %t, %v without", c.name, f.Name,
+					got.FirstTurn, got.SecondTurn, got.Continues, got.Files, want.FirstTurn, want.SecondTurn, want.Continues, want.Files)
+			}
+		}
+	}
+}
+
+// A text is hashed where the id is derived from it, and only there.
+func TestOpeningIsHashedUnlessTheHeadHasAnID(t *testing.T) {
+	first := func(c *Config) { c.Sources = []string{"opening", "header:X-Session-Id"} }
+	for _, tt := range []struct {
+		name    string
+		change  func(*Config)
+		headers []string
+		hashed  bool
+	}{
+		{"no id", nil, nil, true},
+		{"an id", nil, []string{"X-Session-Id: s"}, false},
+		{"an invalid id", nil, []string{"X-Session-Id: " + strings.Repeat("s", maxID+1)}, true},
+		{"a placeholder", nil, []string{"X-Session-Id: null"}, true},
+		{"two ids", nil, []string{"X-Session-Id: a", "X-Session-Id: b"}, true},
+		{"an invalid id and a valid one", nil, []string{"X-Session-Id: null", "Thread-Id: t"}, false},
+		{"an id that counts less", first, []string{"X-Session-Id: s"}, true},
+		{"a cookie", func(c *Config) { c.Sources = []string{"cookie:sid", "opening"} }, []string{"Cookie: sid=s"}, false},
+	} {
+		id := mustIdentifier(t, tt.change)
+		s := request{headers: tt.headers, body: hello, shape: Chat}.search(id)
+		if hashed := s.opening.levels[0] != (xxh3.Uint128{}); hashed != tt.hashed {
+			t.Errorf("%s: hashed %t, want %t", tt.name, hashed, tt.hashed)
+		}
+		var i Identity
+		s.Identify(&i, false, nil, time.Time{})
+		if derived := i.Source.Kind == FromOpening; derived != tt.hashed {
+			t.Errorf("%s: derived %t, want %t", tt.name, derived, tt.hashed)
 		}
 	}
 }
