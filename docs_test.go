@@ -25,7 +25,7 @@ func document(t *testing.T, file string) string {
 // The documents name only tests and fuzz targets that exist.
 func TestDocumentsNameTests(t *testing.T) {
 	existing := testNames(t)
-	for _, file := range []string{"docs/OPERATIONS.md", "docs/SECURITY.md"} {
+	for _, file := range []string{"docs/OPERATIONS.md", "docs/RELIABILITY.md", "docs/SECURITY.md"} {
 		named := regexp.MustCompile(`\b(?:Test|Fuzz)[A-Z]\w*`).FindAllString(document(t, file), -1)
 		if len(named) < 10 {
 			t.Errorf("%s names only %d tests: is it complete?", file, len(named))

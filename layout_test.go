@@ -111,6 +111,7 @@ var layers = map[string]layer{
 
 	"bench/compare":           {[]string{"bench/compare/peers", "bench/compare/traffic", "ring", "session/identity", "session/pins", "upstream"}, "a comparison knows tether by its binary, as it knows the other proxies; only the session map, which they lack, is measured from inside"},
 	"bench/compare/peers":     {nil, "a proxy is started and measured without knowing its load"},
+	"discovery/dns/dnstest":   {nil, "a server for tests: they say what it answers"},
 	"session/store/storetest": {[]string{"wire/wiretest"}, "servers for tests"},
 	"bench/compare/traffic":   {nil, "load and upstreams do not know which proxy is between them, and share no mistake with tether"},
 }
@@ -125,7 +126,7 @@ var homes = map[string][]string{
 	"charm.land/bubbletea":                {"top"},
 	"github.com/goccy/go-yaml":            {"config", "discovery/kube"},
 	"github.com/redis/rueidis":            {"session/store"},
-	"github.com/miekg/dns":                {"discovery/dns"},
+	"github.com/miekg/dns":                {"discovery/dns", "discovery/dns/dnstest"},
 	"github.com/coder/websocket":          {"sim"}, // tether looks at no frames
 	"go.uber.org/zap":                     {"app", "proxy", "accesslog"},
 }

@@ -16,6 +16,7 @@ import (
 	"tether/admin"
 	"tether/config"
 	"tether/discovery/dns"
+	"tether/discovery/dns/dnstest"
 	"tether/sim"
 	"tether/upstream"
 )
@@ -114,6 +115,51 @@ func TestListInAFile(t *testing.T) {
 	http.DefaultClient.CloseIdleConnections()
 }
 
+// A list of 4,096 servers is in force, and requests go on. One more is an error of the source, and the list before stays. A list of none counts: it is whole, and
+// says that there are no servers. So does a list that is there again.
+func TestListsOfAnySize(t *testing.T) {
+	_, urls := startSims(t, 1, sim.Config{})
+	file := filepath.Join(t.TempDir(), "upstreams.yaml")
+	writeList(t, file, urls...)
+	s := startTether(t, func(c *config.Config) {
+		c.Upstreams, c.Discovery = nil, []config.Discovery{{File: file}}
+		c.Health.Interval = 20 * time.Second // thousands of servers are not there
+	}, urls...)
+	s.await(0, "up")
+	serves := func(status int) {
+		t.Helper()
+		if res, text, err := post(t, s.addr, hello); err != nil || res.StatusCode != status {
+			t.Fatalf("%v, %v, %s", res, err, text)
+		}
+	}
+	serves(200)
+	all := append([]string{}, urls...)
+	for i := range upstream.MaxUpstreams {
+		all = append(all, fmt.Sprintf("http://127.1.%d.%d:1", i/256, i%256))
+	}
+	writeList(t, file, all[:upstream.MaxUpstreams]...)
+	s.awaitUpstreams(upstream.MaxUpstreams)
+	serves(200)
+	writeList(t, file, all...)
+	const want = "4097, want at most 4096"
+	eventually(t, want, func() bool { return strings.Contains(s.sources()[0].Problem, want) })
+	if n := len(s.upstreams()); n != upstream.MaxUpstreams {
+		t.Errorf("%d upstreams", n)
+	}
+	serves(200)
+	writeList(t, file)
+	s.awaitUpstreams(0)
+	eventually(t, "answer without servers", func() bool {
+		res, _, err := post(t, s.addr, hello)
+		return err == nil && res.StatusCode == 503
+	})
+	writeList(t, file, urls...)
+	s.awaitUpstreams(1)
+	s.await(0, "up")
+	serves(200)
+	http.DefaultClient.CloseIdleConnections()
+}
+
 // zone is a DNS server on loopback that answers every question for A with the same addresses.
 type zone struct {
 	addr string
@@ -126,27 +172,7 @@ type zone struct {
 func newZone(t testing.TB) *zone {
 	t.Helper()
 	z := &zone{}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	z.addr = listener.Addr().String()
-	packets, err := net.ListenPacket("udp", z.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, s := range []*dnslib.Server{{Listener: listener, Handler: z}, {PacketConn: packets, Handler: z}} {
-		running, ended := make(chan struct{}), make(chan error, 1)
-		s.NotifyStartedFunc = func() { close(running) }
-		go func() { ended <- s.ActivateAndServe() }()
-		<-running
-		t.Cleanup(func() {
-			if err := s.Shutdown(); err != nil {
-				t.Error(err)
-			}
-			<-ended
-		})
-	}
+	z.addr = dnstest.Serve(t, z)
 	return z
 }
 

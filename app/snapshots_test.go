@@ -144,3 +144,96 @@ func TestPromptsSurviveARestart(t *testing.T) {
 		next.stop(false)
 	}
 }
+
+// A disk that is full keeps the last snapshot, and says why, in one line and a metric. The next one is written when there is space.
+func TestSnapshotOnAFullDisk(t *testing.T) {
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip("no full device")
+	}
+	_, urls := startSims(t, 2, sim.Config{})
+	path := filepath.Join(t.TempDir(), "pins")
+	first := saving(t, path, urls...)
+	before := first.turns("new")
+	first.app.saved.write()
+	good, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("/dev/full", path+".new"); err != nil {
+		t.Fatal(err)
+	}
+	first.app.saved.write()
+	line := first.logs.FilterMessage("snapshot of pins not written, the last one stays")
+	if line.Len() != 1 || !strings.Contains(fmt.Sprint(line.All()[0].ContextMap()["problem"]), "no space left on device") {
+		t.Errorf("%v", line.All())
+	}
+	if text := first.text("/metrics"); !strings.Contains(text, `tether_session_snapshots_total{result="failed"} 1`) {
+		t.Error("the failure was not counted")
+	}
+	if now, err := os.ReadFile(path); err != nil || string(now) != string(good) {
+		t.Errorf("the last snapshot is another one, or gone: %v", err)
+	}
+	first.turns("pinned")
+	first.stop(false)
+	if after := saving(t, path, urls...).turns("pinned"); fmt.Sprint(after) != fmt.Sprint(before) {
+		t.Errorf("%v, before %v", after, before)
+	}
+}
+
+// A snapshot of another fleet pins nothing, whether its servers have other names, or the same names at other addresses. The first snapshot of
+// this fleet takes its place.
+func TestSnapshotOfAnotherFleet(t *testing.T) {
+	_, theirs := startSims(t, 2, sim.Config{})
+	_, ours := startSims(t, 2, sim.Config{})
+	path := filepath.Join(t.TempDir(), "pins")
+	other := saving(t, path, theirs...)
+	other.turns("new")
+	other.stop(false)
+	theirPins, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, name := range map[string]string{"the same names": "vllm-", "other names": "ours-"} {
+		if err := os.WriteFile(path, theirPins, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		start := func() *running {
+			s := startTether(t, func(c *config.Config) {
+				c.Session.Pins.Snapshot = path
+				for i := range c.Upstreams {
+					c.Upstreams[i].Name = fmt.Sprint(name, i)
+				}
+			}, ours...)
+			s.await(0, "up")
+			s.await(1, "up")
+			return s
+		}
+		s := start()
+		if pins := s.app.pins.Stats().Pins; pins != 0 {
+			t.Errorf("%s: %d pins", what, pins)
+		}
+		before := s.turns("new")
+		s.stop(false)
+		again := start()
+		if after := again.turns("pinned"); fmt.Sprint(after) != fmt.Sprint(before) {
+			t.Errorf("%s: %v, before %v", what, after, before)
+		}
+		again.stop(false)
+	}
+}
+
+// A snapshot that vanishes while tether runs is written again, and nothing is lost.
+func TestSnapshotThatVanishes(t *testing.T) {
+	_, urls := startSims(t, 2, sim.Config{})
+	path := filepath.Join(t.TempDir(), "pins")
+	first := saving(t, path, urls...)
+	before := first.turns("new")
+	first.app.saved.write()
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	first.stop(false)
+	if after := saving(t, path, urls...).turns("pinned"); fmt.Sprint(after) != fmt.Sprint(before) {
+		t.Errorf("%v, before %v", after, before)
+	}
+}

@@ -29,6 +29,7 @@ func (l *loader) upstreams() {
 	}
 	names := map[string]int{}
 	slots := map[int]int{}
+	addresses := map[transport.Address]int{}
 	for i := range c.Upstreams {
 		u := &c.Upstreams[i]
 		report := l.ofUpstream(i)
@@ -44,6 +45,8 @@ func (l *loader) upstreams() {
 		}
 		if first, twice := names[name]; twice {
 			report("name", fmt.Sprintf("%q is the name of upstreams[%d] already: one entry for each server, or give them names", name, first))
+		} else {
+			warnOfAddress(l, i, addresses)
 		}
 		names[name] = i
 		u.validateWeight(report)
@@ -58,6 +61,18 @@ func (l *loader) upstreams() {
 // ofUpstream returns the function that reports a problem of the upstream with that index.
 func (l *loader) ofUpstream(i int) func(key, problem string) {
 	return func(key, problem string) { l.problem(fmt.Sprintf("upstreams[%d].%s", i, key), problem) }
+}
+
+// warnOfAddress warns of an upstream at the address of an earlier one. Both count, and share one server and its cache.
+func warnOfAddress(l *loader, i int, addresses map[transport.Address]int) {
+	address := l.cfg.Upstreams[i].server().Spec.Address
+	path := fmt.Sprintf("upstreams[%d].url", i)
+	if first, twice := addresses[address]; twice {
+		text := fmt.Sprintf("%s: the address of upstreams[%d] already: both upstreams are one server, with one cache", path, first)
+		l.warnings = append(l.warnings, problem{l.places[path], text})
+		return
+	}
+	addresses[address] = i
 }
 
 func (u *Upstream) validateWeight(report func(key, problem string)) {

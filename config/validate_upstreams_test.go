@@ -82,3 +82,12 @@ func TestProblemsOfRanks(t *testing.T) {
 		}
 	}
 }
+
+// Two upstreams at one address are strange and not wrong. The warning shows no address.
+func TestAddressThatIsThereTwice(t *testing.T) {
+	c := mustLoad(t, "upstreams:\n- {name: a, url: \"http://x:1\"}\n- {name: b, url: \"http://y:1\"}\n- {name: c, url: \"http://x:1/\"}\n- {name: d, url: \"http://x:1/p\"}\n")
+	want := "c.yaml:4: upstreams[2].url: the address of upstreams[0] already: both upstreams are one server, with one cache"
+	if len(c.Warnings) != 1 || temporary.ReplaceAllString(c.Warnings[0], "c.yaml") != want {
+		t.Errorf("%q, want %q", c.Warnings, want)
+	}
+}

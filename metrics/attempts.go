@@ -1,6 +1,8 @@
 package metrics
 
 import (
+	"sync"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tether/proxy"
@@ -11,6 +13,7 @@ import (
 type attempts struct {
 	upstreams *upstream.Registry
 	total     *prometheus.CounterVec
+	words     sync.Map                                   // the results of attempts, probes and changes of health that have series, as strings
 	byTry     seriesCache[proxy.Try, prometheus.Counter] // without times: the cache forgets no key
 }
 
@@ -28,6 +31,7 @@ func (a *attempts) count(one proxy.Try) {
 			return
 		}
 		c = a.byTry.get(try, func() prometheus.Counter {
+			a.words.Store(try.Failure.Word(), true)
 			return a.total.WithLabelValues(try.Upstream.Name(), try.Failure.Word())
 		})
 	}

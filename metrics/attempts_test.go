@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -22,6 +23,7 @@ func TestForget(t *testing.T) {
 	record := proxy.Record{Tries: []proxy.Try{{Upstream: gone, Failure: failure.None}}}
 	m.Done(&record)
 	m.Probed(gone.Server, "succeeded")
+	m.Probed(gone.Server, "timed_out")
 	if _, err := r.Apply([]upstream.Spec{{Name: "vllm-0", Address: transport.Address{Network: "tcp", Dial: "127.0.0.1:9"}, Weight: 100}}); err != nil {
 		t.Fatal(err)
 	}
@@ -36,6 +38,30 @@ func TestForget(t *testing.T) {
 	}
 	for try := range *m.attempts.byTry.series.Load() {
 		t.Errorf("the removed %s is still held", try.Upstream.Name())
+	}
+}
+
+// BenchmarkForget: 4,096 upstreams leave at once.
+func BenchmarkForget(b *testing.B) {
+	for b.Loop() {
+		b.StopTimer()
+		names := make([]string, upstream.MaxUpstreams)
+		for i := range names {
+			names[i] = fmt.Sprint("vllm-", i)
+		}
+		r := fleet(b, names...)
+		m := New("v1", r)
+		before := r.Table()
+		for _, one := range before.Members {
+			for k := range failure.Kind(failure.Count) {
+				m.Probed(one.Server, k.ProbeWord())
+			}
+		}
+		if _, err := r.Apply(nil); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+		m.Forget(before, r.Table())
 	}
 }
 

@@ -107,6 +107,7 @@ func (m *Metrics) AcceptFailed() { m.acceptFailures.Inc() }
 
 // Probed counts a health probe of s.
 func (m *Metrics) Probed(s *upstream.Server, result string) {
+	m.attempts.words.Store(result, true)
 	m.probes.WithLabelValues(s.Name(), result).Inc()
 }
 
@@ -117,6 +118,7 @@ func (m *Metrics) Changed(c upstream.Change) {
 		return
 	}
 	for _, u := range c.Upstreams {
+		m.attempts.words.Store(healthWords[to], true)
 		m.changes.WithLabelValues(u.Name(), healthWords[to]).Inc()
 	}
 }
@@ -145,11 +147,12 @@ func (m *Metrics) Forget(before, after *upstream.Table) {
 	m.caches.keep(stays)
 	m.Fates.Keep(func(name string) bool { return !names[name] })
 	for name := range names {
-		label := prometheus.Labels{"upstream": name}
-		m.changes.DeletePartialMatch(label)
-		m.caches.expected.DeletePartialMatch(label)
-		m.caches.found.DeletePartialMatch(label)
-		m.probes.DeletePartialMatch(label)
-		m.attempts.total.DeletePartialMatch(label)
+		m.caches.expected.DeleteLabelValues(name)
+		m.caches.found.DeleteLabelValues(name)
+		for word := range m.attempts.words.Range { // a search for all series with the name would look at those of all upstreams
+			for _, vec := range []*prometheus.CounterVec{m.changes, m.probes, m.attempts.total} {
+				vec.DeleteLabelValues(name, word.(string))
+			}
+		}
 	}
 }

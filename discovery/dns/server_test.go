@@ -3,7 +3,6 @@ package dns
 import (
 	"context"
 	"fmt"
-	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"tether/discovery"
+	"tether/discovery/dns/dnstest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -40,29 +40,7 @@ type zone struct {
 func newZone(t testing.TB) *zone {
 	t.Helper()
 	z := &zone{t: t, records: map[string][]dnslib.RR{}, asked: map[string]int{}}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	z.addr = listener.Addr().String()
-	packets, err := net.ListenPacket("udp", z.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, s := range []*dnslib.Server{{Listener: listener, Handler: z}, {PacketConn: packets, Handler: z}} {
-		running, ended := make(chan struct{}), make(chan error, 1)
-		s.NotifyStartedFunc = func() { close(running) }
-		go func() { ended <- s.ActivateAndServe() }()
-		<-running
-		t.Cleanup(func() {
-			if err := s.Shutdown(); err != nil {
-				t.Error(err)
-			}
-			if err := <-ended; err != nil {
-				t.Error(err)
-			}
-		})
-	}
+	z.addr = dnstest.Serve(t, z)
 	return z
 }
 
