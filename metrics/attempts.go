@@ -13,8 +13,14 @@ import (
 type attempts struct {
 	upstreams *upstream.Registry
 	total     *prometheus.CounterVec
-	words     sync.Map                                   // the results of attempts, probes and changes of health that have series, as strings
-	byTry     seriesCache[proxy.Try, prometheus.Counter] // without times: the cache forgets no key
+	words     sync.Map // the results of attempts, probes and changes of health that have series, as strings
+	byEnd     seriesCache[end, prometheus.Counter]
+}
+
+// end is how an attempt ended.
+type end struct {
+	at      *upstream.Upstream
+	failure uint8 // a failure.Kind
 }
 
 func (a *attempts) init(upstreams *upstream.Registry) []prometheus.Collector {
@@ -24,15 +30,15 @@ func (a *attempts) init(upstreams *upstream.Registry) []prometheus.Collector {
 
 // count ignores an attempt whose upstream was removed since: it would recreate the series that Metrics.Forget deleted.
 func (a *attempts) count(one proxy.Try) {
-	try := proxy.Try{Upstream: one.Upstream, Failure: one.Failure}
-	c, ok := a.byTry.lookup(try)
+	e := end{one.Upstream, uint8(one.Failure)}
+	c, ok := a.byEnd.lookup(e)
 	if !ok {
-		if a.upstreams.Table().Index(try.Upstream.Ref()) < 0 {
+		if a.upstreams.Table().Index(e.at.Ref()) < 0 {
 			return
 		}
-		c = a.byTry.get(try, func() prometheus.Counter {
-			a.words.Store(try.Failure.Word(), true)
-			return a.total.WithLabelValues(try.Upstream.Name(), try.Failure.Word())
+		c = a.byEnd.get(e, func() prometheus.Counter {
+			a.words.Store(one.Failure.Word(), true)
+			return a.total.WithLabelValues(e.at.Name(), one.Failure.Word())
 		})
 	}
 	c.Inc()
@@ -40,5 +46,5 @@ func (a *attempts) count(one proxy.Try) {
 
 // keep drops the upstreams that are not in stays from the cache.
 func (a *attempts) keep(stays map[*upstream.Upstream]bool) {
-	a.byTry.deleteIf(func(try proxy.Try) bool { return !stays[try.Upstream] })
+	a.byEnd.deleteIf(func(e end) bool { return !stays[e.at] })
 }

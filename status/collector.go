@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tether/proxy"
@@ -42,7 +43,7 @@ type Collector struct {
 	started time.Time
 	wanted  chan struct{} // capacity 1: a snapshot is wanted before the next tick
 	all     tally
-	each    sync.Map // of *watched, by *upstream.Upstream
+	each    [upstream.MaxUpstreams]atomic.Pointer[watched] // by the seat of the upstream
 	moves   moves
 	events  events
 	journal journal
@@ -59,6 +60,7 @@ type Collector struct {
 
 // watched is one upstream with its past.
 type watched struct {
+	upstream *upstream.Upstream
 	tally
 	past past // guarded by Collector.mu
 }
@@ -87,13 +89,19 @@ func (c *Collector) Done(r *proxy.Record) {
 	}
 }
 
-// of returns the counts of an upstream.
+// of returns the counts of an upstream. Those of one that has left its seat to another are not kept.
 func (c *Collector) of(u *upstream.Upstream) *watched {
-	if w, ok := c.each.Load(u); ok {
-		return w.(*watched)
+	seat := &c.each[u.Ref().Seat()]
+	for {
+		w := seat.Load()
+		switch {
+		case w != nil && w.upstream == u:
+			return w
+		case w != nil && int32(w.upstream.Ref()-u.Ref()) > 0:
+			return &watched{upstream: u}
+		}
+		seat.CompareAndSwap(w, &watched{upstream: u})
 	}
-	w, _ := c.each.LoadOrStore(u, &watched{})
-	return w.(*watched)
 }
 
 // ByOperator is the reason of a move by an operator. The other reasons are the words of balance.Reason, and response.

@@ -118,7 +118,11 @@ func TestRemovedUpstreams(t *testing.T) {
 		o.Done(&r)
 		o.step(now.Add(time.Duration(i+1) * sampleEvery))
 		n := 0
-		o.each.Range(func(any, any) bool { n++; return true })
+		for i := range o.each {
+			if o.each[i].Load() != nil {
+				n++
+			}
+		}
 		if n != 1 {
 			t.Fatalf("%d upstreams are kept", n)
 		}
@@ -132,6 +136,29 @@ func TestRemovedUpstreams(t *testing.T) {
 	}
 	if turns := o.Seen(identity.Key{Hi: 1, Lo: 1}, now).Turns; len(turns) != 3 || turns[0].Upstream != "" {
 		t.Errorf("%+v", turns)
+	}
+}
+
+// A request that ends after its upstream has left its seat to another counts for neither of the two, but for all together.
+func TestReplacedUpstreams(t *testing.T) {
+	o := observe(t, "a", "b")
+	gone := o.up(1)
+	for _, names := range [][]string{{"a"}, {"a", "c"}} {
+		if _, err := o.registry.Apply(specsOf(names...)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	next := o.up(1)
+	if next.Ref().Seat() != gone.Ref().Seat() {
+		t.Fatal("c has a seat of its own")
+	}
+	for _, u := range []*upstream.Upstream{gone, next, gone} {
+		r := answered(u, session.Pinned)
+		o.Done(&r)
+	}
+	sum, all := o.of(next).load(), o.all.load()
+	if sum.requests != 1 || all.requests != 3 {
+		t.Errorf("%d requests at c, %d at all, want 1 and 3", sum.requests, all.requests)
 	}
 }
 

@@ -64,12 +64,11 @@ func (c *Collector) keepLocked(now time.Time) {
 		w := c.of(m.Upstream)
 		keep(&w.tally, &w.past)
 	}
-	c.each.Range(func(u, _ any) bool {
-		if !stays[u.(*upstream.Upstream)] {
-			c.each.Delete(u)
+	for i := range c.each {
+		if w := c.each[i].Load(); w != nil && !stays[w.upstream] {
+			c.each[i].CompareAndSwap(w, nil)
 		}
-		return true
-	})
+	}
 	if mark {
 		c.marked = now
 	}

@@ -43,6 +43,18 @@ func (c Counts) Plus(o *Counts) Counts {
 	return c
 }
 
+// minus returns the difference.
+func (c Counts) minus(o *Counts) Counts {
+	for f, n := range o.Tokens {
+		c.Tokens[f] -= n
+	}
+	for r, n := range o.Moved {
+		c.Moved[r] -= n
+	}
+	c.Saved -= o.Saved
+	return c
+}
+
 // Reported is the number of tokens in prompts whose answers say how many were cached. Without any, nothing is known of the caches, and a
 // share of hits must not be shown.
 func (c *Counts) Reported() (n int64) {
@@ -58,11 +70,12 @@ type Tally struct {
 	all map[string]*account
 }
 
-// account has the counts of one upstream.
+// account has the counts of one upstream. What a prompt changes is in a few cache lines side by side, because those of hundreds of upstreams
+// do not stay in the caches.
 type account struct {
-	total  Counts
-	recent [slots]Counts
 	newest int64 // number of the last slot
+	total  Counts
+	before [slots]Counts // the totals at the beginning of each slot
 }
 
 const (
@@ -89,19 +102,22 @@ func (t *Tally) Add(upstream string, s *Split, saved time.Duration, now time.Tim
 	}
 	a.advance(now)
 	a.total.add(s, saved)
-	a.recent[a.newest%slots].add(s, saved)
 }
 
-// advance empties the slots between the newest one and that of now.
+// advance begins the slots between the newest one and that of now.
 func (a *account) advance(now time.Time) {
 	to := now.UnixNano() / int64(slot)
-	if to-a.newest >= slots {
-		a.recent, a.newest = [slots]Counts{}, to
-	}
+	a.newest = max(a.newest, to-slots)
 	for a.newest < to {
 		a.newest++
-		a.recent[a.newest%slots] = Counts{}
+		a.before[a.newest%slots] = a.total
 	}
+}
+
+// minute is what was counted in the last slots.
+func (a *account) minute() Counts {
+	oldest := (a.newest + 1) % slots
+	return a.total.minus(&a.before[oldest])
 }
 
 // Keep drops the upstreams for which stays returns false.
@@ -119,10 +135,6 @@ func (t *Tally) Each(now time.Time, f func(upstream string, total, minute Counts
 	for _, name := range slices.Sorted(maps.Keys(t.all)) {
 		a := t.all[name]
 		a.advance(now)
-		var minute Counts
-		for i := range a.recent {
-			minute = minute.Plus(&a.recent[i])
-		}
-		f(name, a.total, minute)
+		f(name, a.total, a.minute())
 	}
 }
