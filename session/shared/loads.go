@@ -5,16 +5,19 @@ import "time"
 const (
 	// LoadLife is how long the last report of a process counts.
 	LoadLife = time.Second
-	// maxDelay is how old a report may be when it arrives. The estimates of the store's clock differ by a second or two.
-	maxDelay = 3 * time.Second
-	// maxTellers bounds the processes whose reports count at a time.
+	// maxLate is by how much a report may arrive later than those of its process usually do.
+	maxLate = time.Second
+	// catchUp is what each report adds to what is usual, so that a clock that stood still for 10 s is followed in 500 reports.
+	catchUp = 20 * time.Millisecond
+	// tellerLife is how long a process is remembered after its last report, and maxTellers bounds how many are.
+	tellerLife = time.Minute
 	maxTellers = 256
 )
 
 // Loads adds up what other processes tell of the load that they have put on upstreams. The rule: the last report of each process counts,
-// for LoadLife after it has arrived. So a report that is lost, repeated or out of order makes the sum old by one report, and a process that
-// ends leaves nothing behind. All times are milliseconds of the store's clock, as the process estimates it. Loads is not safe for concurrent
-// use.
+// for LoadLife after it has arrived. So a report that is lost, late, repeated or out of order makes the sum old by one report, and a process
+// that ends leaves nothing behind. now is milliseconds of this process's own clock, which never goes back; it is compared with no other clock:
+// a report is late if more time has passed here than at its process. Loads is not safe for concurrent use.
 type Loads struct {
 	id      uint64
 	tellers map[uint64]*teller
@@ -23,7 +26,8 @@ type Loads struct {
 // teller is a process that has sent a report.
 type teller struct {
 	seq   uint64
-	heard int64 // when the last report arrived
+	heard int64 // when the last report arrived that counts
+	ahead int64 // what this process's clock is ahead of the other one's, with the least delay of a report
 	loads []Load
 }
 
@@ -35,35 +39,39 @@ func NewLoads(id uint64) *Loads {
 // Received notes a report. It reports false for one that does not count: one of this process itself, one that is not the latest of its
 // process, or one that is late.
 func (l *Loads) Received(r *Report, now int64) bool {
-	if late := now - r.At; r.From == l.id || max(late, -late) > maxDelay.Milliseconds() {
-		return false
-	}
 	t := l.tellers[r.From]
 	switch {
-	case t != nil && t.seq >= r.Seq:
-		return false
-	case t == nil && len(l.tellers) >= maxTellers:
+	case r.From == l.id, t != nil && t.seq >= r.Seq, t == nil && len(l.tellers) >= maxTellers:
 		return false
 	case t == nil:
-		t = &teller{}
+		t = &teller{ahead: now - r.At}
 		l.tellers[r.From] = t
 	}
-	t.seq, t.heard, t.loads = r.Seq, now, append(t.loads[:0], r.Loads...)
+	late := now - r.At - t.ahead
+	t.ahead += min(late, catchUp.Milliseconds())
+	if t.seq = r.Seq; late > maxLate.Milliseconds() {
+		return false
+	}
+	t.heard, t.loads = now, append(t.loads[:0], r.Loads...)
 	return true
 }
 
-// Sum returns the load of all processes whose last report counts, by upstream, and how many they are. It forgets the others.
+// Sum returns the load of all processes whose last report counts, by upstream, and how many they are.
 func (l *Loads) Sum(now int64) (all map[uint64]Load, tellers int) {
 	all = map[uint64]Load{}
 	for id, t := range l.tellers {
-		if silent := now - t.heard; silent < 0 || silent > LoadLife.Milliseconds() { // or the clock was set back
+		switch silent := now - t.heard; {
+		case silent > tellerLife.Milliseconds():
 			delete(l.tellers, id)
 			continue
+		case silent > LoadLife.Milliseconds():
+			continue
 		}
+		tellers++
 		for _, one := range t.loads {
 			sum := all[one.Upstream]
 			all[one.Upstream] = Load{one.Upstream, sum.Tokens + one.Tokens, sum.Requests + one.Requests}
 		}
 	}
-	return all, len(l.tellers)
+	return all, tellers
 }

@@ -36,7 +36,7 @@ const reportVersion = 1
 type Report struct {
 	// From is the process, a random number for each start. Seq grows with each report of a process.
 	From, Seq uint64
-	// At is when the report was made, in Unix milliseconds of the store's clock.
+	// At is when the report was made, in milliseconds since the start of the process.
 	At    int64
 	Loads []Load
 }

@@ -24,30 +24,30 @@ func tellLoad(ctx context.Context, s *Store, parts *sync.WaitGroup) {
 	tick := time.NewTicker(tellLoadEvery)
 	defer tick.Stop()
 	report := shared.Report{From: s.id}
-	var text []byte
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		others, now := s.othersLoad()
 		report.Seq++
-		report.At, report.Loads = now, s.deps.TellLoad(others, report.Loads[:0])
+		report.At, report.Loads = s.sinceStart(), s.deps.TellLoad(s.othersLoad(), report.Loads[:0])
 		if c := s.conn.Load(); c != nil {
-			text = report.Append(text[:0], s.deps.Check())
+			text := report.Append(nil, s.deps.Check()) // one of its own: after a timeout, the connection may still have to write it
 			s.noteDeaf(c.publish(ctx, text), publishing)
 		}
 	}
 }
 
-// othersLoad returns the load of other processes, and the store's time.
-func (s *known) othersLoad() (others map[uint64]shared.Load, now int64) {
+// sinceStart is the time since the start of this process in milliseconds.
+func (s *known) sinceStart() int64 { return time.Since(s.start).Milliseconds() }
+
+// othersLoad returns the load of other processes.
+func (s *known) othersLoad() (others map[uint64]shared.Load) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now = s.clock.now()
-	others, s.tellers = s.loads.Sum(now)
-	return others, now
+	others, s.tellers = s.loads.Sum(s.sinceStart())
+	return others
 }
 
 // hear receives reports over a connection until ctx ends.
@@ -70,7 +70,7 @@ func (s *known) heard(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case err == nil && s.loads.Received(&r, s.clock.now()):
+	case err == nil && s.loads.Received(&r, s.sinceStart()):
 		s.counts.Reports++
 	case err != nil || r.From != s.id:
 		s.counts.ReportsIgnored++

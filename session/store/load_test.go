@@ -1,7 +1,6 @@
 package store
 
 import (
-	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -104,15 +103,24 @@ func TestForeignReports(t *testing.T) {
 	run(t, url, a.of)
 	p := run(t, url, b.of)
 	eventually(t, "load is shared", patience, b.sees(5))
-	late := &shared.Report{From: 77, Seq: 1, At: time.Now().Add(-time.Minute).UnixMilli(), Loads: []shared.Load{{Upstream: 1, Tokens: 1000}}}
-	good := late.Append(nil, testCheck)
-	for _, text := range []string{
-		"", "hello", string(good[:len(good)-1]), "2" + string(good[1:]), string(good), string(late.Append(nil, identity.Key{Hi: 99})), fmt.Sprint(make([]byte, shared.MaxReport)),
+	report := func(seq uint64, at, tokens int64) *shared.Report {
+		return &shared.Report{From: 77, Seq: seq, At: at, Loads: []shared.Load{{Upstream: 1, Tokens: tokens}}}
+	}
+	publish := func(text []byte) { server.Do(t, "PUBLISH", loadChannel("tether"), string(text)) }
+	publish(report(1, 100_000, 10).Append(nil, testCheck))
+	eventually(t, "a report counts", patience, b.sees(15))
+	foreign := report(2, 100_000, 1000)
+	good := foreign.Append(nil, testCheck)
+	for _, text := range [][]byte{
+		nil, []byte("hello"), good[:len(good)-1], append([]byte("2"), good[1:]...), foreign.Append(nil, identity.Key{Hi: 99}), make([]byte, shared.MaxReport+1),
+		report(3, 1000, 1000).Append(nil, testCheck), // late
 	} {
-		server.Do(t, "PUBLISH", loadChannel("tether"), text)
+		publish(text)
 	}
 	eventually(t, "all are ignored", patience, func() bool { return p.Report(time.Now()).Counts.ReportsIgnored == 7 })
-	if r := p.Report(time.Now()); r.Deaf != none || r.Tellers != 1 || !b.sees(5)() {
+	eventually(t, "the process that tells no more is forgotten", patience, b.sees(5))
+	eventually(t, "one process tells", patience, func() bool { return p.Report(time.Now()).Tellers == 1 })
+	if r := p.Report(time.Now()); r.Deaf != none || r.Trouble != none {
 		t.Errorf("%+v", r)
 	}
 }

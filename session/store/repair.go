@@ -42,7 +42,6 @@ func (s *Store) repair(ctx context.Context, parts *sync.WaitGroup) {
 				s.check(ctx)
 			}
 			anchor = s.lastID()
-			s.adjustClock(ctx)
 		case j := <-s.ask:
 			if j == tellStrays {
 				s.tellStrays()
@@ -51,13 +50,6 @@ func (s *Store) repair(ctx context.Context, parts *sync.WaitGroup) {
 			}
 		}
 		s.awake()
-	}
-}
-
-// adjustClock follows the store's clock, which this process's own one leaves in the course of days.
-func (s *Store) adjustClock(ctx context.Context) {
-	if c := s.conn.Load(); c != nil {
-		_ = s.setClock(ctx, c) // the stream shows that the connection has failed
 	}
 }
 
