@@ -31,10 +31,10 @@ demo-once: build ## show simulated servers with and without affinity, side by si
 
 # The libraries are compiled twice: with the race detector, and without it for tests that the detector does not serve. Those are
 # e2e, which drives the binary from outside, and ring, session/shared and bench, whose simulations share nothing. The second compilation has the flags
-# of make build, which shares it. wire and proxy come first because they take longest, and wait more than they compute. go vet is
-# a part of make check.
+# of make build, which shares it. wire and proxy come first because they take longest. go vet is a part of make check.
 #
 # The proxy is tested over two of its engines: with the race detector over epoll, and then over goroutines. test-uring tests the third one.
+# Most tests of the second compilation wait more than they compute, so several packages run at a time, and the proxy over goroutines beside them.
 # Allocations of session/identity can be counted without the detector only: with it, a sync.Pool forgets some of what it gets.
 #
 # At its end, a process with the race detector waits for reports of its other threads: 1 s, unless GORACE says less. The tests
@@ -45,11 +45,13 @@ TEST_PLAIN = CGO_ENABLED=0 go test -trimpath -vet=off -count=1 -timeout 10m
 
 test: ## run the tests, with the race detector if there is a C compiler; the targets below run those that need more
 	@$(if $(RACE),,echo "no C compiler found: the tests run without the race detector")
-	$(TEST_RACE) ./wire ./proxy $$(go list ./... | grep -v -e /e2e -e /bench -e /ring$$ -e /session/shared$$)
-	TETHER_PROXY_ENGINE=go $(TEST_PLAIN) -parallel 8 ./proxy
+	$(TEST_RACE) -p 3 ./wire ./proxy ./app $$(go list ./... | grep -v -e /e2e -e /bench -e /ring$$ -e /session/shared$$)
 	$(TEST_PLAIN) -run Allocat\|BadInput ./session/identity
 	$(TEST_PLAIN) -run Interleavings ./session
-	$(TEST_PLAIN) ./ring ./session/shared ./bench/... ./e2e/...
+	$(TEST_PLAIN) -run '^(TestFatesAreTrue|TestConversationsStay)$$' ./app
+	TETHER_PROXY_ENGINE=go $(TEST_PLAIN) -parallel 8 ./proxy & beside=$$!; failed=; \
+	  $(TEST_PLAIN) -p 3 -parallel 4 ./e2e ./e2e/endurance ./e2e/replicas ./ring ./session/shared ./bench/... ./e2e/... || failed=yes; \
+	  wait $$beside && [ -z "$$failed" ]
 	cd tools && $(TEST_PLAIN) ./...
 
 # Once in a run, a client waited in vain for the end of an answer that its server had reset, so this is not a part of test yet.

@@ -124,7 +124,7 @@ func TestConversationsStay(t *testing.T) {
 	for _, mode := range []session.Return{session.Stay, session.Home} {
 		t.Run(string(mode), func(t *testing.T) {
 			sessions := 1000
-			if testing.Short() {
+			if testing.Short() || detector {
 				sessions = 200
 			}
 			// Long enough streams that some are under way when the server dies.

@@ -63,6 +63,7 @@ func connect(addr string, workers int) *connecting {
 // Twenty times, a new process takes over from the old one under load. No connection is refused, no request fails, and all conversations
 // stay on their servers.
 func TestHandover(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "config.yaml")
 	text := fmt.Sprintf("session: { snapshot: %q }\nproxy: { handover: %q }\nhealth: { interval: 200ms }\n", filepath.Join(dir, "pins"), filepath.Join(dir, "handover"))

@@ -76,6 +76,7 @@ func (p *process) awaitUp(t *testing.T, proxy *binary.Tether) {
 // killed server had begun is cut, visibly. Only the conversations of a killed server move: a turn that it had is served elsewhere, and the next
 // turns stay where they go then.
 func TestRollingRestartByKills(t *testing.T) {
+	t.Parallel()
 	const servers, all = 3, 60
 	fleet, proxy := rolled(t, servers)
 	c := live.Start(t, proxy.URL, "X-Sim-Server", all)
@@ -107,6 +108,7 @@ func TestRollingRestartByKills(t *testing.T) {
 // All servers are restarted one after another, under conversations of JSON and of streams: drained, ended, started, and used again. No
 // request fails. Only the conversations of the server that restarts move, each once.
 func TestRollingRestart(t *testing.T) {
+	t.Parallel()
 	const servers, all = 3, 60
 	fleet, proxy := rolled(t, servers)
 	operator := func(args ...string) {

@@ -104,8 +104,9 @@ func TestSSEKeepalive(t *testing.T) {
 
 // A server that stays silent is given up after the idle limit, whatever the client has got meanwhile.
 func TestSSEKeepaliveHidesNoDeadServer(t *testing.T) {
+	t.Parallel()
 	engines(t, func(t *testing.T, engine string) {
-		const every, idle = 30 * time.Millisecond, 400 * time.Millisecond
+		const every, idle = 30 * time.Millisecond, time.Second
 		s := newScript(t)
 		r := newRig(t, []string{s.url()}, keptAlive(every, idle, engine))
 		client := r.dial()
@@ -128,6 +129,7 @@ func TestSSEKeepaliveHidesNoDeadServer(t *testing.T) {
 
 // Answers that are no event streams, that are compressed, or whose length the client knows get no comments.
 func TestNoKeepalive(t *testing.T) {
+	t.Parallel()
 	engines(t, func(t *testing.T, engine string) {
 		for _, fields := range []string{
 			"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n",

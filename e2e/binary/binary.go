@@ -29,30 +29,44 @@ func Path() string { return path }
 
 // Main builds the binary, runs the tests, and returns the exit code for TestMain.
 func Main(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "tether-e2e")
-	if err != nil {
+	if err := build(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer os.RemoveAll(dir)
-	path = filepath.Join(dir, "tether")
-	if out, err := build(path); err != nil {
-		fmt.Fprintf(os.Stderr, "%v\n%s", err, out)
-		return 1
-	}
+	defer os.Remove(path)
 	return m.Run()
 }
 
-// build builds the binary into file, in its own module: the caller may be in another one. The flags are those of make build,
-// which shares what is compiled.
-func build(file string) (out []byte, err error) {
+// build builds the binary in its own module: the caller may be in another one. The flags are those of make build, which shares what is
+// compiled. The packages whose tests need the binary share bin/e2e: the first one links it, which takes 3 s of CPU, and the others find it up to
+// date. path is a link of this process, so the tests keep their binary when another process builds a newer one.
+func build() error {
 	root, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "tether").Output()
 	if err != nil {
-		return nil, fmt.Errorf("go list: %w", err)
+		return fmt.Errorf("go list: %w", err)
 	}
-	cmd := exec.Command("go", "build", "-trimpath", "-o", file, ".")
-	cmd.Dir, cmd.Env = strings.TrimSpace(string(root)), append(os.Environ(), "CGO_ENABLED=0")
-	return cmd.CombinedOutput()
+	module := strings.TrimSpace(string(root))
+	dir := filepath.Join(module, "bin", "e2e")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return err
+	}
+	defer lock.Close() // which unlocks
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		return fmt.Errorf("%s: %w", lock.Name(), err)
+	}
+	shared := filepath.Join(dir, "tether")
+	cmd := exec.Command("go", "build", "-trimpath", "-o", shared, ".")
+	cmd.Dir, cmd.Env = module, append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w\n%s", err, out)
+	}
+	path = filepath.Join(dir, fmt.Sprint("tether-", os.Getpid()))
+	_ = os.Remove(path) // of a process that was killed
+	return os.Link(shared, path)
 }
 
 // Tether is a running tether. URL is for clients, Admin for operators.
