@@ -51,6 +51,9 @@ type client struct {
 // headTime is how long a client may take for a head, from its first byte.
 const headTime = 10 * time.Second
 
+// isNew reports whether the connection was opened less than firstRequestTime before now, and has sent no request yet.
+func isNew(c *client, now time.Time) bool { return c.waitingSince.Load() > now.UnixNano() }
+
 // next makes the client ready, at now, for the request that follows the one that was answered.
 func (c *client) next(now time.Time) {
 	c.whole, c.since = false, now
@@ -123,7 +126,7 @@ func (c *client) receiveHead(b []byte) (int, error) {
 	}
 	c.idle.Store(true)
 	defer c.idle.Store(false)
-	if c.p.clients.stopping.Load() && c.Quiet() {
+	if c.p.clients.stopping.Load() && !isNew(c, time.Now()) && c.Quiet() {
 		return 0, io.EOF
 	}
 	return c.Read(b)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // clients are the open connections of clients. Each belongs to a goroutine, or to the thread of an event loop.
@@ -128,27 +129,41 @@ func (s *clients) len() int {
 	return len(s.open)
 }
 
-// stop ends the idle connections, waits until ctx ends for the others, and cuts those that are left then. It returns the number
-// of those it cut.
+// stop ends the idle connections, waits until ctx ends for the others, and cuts those that are left then. A new connection gets
+// firstRequestTime for its request, because its client could not know that it is too late. stop returns the number of those it cut.
 func (s *clients) stop(ctx context.Context) (cut int) {
 	s.stopping.Store(true)
-	s.each(func(c *client) {
-		if c.idle.Load() && c.Quiet() { // a request that was sent before is served
-			_ = c.Drop() // which its goroutine or its loop notices
-		}
-	})
+	s.endIdle()
 	done := make(chan struct{})
 	go s.ended(done)
-	select {
-	case <-done:
-	case <-ctx.Done():
+	firstRequests := time.NewTimer(firstRequestTime)
+	defer firstRequests.Stop()
+	for {
+		select {
+		case <-done:
+			return cut
+		case <-firstRequests.C:
+			s.endIdle()
+			continue
+		case <-ctx.Done():
+		}
 		s.each(func(c *client) {
 			cut++
 			c.Cut() // a cut answer must not pass for a whole one
 		})
 		<-done
+		return cut
 	}
-	return cut
+}
+
+// endIdle ends the connections on which no request is awaited any more.
+func (s *clients) endIdle() {
+	now := time.Now()
+	s.each(func(c *client) {
+		if c.idle.Load() && !isNew(c, now) && c.Quiet() { // a request that was sent before is served
+			_ = c.Drop() // which its goroutine or its loop notices
+		}
+	})
 }
 
 // ended closes done when the last connection has ended.

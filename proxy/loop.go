@@ -48,7 +48,7 @@ func (c *client) park() bool {
 // rests makes the client idle. It reports false if no request is awaited any more.
 func (c *client) rests() bool {
 	c.idle.Store(true)
-	if c.p.clients.stopping.Load() && c.Quiet() {
+	if c.p.clients.stopping.Load() && !isNew(c, time.Now()) && c.Quiet() {
 		c.idle.Store(false)
 		return false
 	}

@@ -192,6 +192,39 @@ func TestShutdown(t *testing.T) {
 	}
 }
 
+// A client that connected just before the shutdown is served. One that sends nothing does not hold the shutdown up for longer than a new
+// connection may take for its request, and one whose connection has served a request gets no second one.
+func TestShutdownServesNewConnections(t *testing.T) {
+	r := fleet(t, 1, sim.Config{})
+	late, silent := r.dial(), r.dial()
+	for deadline := time.Now().Add(patience); r.proxy.Connections() < 2; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d connections", r.proxy.Connections())
+		}
+	}
+	r.proxy.LastAnswers()
+	r.listener.Close()
+	began, ended := time.Now(), make(chan int, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		ended <- r.proxy.Shutdown(ctx)
+	}()
+	for !r.proxy.clients.stopping.Load() {
+		time.Sleep(time.Millisecond)
+	}
+	late.send(post(chatPath, chat("x"), sid))
+	if a := late.receive(); a.StatusCode != 200 || !a.Close {
+		t.Errorf("%d, close %v", a.StatusCode, a.Close)
+	}
+	if text, err := silent.rest(); err != nil || text != "" {
+		t.Errorf("the silent connection got %q, %v", text, err)
+	}
+	if cut, took := <-ended, time.Since(began); cut != 0 || took > firstRequestTime+patience/2 {
+		t.Errorf("%d connections were cut, after %v", cut, took)
+	}
+}
+
 func TestShutdownCutsWhatDoesNotEnd(t *testing.T) {
 	r := fleet(t, 1, sim.Config{})
 	c := r.dial()
