@@ -247,28 +247,46 @@ func words(way []int16) string {
 
 var allRules = []rules{{Stay, balance.Home}, {Home, balance.Home}, {Stay, balance.Load}, {Home, balance.Load}}
 
+// bounds limit a search: how often the world changes on one way, how many requests begin there, and how many states are visited, 0 for all.
+type bounds struct{ changes, requests, states int }
+
+// searched are the bounds of the searches. The first two visit all states.
+var searched = []bounds{{changes: 2, requests: 1}, {changes: 0, requests: 2}, {changes: 1, requests: 2, states: 15_000}}
+
 // No session is stuck on an upstream that cannot serve it, and none moves without a reason, in whatever order things happen.
-// TETHER_TEST_CHANGES and TETHER_TEST_REQUESTS bound how often the world changes on one way, and how many requests begin there.
-// TETHER_TEST_STATES bounds the states; 0 visits all.
+// TETHER_TEST_CHANGES, TETHER_TEST_REQUESTS and TETHER_TEST_STATES are the bounds of another search, the last of searched if they are unset:
+// TETHER_TEST_STATES=0 alone visits all states with one change and two requests.
 func TestInterleavings(t *testing.T) {
 	if raceDetector {
 		t.Skip("make test runs it without the race detector, which it does not serve: it is one goroutine")
 	}
-	changes, requests, states := limitOf(t, "TETHER_TEST_CHANGES", 1), limitOf(t, "TETHER_TEST_REQUESTS", 2), limitOf(t, "TETHER_TEST_STATES", 15_000)
-	for _, r := range allRules {
-		t.Run(r.String(), func(t *testing.T) {
-			t.Parallel()
-			began := time.Now()
-			s := &search{rules: r, changes: changes, requests: requests, states: states}
-			s.run()
-			if s.problem != "" {
-				t.Error(s.problem)
-			}
-			t.Logf("%d states, %d transitions with at most %d changes and %d requests on one way, in %v", len(s.from), s.transitions, changes, requests, time.Since(began).Round(time.Millisecond))
-			if s.isEnough() {
-				t.Logf("there are more states; all ways of up to %d steps are seen", len(s.way(int32(len(s.from)-1)))-1)
-			}
-		})
+	last := searched[len(searched)-1]
+	other := bounds{limitOf(t, "TETHER_TEST_CHANGES", last.changes), limitOf(t, "TETHER_TEST_REQUESTS", last.requests), limitOf(t, "TETHER_TEST_STATES", last.states)}
+	all := searched
+	if other != last {
+		all = []bounds{other}
+	}
+	for _, limit := range all {
+		for _, r := range allRules {
+			t.Run(fmt.Sprintf("%s with %d changes and %d requests", r.String(), limit.changes, limit.requests), func(t *testing.T) {
+				t.Parallel()
+				searchAll(t, r, limit)
+			})
+		}
+	}
+}
+
+func searchAll(t *testing.T, r rules, limit bounds) {
+	t.Helper()
+	began := time.Now()
+	s := &search{rules: r, changes: limit.changes, requests: limit.requests, states: limit.states}
+	s.run()
+	if s.problem != "" {
+		t.Error(s.problem)
+	}
+	t.Logf("%d states, %d transitions in %v", len(s.from), s.transitions, time.Since(began).Round(time.Millisecond))
+	if s.isEnough() {
+		t.Logf("there are more states; all ways of up to %d steps are seen", len(s.way(int32(len(s.from)-1)))-1)
 	}
 }
 
