@@ -207,6 +207,20 @@ func (w *fateWorld) restart(n int) {
 	}
 }
 
+// awaitPage waits until the page of metrics of server n is read again. Until then, a server that has come back counts as another process already.
+func (w *fateWorld) awaitPage(n int) {
+	w.t.Helper()
+	began := time.Now()
+	for deadline := began.Add(patience); ; w.upstreams() {
+		if l, known := w.app.registry.Table().Members[n].EngineLoad(time.Now()); known && l.At.After(began) {
+			return
+		}
+		if time.Now().After(deadline) {
+			w.t.Fatal("the page of metrics was never read")
+		}
+	}
+}
+
 func (w *fateWorld) operate(path, body string) {
 	w.t.Helper()
 	res, err := http.Post("http://"+w.admin+path, "application/json", strings.NewReader(body))
@@ -246,6 +260,7 @@ func TestFatesAreTrue(t *testing.T) {
 				}
 			}
 		case 4: // so fast that no probe notices
+			w.awaitPage(n)
 			before := w.app.registry.Table().Members[n].Process()
 			w.kill(n)
 			w.restart(n)
