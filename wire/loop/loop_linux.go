@@ -156,12 +156,13 @@ func (l *loop) run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		work := l.takeWork()
 		batch, l.late = l.late, batch[:0]
-		if len(batch) == 0 {
-			n, err := l.wait(batch[:maxEvents], resting && len(work) == 0, len(work) > 0)
+		busy := len(work) > 0 || len(batch) > 0
+		if room := batch[len(batch):maxEvents]; len(room) > 0 {
+			n, err := l.wait(room, resting && !busy, busy)
 			if err != nil {
 				return fmt.Errorf("wait for events: %w", err)
 			}
-			batch = batch[:n]
+			batch = batch[:len(batch)+n]
 		}
 		now := time.Now()
 		l.handle(now, batch)
