@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -26,6 +25,7 @@ import (
 	"github.com/openai/openai-go/v3/responses"
 
 	"tether/e2e/binary"
+	"tether/e2e/live"
 )
 
 // patience bounds every wait of these tests. None is expected to take that long.
@@ -419,73 +419,50 @@ func respond(ctx context.Context, client openai.Client, params responses.Respons
 	return id, stream.Err()
 }
 
-// A server is stopped with SIGTERM under steady traffic. No request fails. This test is the last one, because it does not start the
-// server again.
-func TestServerStops(t *testing.T) {
-	list := servers(t)
-	p := start(t, list)
-	const clients = 8
-	stopAt := make(chan struct{})
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	ctx, end := context.WithCancel(t.Context())
-	defer end()
-	var answered, failed atomic.Int64
-	for c := range clients {
-		wg.Go(func() {
-			client := clientOf(p)
-			for n := 0; ctx.Err() == nil; n++ {
-				// New and old conversations, JSON and streams, short and long answers.
-				name := fmt.Sprintf("client %d, conversation %d", c, n/4)
-				params := openai.ChatCompletionNewParams{
-					Model: "tiny", MaxTokens: openai.Int(int64(8 + 60*(n%3))),
-					Messages: []openai.ChatCompletionMessageParamUnion{openai.SystemMessage(name), openai.UserMessage("Say something.")},
-				}
-				var err error
-				if n%2 == 0 {
-					_, err = client.Chat.Completions.New(context.WithoutCancel(ctx), params)
-				} else {
-					stream := client.Chat.Completions.NewStreaming(context.WithoutCancel(ctx), params)
-					for stream.Next() {
-					}
-					err = stream.Err()
-				}
-				if err != nil {
-					failed.Add(1)
-					t.Errorf("client %d, request %d: %v", c, n, err)
-				}
-				if answered.Add(1) == 50 {
-					close(stopAt)
-				}
-			}
-		})
-	}
-	<-stopAt
-	for deadline := time.Now().Add(patience); list[0].metric(t, "vllm:num_requests_running") == 0; {
-		if time.Now().After(deadline) {
-			t.Fatal("the server never had a request running to be stopped in")
-		}
-	}
-	if err := syscall.Kill(list[0].pid, syscall.SIGTERM); err != nil {
+// Both servers are restarted under steady traffic of JSON and of streams: the first one by SIGTERM, the second one by SIGKILL. No request
+// fails. Each stream that the killed server had begun is cut, visibly, and no other. Only the conversations of the server that restarts move. This
+// test is the last one of its folder, because the servers that it starts end with it.
+func TestRollingRestart(t *testing.T) {
+	list := servers(t)[:2]
+	file := filepath.Join(t.TempDir(), "config.yaml")
+	text := fmt.Sprintf("proxy: { expose_upstream: true }\nupstreams:\n  - { name: a, url: %q }\n  - { name: b, url: %q }\n", list[0].url, list[1].url)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	stopped := time.Now()
-	atStop := answered.Load()
-	// Traffic goes on until the port refuses connections, and for a while after that.
-	addr := strings.TrimPrefix(list[0].url, "http://")
-	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
-		c, err := net.Dial("tcp", addr)
-		if err != nil {
-			break
+	p := binary.Run(t, nil, "-c", file)
+	const all = 12
+	c := live.Start(t, p.URL, "X-Tether-Upstream", all)
+	c.GoOn(3)
+	table := "\n  restarted by       had   moved     cut\n"
+	for i, how := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+		name := string(rune('a' + i))
+		on := c.GoOn(1)
+		command := commandOf(t, list[i].pid)
+		for deadline := time.Now().Add(patience); list[i].metric(t, "vllm:num_requests_running") == 0; {
+			if time.Now().After(deadline) {
+				t.Fatal("the server never had a request running to be stopped in")
+			}
 		}
-		c.Close()
-		if time.Now().After(deadline) {
-			t.Fatal("the server never refused")
+		signalled := time.Now()
+		if err := syscall.Kill(list[i].pid, how); err != nil {
+			t.Fatal(err)
 		}
+		awaitEnd(t, list[i])
+		ended := time.Since(signalled)
+		c.GoOn(3)
+		command.start(t, list[i])
+		p.Await(t, fmt.Sprintf("tether_upstream_up{upstream=%q}", name), time.Minute, func(v float64) bool { return v == 1 })
+		c.GoOn(2)
+		moved, cut := c.MovedWithin(2), c.TakeCuts()
+		if moved[name] != on[name] || len(moved) != 1 || on[name] == 0 {
+			t.Errorf("%s had %d conversations, and these moved: %v", name, on[name], moved)
+		}
+		if n := cut[name]; how == syscall.SIGTERM && len(cut) > 0 || n > on[name] || len(cut) > 1 {
+			t.Errorf("%v ended %s, and these streams were cut: %v", how, name, cut)
+		}
+		table += fmt.Sprintf("  %s %-13s%5d%8d%8d   port refused after %v, up again after %v\n", name, how, on[name], moved[name], cut[name],
+			ended.Round(100*time.Millisecond), time.Since(signalled).Round(time.Second))
 	}
-	refused := time.Since(stopped)
-	time.Sleep(3 * time.Second)
-	end()
-	wg.Wait()
-	t.Logf("%d requests, %d of them after SIGTERM, port refused after %v: %d failed", answered.Load(), answered.Load()-atStop, refused.Round(100*time.Millisecond), failed.Load())
+	t.Log(table)
+	c.End()
 }
