@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -29,6 +30,20 @@ func awaitEnd(t *testing.T, s server) {
 			t.Fatal("the server never refused")
 		}
 	}
+}
+
+// childrenOf returns the processes that a process has started, and those that they have: the engine of a server outlives its front end.
+func childrenOf(pid int) (all []int) {
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid)) // the pattern is well formed
+	for _, file := range threads {
+		text, _ := os.ReadFile(file) // absent once the thread has ended
+		for _, word := range strings.Fields(string(text)) {
+			if child, err := strconv.Atoi(word); err == nil {
+				all = append(append(all, child), childrenOf(child)...)
+			}
+		}
+	}
+	return all
 }
 
 // command is what started a server.

@@ -443,9 +443,15 @@ func TestRollingRestart(t *testing.T) {
 				t.Fatal("the server never had a request running to be stopped in")
 			}
 		}
+		engine := childrenOf(list[i].pid)
 		signalled := time.Now()
 		if err := syscall.Kill(list[i].pid, how); err != nil {
 			t.Fatal(err)
+		}
+		if how == syscall.SIGKILL {
+			for _, pid := range engine {
+				_ = syscall.Kill(pid, how) // it may have ended by itself
+			}
 		}
 		awaitEnd(t, list[i])
 		ended := time.Since(signalled)
