@@ -102,3 +102,25 @@ func TestAnswerOnIdle(t *testing.T) {
 		t.Errorf("received %q", got)
 	}
 }
+
+// Events that the look for unasked bytes takes are handled, also if there is room for no more of them.
+func TestLastRoomForEvents(t *testing.T) {
+	_, first := connected(t, EngineEpoll, 1)
+	peer, s := onSameLoop(t, first)
+	otherPeer, other := onSameLoop(t, first)
+	toOther, r := drive(other, time.Time{}), newRecorder(s)
+	onLoop(t, first, func(time.Time) {
+		l := epollSide(s).loop
+		for n := 1; n > 0; { // no other event is left
+			n, _ = rawEpollWait(l.epoll, make([]unix.EpollEvent, 10), 0)
+		}
+		arrive(t, otherPeer, other, "hello")
+		l.late = l.late[:cap(l.late)-1]
+		s.Push([]byte("request"))
+		s.Drive(r, time.Time{}, true)
+	})
+	if got := wait(t, toOther.received); string(got) != "hello" {
+		t.Errorf("received %q", got)
+	}
+	expectText(t, peer, "request")
+}

@@ -204,11 +204,11 @@ func (l *loop) findUnasked() {
 	if len(room) > 0 {
 		n, err = rawEpollWait(l.epoll, room, 0)
 	}
+	l.late = l.late[:len(l.late)+n]
 	if err != nil || n == len(room) { // there may be more events
 		l.out.peek()
 		return
 	}
-	l.late = l.late[:len(l.late)+n]
 	l.heard = l.find(l.heard[:0], room[:n])
 	for i, s := range l.heard {
 		if room[i].Events == unix.EPOLLOUT {
