@@ -61,7 +61,7 @@ var layers = map[string]layer{
 	".":            {[]string{"cli"}, "main.go is a table of contents"},
 	"demo":         {[]string{"sim"}, "the demo uses tether as its users do, over HTTP, and cannot look inside"},
 	"e2e":          {[]string{"e2e/binary", "e2e/live", "sim", "tlsfiles/tlstest", "wire/wiretest"}, "these tests know tether as users do, by its binary"},
-	"e2e/image":    {[]string{"sim"}, "these tests know tether as users do, by its image"},
+	"e2e/image":    {[]string{"sim", "wire/wiretest"}, "these tests know tether as users do, by its image"},
 
 	"discovery/kube":     {[]string{"discovery", "files", "ring"}, "pods are found without knowing who uses them"},
 	"discovery/dns":      {[]string{"discovery"}, "a name is resolved without knowing who uses its servers"},

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -122,20 +123,20 @@ func demo(t *testing.T) (admin string) {
 	return admin
 }
 
-// given has the addresses that freeAddress returned: the kernel may choose a port twice, as long as no process uses it.
+// given has the addresses that freeAddress has looked at.
 var given sync.Map
 
-// freeAddress returns an address of this host on which no process listens, another one at each call.
+// freeAddress returns an address of this host on which no process listens, another one at each call. Its port is below those that the kernel gives
+// to connections, so it stays free until the test listens on it.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	for {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
+		addr := fmt.Sprintf("127.0.0.1:%d", 30_000+rand.IntN(2_700))
+		if _, twice := given.LoadOrStore(addr, true); twice {
+			continue
 		}
-		addr := l.Addr().String()
-		l.Close()
-		if _, twice := given.LoadOrStore(addr, true); !twice {
+		if l, err := net.Listen("tcp", addr); err == nil {
+			l.Close()
 			return addr
 		}
 	}

@@ -3,8 +3,10 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -97,10 +99,26 @@ const (
 	restartPause = 50 * time.Millisecond
 )
 
+// listenOnTCP listens on a port of its own choice if listen names port 0. While the server is down, no other process gets that port: the kernel gives
+// higher ones to connections, and to listeners that name none.
+func listenOnTCP(listen string) (net.Listener, error) {
+	const first, last, tries = 27_500, 30_000, 100
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil || port != "0" {
+		return net.Listen("tcp", listen)
+	}
+	for range tries {
+		if ln, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(first+rand.IntN(last-first)))); err == nil {
+			return ln, nil
+		}
+	}
+	return net.Listen("tcp", listen)
+}
+
 func listenOn(listen string) (net.Listener, error) {
 	path, unix := socketPath(listen)
 	if !unix {
-		return net.Listen("tcp", listen)
+		return listenOnTCP(listen)
 	}
 	// The socket file of a killed process would make listening fail.
 	if info, err := os.Stat(path); err == nil && info.Mode().Type() == os.ModeSocket {

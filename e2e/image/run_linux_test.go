@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"tether/sim"
+	"tether/wire/wiretest"
 )
 
 // patience bounds every wait of these tests. None is expected to take that long.
@@ -125,12 +126,7 @@ func ask(ctx context.Context, t testing.TB, method, url, body string) (status in
 
 func freePort(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
+	_, port, err := net.SplitHostPort(wiretest.FreeAddr(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,26 +2,32 @@
 package wiretest
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"sync"
 	"testing"
 )
 
-// given has the addresses that FreeAddr returned: the kernel may choose a port twice, as long as no process uses it.
+// given has the addresses that FreeAddr has looked at.
 var given sync.Map
 
-// FreeAddr returns an address of this host on which no process listens, another one at each call.
+// FreeAddr returns an address of this host on which no process listens, another one at each call. Its port is below those that the kernel gives to
+// connections and to listeners that name none, so it stays free until the test listens on it.
 func FreeAddr(t testing.TB) string {
 	t.Helper()
-	for {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
+	for range lastPort - firstPort {
+		addr := fmt.Sprintf("127.0.0.1:%d", firstPort+rand.IntN(lastPort-firstPort))
+		if _, twice := given.LoadOrStore(addr, true); twice {
+			continue
 		}
-		addr := l.Addr().String()
-		l.Close()
-		if _, twice := given.LoadOrStore(addr, true); !twice {
+		if l, err := net.Listen("tcp", addr); err == nil {
+			l.Close()
 			return addr
 		}
 	}
+	t.Fatalf("no port of %d..%d is free", firstPort, lastPort)
+	return ""
 }
+
+const firstPort, lastPort = 30_000, 32_700
