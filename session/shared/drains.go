@@ -3,7 +3,8 @@ package shared
 import "time"
 
 // drains are the commands of operators. The rule is that of sightings: the latest command for a name wins; of two in the same
-// millisecond, the one that moves more.
+// millisecond, the one that moves more. A process whose operator knew the winner, or gave a command in the same millisecond, gives the command
+// that lost again: it is the later one.
 type drains struct {
 	known map[string]*command // the winners, by the name of the upstream or the server
 	out   map[string]*command // those of this process that are not back yet
@@ -17,6 +18,8 @@ type command struct {
 	seen  int64  // when the stream last had it
 	seq   uint64 // of the batch that it was last sent in, 0 if it is to be sent
 	stale bool   // it was not seen since the stream is read again
+	// over is the winner when the operator gave the command, nil for none: the command is later, whatever the clocks say.
+	over *command
 }
 
 func newDrains() drains { return drains{known: map[string]*command{}, out: map[string]*command{}} }
@@ -27,7 +30,7 @@ func (l *Ledger) Drained(d *Drain, now int64) {
 		l.dropped++
 		return
 	}
-	l.drains.out[d.Name] = &command{Drain: *d, given: now, until: now + d.Left.Milliseconds()}
+	l.drains.out[d.Name] = &command{Drain: *d, given: now, until: now + d.Left.Milliseconds(), over: l.drains.known[d.Name]}
 }
 
 // fill adds the commands that are to be sent.
@@ -36,7 +39,7 @@ func (d drains) fill(to []Drain, seq uint64, now int64) []Drain {
 		if c.seq == 0 && len(to) < maxDrains {
 			c.seq = seq
 			one := c.Drain
-			one.Age, one.Left = time.Duration(now-c.given)*time.Millisecond, time.Duration(max(0, c.until-now))*time.Millisecond
+			one.Age, one.Left = time.Duration(max(0, now-c.given))*time.Millisecond, time.Duration(max(0, c.until-now))*time.Millisecond
 			to = append(to, one)
 		}
 	}
@@ -57,6 +60,10 @@ func (d drains) received(one *Drain, own bool, seq uint64, arrived int64) (c *co
 		d.known[one.Name], apply = next, true
 	}
 	if out != nil && own && out.seq != 0 && out.seq <= seq {
+		if winner := d.known[one.Name]; winner != nil && winner.Move != one.Move && out.follows(winner, next) {
+			out.given, out.seq = max(out.given, winner.given+1), 0
+			return winner, false
+		}
 		delete(d.out, one.Name)
 		return d.known[one.Name], true
 	}
@@ -68,6 +75,12 @@ func (c *command) beats(other *command) bool {
 		return c.given > other.given
 	}
 	return c.Move > other.Move
+}
+
+// follows reports whether a command was given after the winner that has beaten it, as it arrived.
+func (c *command) follows(winner, arrived *command) bool {
+	known := c.over != nil && c.over.given == winner.given && c.over.Move == winner.Move
+	return known || winner.given == arrived.given
 }
 
 // apply makes the upstream do what the command says.

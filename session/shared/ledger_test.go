@@ -202,6 +202,57 @@ func TestDrainsAtOnce(t *testing.T) {
 	}
 }
 
+// A command that follows another one within the same millisecond, or by a clock that is behind, is the later one all the same.
+func TestDrainsOneAfterAnother(t *testing.T) {
+	for name, later := range map[string]int64{"same millisecond": 0, "clock behind": -3, "later": 3} {
+		t.Run(name, func(t *testing.T) {
+			now := int64(1_000_000)
+			a, b := newMember(1, &now, 100), newMember(2, &now, 100)
+			a.Drained(&Drain{Name: "vllm-0", Move: MoveNow}, now)
+			pass(a, a, b)
+			now += later
+			b.Drained(&Drain{Name: "vllm-0"}, now)
+			passSlowly(b, a, b)
+			for _, m := range []member{a, b} {
+				if d := m.drains.known["vllm-0"]; d.Move != Undrained || len(m.drains.out) > 0 {
+					t.Errorf("%+v, %d under way", d.Drain, len(m.drains.out))
+				}
+			}
+			if a.commands["vllm-0"].Move != Undrained {
+				t.Errorf("%+v", a.commands)
+			}
+		})
+	}
+}
+
+// passSlowly is pass with a millisecond after each batch.
+func passSlowly(from member, all ...member) {
+	for range 10 {
+		var b Batch
+		from.Fill(&b, *from.now)
+		for _, m := range all {
+			m.Received(&b, *from.now, *from.now)
+		}
+		*from.now++
+	}
+}
+
+// Two commands of one process in the same millisecond: the second one is the later.
+func TestDrainsOfOneProcess(t *testing.T) {
+	now := int64(1_000_000)
+	a, b := newMember(1, &now, 100), newMember(2, &now, 100)
+	var first Batch
+	a.Drained(&Drain{Name: "vllm-0", Move: MoveNow}, now)
+	a.Fill(&first, now)
+	a.Drained(&Drain{Name: "vllm-0"}, now)
+	a.Received(&first, now, now)
+	b.Received(&first, now, now)
+	passSlowly(a, a, b)
+	if b.commands["vllm-0"].Move != Undrained || a.drains.known["vllm-0"].Move != Undrained || len(a.drains.out) > 0 {
+		t.Errorf("%+v, %+v", b.commands, a.drains.known["vllm-0"].Drain)
+	}
+}
+
 // A full ledger forgets what was not used for long, and numbers of names are given again.
 func TestBounds(t *testing.T) {
 	now := int64(1_000_000)
