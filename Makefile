@@ -130,8 +130,8 @@ test-traces: ## test traces with the receiver of the OpenTelemetry collector
 	cd e2e/traces && $(TEST_PLAIN) ./...
 
 test-valkey: ## test the session store with a Valkey server, which it installs (python3)
-	session/store/storetest/valkey.sh $(TEST_PLAIN) ./session/store
-	session/store/storetest/valkey.sh $(TEST_PLAIN) -run 'OneServer|Failover' ./e2e/replicas
+	session/store/storetest/valkey.sh env $(TEST_PLAIN) ./session/store
+	session/store/storetest/valkey.sh env $(TEST_PLAIN) -run 'OneServer|Failover' ./e2e/replicas
 
 test-vllm: ## test with two real vLLM servers on the CPU, which it installs (6 GB, python3)
 	cd e2e/clients && vllm/servers.sh 2 env $(TEST_CLIENTS) ./vllm

@@ -131,7 +131,7 @@ var given sync.Map
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	for {
-		addr := fmt.Sprintf("127.0.0.1:%d", 30_000+rand.IntN(2_700))
+		addr := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(1_900))
 		if _, twice := given.LoadOrStore(addr, true); twice {
 			continue
 		}

@@ -30,4 +30,5 @@ func FreeAddr(t testing.TB) string {
 	return ""
 }
 
-const firstPort, lastPort = 30_000, 32_700
+// A node of a Redis cluster also listens on the port that is 10,000 higher.
+const firstPort, lastPort = 10_000, 11_900
