@@ -103,7 +103,7 @@ func TestAnswerOnIdle(t *testing.T) {
 	}
 }
 
-// Events that the look for unasked bytes takes are handled, also if there is room for no more of them.
+// The look for unasked bytes takes events of other sockets too. They are handled, even if they fill the room for events.
 func TestLastRoomForEvents(t *testing.T) {
 	_, first := connected(t, EngineEpoll, 1)
 	peer, s := onSameLoop(t, first)

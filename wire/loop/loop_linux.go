@@ -205,35 +205,32 @@ func (l *loop) findUnasked() {
 		n, err = rawEpollWait(l.epoll, room, 0)
 	}
 	l.late = l.late[:len(l.late)+n]
+	l.heard = l.find(l.heard[:0], room[:n])
+	markAll(l.heard, room)
+	clear(l.heard)
 	if err != nil || n == len(room) { // there may be more events
 		l.out.peek()
-		return
 	}
-	l.heard = l.find(l.heard[:0], room[:n])
-	for i, s := range l.heard {
-		if room[i].Events == unix.EPOLLOUT {
-			continue
-		}
+}
+
+// markAll marks the sockets that have received what nothing asked for yet: idle ones, and those that a request is about to leave on.
+func markAll(found []*driven, events []unix.EpollEvent) {
+	for i, s := range found {
 		switch {
-		case s == nil:
+		case s == nil || events[i].Events == unix.EPOLLOUT:
 		case s.asks:
 			s.unasked = true
 		case present(s) == nil:
-			s.noise.Store(true) // a request of this batch must not take it either
+			s.noise.Store(true)
 		}
 	}
-	clear(l.heard)
 }
 
 // handle handles a batch of events. Idle connections are marked first: one that has become stale must not be taken by an
 // event that stands before its own.
 func (l *loop) handle(now time.Time, events []unix.EpollEvent) {
 	l.found = l.find(l.found[:0], events)
-	for i, s := range l.found {
-		if s != nil && events[i].Events != unix.EPOLLOUT && present(s) == nil {
-			s.noise.Store(true)
-		}
-	}
+	markAll(l.found, events)
 	for i, s := range l.found {
 		if i%clockEvents == clockEvents-1 {
 			now = time.Now()
