@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -46,11 +43,11 @@ func BenchmarkCostOfPages(b *testing.B) {
 			all.Go(func() { run(ctx, i) })
 		}
 		time.Sleep(time.Second) // pages have got their history, and connections are open
-		before := cpuOf(b, p.PID)
+		before := p.CPU(b)
 		snapshots.Store(0)
 		answers.Store(0)
 		time.Sleep(measureTime)
-		cpu = cpuOf(b, p.PID) - before
+		cpu = p.CPU(b) - before
 		cancel()
 		all.Wait()
 		return cpu
@@ -69,27 +66,6 @@ func BenchmarkCostOfPages(b *testing.B) {
 	perSecond := pages.Seconds() / (measureTime.Seconds() * float64(b.N))
 	b.ReportMetric(100*perSecond/(perSecond+requestRate*requests.Seconds()/float64(answered)), "%pages")
 	b.ReportMetric(1000*perSecond, "ms-pages/s")
-}
-
-// cpuOf returns the CPU time of all threads of a process.
-func cpuOf(t testing.TB, pid int) (sum time.Duration) {
-	t.Helper()
-	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
-	if err != nil || len(files) == 0 {
-		t.Skip("this system does not tell the CPU time of threads")
-	}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			continue // the thread has ended
-		}
-		ns, err := strconv.ParseInt(strings.Fields(string(text))[0], 10, 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		sum += time.Duration(ns)
-	}
-	return sum
 }
 
 // readPage reads a status page's stream.

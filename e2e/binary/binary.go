@@ -211,3 +211,24 @@ func (p *Tether) Await(t testing.TB, series string, limit time.Duration, holds f
 
 // Log returns the log so far. It is complete in cleanups that were registered before Run.
 func (p *Tether) Log() string { return p.log.String() }
+
+// CPU returns the CPU time of all threads of tether so far. Where the system does not tell it, the test is skipped.
+func (p *Tether) CPU(t testing.TB) (sum time.Duration) {
+	t.Helper()
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", p.PID))
+	if err != nil || len(files) == 0 {
+		t.Skip("this system does not tell the CPU time of threads")
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue // the thread has ended
+		}
+		ns, err := strconv.ParseInt(strings.Fields(string(text))[0], 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum += time.Duration(ns)
+	}
+	return sum
+}

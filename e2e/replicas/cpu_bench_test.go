@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -102,7 +101,7 @@ func (s *side) serve(t testing.TB, window time.Duration) {
 	var answers atomic.Int64
 	var stop atomic.Bool
 	var all sync.WaitGroup
-	before := cpuOf(t, s.p.PID)
+	before := s.p.CPU(t)
 	for c := range cpuClients {
 		all.Go(func() {
 			for n := 0; !stop.Load(); n++ {
@@ -117,7 +116,7 @@ func (s *side) serve(t testing.TB, window time.Duration) {
 	time.Sleep(window)
 	stop.Store(true)
 	all.Wait()
-	s.cpu += cpuOf(t, s.p.PID) - before
+	s.cpu += s.p.CPU(t) - before
 	s.answers += answers.Load()
 }
 
@@ -139,24 +138,4 @@ func (s *side) ask(id string) error {
 		err = fmt.Errorf("status %d", res.StatusCode)
 	}
 	return err
-}
-
-// cpuOf returns the CPU time of all threads of a process.
-func cpuOf(t testing.TB, pid int) (sum time.Duration) {
-	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
-	if err != nil || len(files) == 0 {
-		t.Skip("this system does not tell the CPU time of threads")
-	}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			continue // the thread has ended
-		}
-		ns, err := strconv.ParseInt(strings.Fields(string(text))[0], 10, 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		sum += time.Duration(ns)
-	}
-	return sum
 }
