@@ -51,7 +51,7 @@ func TestKeysThatAreReadOnceNeedARestart(t *testing.T) {
 		if allowed[r.function]+allowed[entry] != "" || fixed[r.key] != "" {
 			continue
 		}
-		if r.key != "tracing" && r.key != "session.store" { // all of which need a restart
+		if r.key != "tracing" && r.key != "session.store" { // each key below these needs a restart
 			t.Errorf("%s reads %s once: let apply bring other values into force, or let the key need a restart", r.function, r.key)
 		}
 	}

@@ -57,9 +57,9 @@ func BenchmarkRecorder(b *testing.B) {
 	}
 }
 
-// BenchmarkTracing measures the cost of traces in the same way: the CPU time of a proxied request of which sample is the part that is traced,
-// divided by the time where tracing is off. The first ratio is that of two proxies without traces: the error of the measurement. The collector is
-// in this process: what it needs to receive counts too.
+// BenchmarkTracing measures the cost of traces in the same way. It divides the CPU time of a proxied request by the time of one where tracing is off.
+// sample is the part of the requests that is traced. The first ratio compares two proxies without traces, and shows the error of the
+// measurement. The collector runs in this process, so its CPU time counts too.
 func BenchmarkTracing(b *testing.B) {
 	backend := benchBackend(b)
 	for _, sample := range []float64{-1, 0, 0.01, 1} {

@@ -12,7 +12,7 @@ import (
 // its labels, and they stay the same as long as the process of the server runs.
 type infos struct {
 	text   []byte
-	family *dto.MetricFamily // nil if there are none
+	family *dto.MetricFamily // nil if the page has no such line
 }
 
 // families reads whole lines. Lines of cacheInfo that are those of the page before are not read again.
