@@ -36,7 +36,7 @@ func TestForget(t *testing.T) {
 	if !strings.Contains(text, `tether_attempts_total{result="answered",upstream="vllm-0"} 1`) {
 		t.Errorf("the count of vllm-0 is gone:\n%s", text)
 	}
-	for end := range *m.attempts.byEnd.series.Load() {
+	for end := range m.attempts.byEnd.series.Load().all {
 		t.Errorf("the removed %s is still held", end.at.Name())
 	}
 }
@@ -74,7 +74,7 @@ func TestAttemptsShareSeries(t *testing.T) {
 		began = began.Add(time.Second)
 		m.Done(&proxy.Record{Tries: []proxy.Try{{Upstream: r.Table().Members[0].Upstream, Began: began, Ended: began.Add(time.Second)}}})
 	}
-	if n := len(*m.attempts.byEnd.series.Load()); n != 1 {
+	if n := len(m.attempts.byEnd.series.Load().all); n != 1 {
 		t.Errorf("%d series for one end of attempts", n)
 	}
 	if text := scrape(t, m); !strings.Contains(text, `tether_attempts_total{result="answered",upstream="vllm-0"} 10`) {

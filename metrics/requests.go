@@ -93,9 +93,9 @@ func (r *requests) count(rec *proxy.Record) {
 	add(r.bytesIn, rec.BytesIn)
 	add(r.bytesOut, rec.BytesOut)
 	add(r.ignored, int64(rec.Ignored))
-	for k, c := range r.unfilled {
+	for k := range r.unfilled {
 		if rec.Unfilled.Has(identity.SourceKind(k)) {
-			c.Inc()
+			r.unfilled[k].Inc()
 		}
 	}
 	add(r.replays, int64(rec.Replays))
@@ -169,10 +169,10 @@ func (r *requests) model(name []byte) *model {
 		return r.other
 	}
 	if known := r.byModel.series.Load(); known != nil {
-		if m := (*known)[string(name)]; m != nil {
+		if m := known.all[string(name)]; m != nil {
 			return m
 		}
-		if len(*known) >= maxModels {
+		if len(known.all) >= maxModels {
 			return r.other
 		}
 	}
