@@ -2,6 +2,7 @@ package status
 
 import (
 	"math"
+	"math/bits"
 	"time"
 )
 
@@ -16,10 +17,22 @@ const (
 // histogram counts times.
 type histogram [buckets]uint32
 
+// bucketBegins has the least time of each bucket. Times below a millisecond are in bucket 0, too.
+var bucketBegins = func() (begins [buckets]time.Duration) {
+	for i := range begins {
+		begins[i] = time.Duration(math.Ceil(firstBuckets * math.Exp2(float64(i)/perDoubling)))
+	}
+	return begins
+}()
+
 // bucketOf returns the bucket of a time.
 func bucketOf(d time.Duration) int {
-	i := math.Log2(float64(max(d, 1))/firstBuckets) * perDoubling
-	return int(min(max(i, 0), buckets-1))
+	doublings := bits.Len64(uint64(max(d, 0) / time.Millisecond))
+	i := min(doublings*perDoubling, buckets) - 1
+	for i > 0 && d < bucketBegins[i] {
+		i--
+	}
+	return max(i, 0)
 }
 
 // quantile returns the time that the share q of the counted times does not exceed, in the middle of its bucket; 0 without times.

@@ -37,3 +37,13 @@ func TestEdges(t *testing.T) {
 		t.Errorf("%v without times", got)
 	}
 }
+
+// Each bucket begins where the one before ends, at the fourth roots of the powers of two.
+func TestBucketBegins(t *testing.T) {
+	for i, begin := range bucketBegins {
+		want := math.Exp2(float64(i)/perDoubling) * float64(time.Millisecond)
+		if math.Abs(float64(begin)-want) > 1 || bucketOf(begin) != i || bucketOf(begin-1) != max(i-1, 0) {
+			t.Errorf("%v is in bucket %d, and 1 ns less in %d; want %d, which begins at %.0f ns", begin, bucketOf(begin), bucketOf(begin-1), i, want)
+		}
+	}
+}
