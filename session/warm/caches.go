@@ -34,12 +34,12 @@ type Report struct {
 // the end of the answer is noted after that. Turns that begin earlier are concurrent.
 const early = 100 * time.Millisecond
 
-// note notes a turn that follows the turn before; before.session is 0 if that is not remembered.
-func (c *Caches) note(before last, t Turn) (expected int64, stayed bool) {
+// note notes a turn that follows the turn before; before.prompt is 0 if that is not remembered.
+func (c *Caches) note(before *last, t *Turn) (expected int64, stayed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	ended := t.Ended.UnixMilli()
-	if before.session != 0 {
+	if before.prompt > 0 {
 		gap := time.Duration(t.Began.UnixMilli()-before.ended) * time.Millisecond
 		if gap >= -early {
 			gap = max(0, gap)

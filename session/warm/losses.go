@@ -34,9 +34,25 @@ func (l *losses) add(expected, found, prompt float64, at int64) {
 }
 
 func (l *losses) fade(now int64) {
-	f := math.Exp(-max(0, float64(now-l.at)) / fadeMs)
+	f := fadeAfter(now - l.at)
 	l.expected, l.found, l.turns, l.at = l.expected*f, l.found*f, l.turns*f, max(l.at, now)
 }
+
+// fadeAfter returns the part that is left after so many milliseconds.
+func fadeAfter(ms int64) float64 {
+	if ms < int64(len(shortFades)) {
+		return shortFades[max(0, ms)]
+	}
+	return math.Exp(-float64(ms) / fadeMs)
+}
+
+// shortFades has the parts that are left after few milliseconds, which is all that is needed when turns cost most: when there are many.
+var shortFades = func() (left [64]float64) {
+	for ms := range left {
+		left[ms] = math.Exp(-float64(ms) / fadeMs)
+	}
+	return left
+}()
 
 // shortfall returns the share of the expected tokens that was not found, and how many turns say so, at a time in Unix ms.
 func (l *losses) shortfall(now int64) (share, turns float64) {

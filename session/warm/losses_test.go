@@ -26,3 +26,12 @@ func TestShortfall(t *testing.T) {
 		t.Errorf("%v from %v turns long ago", share, n)
 	}
 }
+
+// What is left fades evenly, over short times and long ones.
+func TestFadeAfter(t *testing.T) {
+	for _, ms := range []int64{-5, 0, 1, 63, 64, 65, fadeMs, 1_000 * fadeMs} {
+		if got, want := fadeAfter(ms), math.Exp(-max(0, float64(ms))/fadeMs); got != want {
+			t.Errorf("%v is left after %d ms, want %v", got, ms, want)
+		}
+	}
+}

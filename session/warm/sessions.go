@@ -1,6 +1,7 @@
 package warm
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -26,17 +27,17 @@ const ways = 8
 
 // set has the last turns of conversations with the same hash, modulo the number of sets.
 type set struct {
-	mu    sync.Mutex
-	turns [ways]last
+	mu       sync.Mutex
+	sessions [ways]uint64 // 0 for none; apart from turns, so that a search reads few cache lines
+	turns    [ways]last
 }
 
-// last is the last turn of a conversation.
+// last is the last turn of a conversation. The zero value is none.
 type last struct {
-	session uint64 // 0 for none
-	place   uint32
-	prompt  uint32 // tokens
-	ended   int64  // Unix ms
-	stays   [2]stay
+	place  uint32
+	prompt uint32 // tokens, 0 for no turn
+	ended  int64  // Unix ms
+	stays  [2]stay
 }
 
 // stay is the last turn of a conversation at one upstream. The later one of a conversation comes first. Turns that open a conversation that
@@ -96,32 +97,34 @@ func (s *Sessions) Note(c *Caches, t Turn) (b Before) {
 	before := s.swap(&t)
 	here := before.at(t.Place)
 	b = Before{Prompt: int64(before.stays[0].prompt), Here: int64(here.prompt), Process: here.process}
-	b.Overlaps = before.session != 0 && t.Began.UnixMilli() < before.ended-early.Milliseconds()
-	b.Expected, b.Stayed = c.note(before, t)
+	b.Overlaps = before.prompt > 0 && t.Began.UnixMilli() < before.ended-early.Milliseconds()
+	b.Expected, b.Stayed = c.note(&before, &t)
 	return b
 }
 
 // swap replaces the last turn of a conversation by t, and returns the one before, zero if none is remembered. A new conversation takes the
 // entry that was not used for longest.
 func (s *Sessions) swap(t *Turn) (before last) {
-	next := last{session: t.Session, place: t.Place, prompt: uint32(t.Prompt), ended: t.Ended.UnixMilli()}
-	set := &s.sets[next.session%uint64(len(s.sets))]
+	set := &s.sets[t.Session%uint64(len(s.sets))]
 	set.mu.Lock()
 	defer set.mu.Unlock()
-	at := 0
-	for i := range set.turns {
-		l := &set.turns[i]
-		if l.session == next.session {
-			before = *l
-			next.stays = before.then(t)
-			*l = next
-			return before
-		}
-		if l.ended < set.turns[at].ended {
+	at := slices.Index(set.sessions[:], t.Session)
+	if at >= 0 {
+		before = set.turns[at]
+	} else {
+		at = set.oldest()
+	}
+	set.sessions[at] = t.Session
+	set.turns[at] = last{place: t.Place, prompt: uint32(t.Prompt), ended: t.Ended.UnixMilli(), stays: before.then(t)}
+	return before
+}
+
+// oldest returns the index of the entry that was not used for longest.
+func (s *set) oldest() (at int) {
+	for i := range s.turns {
+		if s.turns[i].ended < s.turns[at].ended {
 			at = i
 		}
 	}
-	next.stays = before.then(t)
-	set.turns[at] = next
-	return last{}
+	return at
 }
