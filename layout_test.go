@@ -42,7 +42,7 @@ var layers = map[string]layer{
 	"sim/fault":    {nil, "a fault is chosen without knowing what it breaks"},
 	"upstream":     {[]string{"limit", "upstream/drain", "upstream/load", "upstream/models", "upstream/transport"}, "who the upstreams are does not depend on who sends them requests or why"},
 	"jsonscan":     {nil, "a JSON text is read without knowing what its fields mean"},
-	"session":      {[]string{"ring", "session/balance", "session/identity", "session/pins", "session/prefill", "session/replicas", "session/shared", "upstream", "upstream/load"}, "routing decides where a request goes without knowing how its bytes get there"},
+	"session":      {[]string{"ring", "session/balance", "session/identity", "session/pins", "session/prefill", "session/replicas", "session/shared", "upstream", "upstream/load", "upstream/models"}, "routing decides where a request goes without knowing how its bytes get there"},
 	"discovery":    {[]string{"ring", "upstream"}, "a source names servers and does not know who uses them"},
 	"health":       {[]string{"failure", "health/engines", "upstream", "upstream/load", "upstream/models", "upstream/transport"}, "health changes the upstream's state and nothing else"},
 	"proxy":        {[]string{"auth", "failure", "http1", "session", "session/balance", "session/fates", "session/identity", "session/openings", "session/prefill", "session/warm", "traceparent", "units", "upstream", "upstream/transport", "wire", "wire/loop"}, "the data plane does not know what watches or drives it"},

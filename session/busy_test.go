@@ -41,7 +41,8 @@ func (f *fleet) homeOf(i int) identity.Key {
 // owe charges an upstream with tokens that it does not compute before settle.
 func (f *fleet) owe(i int, tokens int64) (mark uint32, settle func()) {
 	c := &load.Charge{Work: tokens, Streams: true, Rate: 16_000, Patience: time.Hour}
-	return f.registry.Table().Members[i].Charge(c, f.now), func() { c.Settle(f.now) }
+	mark, _ = f.registry.Table().Members[i].Charge(c, f.now)
+	return mark, func() { c.Settle(f.now) }
 }
 
 // The rule in numbers: home may be 16,000 tokens busier, and a pinned server 96,000 and twice what it has cached. A request in flight

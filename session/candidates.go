@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tether/upstream"
+	"tether/upstream/models"
 )
 
 // candidates are the upstreams that one request can choose from, by their indexes in the table.
@@ -22,6 +23,9 @@ type candidates struct {
 
 	silent time.Duration // how long the session was silent before this request
 
+	// asked is the list that was last asked for the model, and has its answer: the lists of most upstreams have the same models.
+	asked *models.List
+	has   bool
 	// modelKnown is true once modelListed tells whether any upstream lists the model.
 	modelKnown, modelListed bool
 }
@@ -154,10 +158,21 @@ func (c *candidates) hasAlternative(i int) bool {
 // upstream without a configured list, so that a server says that it does not know the model.
 func (c *candidates) serves(i int) bool {
 	m := &c.table.Members[i]
-	if len(c.model) == 0 || m.Models() == nil || m.Models().Has(c.model) {
+	if len(c.model) == 0 {
+		return true
+	}
+	if list := m.Models(); list == nil || c.isOn(list) {
 		return true
 	}
 	return m.Assigned() == nil && !c.isListed()
+}
+
+// isOn reports whether the model is on the list.
+func (c *candidates) isOn(list *models.List) bool {
+	if c.asked == nil || !list.SharesIDs(c.asked) {
+		c.asked, c.has = list, list.Has(c.model)
+	}
+	return c.has
 }
 
 // isListed reports whether any upstream lists the model. It looks once.

@@ -173,7 +173,7 @@ func TestFailOpenByModel(t *testing.T) {
 func TestModels(t *testing.T) {
 	f := newFleet(t, 4, nil)
 	for i := range 4 {
-		f.up(fmt.Sprintf("vllm-%d", i)).SetModels(models([]string{"a", "b"}[i%2]))
+		f.up(fmt.Sprintf("vllm-%d", i)).SetModels(modelList([]string{"a", "b"}[i%2]))
 	}
 	for n := range 50 {
 		u, _ := f.answer(Request{Key: testKey(uint64(n)), Model: []byte("a")}, 200)
@@ -205,7 +205,7 @@ func TestModels(t *testing.T) {
 func TestAssignedModels(t *testing.T) {
 	f := newFleet(t, 4, nil)
 	f.assign("a", "a b", "b", "a")
-	f.up("vllm-2").SetModels(models("a")) // the configuration wins
+	f.up("vllm-2").SetModels(modelList("a")) // the configuration wins
 	seen := map[string]bool{}
 	for n := range 200 {
 		u, o := f.answer(Request{Key: testKey(uint64(n)), Model: []byte("b")}, 200)
@@ -235,7 +235,7 @@ func TestAssignedModels(t *testing.T) {
 	if u, _ := f.answer(Request{Key: testKey(2), Model: []byte("c")}, 200); u.Name() != "vllm-3" {
 		t.Errorf("model c went to %s", u.Name())
 	}
-	f.up("vllm-3").SetModels(models("z"))
+	f.up("vllm-3").SetModels(modelList("z"))
 	if u, _ := f.answer(Request{Key: testKey(3), Model: []byte("c")}, 200); u.Name() != "vllm-3" {
 		t.Errorf("a model on no list went to %v", name(u))
 	}
@@ -352,15 +352,15 @@ func TestPinFollowsItsModel(t *testing.T) {
 	for mode, want := range map[Return]Outcome{Stay: Moved, Home: Spilled} {
 		f := newFleet(t, 4, func(c *testConfig) { c.Return = mode })
 		for _, m := range f.registry.Table().Members {
-			m.SetModels(models("a"))
+			m.SetModels(modelList("a"))
 		}
 		req := Request{Key: testKey(1), Model: []byte("a")}
 		home, o := f.answer(req, 200)
 		f.want(home, o, home, New)
-		home.SetModels(models("b"))
+		home.SetModels(modelList("b"))
 		second, o := f.answer(req, 200)
 		f.want(second, o, second, want)
-		home.SetModels(models("a"))
+		home.SetModels(modelList("a"))
 		u, o := f.answer(req, 200)
 		if mode == Stay {
 			f.want(u, o, second, Pinned)
@@ -408,8 +408,8 @@ func TestObstacles(t *testing.T) {
 			f.up("vllm-1").SaidFull(f.now)
 		}, [8]obstacle{leaving, leaving, 0, 0, leaving, 0, leaving, leaving}},
 		{"another model", func(f *fleet, u *upstream.Upstream) {
-			u.SetModels(models("other"))
-			f.up("vllm-1").SetModels(models("m"))
+			u.SetModels(modelList("other"))
+			f.up("vllm-1").SetModels(modelList("m"))
 		}, [8]obstacle{notServing, notServing, notServing, notServing, notServing, notServing, notServing, notServing}},
 	} {
 		f := newFleet(t, 2, nil)

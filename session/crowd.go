@@ -1,6 +1,7 @@
 package session
 
 import (
+	"math/rand/v2"
 	"sync"
 
 	"tether/session/identity"
@@ -9,25 +10,40 @@ import (
 // crowds counts the requests in flight under the ids that conversations have, or that many conversations share: few-shot prompts,
 // greetings, groups of equal prompts, ids of teams, constants. A crowd holds as many of them as one conversation may have; the
 // others are its surplus. The requests in flight bound its size.
-type crowds struct{ shards [16]crowdShard }
+type crowds struct {
+	seed   [2]uint64 // spreads keys over shards so that no client can aim at one
+	shards [1 << crowdBits]crowdShard
+}
+
+// crowdBits leaves 10 crowds in a shard at 10,000 requests in flight.
+const crowdBits = 10
 
 type crowdShard struct {
 	mu sync.Mutex
-	of map[identity.Key]crowd // guarded by mu; has no crowd without requests
+	of []crowd // guarded by mu; has no crowd without requests
 }
 
 // crowd is the requests in flight under one id.
-type crowd struct{ inside, all int }
-
-func newCrowds() *crowds {
-	c := new(crowds)
-	for i := range c.shards {
-		c.shards[i].of = make(map[identity.Key]crowd)
-	}
-	return c
+type crowd struct {
+	key         identity.Key
+	inside, all int
 }
 
-func (c *crowds) shard(k identity.Key) *crowdShard { return &c.shards[k.Lo%uint64(len(c.shards))] }
+func newCrowds() *crowds { return &crowds{seed: [2]uint64{rand.Uint64() | 1, rand.Uint64() | 1}} }
+
+func (c *crowds) shard(k identity.Key) *crowdShard {
+	return &c.shards[(k.Hi*c.seed[0]+k.Lo*c.seed[1])>>(64-crowdBits)]
+}
+
+// find returns the crowd of an id, nil if the id has none.
+func (s *crowdShard) find(k identity.Key) *crowd {
+	for i := range s.of {
+		if s.of[i].key == k {
+			return &s.of[i]
+		}
+	}
+	return nil
+}
 
 // enter counts a request until leave, inside the crowd unless limit requests are in it already. all is how many requests are in flight
 // under the id, this one included.
@@ -35,12 +51,15 @@ func (c *crowds) enter(k identity.Key, limit int) (all int, inside bool) {
 	s := c.shard(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n := s.of[k]
+	n := s.find(k)
+	if n == nil {
+		s.of = append(s.of, crowd{key: k})
+		n = &s.of[len(s.of)-1]
+	}
 	n.all++
 	if inside = n.inside < limit; inside {
 		n.inside++
 	}
-	s.of[k] = n
 	return n.all, inside
 }
 
@@ -49,8 +68,10 @@ func (c *crowds) look(k identity.Key, limit int) (all int, full bool) {
 	s := c.shard(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n := s.of[k]
-	return n.all, n.inside >= limit
+	if n := s.find(k); n != nil {
+		return n.all, n.inside >= limit
+	}
+	return 0, limit <= 0
 }
 
 // leave takes back what enter counted.
@@ -58,13 +79,13 @@ func (c *crowds) leave(k identity.Key, inside bool) {
 	s := c.shard(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n := s.of[k]
-	n.all--
+	n := s.find(k)
 	if inside {
 		n.inside--
 	}
-	if s.of[k] = n; n.all <= 0 {
-		delete(s.of, k)
+	if n.all--; n.all == 0 {
+		last := len(s.of) - 1
+		*n, s.of = s.of[last], s.of[:last]
 	}
 }
 

@@ -1,10 +1,12 @@
 package session
 
 import (
+	"math/rand/v2"
 	"runtime"
 	"sync"
 	"testing"
 
+	"tether/session/identity"
 	"tether/upstream"
 )
 
@@ -137,5 +139,55 @@ func TestCrowdsEndEmpty(t *testing.T) {
 		if n := len(f.router.crowds.shards[i].of); n != 0 {
 			t.Errorf("%d crowds left", n)
 		}
+	}
+}
+
+// Crowds count as a map of all ids does, whatever the order in which requests begin and end, and forget ids without requests.
+func TestCrowdsCountAsAMap(t *testing.T) {
+	const limit = 3
+	type request struct {
+		key    identity.Key
+		inside bool
+	}
+	c, model, random := newCrowds(), map[identity.Key][2]int{}, rand.New(rand.NewPCG(1, 2))
+	var open []request
+	for range 200_000 {
+		if n := len(open); n > 0 && random.IntN(5_000) < n {
+			at := random.IntN(n)
+			r := open[at]
+			open[at], open = open[n-1], open[:n-1]
+			c.leave(r.key, r.inside)
+			m := model[r.key]
+			m[0]--
+			if r.inside {
+				m[1]--
+			}
+			if model[r.key] = m; m[0] == 0 {
+				delete(model, r.key)
+			}
+			continue
+		}
+		k := identity.Key{Hi: random.Uint64N(2), Lo: random.Uint64N(1_000)}
+		m := model[k]
+		if all, full := c.look(k, limit); all != m[0] || full != (m[1] >= limit) {
+			t.Fatalf("%d in flight, full %v; want %d, %d inside", all, full, m[0], m[1])
+		}
+		all, inside := c.enter(k, limit)
+		if all != m[0]+1 || inside != (m[1] < limit) {
+			t.Fatalf("%d in flight, inside %v; want %d, %d inside before", all, inside, m[0]+1, m[1])
+		}
+		m[0]++
+		if inside {
+			m[1]++
+		}
+		model[k] = m
+		open = append(open, request{k, inside})
+	}
+	left := 0
+	for i := range c.shards {
+		left += len(c.shards[i].of)
+	}
+	if left != len(model) {
+		t.Errorf("%d ids, want %d", left, len(model))
 	}
 }

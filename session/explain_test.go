@@ -63,7 +63,7 @@ func drawState(t *rapid.T, u *upstream.Upstream) {
 		u.TakePlace()
 	}
 	if some("models") {
-		u.SetModels(models(rapid.SampledFrom([]string{"a", "b"}).Draw(t, "model")))
+		u.SetModels(modelList(rapid.SampledFrom([]string{"a", "b"}).Draw(t, "model")))
 	}
 }
 
@@ -192,9 +192,9 @@ func TestExplainWords(t *testing.T) {
 	}
 	home.SetHealth(upstream.Down, "probe could not connect")
 	others[0].Drain(false)
-	others[1].SetModels(models("other"))
+	others[1].SetModels(modelList("other"))
 	others[2].Suspected("test")
-	others[3].SetModels(models("mine"))
+	others[3].SetModels(modelList("mine"))
 	e := f.router.Explain(Request{Key: k, Model: []byte("mine")}, f.now)
 	var text []string
 	for _, s := range e.Steps {
@@ -233,7 +233,7 @@ func TestExplainDuringRequests(t *testing.T) {
 	work(func(n int) {
 		u := f.registry.Table().Members[n%4].Upstream
 		u.SetHealth([]upstream.Health{upstream.Up, upstream.Down, upstream.TimedOut}[n%3], "test")
-		u.SetModels(models("m"))
+		u.SetModels(modelList("m"))
 		u.Drain(n%2 == 0)
 		u.Undrain()
 	})

@@ -10,7 +10,7 @@ import (
 	"tether/session/pins"
 	"tether/session/prefill"
 	"tether/upstream"
-	modellist "tether/upstream/models"
+	"tether/upstream/models"
 	"tether/upstream/transport"
 )
 
@@ -121,10 +121,10 @@ func name(u *upstream.Upstream) string {
 	return u.Name()
 }
 
-func models(ids ...string) *modellist.List {
-	var list []modellist.Model
+func modelList(ids ...string) *models.List {
+	var list []models.Model
 	for _, id := range ids {
-		list = append(list, modellist.Model{ID: id})
+		list = append(list, models.Model{ID: id})
 	}
-	return modellist.New(list)
+	return models.New(list)
 }

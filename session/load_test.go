@@ -158,9 +158,9 @@ func TestOthersServeTheModel(t *testing.T) {
 	f.apply()
 	for _, m := range f.registry.Table().Members {
 		m.SetHealth(upstream.Up, "test")
-		m.SetModels(models("a"))
+		m.SetModels(modelList("a"))
 	}
-	f.up("vllm-3").SetModels(models("b"))
+	f.up("vllm-3").SetModels(modelList("b"))
 	for name, pace := range map[string]time.Duration{"vllm-0@1": time.Hour, "vllm-1": 2 * time.Second, "vllm-2": 4 * time.Second, "vllm-3": time.Minute} {
 		f.up(name).Answered(pace)
 	}

@@ -10,8 +10,8 @@ import (
 func TestLookup(t *testing.T) {
 	f := newFleet(t, 4, nil)
 	id := newIdentifier(t)
-	f.up("vllm-0").SetModels(models("a", "b"))
-	f.up("vllm-1").SetModels(models("b", "c"))
+	f.up("vllm-0").SetModels(modelList("a", "b"))
+	f.up("vllm-1").SetModels(modelList("b", "c"))
 	if got := fmt.Sprint(f.router.Models()); got != "[a b c]" {
 		t.Error(got)
 	}
@@ -59,7 +59,7 @@ func TestRefusal(t *testing.T) {
 		{func() { u.SetHealth(upstream.Down, "test") }, "down: test"},
 		{func() { u.SetHealth(upstream.Up, "test"); u.Drain(false) }, "draining"},
 		{func() { u.Drain(true) }, "draining hard"},
-		{func() { u.Undrain(); u.SetModels(models("m")); f.up("vllm-1").SetModels(models("other")) }, "does not serve the model"},
+		{func() { u.Undrain(); u.SetModels(modelList("m")); f.up("vllm-1").SetModels(modelList("other")) }, "does not serve the model"},
 	} {
 		c.change()
 		if got := f.router.Refusal(u, "other"); got != c.want {

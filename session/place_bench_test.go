@@ -38,9 +38,11 @@ func BenchmarkPlacement(b *testing.B) {
 				b.Run(fmt.Sprintf("%s/%d/%s", placement, upstreams, kind), func(b *testing.B) {
 					b.ReportAllocs()
 					var r Route
+					req := prompt(identity.Key{}, 1000)
 					before := cpu(b)
 					for n := 0; b.Loop(); n++ {
-						f.router.Start(&r, prompt(key(n), 1000), f.now)
+						req.Key = key(n)
+						f.router.Start(&r, req, f.now)
 						r.Next(f.now)
 						r.Answered(200, f.now)
 						r.Generated(f.now)

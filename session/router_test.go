@@ -15,7 +15,7 @@ func TestAnyKey(t *testing.T) {
 	id := newIdentifier(t)
 	f := newFleet(t, 4, nil)
 	for n, m := range f.registry.Table().Members {
-		m.SetModels(models("base", fmt.Sprintf("adapter-%d", n%2)))
+		m.SetModels(modelList("base", fmt.Sprintf("adapter-%d", n%2)))
 	}
 	for n := range 100 {
 		sid := fmt.Appendf(nil, "session-%d", n)

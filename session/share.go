@@ -82,13 +82,12 @@ func Strays(r *Router, now time.Time, each func(*shared.Sighting)) {
 
 // mayStray reports whether a session that is pinned to upstream at has another home under one of its models.
 func mayStray(v *view, at int, k identity.Key) bool {
-	c := candidates{view: v}
 	m := &v.table.Members[at]
 	if m.Assigned() == nil && v.assigned == nil {
-		return homeOf(&c, k.Ring()) != at
+		return homeOf(&candidates{view: v}, k.Ring()) != at
 	}
 	for _, model := range m.Models().All() {
-		c.model = []byte(model.ID)
+		c := candidates{view: v, model: []byte(model.ID)}
 		if homeOf(&c, k.Ring()) != at {
 			return true
 		}

@@ -231,7 +231,7 @@ func TestTurnsOfOthers(t *testing.T) {
 func TestLookupOfUnknownSessions(t *testing.T) {
 	f, q := sharingFleet(t, 3, nil)
 	id := newIdentifier(t)
-	f.up("vllm-0").SetModels(models("m"))
+	f.up("vllm-0").SetModels(modelList("m"))
 	hits := f.router.Lookup(id, []byte("s"), []string{"m", ""}, f.now)
 	if len(hits) != 2 || !hits[0].Home || hits[0].Hashed || !hits[1].Hashed || hits[0].Upstream != f.homeOfKey(Request{Key: hits[0].Key, Model: []byte("m")}) {
 		t.Fatalf("%+v", hits)
@@ -246,7 +246,7 @@ func TestLookupOfUnknownSessions(t *testing.T) {
 	if f.router.Forget(hits[1].Key, f.now); len(told(q)) != 2 {
 		t.Error("not told")
 	}
-	f.up("vllm-0").SetModels(models("m", "n"))
+	f.up("vllm-0").SetModels(modelList("m", "n"))
 	if hits := f.router.Lookup(id, []byte("t"), []string{"m", "n", ""}, f.now); len(hits) != 0 {
 		t.Errorf("%+v under one of two models", hits)
 	}

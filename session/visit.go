@@ -32,8 +32,9 @@ func (v *visit) begin(c *candidates, i int, cached int64, streams bool, turn uin
 	}
 	work := balance.Work(v.prompt, cached)
 	v.charged = load.Charge{Work: work, Streams: streams, Rate: c.rate, Patience: balance.Patience(work, c.rate, pace), Turn: turn}
-	v.idle = m.Queue(c.now).Tokens == 0 && m.Others(c.now).Tokens == 0
-	v.turn = pins.Turn{Prompt: v.prompt, Mark: m.Charge(&v.charged, c.now)}
+	mark, wasIdle := m.Charge(&v.charged, c.now)
+	v.idle = wasIdle && m.Others(c.now).Tokens == 0
+	v.turn = pins.Turn{Prompt: v.prompt, Mark: mark}
 	m.Begin()
 	v.at = m.Upstream
 }

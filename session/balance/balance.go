@@ -5,10 +5,7 @@
 // generated conversations, do best with them (docs/AFFINITY.md has the tables).
 package balance
 
-import (
-	"math"
-	"time"
-)
+import "time"
 
 const (
 	// leastWork is the work of a request whose whole prompt is cached, in tokens: the last block of a prompt is never found in a cache.
@@ -73,5 +70,5 @@ func Kept(prompt int64) int64 { return int64(keptShare * float64(prompt)) }
 // does not stream takes pace on average; pace is 0 for streams.
 func Patience(work int64, rate float64, pace time.Duration) time.Duration {
 	seconds := hungAfter.Seconds() + hungFactor*float64(work)/rate + hungAnswers*pace.Seconds()
-	return time.Duration(math.Min(seconds, longestPatience.Seconds()) * float64(time.Second))
+	return time.Duration(min(seconds, longestPatience.Seconds()) * float64(time.Second))
 }

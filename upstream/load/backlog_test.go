@@ -95,7 +95,11 @@ func TestBacklogAgainstModel(t *testing.T) {
 					Work: rapid.Int64Range(0, 100_000).Draw(t, "work"), Streams: rapid.Bool().Draw(t, "streams"),
 					Rate: rapid.Float64Range(10, 1e7).Draw(t, "rate"), Patience: time.Duration(rapid.IntRange(0, 20).Draw(t, "patience")) * time.Second,
 				}
-				mark := b.Charge(c, now)
+				before := b.Queue(now)
+				mark, wasIdle := b.Charge(c, now)
+				if wasIdle != (before.Tokens == 0) {
+					t.Fatalf("charged an idle upstream: %v, with %d tokens", wasIdle, before.Tokens)
+				}
 				open, all = append(open, c), all+c.Work
 				if mark != uint32(all/1024) || b.ChargedSince(mark) != 0 {
 					t.Fatalf("mark %d after %d tokens", mark, all)

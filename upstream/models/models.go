@@ -48,6 +48,10 @@ func (l *List) Has(model []byte) bool {
 	return has
 }
 
+// SharesIDs reports whether both lists have the same models. It may miss that for lists that were not made one right after the other. Neither
+// list may be nil.
+func (l *List) SharesIDs(other *List) bool { return l.ids == other.ids }
+
 // Served is what one server serves: what the configuration assigns to it, else what it lists. It must not be copied, and is safe
 // for concurrent use.
 type Served struct {
