@@ -1,5 +1,10 @@
 package http1
 
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
 // Byte classes of the grammar, RFC 9110 5.6.2 and 5.5.
 const (
 	isToken  = 1 << iota // a byte of a token: methods and field names
@@ -104,4 +109,59 @@ func span(p []byte, of uint8) int {
 		}
 	}
 	return len(p)
+}
+
+// tokenSpan is span for isToken. It takes eight bytes at a time, and looks up those that are neither letters nor hyphens.
+func tokenSpan(p []byte) int {
+	rest := p
+	for len(rest) >= 8 {
+		others := notLetters(binary.LittleEndian.Uint64(rest))
+		if others == 0 {
+			rest = rest[8:]
+			continue
+		}
+		rest = rest[bits.TrailingZeros64(others)/8:]
+		if class[rest[0]]&isToken == 0 {
+			return len(p) - len(rest)
+		}
+		rest = rest[1:]
+	}
+	return len(p) - len(rest) + span(rest, isToken)
+}
+
+// valueSpan is span for isValue. It takes eight bytes at a time, and looks up control bytes: one of them, the tab, is of the class.
+func valueSpan(p []byte) int {
+	rest := p
+	for len(rest) >= 8 {
+		others := controls(binary.LittleEndian.Uint64(rest))
+		if others == 0 {
+			rest = rest[8:]
+			continue
+		}
+		rest = rest[bits.TrailingZeros64(others)/8:]
+		if class[rest[0]]&isValue == 0 {
+			return len(p) - len(rest)
+		}
+		rest = rest[1:]
+	}
+	return len(p) - len(rest) + span(rest, isValue)
+}
+
+// everyByte has a 1 in each of its eight bytes: n*everyByte has an n in each.
+const everyByte = 0x0101010101010101
+
+// notLetters marks the bytes of w that are neither letters nor hyphens, by their highest bits.
+func notLetters(w uint64) uint64 {
+	ascii := w & (0x7f * everyByte)
+	lower := ascii | 0x20*everyByte
+	letters := (lower + (0x80-'a')*everyByte) &^ (lower + (0x7f-'z')*everyByte)
+	notHyphens := (ascii ^ '-'*everyByte) + 0x7f*everyByte
+	return (notHyphens&^letters | w) & (0x80 * everyByte)
+}
+
+// controls marks the first control byte of w, below 0x20 or 0x7f, by its highest bit. The marks behind the first one may be wrong:
+// a subtraction borrows from the byte behind one that it marks.
+func controls(w uint64) uint64 {
+	del := w ^ 0x7f*everyByte // 0 for each 0x7f
+	return ((w-0x20*everyByte)&^w | (del-everyByte)&^del) & (0x80 * everyByte)
 }

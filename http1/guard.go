@@ -28,7 +28,7 @@ type Guard struct {
 	size      int       // bytes of this head so far
 	fields    int       // fields of this head so far
 	kind      fieldKind // of the line that is being read
-	tok       token     // the method, scheme, authority or version, the field name in lower case, or the value of a special field
+	part      part      // what has arrived of a part of the head that is not whole yet
 
 	hosts, lengths, transfers int
 	connection                int // bytes in the values of Connection
@@ -87,25 +87,28 @@ func (g *Guard) HTTP10() bool { return g.minor == '0' }
 func (g *Guard) KeepAlive() bool { return !g.closing && (g.minor == '1' || g.keepAlive) }
 
 // Head reads the next bytes and returns how many of them belong to the head, and whether it is complete. After an error the
-// connection is beyond use; the n bytes before the offence were accepted.
+// connection is beyond use; the n bytes before the offence were accepted. Bytes beyond the limit are not looked at.
 func (g *Guard) Head(p []byte) (n int, done bool, err error) {
-	for n < len(p) && g.state != atEnd {
-		var k int
-		k, err = g.step(p[n:])
+	within := p[:min(len(p), g.maxBytes-g.size)]
+	for n < len(within) && g.state != atEnd {
+		k, err := g.step(within[n:])
 		n += k
-		if g.size += k; g.size > g.maxBytes && err == nil {
-			err = ErrHeadTooLarge
-		}
 		if err != nil {
 			return n, false, err
 		}
 	}
-	return n, g.state == atEnd, nil
+	g.size += n
+	if done = g.state == atEnd; !done && n < len(p) {
+		return n, false, ErrHeadTooLarge
+	}
+	return n, done, nil
 }
 
-// step consumes as many bytes as the state takes at once. It may consume none and only change the state.
+// step consumes as many bytes as the state takes at once, or more. It may consume none and only change the state.
 func (g *Guard) step(p []byte) (int, error) {
 	switch g.state {
+	case atField, inName, inValue, atValueLF:
+		return g.fieldLines(p)
 	case atStart, atLine, inMethod, inTarget, inVersion:
 		return g.requestLine(p)
 	case atTarget, afterAsterisk:
@@ -114,20 +117,19 @@ func (g *Guard) step(p []byte) (int, error) {
 		return g.scheme(p[0])
 	case inAuthority:
 		return g.authorityByte(p[0])
-	case inName:
-		return g.name(p)
-	case inValue:
-		return g.value(p)
-	case atField:
-		return g.lineStart(p[0])
 	}
-	if p[0] != '\n' {
+	return g.lineEnd(p[0])
+}
+
+// lineEnd reads the LF behind the CR of any line but that of a field.
+func (g *Guard) lineEnd(c byte) (int, error) {
+	if c != '\n' {
 		return 0, ErrLineEnd
 	}
 	switch g.state {
 	case atStartLF:
 		g.state = atLine
-	case atVersionLF, atValueLF:
+	case atVersionLF:
 		g.state = atField
 	case atEndLF:
 		g.state = atEnd
@@ -136,20 +138,26 @@ func (g *Guard) step(p []byte) (int, error) {
 	return 1, nil
 }
 
-// token is a bounded part of a head.
-type token struct {
-	buf [264]byte
-	n   int // bytes in buf; len(buf)+1 if there were more
+// maxPart bounds the parts of a head that the Guard judges: method, scheme, authority and version, and the values of special fields.
+const maxPart = 264
+
+// part is a part of a head whose bytes arrive in pieces. Of a part that is too long it has one byte more than maxPart.
+type part struct {
+	buf [maxPart + 1]byte
+	n   int
 }
 
-// add appends c.
-func (t *token) add(c byte) {
-	if t.n < len(t.buf) {
-		t.buf[t.n] = c
+// add appends a piece.
+func (t *part) add(p ...byte) { t.n += copy(t.buf[t.n:], p) }
+
+func (t *part) bytes() []byte { return t.buf[:t.n] }
+
+// end gives the whole part, whose last piece is p, and makes t ready for the next part. The bytes are valid until add.
+func (t *part) end(p []byte) []byte {
+	if t.n == 0 {
+		return p
 	}
-	t.n = min(t.n+1, len(t.buf)+1)
+	t.add(p...)
+	p, t.n = t.bytes(), 0
+	return p
 }
-
-func (t *token) bytes() []byte { return t.buf[:min(t.n, len(t.buf))] }
-
-func (t *token) tooLong() bool { return t.n > len(t.buf) }

@@ -17,97 +17,133 @@ const (
 	expectField
 )
 
-func (g *Guard) lineStart(c byte) (int, error) {
-	switch {
-	case c == '\r':
-		g.state = atEndLF
-		return 1, nil
-	case c == ' ' || c == '\t':
-		return 0, ErrFolded
+// fieldLines reads on in the field lines, up to the end of p or to the CR of the blank line.
+func (g *Guard) fieldLines(p []byte) (n int, err error) {
+	for n < len(p) {
+		switch g.state {
+		case atField:
+			if p[n] == '\r' {
+				g.state = atEndLF
+				return n + 1, nil
+			}
+			if err := g.begin(p[n]); err != nil {
+				return n, err
+			}
+			g.state = inName
+			fallthrough
+		case inName:
+			from := n
+			if n += tokenSpan(p[n:]); n == len(p) {
+				g.part.add(p[from:]...)
+				return n, nil
+			}
+			if err := g.named(g.part.end(p[from:n]), p[n]); err != nil {
+				return n, err
+			}
+			g.state = inValue
+			n++
+			fallthrough
+		case inValue:
+			from := n
+			if n += valueSpan(p[n:]); n == len(p) {
+				g.part.add(p[from:]...)
+				return n, nil
+			}
+			if p[n] != '\r' {
+				return n, ErrField
+			}
+			if value := g.part.end(p[from:n]); g.kind != plainField {
+				err = g.special(value)
+			}
+			g.state = atValueLF
+			if n++; err != nil || n == len(p) {
+				return n, err
+			}
+			fallthrough
+		case atValueLF:
+			if p[n] != '\n' {
+				return n, ErrLineEnd
+			}
+			g.state = atField
+			n++
+		}
 	}
-	if g.fields++; g.fields > g.maxFields {
-		return 0, ErrManyFields
-	}
-	g.state, g.tok.n = inName, 0
-	return 0, nil
+	return n, nil
 }
 
-func (g *Guard) name(p []byte) (int, error) {
-	for i, c := range p {
-		if class[c]&isToken != 0 {
-			g.tok.add(toLower(c))
-			continue
-		}
-		if c != ':' || g.tok.n == 0 {
-			return i, ErrField
-		}
-		g.kind = kindOf(g.tok.bytes())
-		g.state, g.tok.n = inValue, 0
-		return i + 1, nil
+// begin judges the first byte of a field line.
+func (g *Guard) begin(c byte) error {
+	if c == ' ' || c == '\t' {
+		return ErrFolded
 	}
-	return len(p), nil
+	if g.fields++; g.fields > g.maxFields {
+		return ErrManyFields
+	}
+	return nil
+}
+
+// named judges the name of a field and the byte behind it.
+func (g *Guard) named(name []byte, behind byte) error {
+	if behind != ':' || len(name) == 0 {
+		return ErrField
+	}
+	g.kind = kindOf(name)
+	return nil
 }
 
 func kindOf(name []byte) fieldKind {
-	switch string(name) {
-	case "host":
-		return hostField
-	case "content-length":
-		return lengthField
-	case "transfer-encoding":
-		return transferField
-	case "connection":
-		return connectionField
-	case "expect":
-		return expectField
+	switch len(name) {
+	case len("host"):
+		if EqualFold(name, "host") {
+			return hostField
+		}
+	case len("expect"):
+		if EqualFold(name, "expect") {
+			return expectField
+		}
+	case len("connection"):
+		if EqualFold(name, "connection") {
+			return connectionField
+		}
+	case len("content-length"):
+		if EqualFold(name, "content-length") {
+			return lengthField
+		}
+	case len("transfer-encoding"):
+		if EqualFold(name, "transfer-encoding") {
+			return transferField
+		}
 	}
 	return plainField
 }
 
-func (g *Guard) value(p []byte) (int, error) {
-	n := span(p, isValue)
-	if g.kind != plainField {
-		for _, c := range p[:n] {
-			g.tok.add(c)
-		}
-	}
-	if n == len(p) {
-		return n, nil
-	}
-	if p[n] != '\r' {
-		return n, ErrField
-	}
-	g.state = atValueLF
-	return n + 1, g.field()
-}
-
-// field judges a special field whose value is complete.
-func (g *Guard) field() error {
-	v := Trim(g.tok.bytes())
+// special judges a special field by its value.
+func (g *Guard) special(value []byte) error {
+	v, tooLong := Trim(value), len(value) > maxPart
 	switch g.kind {
 	case hostField:
-		if g.hosts++; g.hosts > 1 || g.tok.tooLong() || !validHost(v) || g.Authority != nil && !g.sameHost(v) {
+		if g.hosts++; g.hosts > 1 || tooLong || !validHost(v) || g.Authority != nil && !g.sameHost(v) {
 			return ErrHost
 		}
 	case lengthField:
 		var ok bool
-		if g.Length, ok = parseLength(v); !ok || g.tok.tooLong() || g.lengths > 0 {
+		if g.Length, ok = parseLength(v); !ok || tooLong || g.lengths > 0 {
 			return ErrLength
 		}
 		g.lengths++
 	case transferField:
-		if g.transfers++; g.transfers > 1 || g.tok.tooLong() || g.minor == '0' || !EqualFold(v, "chunked") {
+		if g.transfers++; g.transfers > 1 || tooLong || g.minor == '0' || !EqualFold(v, "chunked") {
 			return ErrTransfer
 		}
 		g.Chunked = true
 	case connectionField:
-		if g.connection += g.tok.n; g.connection > maxConnection {
+		if g.connection += len(value); g.connection > maxConnection {
 			return ErrField
 		}
 		g.closing = g.closing || hasToken(v, "close")
 		g.keepAlive = g.keepAlive || hasToken(v, "keep-alive")
 	case expectField:
-		if g.tok.tooLong() || !EqualFold(v, "100-continue") {
+		if tooLong || !EqualFold(v, "100-continue") {
 			return ErrExpectation
 		}
 		g.Expect = g.minor == '1' // HTTP/1.0 must ignore it (RFC 9110 10.1.1)

@@ -27,6 +27,12 @@ func feed(text string, size int) (g *Guard, n int, done bool, err error) {
 
 func lines(l ...string) string { return strings.Join(l, "\r\n") + "\r\n\r\n" }
 
+// padded is a head of size bytes.
+func padded(size int) string {
+	head := lines("GET / HTTP/1.1", "Host: a", "X: ")
+	return strings.Replace(head, "X: ", "X: "+strings.Repeat("b", size-len(head)), 1)
+}
+
 func TestGuardAccepts(t *testing.T) {
 	for _, c := range []struct {
 		name, head       string
@@ -49,6 +55,10 @@ func TestGuardAccepts(t *testing.T) {
 		{name: "as many fields as it may have", head: lines(append([]string{"GET / HTTP/1.1", "Host: a"}, slices.Repeat([]string{"X-A: b"}, maxTestFields-1)...)...), keepLive: true},
 		{name: "empty value", head: lines("GET / HTTP/1.1", "Host: a", "X-Empty:"), keepLive: true},
 		{name: "asterisk", head: lines("OPTIONS * HTTP/1.1", "Host: a"), keepLive: true},
+		{name: "as many bytes as it may have", head: padded(maxTestHead), keepLive: true},
+		{name: "the longest host", head: lines("GET / HTTP/1.1", "Host: "+strings.Repeat("a", maxPart-1)), keepLive: true},
+		{name: "the longest method", head: lines(strings.Repeat("G", maxMethod)+" / HTTP/1.1", "Host: a"), keepLive: true},
+		{name: "the longest Connection", head: lines("GET / HTTP/1.1", "Host: a", "Connection:"+strings.Repeat(" ", maxConnection-5)+"close")},
 		{name: "zero length", head: lines("POST / HTTP/1.1", "Host: a", "Content-Length: 000"), keepLive: true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -105,7 +115,10 @@ func TestGuardRefuses(t *testing.T) {
 		{"port beyond all", lines("GET / HTTP/1.1", "Host: a:65536"), ErrHost},
 		{"port zero", lines("GET / HTTP/1.1", "Host: a:0"), ErrHost},
 		{"port with a leading zero too many", lines("GET / HTTP/1.1", "Host: a:000080"), ErrHost},
-		{"host too long", lines("GET / HTTP/1.1", "Host: "+strings.Repeat("a", 300)), ErrHost},
+		{"host too long", lines("GET / HTTP/1.1", "Host: "+strings.Repeat("a", maxPart)), ErrHost},
+		{"host too long with the white space behind it", lines("GET / HTTP/1.1", "Host:a"+strings.Repeat(" ", maxPart)), ErrHost},
+		{"connection too long", with("Connection: " + strings.Repeat("a,", maxConnection/2)), ErrField},
+		{"connections too long", with("Connection: "+strings.Repeat(" ", maxConnection-6)+"close", "Connection:a"), ErrField},
 		{"http 2", lines("GET / HTTP/2.0", "Host: a"), ErrVersion},
 		{"http 1.7", lines("GET / HTTP/1.7", "Host: a"), ErrVersion},
 		{"http 0.9", lines("GET / HTTP/0.9", "Host: a"), ErrVersion},
@@ -147,7 +160,9 @@ func TestGuardRefuses(t *testing.T) {
 		{"name beyond ASCII", with("Xé: b"), ErrField},
 		{"other expectation", with("Expect: 200-ok"), ErrExpectation},
 		{"too many fields", with(slices.Repeat([]string{"X-A: b"}, maxTestFields)...), ErrManyFields},
+		{"one byte too large", padded(maxTestHead + 1), ErrHeadTooLarge},
 		{"head too large", with("X-A: " + strings.Repeat("b", maxTestHead)), ErrHeadTooLarge},
+		{"malformed behind what is too large", with("X-A: " + strings.Repeat("b", maxTestHead) + "\x00"), ErrHeadTooLarge},
 		{"endless method", strings.Repeat("G", maxTestHead+1), ErrRequestLine},
 		{"TLS hello", "\x16\x03\x01\x02\x00\x01\x00", ErrRequestLine},
 	} {
@@ -158,6 +173,26 @@ func TestGuardRefuses(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What takes eight bytes at a time finds what the table says of each byte, wherever the byte is.
+func TestSpans(t *testing.T) {
+	for _, around := range []string{"aaaaaaaaaaaaaaaaaaaaaaaa", "-Z0-zA9z!~|\x80\xff -{}:@[`", "\t\t\x7f\x00\x1f \t\xa0a\tb\tc\r\nd:e_f"} {
+		for at := range around {
+			for c := range 256 {
+				p := []byte(around)
+				p[at] = byte(c)
+				for from := range p {
+					if got, want := tokenSpan(p[from:]), span(p[from:], isToken); got != want {
+						t.Fatalf("%q: %d bytes of a token, want %d", p[from:], got, want)
+					}
+					if got, want := valueSpan(p[from:]), span(p[from:], isValue); got != want {
+						t.Fatalf("%q: %d bytes of a value, want %d", p[from:], got, want)
+					}
+				}
+			}
+		}
 	}
 }
 
