@@ -44,21 +44,33 @@ var headEnd = []byte("\r\n\r\n")
 // how many bytes of buf an earlier call found incomplete, else 0.
 func ParseHead(buf []byte, seen int, h *Head) (n int, err error) {
 	from := max(0, seen-len(headEnd)+1)
-	end := bytes.Index(buf[from:], headEnd)
-	if end < 0 {
+	if seen > 0 && !bytes.Contains(buf[from:], headEnd) { // otherwise a head in many pieces would be parsed as many times
 		return 0, begins(buf, from)
 	}
-	end += from
-	line := bytes.IndexByte(buf, '\n') + 1
-	*h = Head{StatusLine: buf[:line], Lines: buf[line : end+2], Length: -1}
+	parsed := Head{Length: -1}
+	if n, err = parsed.parse(buf); err == nil {
+		*h = parsed
+		return n, nil
+	}
+	if seen == 0 && !bytes.Contains(buf, headEnd) {
+		return 0, begins(buf, from)
+	}
+	return 0, err
+}
+
+// parse reads the head at the start of buf, and returns its length. A head that is not whole has an error too, any one.
+func (h *Head) parse(buf []byte) (n int, err error) {
+	n = bytes.IndexByte(buf, '\n') + 1
+	h.StatusLine = buf[:n]
 	minor, err := h.statusLine()
 	if err != nil {
 		return 0, err
 	}
-	if err := h.fields(minor); err != nil {
+	size, err := h.fields(buf[n:], minor)
+	if err != nil {
 		return 0, err
 	}
-	return end + len(headEnd), nil
+	return n + size, nil
 }
 
 // begins returns ErrMore if buf may be the beginning of a head, else what is wrong with it: a server that does not speak HTTP
@@ -115,23 +127,24 @@ type headCounts struct {
 	keepAlive          bool
 }
 
-func (h *Head) fields(minor byte) error {
-	n := headCounts{minor: minor, keepAlive: minor == '1'}
-	for rest := h.Lines; len(rest) > 0; {
-		name, value, after, err := splitLine(rest)
-		if err == nil {
-			err = h.field(name, value, &n)
+// fields reads the field lines and the blank line behind them, and returns their length.
+func (h *Head) fields(buf []byte, minor byte) (n int, err error) {
+	counts := headCounts{minor: minor, keepAlive: minor == '1'}
+	for !isLineEnd(buf[n:]) {
+		name, value, size := splitLine(buf[n:])
+		if size == 0 {
+			return 0, ErrResponseField
 		}
-		if err != nil {
-			return err
+		if err := h.field(name, value, &counts); err != nil {
+			return 0, err
 		}
-		rest = after
+		n += size
 	}
-	if n.lengths > 0 && n.transfers > 0 {
-		return ErrResponseTransfer
+	if counts.lengths > 0 && counts.transfers > 0 {
+		return 0, ErrResponseTransfer
 	}
-	h.Close = h.Close || !n.keepAlive
-	return h.checkNoBody()
+	h.Lines, h.Close = buf[:n], h.Close || !counts.keepAlive
+	return n + len("\r\n"), h.checkNoBody()
 }
 
 // field reads one field.
@@ -176,19 +189,22 @@ func (h *Head) checkNoBody() error {
 	return nil
 }
 
-// splitLine cuts the first field line off lines. It is strict: a token, a colon, a value, CRLF; no folding.
-func splitLine(lines []byte) (name, value, rest []byte, err error) {
-	n := span(lines, isToken)
-	if n == 0 || lines[n] != ':' {
-		return nil, nil, nil, ErrResponseField
+// splitLine splits the field line at the start of buf, and returns its size, 0 for no line. It is strict: a token, a colon, a value,
+// CRLF; no folding.
+func splitLine(buf []byte) (name, value []byte, size int) {
+	colon := tokenSpan(buf)
+	if colon == 0 || colon == len(buf) || buf[colon] != ':' {
+		return nil, nil, 0
 	}
-	name, lines = lines[:n], lines[n+1:]
-	n = span(lines, isValue)
-	if len(lines) < n+2 || lines[n] != '\r' || lines[n+1] != '\n' {
-		return nil, nil, nil, ErrResponseField
+	end := colon + 1 + valueSpan(buf[colon+1:])
+	if !isLineEnd(buf[end:]) {
+		return nil, nil, 0
 	}
-	return name, Trim(lines[:n]), lines[n+2:], nil
+	return buf[:colon], Trim(buf[colon+1 : end]), end + 2
 }
+
+// isLineEnd reports whether a line ends at the start of buf.
+func isLineEnd(buf []byte) bool { return len(buf) >= 2 && buf[0] == '\r' && buf[1] == '\n' }
 
 func isEventStream(v []byte) bool {
 	params, is := CutPrefixFold(v, "text/event-stream")
