@@ -63,12 +63,13 @@ func (s *Scanner) Object(member func(name []byte)) bool {
 		if s.at == before && !s.skip(nil) {
 			break
 		}
-		if s.takes('}') {
+		if c := s.peek(); c == '}' {
+			s.at++
 			return true
-		}
-		if !s.takes(',') {
+		} else if c != ',' {
 			break
 		}
+		s.at++
 	}
 	s.leave(1, nil)
 	return false
@@ -81,28 +82,36 @@ func (s *Scanner) Array(element func() (more bool)) {
 		return
 	}
 	for {
-		s.space()
+		s.peek()
 		before := s.at
 		if !element() || s.at == before && !s.skip(nil) {
 			break
 		}
-		if s.takes(']') {
+		if c := s.peek(); c == ']' {
+			s.at++
 			return
-		}
-		if !s.takes(',') {
+		} else if c != ',' {
 			break
 		}
+		s.at++
 	}
 	s.leave(1, nil)
 }
 
 // name takes the name of a member and the colon after it.
 func (s *Scanner) name() (name []byte, ok bool) {
+	if s.peek() == '"' { // most names are short, and a value follows without white space
+		text := s.text[s.at+1:]
+		if n, plain := stringLen(text); plain && n+2 < len(text) && text[n+1] == ':' && text[n+2] > ' ' {
+			s.at += n + 3
+			return text[:n], true
+		}
+	}
 	name, ok = s.DecodedString()
 	if !ok || !s.takes(':') {
 		return nil, false
 	}
-	s.space()
+	s.peek()
 	return name, true
 }
 
@@ -110,7 +119,15 @@ func (s *Scanner) name() (name []byte, ok bool) {
 // short words: the escapes of a string of more than 1024 bytes stay as they are.
 func (s *Scanner) DecodedString() (word []byte, ok bool) {
 	const maxWord = 1024
-	body, ok := s.RawString()
+	if s.peek() != '"' {
+		return nil, false
+	}
+	text := s.text[s.at+1:]
+	if n, plain := stringLen(text); plain {
+		s.at += n + 2
+		return text[:n], true
+	}
+	body, ok := s.quoted()
 	if !ok || len(body) > maxWord || bytes.IndexByte(body, '\\') < 0 {
 		return body, ok
 	}
@@ -120,7 +137,7 @@ func (s *Scanner) DecodedString() (word []byte, ok bool) {
 
 // RawValue takes any value and returns its text, or nil if there is no complete value.
 func (s *Scanner) RawValue() []byte {
-	s.space()
+	s.peek()
 	start := s.at
 	if !s.skip(nil) {
 		return nil
@@ -133,21 +150,19 @@ func (s *Scanner) Strings(visit func(body []byte)) { s.skip(visit) }
 
 // skip takes any value and calls visit, if not nil, with each string in it. It reports whether there is a complete value.
 func (s *Scanner) skip(visit func(body []byte)) bool {
-	s.space()
-	switch start := s.at; s.next() {
-	case quote:
+	switch s.peek() {
+	case '"':
 		body, ok := s.quoted()
 		if ok && visit != nil {
 			visit(body)
 		}
 		return ok
-	case opens:
+	case '{', '[':
 		s.at++
 		return s.leave(1, visit)
 	default:
-		for s.next() == plain {
-			s.at++
-		}
+		start := s.at
+		s.at += wordLen(s.text[start:])
 		return s.at > start
 	}
 }
@@ -162,7 +177,7 @@ func (s *Scanner) leave(depth int, visit func(body []byte)) bool {
 		if c == '"' {
 			n := shortStringLen(text[at:])
 			if n < 0 {
-				if n = stringLen(text[at:]); n < 0 {
+				if n, _ = stringLen(text[at:]); n < 0 {
 					break
 				}
 				if n >= minFile {
@@ -203,25 +218,25 @@ func shortStringLen(b []byte) int {
 	return bits.TrailingZeros64(hit) / 8
 }
 
-// stringLen returns the length of the string that b begins with, up to its closing quote, or -1 without one. The first
-// 16 bytes are read by words: most strings are short.
-func stringLen(b []byte) int {
+// stringLen returns the length of the string that b begins with, up to its closing quote, or -1 without one. plain is true for a string
+// that is known to have no escapes. The first 16 bytes are read by words: most strings are short.
+func stringLen(b []byte) (n int, plain bool) {
 	for at := 0; at < 16 && at+8 <= len(b); at += 8 {
 		x := binary.LittleEndian.Uint64(b[at:])
 		if zeros(x^'\\'*ones) != 0 {
 			break
 		}
 		if hit := zeros(x ^ '"'*ones); hit != 0 {
-			return at + bits.TrailingZeros64(hit)/8
+			return at + bits.TrailingZeros64(hit)/8, true
 		}
 	}
 	for end := 0; ; end++ {
 		n := bytes.IndexByte(b[end:], '"')
 		if n < 0 {
-			return -1
+			return -1, false
 		}
 		if end += n; n == 0 || b[end-1] != '\\' || !escaped(b[:end]) {
-			return end
+			return end, false
 		}
 	}
 }
@@ -246,8 +261,7 @@ func zeros(x uint64) uint64 { return (x - ones) &^ x & (0x80 * ones) }
 
 // RawString takes a string and returns the text between its quotes, with its escapes.
 func (s *Scanner) RawString() (body []byte, ok bool) {
-	s.space()
-	if s.next() != quote {
+	if s.peek() != '"' {
 		return nil, false
 	}
 	return s.quoted()
@@ -255,22 +269,19 @@ func (s *Scanner) RawString() (body []byte, ok bool) {
 
 // Integer takes a number that IsInteger accepts, and returns its text.
 func (s *Scanner) Integer() (digits []byte, ok bool) {
-	s.space()
-	at := s.at
-	for at < len(s.text) && kinds[s.text[at]] == plain {
-		at++
-	}
-	if digits = s.text[s.at:at]; !IsInteger(digits) {
+	s.peek()
+	text := s.text[s.at:]
+	if digits = text[:wordLen(text)]; !IsInteger(digits) {
 		return nil, false
 	}
-	s.at = at
+	s.at += len(digits)
 	return digits, true
 }
 
 // quoted is RawString where the next byte is a quote. A string without its closing quote takes the rest of the text.
 func (s *Scanner) quoted() (body []byte, ok bool) {
 	text := s.text[s.at+1:]
-	n := stringLen(text)
+	n, _ := stringLen(text)
 	if n < 0 {
 		s.at = len(s.text)
 		return nil, false
@@ -287,26 +298,37 @@ func escaped(b []byte) bool { return (len(b)-len(bytes.TrimRight(b, `\`)))%2 != 
 
 // takes skips white space and takes the byte c, if c is next.
 func (s *Scanner) takes(c byte) bool {
-	s.space()
-	if s.at == len(s.text) || s.text[s.at] != c {
+	if s.peek() != c {
 		return false
 	}
 	s.at++
 	return true
 }
 
-func (s *Scanner) space() {
-	for s.next() == blank {
-		s.at++
+// peek skips white space and returns the next byte, 0 at the end of the text.
+func (s *Scanner) peek() byte {
+	if s.at < len(s.text) && s.text[s.at] > ' ' { // most texts have no white space
+		return s.text[s.at]
 	}
+	return s.afterSpace()
 }
 
-// next is the kind of the next byte.
-func (s *Scanner) next() kind {
-	if s.at == len(s.text) {
-		return end
+// afterSpace is peek for any next byte.
+func (s *Scanner) afterSpace() byte {
+	for ; s.at < len(s.text); s.at++ {
+		if c := s.text[s.at]; kinds[c] != blank {
+			return c
+		}
 	}
-	return kinds[s.text[s.at]]
+	return 0
+}
+
+// wordLen returns the length of the number or word that b begins with, 0 for none.
+func wordLen(b []byte) (n int) {
+	for n < len(b) && kinds[b[n]] == plain {
+		n++
+	}
+	return n
 }
 
 // kind is the meaning of a byte outside of strings.
@@ -316,18 +338,15 @@ const (
 	plain kind = iota // of numbers and words
 	blank
 	between
-	quote
-	opens
-	closes
-	end // of the text
+	other
 )
 
 var kinds = func() (t [256]kind) {
 	for _, c := range " \t\r\n" {
 		t[c] = blank
 	}
-	t[','], t[':'], t['"'] = between, between, quote
-	t['{'], t['['], t['}'], t[']'] = opens, opens, closes, closes
+	t[','], t[':'] = between, between
+	t['"'], t['{'], t['['], t['}'], t[']'] = other, other, other, other, other
 	return t
 }()
 

@@ -200,7 +200,7 @@ func TestInteger(t *testing.T) {
 		"", " ", "-", "-0", "00", "01", "-01", "+1", "1.0", "1e3", "1E3", "1.5", "0x1", "1_000", "٣", "1a", "true", "null", "NaN", `"1"`, "[1]", "{}", "}",
 	} {
 		s := Scanner{text: []byte(text)}
-		s.space()
+		s.peek()
 		before := s.at
 		if digits, ok := s.Integer(); ok || digits != nil || s.at != before {
 			t.Errorf("%q: %q, %v, the scan is at %d", text, digits, ok, s.at)

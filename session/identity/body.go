@@ -28,6 +28,14 @@ type fieldSet uint64
 
 const allFields = ^fieldSet(0)
 
+// begunBy returns the fields that a member of the body with this name leads to.
+func (id *Identifier) begunBy(name []byte) fieldSet {
+	if !id.members.mayHave(name) {
+		return 0
+	}
+	return id.named(name, allFields, 0)
+}
+
 // named returns the fields of a set whose path has the name at depth.
 func (id *Identifier) named(name []byte, in fieldSet, depth int) (set fieldSet) {
 	for n, f := range id.fields {
@@ -49,9 +57,10 @@ func (s *Search) Body(body []byte, shape Shape) {
 		start = len(byteOrderMark)
 	}
 	j.Reset(body, start)
-	s.opening.onlyCounts = headHasID(s)
-	borrow(&s.opening)
-	defer giveBack(&s.opening)
+	if s.opening.onlyCounts = headHasID(s); !s.opening.onlyCounts {
+		borrow(&s.opening)
+		defer giveBack(&s.opening)
+	}
 	s.IsJSON = j.Object(func(name []byte) {
 		switch string(name) {
 		case "model":
@@ -67,8 +76,10 @@ func (s *Search) Body(body []byte, shape Shape) {
 			s.Streams = string(j.RawValue()) == "true"
 		case "store":
 			s.Unstored = string(j.RawValue()) == "false"
+		case "messages", "system", "input", "instructions": // names of no source, see checkField
+			s.opening.member(shape, name, j)
 		default:
-			if set := s.id.named(name, allFields, 0); set != 0 {
+			if set := s.id.begunBy(name); set != 0 {
 				s.fields(set, 1)
 				return
 			}

@@ -332,14 +332,16 @@ func BenchmarkIdentify(b *testing.B) {
 // BenchmarkIdentifyByHeader measures the identify step of a chat of 2 KB whose id is in the head.
 func BenchmarkIdentifyByHeader(b *testing.B) {
 	id := mustIdentifier(b, nil)
-	r := request{
-		headers: []string{"X-Session-Id: 0b7d1ac5-23a9-4e0c-9a6c-1de4a15fc8a8"}, shape: Chat,
-		body: `{"model":"m","messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"` + strings.Repeat("word ", 400) + `"}]}`,
-	}
+	name, value := []byte("X-Session-Id"), []byte("0b7d1ac5-23a9-4e0c-9a6c-1de4a15fc8a8")
+	body := []byte(`{"model":"m","messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"` + strings.Repeat("word ", 300) +
+		`"},{"role":"user","content":"` + strings.Repeat("word ", 60) + `"}],"temperature":0.7,"max_tokens":512,"stream":false}`)
 	var s Search
 	var i Identity
+	b.ReportAllocs()
 	for b.Loop() {
-		r.show(&s, id)
+		s.Begin(id)
+		s.Header(name, value)
+		s.Body(body, Chat)
 		s.Identify(&i, true, nil, time.Time{})
 	}
 }

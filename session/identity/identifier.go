@@ -5,22 +5,23 @@ package identity
 type Identifier struct {
 	keyer
 	sources []Source
-	headers map[string]int // by canonical header name: the source
 	aliases []Alias
 	byName  map[string]*Alias
 	cookies bool // some source is a cookie
 	fields  []field
+	members nameFilter // of the first names of the fields
 	agents  []agent
 	splits  bool // sub-agents have sessions of their own
 	scope   scope
-	names   nameFilter // of all headers above, and of cookies
+	headers nameFilter // of the sources
+	names   nameFilter // of these, of agents and scope, and of cookies
 
 	completions bool // prompts without messages have an opening
 }
 
 // NewIdentifier compiles a valid configuration. secret is the content of its secret file, empty without one.
 func NewIdentifier(cfg *Config, models *Models, secret []byte) (*Identifier, error) {
-	id := &Identifier{keyer: newKeyer(secret), headers: map[string]int{}, aliases: newAliases(models.Aliases), byName: map[string]*Alias{}, completions: cfg.CompletionsOpening}
+	id := &Identifier{keyer: newKeyer(secret), aliases: newAliases(models.Aliases), byName: map[string]*Alias{}, completions: cfg.CompletionsOpening}
 	for n := range id.aliases {
 		id.byName[id.aliases[n].Name] = &id.aliases[n]
 	}
@@ -35,12 +36,13 @@ func NewIdentifier(cfg *Config, models *Models, secret []byte) (*Identifier, err
 		}
 		id.sources = append(id.sources, source)
 		switch source.Kind {
-		case FromHeader:
-			id.headers[source.Name] = n
 		case FromCookie:
 			id.cookies = true
 		case FromBody:
 			id.fields = append(id.fields, fieldsOf(n, source)...)
+			id.members.add(id.fields[len(id.fields)-1].path[0])
+		case FromHeader:
+			id.headers.add(source.Name)
 		}
 	}
 	id.agents, id.splits = agentsOf(id.sources), cfg.Subagents == Own
@@ -49,10 +51,8 @@ func NewIdentifier(cfg *Config, models *Models, secret []byte) (*Identifier, err
 }
 
 // allNames are the names of the headers that a Search looks at.
-func (id *Identifier) allNames() (f nameFilter) {
-	for name := range id.headers {
-		f.add(name)
-	}
+func (id *Identifier) allNames() nameFilter {
+	f := id.headers
 	for _, a := range id.agents {
 		f.add(a.header)
 	}
@@ -63,6 +63,18 @@ func (id *Identifier) allNames() (f nameFilter) {
 		f.add("cookie")
 	}
 	return f
+}
+
+// sourceOf returns the source that a header is, by its folded name, -1 for none.
+func (id *Identifier) sourceOf(header []byte) int {
+	if id.headers.mayHave(header) {
+		for n := range id.sources {
+			if source := &id.sources[n]; source.Kind == FromHeader && source.Name == string(header) {
+				return n
+			}
+		}
+	}
+	return -1
 }
 
 // Key returns the key of a session under a model. sessionID is the id as a client would send it in a header.

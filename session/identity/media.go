@@ -24,12 +24,18 @@ func (o *opening) part(j *jsonscan.Scanner) {
 				return
 			}
 		}
-		o.mediaMember(&m, name, j)
+		if !o.onlyCounts {
+			o.mediaMember(&m, name, j)
+		}
 	})
+	if isText {
+		o.size += len(text)
+	}
 	switch {
+	case o.onlyCounts:
+		return
 	case isText:
 		o.text(&o.h, text)
-		o.size += len(text)
 		return
 	case len(m.uuid) > 0:
 		o.one.Reset()

@@ -1,8 +1,8 @@
 package identity
 
-// nameFilter tells most names of headers that do not matter from those that do, by their length and first letter: a set of letters for each
-// length. A request has about ten fields, of which one or two matter.
-type nameFilter [maxHeaderName + 1]uint32
+// nameFilter tells most names of headers and members that do not matter from those that do, by their length and first letter: a set of
+// letters for each length, and one for all names that are longer. A request has about ten header fields, of which one or two matter.
+type nameFilter [maxHeaderName + 2]uint32
 
 // letter is the bit of a name's first byte. Upper and lower case have the same bit.
 func letter(c byte) uint32 {
@@ -14,11 +14,11 @@ func letter(c byte) uint32 {
 
 func (f *nameFilter) add(name string) {
 	if name != "" {
-		f[len(name)] |= letter(name[0])
+		f[min(len(name), len(f)-1)] |= letter(name[0])
 	}
 }
 
-// mayHave reports whether a header with a name of the filter can have this name, in any spelling.
+// mayHave reports whether a name of the filter can be this one, in any spelling of http1.FoldName.
 func (f *nameFilter) mayHave(name []byte) bool {
-	return len(name) > 0 && len(name) < len(f) && f[len(name)]&letter(name[0]) != 0
+	return len(name) > 0 && f[min(len(name), len(f)-1)]&letter(name[0]) != 0
 }

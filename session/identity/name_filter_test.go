@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -24,5 +25,10 @@ func TestNameFilter(t *testing.T) {
 		if f.mayHave([]byte(name)) {
 			t.Errorf("%q passes", name)
 		}
+	}
+	long := strings.Repeat("n", maxHeaderName+1)
+	f.add(long)
+	if !f.mayHave([]byte(long)) || f.mayHave([]byte(long[1:])) {
+		t.Error("a name that is longer than any header's does not pass alone")
 	}
 }

@@ -38,12 +38,12 @@ type opening struct {
 	// later is true for a message after the opening. Its escapes count as they are: a client writes its history alike in
 	// every turn, and much text comes after the opening.
 	later bool
-	// onlyCounts is true if no id is derived: turns and their text are counted, but text is hashed only in parts.
+	// onlyCounts is true if no id is derived: turns and their text are counted, and nothing is hashed.
 	onlyCounts bool
 	// prompt is the text of a prompt without messages, as the body has it; nil for none.
 	prompt []byte
 
-	// scratch is there while a part of the request is hashed, and nil otherwise.
+	// scratch is there while a part of the request can be hashed, and nil otherwise.
 	*scratch
 	url []byte // buffer for a decoded URL
 }
@@ -78,7 +78,7 @@ const (
 
 // forget prepares o for another conversation.
 func (o *opening) forget() {
-	o.system, o.prompt = xxh3.Uint128{}, nil
+	o.system, o.prompt, o.size = xxh3.Uint128{}, nil, 0
 	o.restart()
 }
 
@@ -105,12 +105,8 @@ func (o *opening) member(shape Shape, name []byte, j *jsonscan.Scanner) {
 func (o *opening) conversation(j *jsonscan.Scanner) {
 	o.restart()
 	if body, ok := j.RawString(); ok {
-		o.h.Reset()
 		o.later = false
-		if !o.onlyCounts {
-			o.text(&o.h, body)
-		}
-		o.add(userMark, o.h.Sum128())
+		o.add(userMark, hashString(o, body))
 		return
 	}
 	j.Array(func() bool {
@@ -190,29 +186,49 @@ func (o *opening) add(mark byte, content xxh3.Uint128) {
 // content hashes the content of a message: a string, or a list of parts. A text part counts like the string.
 func (o *opening) content(j *jsonscan.Scanner) xxh3.Uint128 {
 	o.size = 0
-	body, isText := j.RawString()
-	if isText {
+	var hash xxh3.Uint128
+	if body, isText := j.RawString(); isText {
 		o.size = len(body)
-	}
-	switch {
-	case isText && o.onlyCounts:
-		return xxh3.Uint128{}
-	case isText && o.later:
-		return xxh3.Hash128(body)
-	}
-	o.h.Reset()
-	if isText {
-		o.text(&o.h, body)
+		if hash = hashString(o, body); o.later {
+			return hash
+		}
 	} else {
-		j.Array(func() bool {
-			o.part(j)
-			return true
-		})
+		hash = hashParts(o, j)
 	}
-	if d := o.h.Sum128(); d != noText {
-		return d
+	if hash == noText {
+		return xxh3.Uint128{} // empty content counts as none
 	}
-	return xxh3.Uint128{} // empty content counts as none
+	return hash
+}
+
+// hashString hashes a JSON string without its quotes. Most strings are hashed in one call, as they are.
+func hashString(o *opening, body []byte) xxh3.Uint128 {
+	if o.onlyCounts {
+		return xxh3.Uint128{}
+	}
+	if !o.later {
+		if body = withoutBilling(body); ambiguousEscape(body) >= 0 {
+			o.h.Reset()
+			o.normalized(&o.h, body)
+			return o.h.Sum128()
+		}
+	}
+	return xxh3.Hash128(body)
+}
+
+// hashParts hashes the parts of a message.
+func hashParts(o *opening, j *jsonscan.Scanner) xxh3.Uint128 {
+	if !o.onlyCounts {
+		o.h.Reset()
+	}
+	j.Array(func() bool {
+		o.part(j)
+		return true
+	})
+	if o.onlyCounts {
+		return xxh3.Uint128{}
+	}
+	return o.h.Sum128()
 }
 
 // noText is the hash of no text.
@@ -228,10 +244,34 @@ func (o *opening) text(h *xxh3.Hasher, body []byte) {
 		_, _ = h.Write(body) // a hash never fails
 		return
 	}
+	o.normalized(h, withoutBilling(body))
+}
+
+// withoutBilling returns the text of a JSON string without a billing line in front.
+func withoutBilling(body []byte) []byte {
 	if bytes.HasPrefix(body, []byte(billing)) {
 		_, body, _ = bytes.Cut(body, []byte(`\n`))
 	}
-	o.normalized(h, body)
+	return body
+}
+
+// ambiguousEscape returns the offset of the first escape in the text of a JSON string that JSON can write in several ways, -1 for none.
+func ambiguousEscape(body []byte) int {
+	for at := 0; ; at += 2 {
+		if at == len(body) || body[at] != '\\' {
+			n := bytes.IndexByte(body[at:], '\\')
+			if n < 0 {
+				return -1
+			}
+			at += n
+		}
+		if at+1 >= len(body) {
+			return -1
+		}
+		if c := body[at+1]; c == 'u' || c == '/' {
+			return at
+		}
+	}
 }
 
 // normalized hashes the text of a JSON string, so that the way in which a client escapes it does not count: as it is, but
@@ -239,18 +279,10 @@ func (o *opening) text(h *xxh3.Hasher, body []byte) {
 func (o *opening) normalized(h *xxh3.Hasher, body []byte) {
 	const maxNormalized = 4 // bytes for one escape
 	text := o.buf[:0]
-	for at := 0; ; {
-		n := 0
-		if at == len(body) || body[at] != '\\' {
-			n = bytes.IndexByte(body[at:], '\\')
-		}
-		if n < 0 || at+n+1 >= len(body) {
+	for {
+		at := ambiguousEscape(body)
+		if at < 0 {
 			break
-		}
-		at += n
-		if c := body[at+1]; c != 'u' && c != '/' {
-			at += 2
-			continue
 		}
 		if len(text)+at+maxNormalized > cap(text) {
 			_, _ = h.Write(text) // a hash never fails
@@ -259,8 +291,9 @@ func (o *opening) normalized(h *xxh3.Hasher, body []byte) {
 		} else {
 			text = append(text, body[:at]...)
 		}
+		var n int
 		text, n = jsonscan.NormalizeEscapes(text, body[at:])
-		body, at = body[at+n:], 0
+		body = body[at+n:]
 	}
 	_, _ = h.Write(text)
 	_, _ = h.Write(body)

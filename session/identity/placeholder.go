@@ -47,20 +47,31 @@ func isPlaceholderWord(id []byte) bool {
 		return false
 	}
 	var buf [maxPlaceholderWord]byte
-	return placeholderWords[string(wordOf(buf[:0], id))]
+	word := wordOf(buf[:0], id)
+	return len(word) > 0 && placeholderWords[string(word)]
 }
 
 // isNilUUID reports whether id is the UUID without a bit set (RFC 9562 5.9), with or without hyphens.
-func isNilUUID(id []byte) bool { return len(id) >= 32 && len(bytes.Trim(id, "0-")) == 0 }
+func isNilUUID(id []byte) bool {
+	for _, c := range id {
+		if c != '0' && c != '-' {
+			return false
+		}
+	}
+	return len(id) >= 32
+}
 
-// wordOf appends id in lower case to dst, without hyphens and underscores.
+// wordOf appends id in lower case to dst, without hyphens and underscores. It returns nil if id has something else than letters and
+// slashes, as most ids do.
 func wordOf(dst, id []byte) []byte {
 	for _, c := range id {
-		if c >= 'A' && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		if c != '-' && c != '_' {
+		switch {
+		case isLetter(c):
+			dst = append(dst, c|0x20)
+		case c == '/':
 			dst = append(dst, c)
+		case c != '-' && c != '_':
+			return nil
 		}
 	}
 	return dst
@@ -73,10 +84,9 @@ func isUnfilledFormat(id []byte) bool {
 		return false
 	}
 	first, last, inside := id[0], id[len(id)-1], id[1:len(id)-1]
-	if n := strings.IndexByte("{<[(", first); n >= 0 {
-		return last == "}>])"[n] && (isBlankName(inside) || first == '{' && len(inside) == 1)
-	}
 	switch first {
+	case '{', '<', '[', '(':
+		return last == closing(first) && (isBlankName(inside) || first == '{' && len(inside) == 1)
 	case '$', ':':
 		return isVariable(id[1:])
 	case '%':
@@ -85,6 +95,14 @@ func isUnfilledFormat(id []byte) bool {
 		return bytes.HasPrefix(id, []byte("__")) && bytes.HasSuffix(id, []byte("__")) && len(id) > 4 && isVariable(id[2:len(id)-2])
 	}
 	return false
+}
+
+// closing returns the bracket that closes one of {<[(.
+func closing(bracket byte) byte {
+	if bracket == '(' {
+		return ')'
+	}
+	return bracket + 2 // in ASCII
 }
 
 // isBlankName reports whether a text between brackets is a name, or empty, and no id: it has no digits, for ids have some.

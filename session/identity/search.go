@@ -106,7 +106,7 @@ func (s *Search) Begin(id *Identifier) {
 	s.Model, s.Previous, s.Background, s.Unstored, s.Streams, s.Edit = nil, nil, false, false, false, Edit{}
 	s.SecondTurn, s.FirstTurn, s.Continues, s.IsJSON = false, false, false, false
 	s.Ignored, s.Unfilled = 0, 0
-	clear(s.previousBuf[:cap(s.previousBuf)])
+	erase(s.previousBuf)
 	s.hasQuery = false
 	s.forget()
 }
@@ -126,7 +126,7 @@ func (s *Search) Header(name, value []byte) {
 	if string(n) == "cookie" && s.id.cookies {
 		s.cookies(value)
 	}
-	if i, ok := s.id.headers[string(n)]; ok {
+	if i := s.id.sourceOf(n); i >= 0 {
 		s.found[i].add(value)
 	}
 	for i, a := range s.id.agents {
@@ -266,9 +266,17 @@ func (s *Search) forget() {
 	s.agents = [len(families)]candidate{}
 	s.scopes, s.account = [2][]byte{}, ""
 	s.opening.forget()
-	for _, buf := range [][]byte{s.idBuf, s.queryBuf, s.callerBuf, s.opening.url} {
-		clear(buf[:cap(buf)])
-	}
+	erase(s.idBuf)
+	erase(s.queryBuf)
+	erase(s.callerBuf)
+	erase(s.opening.url)
 	s.queryBuf = nil
 	s.trace, s.known = nil, nil
+}
+
+// erase clears all that a buffer may hold.
+func erase(buf []byte) {
+	if cap(buf) > 0 {
+		clear(buf[:cap(buf)])
+	}
 }

@@ -106,6 +106,21 @@ func TestSearchForgetsItsRequest(t *testing.T) {
 	}
 }
 
+// The length of one request's text says nothing about the next request, also if that one has a turn without text.
+func TestLongTextCountsForItsRequest(t *testing.T) {
+	id := mustIdentifier(t, nil)
+	for _, next := range []request{{body: `{"input":"Hi"}`, shape: Responses}, {body: `{"messages":[{"role":"user"}]}`, shape: Chat}} {
+		s := new(Search)
+		request{body: `{"messages":[{"role":"user","content":"` + strings.Repeat("x", maxCommon+1) + `"}]}`, shape: Chat}.show(s, id)
+		if s.FirstTurn {
+			t.Error("a long opening is complete, and passes for a whole conversation")
+		}
+		if next.show(s, id); !s.FirstTurn {
+			t.Errorf("%s: the length of the text before counts", next.body)
+		}
+	}
+}
+
 // A Search is used for one request after another. Nothing of one request counts in the next.
 func TestSearchIsReused(t *testing.T) {
 	id := mustIdentifier(t, func(c *Config) { c.Subagents = Own })
