@@ -2,6 +2,18 @@ package http1
 
 import "bytes"
 
+// Line is a field line of a head that a Guard accepted: lines[From:To] with its CRLF, where lines are all field lines of the head.
+type Line struct {
+	From, To int
+	colon    int
+}
+
+// Name returns the field name as sent.
+func (l Line) Name(lines []byte) []byte { return lines[l.From:l.colon] }
+
+// Value returns the value without the white space around it.
+func (l Line) Value(lines []byte) []byte { return Trim(lines[l.colon+1 : l.To-len("\r\n")]) }
+
 // Fields iterates over the field lines of a head that a Guard or ParseHead accepted:
 //
 //	for f := http1.NewFields(lines); f.Next(); {

@@ -26,8 +26,9 @@ type Guard struct {
 	maxBytes  int
 	maxFields int
 	size      int       // bytes of this head so far
-	fields    int       // fields of this head so far
-	kind      fieldKind // of the line that is being read
+	fieldsAt  int       // where the first field line begins
+	line      Line      // that is being read
+	kind      fieldKind // of that line
 	part      part      // what has arrived of a part of the head that is not whole yet
 
 	hosts, lengths, transfers int
@@ -48,6 +49,8 @@ type Guard struct {
 	Chunked bool
 	// Expect says that the client waits for 100 Continue before it sends the body.
 	Expect bool
+	// Lines are the field lines. Their memory is used again for the next head.
+	Lines []Line
 }
 
 type guardState uint8
@@ -74,7 +77,7 @@ const (
 
 // Reset makes g ready for the next head, of at most maxBytes and maxFields.
 func (g *Guard) Reset(maxBytes, maxFields int) {
-	*g = Guard{maxBytes: maxBytes, maxFields: maxFields}
+	*g = Guard{maxBytes: maxBytes, maxFields: maxFields, Lines: g.Lines[:0]}
 }
 
 // Begun reports whether the request line has begun.
@@ -93,11 +96,11 @@ func (g *Guard) Head(p []byte) (n int, done bool, err error) {
 	for n < len(within) && g.state != atEnd {
 		k, err := g.step(within[n:])
 		n += k
+		g.size += k
 		if err != nil {
 			return n, false, err
 		}
 	}
-	g.size += n
 	if done = g.state == atEnd; !done && n < len(p) {
 		return n, false, ErrHeadTooLarge
 	}
@@ -130,7 +133,7 @@ func (g *Guard) lineEnd(c byte) (int, error) {
 	case atStartLF:
 		g.state = atLine
 	case atVersionLF:
-		g.state = atField
+		g.state, g.fieldsAt = atField, g.size+1
 	case atEndLF:
 		g.state = atEnd
 		return 1, g.check()

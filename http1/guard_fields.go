@@ -19,6 +19,7 @@ const (
 
 // fieldLines reads on in the field lines, up to the end of p or to the CR of the blank line.
 func (g *Guard) fieldLines(p []byte) (n int, err error) {
+	at := g.size - g.fieldsAt // where p begins among the lines
 	for n < len(p) {
 		switch g.state {
 		case atField:
@@ -29,7 +30,7 @@ func (g *Guard) fieldLines(p []byte) (n int, err error) {
 			if err := g.begin(p[n]); err != nil {
 				return n, err
 			}
-			g.state = inName
+			g.state, g.line.From = inName, at+n
 			fallthrough
 		case inName:
 			from := n
@@ -40,7 +41,7 @@ func (g *Guard) fieldLines(p []byte) (n int, err error) {
 			if err := g.named(g.part.end(p[from:n]), p[n]); err != nil {
 				return n, err
 			}
-			g.state = inValue
+			g.state, g.line.colon = inValue, at+n
 			n++
 			fallthrough
 		case inValue:
@@ -64,8 +65,9 @@ func (g *Guard) fieldLines(p []byte) (n int, err error) {
 			if p[n] != '\n' {
 				return n, ErrLineEnd
 			}
-			g.state = atField
 			n++
+			g.state, g.line.To = atField, at+n
+			g.Lines = append(g.Lines, g.line)
 		}
 	}
 	return n, nil
@@ -76,7 +78,7 @@ func (g *Guard) begin(c byte) error {
 	if c == ' ' || c == '\t' {
 		return ErrFolded
 	}
-	if g.fields++; g.fields > g.maxFields {
+	if len(g.Lines) == g.maxFields {
 		return ErrManyFields
 	}
 	return nil

@@ -224,7 +224,8 @@ func FuzzGuard(f *testing.F) {
 		if !done {
 			return
 		}
-		if g.Length != split.Length || g.Chunked != split.Chunked || g.KeepAlive() != split.KeepAlive() || g.Path != split.Path {
+		if g.Length != split.Length || g.Chunked != split.Chunked || g.KeepAlive() != split.KeepAlive() || g.Path != split.Path ||
+			!slices.Equal(g.Lines, split.Lines) {
 			t.Fatal("split heads are read differently")
 		}
 		agree(t, g, text[:n])
@@ -240,11 +241,15 @@ func agree(t *testing.T, g *Guard, head string) {
 		if EqualFold(f.Name, "host") {
 			host = string(f.Value)
 		}
+		l := g.Lines[fields]
+		if string(f.Line) != lines[l.From:l.To] || string(f.Name) != string(l.Name([]byte(lines))) || string(f.Value) != string(l.Value([]byte(lines))) {
+			t.Fatalf("line %+v of %q is %q", l, lines, f.Line)
+		}
 		if len(f.Name) == 0 || span(f.Name, isToken) != len(f.Name) || span(f.Value, isValue) != len(f.Value) {
 			t.Fatalf("accepted field %q: %q", f.Name, f.Value)
 		}
 	}
-	if fields+1 != strings.Count(lines, "\n") {
+	if fields+1 != strings.Count(lines, "\n") || fields != len(g.Lines) {
 		t.Fatalf("%d fields in %q", fields, lines)
 	}
 	rest := bufio.NewReader(strings.NewReader(line + "\r\n" + lines + "behind"))

@@ -22,7 +22,7 @@ const (
 
 var (
 	clientBuffers = sync.Pool{New: func() any { b := make([]byte, clientBuffer); return &b }}
-	guards        = sync.Pool{New: func() any { return new(http1.Guard) }}
+	guards        = sync.Pool{New: func() any { return &http1.Guard{Lines: make([]http1.Line, 0, 32)} }} // few requests have more fields
 	answerBuffers = sync.Pool{New: func() any { b := make([]byte, answerBuffer); return &b }}
 
 	// bodyBuffers has a pool for each size: 16 KiB, 64 KiB, 256 KiB, 1 MiB. Larger buffers are left to the garbage collector.

@@ -23,7 +23,7 @@ func (p *Proxy) Read(raw []byte, now time.Time, learn bool) (r session.Reading) 
 	if err != nil {
 		return session.Reading{Status: faultOfGuard(err).status, Refused: err.Error()}
 	}
-	q.in.read(q.head.fields, c.search, s.finals, s.keys != nil, false)
+	q.in.read(q.head.fields, g.Lines, c.search, s.finals, s.keys != nil, false)
 	q.unread = len(body) > 0
 	f := s.admit(&q, &c)
 	if !learn {

@@ -3,7 +3,7 @@ package proxy
 // guard decides whether the request is served at all. The client's guard has refused malformed heads before.
 func (x *exchange) guard() *fault {
 	r, s := &x.req, x.settings
-	r.in.read(r.head.fields, x.caller.search, s.finals, s.keys != nil, contains(s.trusted, x.client.address))
+	r.in.read(r.head.fields, r.framing.Lines, x.caller.search, s.finals, s.keys != nil, contains(s.trusted, x.client.address))
 	x.rec.Trace = x.p.traces.Begin(r.in.traceparent)
 	r.final = r.in.final
 	if r.framing.Authority != nil { // which counts, not Host (RFC 9112 3.2.2)

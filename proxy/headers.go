@@ -48,77 +48,82 @@ func (h *inbound) reset() {
 // maxFinalName is the length of the longest name of a field that ends a conversation.
 const maxFinalName = 64
 
-// maxName is the length of the longest name that matters.
+// maxName is the length of the longest other name that matters.
 const maxName = 32
 
-// read goes over the fields and shows each to search. guarded says that credentials are for tether alone, trusted
+// read goes over the lines of the fields and shows each field to search. guarded says that credentials are for tether alone, trusted
 // that the peer may speak for others. finals are the names of the fields that end a conversation.
-func (h *inbound) read(fields []byte, search *identity.Search, finals []string, guarded, trusted bool) {
+func (h *inbound) read(fields []byte, lines []http1.Line, search *identity.Search, finals []string, guarded, trusted bool) {
 	*h = inbound{lines: h.lines[:0], keys: credentials{wanted: guarded}, trusted: trusted}
-	for f := http1.NewFields(fields); f.Next(); {
-		search.Header(f.Name, f.Value)
-		h.final = h.final || isFinal(&f, finals)
-		if h.take(&f) {
-			h.lines = append(h.lines, f.Line...)
+	var buf [maxFinalName + 1]byte // a longer name is cut, and matches none that matters
+	kept, end := 0, 0              // fields[kept:end] are forwarded as they are
+	for _, l := range lines {
+		name, value := l.Name(fields), l.Value(fields)
+		search.Header(name, value)
+		name = http1.FoldName(buf[:], name[:min(len(name), len(buf))])
+		h.final = h.final || isFinal(name, value, finals)
+		if !h.take(name, value) {
+			h.lines = append(h.lines, fields[kept:end]...)
+			kept = l.To
 		}
+		end = l.To
 	}
+	h.lines = append(h.lines, fields[kept:end]...)
 	if h.named != nil {
 		h.lines = withoutNamed(h.lines, h.named)
 	}
 }
 
-// isFinal reports whether a field says that the conversation is over.
-func isFinal(f *http1.Fields, finals []string) bool {
-	var buf [maxFinalName]byte
+// isFinal reports whether a field says that the conversation is over. name is folded.
+func isFinal(name, value []byte, finals []string) bool {
 	for _, final := range finals {
-		if len(f.Name) == len(final) && string(http1.FoldName(buf[:], f.Name)) == final {
-			return isTrue(f.Value)
+		if string(name) == final {
+			return isTrue(value)
 		}
 	}
 	return false
 }
 
-// take reads one field, and reports whether it is forwarded as it is.
-func (h *inbound) take(f *http1.Fields) bool {
-	var buf [maxName]byte
-	switch string(http1.FoldName(buf[:], f.Name)) {
+// take reads one field, and reports whether it is forwarded as it is. name is folded.
+func (h *inbound) take(name, value []byte) bool {
+	switch string(name) {
 	case "connection":
-		if http1.NamesFields(f.Value) {
-			h.named = append(append(h.named, f.Value...), ',')
+		if http1.NamesFields(value) {
+			h.named = append(append(h.named, value...), ',')
 		}
 	case "keep-alive", "proxy-connection", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade",
 		"http2-settings", "content-length", "expect", "x-data-parallel-rank", "x-vllm-priority", "forwarded":
 	case "host":
-		h.host = f.Value
+		h.host = value
 	case "x-request-id":
-		h.requestID = f.Value
+		h.requestID = value
 	case "x-session-id":
-		h.sessionID = joinLists(h.sessionID, f.Value) // which makes no valid id of two
+		h.sessionID = joinLists(h.sessionID, value) // which makes no valid id of two
 	case "x-tether-affinity":
-		h.off = http1.EqualFold(f.Value, "off")
+		h.off = http1.EqualFold(value, "off")
 	case "x-forwarded-for":
-		h.forwardedFor = joinLists(h.forwardedFor, f.Value)
+		h.forwardedFor = joinLists(h.forwardedFor, value)
 	case "x-forwarded-proto":
-		h.forwardedProto = f.Value
+		h.forwardedProto = value
 	case "x-forwarded-host":
-		h.forwardedHost = f.Value
+		h.forwardedHost = value
 	case "via":
-		h.via = joinLists(h.via, f.Value)
+		h.via = joinLists(h.via, value)
 	case "authorization":
-		return !h.keys.takeAuthorization(f.Value)
+		return !h.keys.takeAuthorization(value)
 	case "x-api-key":
-		return !h.keys.take(f.Value)
+		return !h.keys.take(value)
 	case "traceparent":
-		h.traceparent = f.Value
+		h.traceparent = value
 		return true
 	case "content-type":
-		h.contentType = f.Value
+		h.contentType = value
 		return true
 	case "origin":
-		h.origin = joinLists(h.origin, f.Value) // which makes no origin of two
+		h.origin = joinLists(h.origin, value) // which makes no origin of two
 		return true
 	case "access-control-request-headers":
-		h.asksHeaders = joinLists(h.asksHeaders, f.Value)
+		h.asksHeaders = joinLists(h.asksHeaders, value)
 		return true
 	case "access-control-request-method":
 		h.asksMethod = true
@@ -126,16 +131,9 @@ func (h *inbound) take(f *http1.Fields) bool {
 	case "x-real-ip":
 		return h.trusted
 	default:
-		return h.trusted || !isForwarded(f.Name)
+		return h.trusted || !bytes.HasPrefix(name, []byte("x-forwarded-")) // proxies have many such names, of their own
 	}
 	return false
-}
-
-// isForwarded reports whether a field says who is calling, and how. Proxies have many such names, of their own.
-func isForwarded(name []byte) bool {
-	const prefix = "x-forwarded-"
-	var buf [len(prefix)]byte
-	return len(name) >= len(prefix) && string(http1.FoldName(buf[:], name[:len(prefix)])) == prefix
 }
 
 // preflight reports whether this is a CORS-preflight request (Fetch standard).

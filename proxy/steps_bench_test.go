@@ -39,6 +39,17 @@ func BenchmarkParser(b *testing.B) {
 	}
 }
 
+// linesOf are the lines of fields.
+func linesOf(b *testing.B, fields string) []http1.Line {
+	b.Helper()
+	var g http1.Guard
+	g.Reset(16<<10, 100)
+	if _, done, err := g.Head([]byte("GET / HTTP/1.1\r\n" + fields + "\r\n")); !done || err != nil {
+		b.Fatal(err)
+	}
+	return g.Lines
+}
+
 // BenchmarkInbound reads the fields of a request.
 func BenchmarkInbound(b *testing.B) {
 	cfg := identity.Default()
@@ -47,12 +58,13 @@ func BenchmarkInbound(b *testing.B) {
 		b.Fatal(err)
 	}
 	fields := []byte(benchFields)
+	lines := linesOf(b, benchFields)
 	var search identity.Search
 	var in inbound
 	b.ReportAllocs()
 	for b.Loop() {
 		search.Begin(identifier)
-		in.read(fields, &search, []string{"x-session-final"}, false, false)
+		in.read(fields, lines, &search, []string{"x-session-final"}, false, false)
 	}
 }
 
