@@ -54,6 +54,7 @@ func pushToSeveral(t *testing.T, together bool) {
 	onLoop(t, first, func(time.Time) {
 		for _, s := range all {
 			s.Push([]byte("whole"))
+			s.Sending() // so that Drained follows
 		}
 	})
 	for i, peer := range peers {

@@ -24,12 +24,13 @@ type driven struct {
 
 	// The rest belongs to the thread of the loop.
 	queued  bool   // in loop.again
-	pushed  bool   // in outbox.sockets: the driver is told of what was pushed
+	pushed  bool   // in outbox.sockets: the loop learns what becomes of what was pushed
+	awaited bool   // the driver waits for Drained
 	refused bool   // the kernel has not taken all of unsent
-	unsent  []byte // what was pushed: a part of outbox.memory, unless refused
-	failed  error  // of a send, for the driver
 	asks    bool   // what was pushed is a request, and not sent yet
 	unasked bool   // something has arrived before it
+	unsent  []byte // what was pushed: a part of outbox.memory, unless refused
+	failed  error  // of a send, for the driver
 }
 
 // Drive implements Driven.
@@ -53,7 +54,7 @@ func (s *driven) Release() (unsent []byte) {
 		unsent = bytes.Clone(unsent)
 		s.loop.out.remove(s)
 	}
-	s.unsent, s.pushed, s.refused, s.failed, s.asks, s.unasked = nil, false, false, nil, false, false
+	s.unsent, s.pushed, s.awaited, s.refused, s.failed, s.asks, s.unasked = nil, false, false, false, nil, false, false
 	s.driver, s.limit, s.held = nil, time.Time{}, false
 	return unsent
 }
@@ -90,7 +91,10 @@ func (s *driven) Push(b []byte) {
 }
 
 // Sending implements Driven.
-func (s *driven) Sending() bool { return s.pushed || s.refused }
+func (s *driven) Sending() bool {
+	s.awaited = s.pushed || s.refused
+	return s.awaited
+}
 
 // sendSome sends what the kernel takes of b at once.
 func (s *driven) sendSome(b []byte) (n int, err error) {
@@ -143,7 +147,7 @@ func silent(s *driven) bool {
 	return err == unix.EAGAIN
 }
 
-// tell tells the driver what became of what was pushed.
+// tell tells the driver what became of what was pushed, if the driver wants to know.
 func (s *driven) tell(now time.Time) {
 	err := s.failed
 	s.pushed, s.failed, s.asks, s.unasked = false, nil, false, false
@@ -151,8 +155,10 @@ func (s *driven) tell(now time.Time) {
 	case err == errUnasked:
 		s.driver.Ended(now, err)
 	case err != nil || s.refused:
+		s.awaited = true
 		s.driver.Refused(now, err)
-	default:
+	case s.awaited:
+		s.awaited = false
 		s.driver.Drained(now)
 	}
 }

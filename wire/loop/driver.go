@@ -16,7 +16,7 @@ type Driver interface {
 	// Ended says that no more is received, or that nothing more can be sent. The error is io.EOF for a clean close,
 	// os.ErrDeadlineExceeded at the limit, net.ErrClosed if the connection was closed on this side.
 	Ended(now time.Time, err error)
-	// Drained says that the kernel has taken all that was pushed.
+	// Drained says that the kernel has taken all that was pushed. It follows Refused without an error, and Sending if that was true.
 	Drained(now time.Time)
 	// Refused says that the kernel has not taken all that was pushed. It takes the rest later if err is nil: Drained follows. Otherwise
 	// nothing more can be sent.
@@ -38,12 +38,12 @@ type Driven interface {
 	// Hold makes the loop read no more, until Resume.
 	Hold()
 	Resume()
-	// Push sends b, which it does not keep, once the loop has handled the events that there are: Drained or Refused follows. What the
-	// kernel does not take then is sent as soon as the kernel takes it.
+	// Push sends b, which it does not keep, once the loop has handled the events that there are. What the kernel does not take then is sent
+	// as soon as the kernel takes it, and Refused follows.
 	//
 	// Without a driver, the connection is idle and b begins a request. If something has arrived there before the loop received what made the caller
 	// push, b is not sent, and Ended follows.
 	Push(b []byte)
-	// Sending reports whether the kernel has not taken all that was pushed, or the driver has not been told so.
+	// Sending reports whether the loop has yet to learn that the kernel has taken all that was pushed. If so, Drained or Refused follows.
 	Sending() bool
 }

@@ -42,6 +42,7 @@ func TestRequestOnIdle(t *testing.T) {
 				s.Push(c.request)
 				s.Push([]byte("!"))
 				s.Drive(r, time.Time{}, true)
+				s.Sending() // so that Drained follows
 			})
 			if c.unasked == "" {
 				wait(t, r.drained)

@@ -197,6 +197,34 @@ func TestPush(t *testing.T) {
 	})
 }
 
+// A driver that does not ask whether it is sending is not told that all is sent.
+func TestDrainedIfAsked(t *testing.T) {
+	overEach(t, func(t *testing.T, engine string) {
+		peer, s := connected(t, engine, 1)
+		r := drive(s, time.Time{})
+		for _, asks := range []bool{false, true} {
+			onLoop(t, idle(t, s), func(time.Time) {
+				s.Push([]byte("x"))
+				if asks && !s.Sending() {
+					t.Error("nothing is sent")
+				}
+			})
+			expectByte(t, peer)
+			onLoop(t, idle(t, s), func(time.Time) {}) // the loop has learned of the send
+			if told := len(r.drained) > 0; told != asks {
+				t.Errorf("asked: %v, told: %v", asks, told)
+			}
+		}
+	})
+}
+
+func expectByte(t *testing.T, peer *net.TCPConn) {
+	t.Helper()
+	if _, err := io.ReadFull(peer, make([]byte, 1)); err != nil {
+		t.Error(err)
+	}
+}
+
 // What is pushed to many sockets while events are handled arrives whole and in order, more than the outbox holds included.
 func TestPushToMany(t *testing.T) {
 	overEach(t, func(t *testing.T, engine string) {
@@ -215,6 +243,9 @@ func TestPushToMany(t *testing.T) {
 				for _, o := range all {
 					o.Push(part)
 				}
+			}
+			for _, o := range all {
+				o.Sending() // so that Drained follows
 			}
 			left := all[0].Release() // as an exchange that leaves the loop
 			go all[0].Write(left)

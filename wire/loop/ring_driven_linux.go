@@ -36,6 +36,7 @@ type ringDriven struct {
 	out        []byte // what was pushed, to be sent next
 	flying     []byte // what the ring sends
 	slow       bool   // the driver is to be told that the peer takes less than it is sent
+	awaited    bool   // the driver waits for Drained
 	failed     bool   // the driver knows that nothing can be sent
 	told       bool   // the driver knows that nothing is received any more
 	left       bool   // hungUp was called
@@ -80,7 +81,7 @@ func (s *ringDriven) Release() (unsent []byte) {
 	} else if unsent == nil {
 		unsent = []byte{}
 	}
-	s.out, s.driver, s.limit, s.held, s.slow = nil, nil, time.Time{}, false, false
+	s.out, s.driver, s.limit, s.held, s.slow, s.awaited = nil, nil, time.Time{}, false, false, false
 	if s.unreadLocked() {
 		s.noise.Store(true)
 	}
@@ -108,7 +109,10 @@ func (s *ringDriven) Resume() {
 }
 
 // Sending implements Driven.
-func (s *ringDriven) Sending() bool { return len(s.out)+len(s.flying) > 0 }
+func (s *ringDriven) Sending() bool {
+	s.awaited = len(s.out)+len(s.flying) > 0
+	return s.awaited
+}
 
 // maxQueued bounds what a driver may push between two waits: several reads of a connection to a server, which go to the client as one.
 const maxQueued = 4 * readSize

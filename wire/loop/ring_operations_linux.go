@@ -126,7 +126,7 @@ func received(s *ringDriven, now time.Time, c *uring.Completion, kind uint64) {
 	s.loop.touch(s)
 	if err := endOf(c); err != nil {
 		hangUp(s)
-		if s.driver != nil && s.held && err != io.EOF && s.Sending() { // the send fails too, but the kernel tells an error once
+		if s.driver != nil && s.held && err != io.EOF && len(s.out)+len(s.flying) > 0 { // the send fails too, but the kernel tells an error once
 			fail(s, now, err)
 			return
 		}
@@ -259,7 +259,7 @@ func sent(s *ringDriven, now time.Time, c *uring.Completion) {
 		fail(s, now, err)
 	case len(s.out) == 0:
 		s.slow = false
-		s.driver.Drained(now)
+		tellDrained(s, now)
 	}
 }
 
@@ -293,8 +293,16 @@ func tellSending(s *ringDriven, now time.Time) {
 	case err != nil && len(s.out) > 0:
 		fail(s, now, err)
 	case s.slow:
-		s.slow = false
+		s.slow, s.awaited = false, true
 		s.driver.Refused(now, nil)
+	}
+}
+
+// tellDrained tells the driver that all that it has pushed is sent, if it waits for that.
+func tellDrained(s *ringDriven, now time.Time) {
+	if s.awaited {
+		s.awaited = false
+		s.driver.Drained(now)
 	}
 }
 
