@@ -9,6 +9,7 @@ import (
 	"tether/http1"
 	"tether/upstream"
 	"tether/upstream/transport"
+	"tether/wire/loop"
 )
 
 // Try is one attempt of a request, as metrics count it.
@@ -31,8 +32,8 @@ type attempt struct {
 	conn   *transport.Conn // bound to the client once bind has succeeded; nil before and after
 	head   []byte          // of the request to the upstream, lent to conn
 	answer transport.Answer
-	buf    *[]byte // the read buffer of the answer, from answerBuffers; nil until a goroutine reads
-	joined bool    // the client's loop can drive the connection
+	buf    *[]byte     // the read buffer of the answer, from answerBuffers; nil until a goroutine reads
+	looped loop.Driven // conn, as the client's loop drives it; nil if it cannot
 
 	client    *client           // that asks
 	onInterim func(*http1.Head) // passInterim, made once
@@ -53,8 +54,11 @@ func (a *attempt) request(o *outbound, fresh, onLoop bool, s *settings, now *tim
 		}
 	}
 	a.client = o.client
-	a.joined = o.request.socketKey == nil && a.conn.Join(o.client.Client)
-	if onLoop && !a.joined {
+	a.looped = nil
+	if o.request.socketKey == nil && a.conn.Join(o.client.Client) {
+		a.looped = a.conn.Driven()
+	}
+	if onLoop && a.looped == nil {
 		return errMustDial
 	}
 	if err := a.bind(o.client); err != nil {
@@ -218,11 +222,11 @@ func (a *attempt) drop(c *client) (left bool) {
 		return false
 	}
 	left = c.Unbind()
-	if c.onLoop && a.joined {
-		a.conn.Driven().Release() // so that the loop does not tell of the end
+	if c.onLoop && a.looped != nil {
+		a.looped.Release() // so that the loop does not tell of the end
 	}
 	a.conn.Close()
-	a.conn = nil
+	a.conn, a.looped = nil, nil
 	return left
 }
 

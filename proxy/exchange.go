@@ -11,6 +11,7 @@ import (
 	"tether/session"
 	"tether/upstream"
 	"tether/wire"
+	"tether/wire/loop"
 )
 
 // exchange is one request on its way to an upstream, and its answer on the way back. run is its story. What lives and dies together is
@@ -27,36 +28,39 @@ import (
 // These steps wait for the client, an upstream or health: request.readBody, Proxy.awaitVerdicts, attempt.request, await, outcome and drop,
 // respond, tunnel, and write. No other step does. On the thread of a loop none of them waits: see loop.go.
 //
-// An exchange is used for one request after another: begin and end frame each.
+// An exchange is used for one request after another: begin and end frame each. What each event of a stream needs comes first, as most of an
+// event's time is that of memory that is not in the processor's caches.
 type exchange struct {
 	p        *Proxy
 	settings *settings // of this request
 	client   *client
-	now      time.Time // after the last step that waited: those up to the next one share it
+	toClient loop.Driven // the client's connection, as its loop drives it; nil without a loop
+	now      time.Time   // after the last step that waited: those up to the next one share it
 
-	req     request
-	caller  caller
-	route   session.Route
-	tries   attempts
+	phase     phase     // while a loop drives the exchange
+	onLoop    bool      // the thread of a loop takes the steps
+	slow      bool      // the upstream is not read on until the client has taken what it was sent
+	over      wire.End  // how the relay ended
+	next      verdict   // what is tried next
+	counted   bool      // in the proxy's requests in flight
+	written   bool      // something was sent to the client
+	closing   bool      // the client's connection ends with this answer
+	listening time.Time // when the upstream's silence began that is waited for
+
 	attempt attempt
 	relay   relay
+	route   session.Route
+	req     request
+	caller  caller
+	tries   attempts
 	rec     Record
 	scratch *scratch     // nil once it is given back, and between requests perhaps
 	reply   []byte       // the head to the client, in the scratch
 	text    headText     // the memory of the head that is asked
 	source  bytes.Reader // of a head on a loop
 
-	next      verdict            // what is tried next
-	up        *upstream.Upstream // that is tried
-	phase     phase              // while a loop drives the exchange
-	onLoop    bool               // the thread of a loop takes the steps
-	slow      bool               // the upstream is not read on until the client has taken what it was sent
-	over      wire.End           // how the relay ended
-	listening time.Time          // when the upstream's silence began that is waited for
-	err       error              // the error of that
-	counted   bool               // in the proxy's requests in flight
-	written   bool               // something was sent to the client
-	closing   bool               // the client's connection ends with this answer
+	up  *upstream.Upstream // that is tried
+	err error              // of the end of the relay
 }
 
 func newExchange(p *Proxy) *exchange {
@@ -112,7 +116,7 @@ func (x *exchange) complete(f *fault) fate {
 	case x.onLoop && x.closing: // closing may take a while
 		driven{x}.goOn(afterAnswer)
 		return handed
-	case x.onLoop && x.client.Driven().Sending():
+	case x.onLoop && x.toClient.Sending():
 		x.phase = draining
 		return handed
 	}
@@ -216,7 +220,7 @@ func (x *exchange) try() (handed bool) {
 	case err == errMustDial:
 		driven{x}.goOn(retry)
 		return true
-	case err == nil && a.joined:
+	case err == nil && a.looped != nil:
 		driven{x}.awaitAnswer()
 		return true
 	case err == nil:
@@ -274,7 +278,7 @@ func (x *exchange) pass() (f *fault, handed bool) {
 }
 
 func (x *exchange) begin(c *client, h head) {
-	x.settings, x.client = x.p.settings.Load(), c
+	x.settings, x.client, x.toClient = x.p.settings.Load(), c, c.Driven()
 	borrowScratch(x)
 	x.req.begin(h, c.guard)
 	x.caller.begin(x.settings.identifier)
@@ -310,7 +314,7 @@ func (x *exchange) end() (closing bool) {
 	x.rec = Record{}
 	clear(x.reply)
 	clear(x.text)
-	x.client, x.settings, x.up, x.err = nil, nil, nil, nil
+	x.client, x.toClient, x.settings, x.up, x.err = nil, nil, nil, nil, nil
 	x.onLoop = false
 	switch {
 	case !x.closing:

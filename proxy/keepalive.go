@@ -80,8 +80,8 @@ func (x driven) stayAlive() bool {
 		return false
 	}
 	if len(comments) > 0 {
-		x.client.Driven().Push(comments)
+		x.toClient.Push(comments)
 	}
-	x.attempt.conn.Driven().Limit(x.now.Add(wait))
+	x.attempt.looped.Limit(x.now.Add(wait))
 	return true
 }

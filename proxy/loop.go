@@ -176,8 +176,8 @@ func (c parked) Drained(now time.Time) {
 		c.after(x.take(afterAnswer))
 	case x.slow:
 		x.slow, x.now = false, now
-		x.attempt.conn.Driven().Limit(driven{x}.idleLimit())
-		x.attempt.conn.Driven().Resume()
+		x.attempt.looped.Limit(driven{x}.idleLimit())
+		x.attempt.looped.Resume()
 	}
 }
 
@@ -190,8 +190,8 @@ func (c parked) Refused(_ time.Time, err error) {
 		driven{x}.endRelay(wire.TargetFailed, err)
 	case x.phase == relaying:
 		x.slow = true
-		x.attempt.conn.Driven().Limit(time.Time{}) // the kernel limits how long the client takes
-		x.attempt.conn.Driven().Hold()
+		x.attempt.looped.Limit(time.Time{}) // the kernel limits how long the client takes
+		x.attempt.looped.Hold()
 	}
 }
 
@@ -215,7 +215,7 @@ func (x driven) awaitAnswer() {
 	x.phase = awaitingHead
 	limit := x.attempt.conn.HeadLimit(x.settings.HeadTimeout)
 	if x.onLoop {
-		x.attempt.conn.Driven().Drive(x, limit, true)
+		x.attempt.looped.Drive(x, limit, true)
 		return
 	}
 	x.enter(limit)
@@ -230,7 +230,7 @@ func (x driven) relayRest() {
 		a.buf = nil
 	}
 	if x.onLoop { // the connection is driven since the request was sent
-		x.attempt.conn.Driven().Limit(x.idleLimit())
+		x.attempt.looped.Limit(x.idleLimit())
 		return
 	}
 	x.enter(x.idleLimit())
@@ -238,7 +238,7 @@ func (x driven) relayRest() {
 
 // enter gives both connections to the loop.
 func (x driven) enter(limit time.Time) {
-	c, conn := x.client, x.attempt.conn.Driven()
+	c, conn := x.client, x.attempt.looped
 	x.onLoop, c.onLoop, c.x = true, true, x.exchange
 	c.Driven().Hold()
 	c.Driven().Drive(parked{c}, time.Time{}, false)
@@ -255,16 +255,16 @@ func (x driven) Received(now time.Time, p []byte) {
 		x.receiveHead(p)
 		return
 	}
-	x.relay.unsent = x.client.Driven().Sending()
+	x.relay.unsent = x.toClient.Sending()
 	out, more := x.relay.Take(now, p)
 	if len(out) > 0 {
-		x.client.Driven().Push(out)
+		x.toClient.Push(out)
 	}
 	if !more {
 		x.endRelay(wire.Finished, nil)
 		return
 	}
-	x.attempt.conn.Driven().Limit(x.idleLimit())
+	x.attempt.looped.Limit(x.idleLimit())
 }
 
 // receiveHead takes the first bytes of an answer. Other heads than those of ordinary answers are rare, and left to a goroutine.
@@ -288,9 +288,13 @@ func judgeAnswer(x *exchange) (f *fault, handed bool) {
 
 // awaitHead waits for the rest of a head, on a goroutine.
 func awaitHead(x *exchange) (f *fault, handed bool) {
-	x.attempt.joined = false // the goroutine has the connection until the answer is judged
-	err := x.attempt.await(&x.req, x.settings, &x.now)
-	x.attempt.joined = err == nil
+	a := &x.attempt
+	looped := a.looped
+	a.looped = nil // the goroutine has the connection until the answer is judged
+	err := a.await(&x.req, x.settings, &x.now)
+	if err == nil {
+		a.looped = looped
+	}
 	x.judge(err)
 	return x.proceed()
 }

@@ -140,7 +140,7 @@ func (x delivery) respond() (handed bool) {
 	switch {
 	case err != nil:
 		end = wire.TargetFailed
-	case more && x.attempt.joined:
+	case more && x.attempt.looped != nil:
 		driven(x).relayRest()
 		return true
 	case more:
@@ -240,7 +240,7 @@ func (x delivery) finished(now time.Time, clean bool) {
 	default:
 		a.conn.Close() // which waits for nothing: the request was sent
 	}
-	a.conn = nil
+	a.conn, a.looped = nil, nil
 	x.answered(now)
 	x.route.Leave(now)
 	x.caller.leave()

@@ -18,7 +18,7 @@ type Client struct {
 	watch        *Watch // nil if a loop watches
 	id           watchID
 	looped       looped        // the same as Conn; nil without a loop
-	driven       loop.Driven   // the same as looped
+	driven       loop.Driven   // that of looped
 	writeTimeout time.Duration // as in ListenConfig
 
 	mu    sync.Mutex

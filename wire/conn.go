@@ -21,7 +21,7 @@ type Conn struct {
 	socket   net.Conn   // below TLS; the same as Conn without TLS
 	raw      syscall.RawConn
 	looped   looped           // the same as socket; nil if no loop can drive the connection
-	driven   loop.Driven      // the same as looped
+	driven   loop.Driven      // that of looped
 	peek     func(fd uintptr) // sets quiet; made once, for Stale
 	quiet    bool
 	deadline time.Time // of reads, as last set

@@ -52,7 +52,7 @@ func (l *Listener) acceptOnLoop() (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.Conn, c.tcp, c.looped, c.driven = s, s, s, s
+	c.Conn, c.tcp, c.looped, c.driven = s, s, s, s.Driven
 	return c, nil
 }
 
@@ -84,7 +84,7 @@ func (c *Conn) Join(cl *Client) bool {
 		return false
 	}
 	c.raw, _ = s.SyscallConn() // never fails
-	c.Conn, c.socket, c.looped, c.driven = s, s, s, s
+	c.Conn, c.socket, c.looped, c.driven = s, s, s, s.Driven
 	c.deadline = time.Time{} // that of the former socket is not set on s
 	return true
 }

@@ -74,7 +74,7 @@ func (l *loop) adopt(fd int, local, remote net.Addr, hungUp func()) (*Socket, er
 		_ = unix.Close(fd)
 		return nil, fmt.Errorf("register descriptor: %w", err)
 	}
-	return &Socket{&s.endpoint, s}, nil
+	return &Socket{&s.endpoint, s, s}, nil
 }
 
 func (l *loop) enter(s *driven) {

@@ -88,7 +88,7 @@ func (l *ringLoop) adopt(fd int, local, remote net.Addr, hungUp func()) (*Socket
 		_ = unix.Close(fd)
 		return nil, net.ErrClosed
 	}
-	return &Socket{&s.endpoint, s}, nil
+	return &Socket{&s.endpoint, s, s}, nil
 }
 
 // post makes the thread look at a socket, and reports false if it has stopped.

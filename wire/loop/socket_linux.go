@@ -15,12 +15,13 @@ import (
 // SyscallConn gives access to the descriptor. Only Control works: no call on the descriptor may wait, and none may read.
 type Socket struct {
 	*endpoint
+	// Driven is the same as side. A caller that keeps it reaches it without a look at the Socket.
+	Driven
 	side
 }
 
 // side is the side of a Socket that its loop works with.
 type side interface {
-	Driven
 	// home is the loop.
 	home() backend
 	// readLocked reads without waiting. The error is unix.EAGAIN if the reader will be woken.
