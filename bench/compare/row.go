@@ -69,6 +69,7 @@ const (
 	// Of the session map: the time of a garbage collection, and that of a place in the ring with a look-up.
 	collection = "GC"
 	lookup     = "pick and get"
+	lookupCPU  = "pick and get CPU"
 )
 
 const (
@@ -216,7 +217,10 @@ func insideRows() []*row {
 		r := &row{
 			name: fmt.Sprintf("map%d", n), title: fmt.Sprintf("Session map, %d sessions, 16 upstreams", n), kind: inside, sessions: n, rounds: 1,
 			shows: []measure{
-				{perPin, "bytes a session"}, {collection, "garbage collection, ms"}, {lookup, "pick and get, 8 goroutines, ns"},
+				{perPin, "bytes a session"},
+				{collection, "garbage collection, ms"},
+				{lookup, "pick and get, 8 goroutines, ns elapsed"},
+				{lookupCPU, "the same, ns of CPU"},
 			},
 		}
 		all = append(all, r)

@@ -10,7 +10,7 @@ func TestMeasureMap(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if f[sessions] != 100_000 || f[perPin] < 20 || f[perPin] > 200 || f[lookup] <= 0 || f[collection] <= 0 {
+	if f[sessions] != 100_000 || f[perPin] < 20 || f[perPin] > 200 || f[lookup] <= 0 || f[lookupCPU] <= 0 || f[collection] <= 0 {
 		t.Errorf("got %v", f)
 	}
 	ctx, cancel := context.WithCancel(context.Background())

@@ -75,8 +75,11 @@ func newMap(n, capacity int, ttl time.Duration) *Map {
 		clock:  clock{start: time.Now()},
 		shards: make([]shard, n), shift: uint8(64 - bits.Len(uint(n-1))), hash: hash{rand.Uint64(), rand.Uint64() | 1},
 	}
+	perShard, buckets := capacity+2, bucketsFor(capacity)
+	allEntries, allBuckets := make([]entry, n*perShard), make([]bucket, n*buckets)
 	for i := range m.shards {
-		m.shards[i].init(m.hash, capacity)
+		e, b := i*perShard, i*buckets
+		m.shards[i].init(m.hash, capacity, allEntries[e:e:e+perShard], allBuckets[b:b:b+buckets])
 	}
 	m.SetTTL(ttl)
 	return m
@@ -96,10 +99,13 @@ func (m *Map) SetTTL(ttl time.Duration) {
 	}
 }
 
-// bytes returns the memory that a full map takes.
-func bytes(m *Map) int64 {
-	s := &m.shards[0]
-	return int64(len(m.shards)) * (int64(cap(s.entries))*int64(unsafe.Sizeof(entry{})) + int64(cap(s.buckets))*4)
+// bytes returns the memory that m takes when it is full, the extra buckets alone as they are now.
+func bytes(m *Map) (n int64) {
+	for i := range m.shards {
+		s := &m.shards[i]
+		n += int64(cap(s.entries))*int64(unsafe.Sizeof(entry{})) + int64(cap(s.index.buckets)+cap(s.index.extra))*int64(unsafe.Sizeof(bucket{}))
+	}
+	return n
 }
 
 // Max returns the number of pins that the map can hold.

@@ -11,7 +11,7 @@ import (
 	"tether/session/identity"
 )
 
-func filled(b *testing.B, n int) *Map {
+func filled(b testing.TB, n int) *Map {
 	b.Helper()
 	m := NewMap(n, time.Hour)
 	now := time.Now()

@@ -7,17 +7,16 @@ import (
 	"tether/upstream"
 )
 
-// shard is a hash table with chained buckets over one array of entries. Each entry is also in one of two circular lists,
-// most recently used first. Indexes take the place of pointers; the first two entries are the heads of the lists.
+// shard is a hash table over one array of entries. Each entry is in the index, and in one of two circular lists, most recently used
+// first. Numbers take the place of pointers; the first two entries are the heads of the lists.
 type shard struct {
 	hash     hash
 	capacity [2]int // entries, by list
 
 	mu      sync.Mutex
 	entries []entry     // all below are guarded by mu
-	buckets []uint32    // first entry of each chain; they grow with the entries, within their capacity
-	mask    uint64      // len(buckets) is in mask/2+1..mask+1, mask+1 being a power of two
-	free    uint32      // first entry of the chain of free entries
+	index   index       // of the entries
+	free    uint32      // first of the free entries, each of which has the following one in next
 	ttl     uint32      // in ticks
 	size    [2]int      // entries, by list
 	live    [2]int      // pins whose upstream is not gone, by list
@@ -29,11 +28,10 @@ type shard struct {
 	_ [64]byte // keeps the next shard's lock off this cache line
 }
 
-// entry is 44 bytes. It has no field of 8 bytes, which would be aligned at the price of 4 more.
+// entry is 40 bytes. It has no field of 8 bytes, which would be aligned at the price of 4 more.
 type entry struct {
 	key        packedKey
 	prev, next uint32 // in its list
-	chain      uint32 // next entry of its bucket, or next free entry
 	used       uint32 // tick of the last use
 	ref        upstream.Ref
 	prompt     uint32 // Turn.Prompt, above the flags
@@ -57,7 +55,7 @@ type seatCount struct {
 	pins [2]int32 // by list
 }
 
-// The lists; each value is also the index of the head of the list. none ends a chain: no head is in a chain.
+// The lists; each value is also the index of the head of the list. none is no entry: no head is in the index.
 const (
 	probation = 0
 	protected = 1
@@ -85,17 +83,13 @@ const (
 // probationShare is the part of a shard's capacity, 1/8, for synthetic ids that were used once.
 const probationShare = 8
 
-func (s *shard) init(h hash, capacity int) {
+// init gives s its memory, for so many entries.
+func (s *shard) init(h hash, capacity int, entries []entry, buckets []bucket) {
 	s.hash = h
 	s.capacity = [2]int{capacity / probationShare, capacity - capacity/probationShare}
-	s.entries = make([]entry, 2, capacity+2)
+	s.entries, s.index.buckets = entries[:2], buckets[:1]
 	s.entries[probation].prev, s.entries[probation].next = probation, probation
 	s.entries[protected].prev, s.entries[protected].next = protected, protected
-	n := 1
-	for n < capacity/2 {
-		n *= 2
-	}
-	s.buckets = make([]uint32, 1, n)
 }
 
 // max is the number of entries that the shard can hold.
@@ -113,13 +107,22 @@ func (e *entry) setTurn(t Turn) {
 
 // find returns the entry of k, or none. It removes an entry that has expired or whose upstream is gone, and returns none.
 func (s *shard) find(k identity.Key, h uint64, now uint32) uint32 {
-	i, key := *s.bucket(h), pack(k)
-	for i != none && s.entries[i].key != key {
-		i = s.entries[i].chain
+	key, tag := pack(k), tag(h)
+	for b := s.index.home(h); ; b = &s.index.extra[b.more] {
+		for _, slot := range &b.slots {
+			// A free slot may look like the head of a list, which has the key zero.
+			if i := slot ^ tag; i <= maxNumber && s.entries[i].key == key && i != none {
+				return s.unlessStale(i, now)
+			}
+		}
+		if b.more == none {
+			return none
+		}
 	}
-	if i == none {
-		return none
-	}
+}
+
+// unlessStale returns i, or removes the entry if it is stale, and returns none.
+func (s *shard) unlessStale(i, now uint32) uint32 {
 	if cause, stale := s.stale(i, now); stale {
 		s.remove(i, cause)
 		return none
@@ -203,15 +206,14 @@ func (s *shard) insert(k identity.Key, h uint64, ref upstream.Ref, synthetic boo
 	s.evictIfFull(list, now)
 	i := s.free
 	if i != none {
-		s.free = s.entries[i].chain
+		s.free = s.entries[i].next
 	} else {
 		i = uint32(len(s.entries))
 		s.entries = s.entries[:i+1]
 		split(s)
 	}
-	b := s.bucket(h)
-	s.entries[i] = entry{key: pack(k), chain: *b, used: now, ref: ref, prompt: uint32(list)}
-	*b = i
+	s.entries[i] = entry{key: pack(k), used: now, ref: ref, prompt: uint32(list)}
+	s.index.add(h, i)
 	s.link(i)
 	s.count(&s.entries[i], 1)
 	return i
@@ -236,15 +238,11 @@ func (s *shard) evictIfFull(list int, now uint32) {
 // remove frees the entry and counts the cause.
 func (s *shard) remove(i uint32, cause int) {
 	e := &s.entries[i]
-	link := s.bucket(s.hash.of(e.key.key()))
-	for *link != i {
-		link = &s.entries[*link].chain
-	}
-	*link = e.chain
+	s.index.remove(s.hash.of(e.key.key()), i)
 	s.unlink(i)
 	s.count(e, -1)
 	s.evicted[cause]++
-	*e = entry{chain: s.free}
+	*e = entry{next: s.free}
 	s.free = i
 }
 
@@ -274,18 +272,17 @@ func (s *shard) link(i uint32) {
 	e.prev, e.next = uint32(list), head.next
 	s.entries[head.next].prev = i
 	head.next = i
-	s.size[list]++
 }
 
 func (s *shard) unlink(i uint32) {
 	e := &s.entries[i]
 	s.entries[e.prev].next = e.next
 	s.entries[e.next].prev = e.prev
-	s.size[e.list()]--
 }
 
-// count adjusts the number of pins to an entry's upstream, unless the upstream is gone.
+// count adjusts the size of an entry's list, and the number of pins to its upstream unless that is gone.
 func (s *shard) count(e *entry, change int32) {
+	s.size[e.list()] += int(change)
 	if s.retired(e.ref) {
 		return
 	}
