@@ -19,6 +19,7 @@ type Client struct {
 	id           watchID
 	looped       looped        // the same as Conn; nil without a loop
 	driven       loop.Driven   // that of looped
+	home         any           // stands for the loop
 	writeTimeout time.Duration // as in ListenConfig
 
 	mu    sync.Mutex

@@ -22,6 +22,7 @@ type Conn struct {
 	raw      syscall.RawConn
 	looped   looped           // the same as socket; nil if no loop can drive the connection
 	driven   loop.Driven      // that of looped
+	home     any              // stands for the loop; nil without one
 	peek     func(fd uintptr) // sets quiet; made once, for Stale
 	quiet    bool
 	deadline time.Time // of reads, as last set

@@ -52,31 +52,26 @@ func (l *Listener) acceptOnLoop() (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.Conn, c.tcp, c.looped, c.driven = s, s, s, s.Driven
+	c.Conn, c.tcp, c.looped, c.driven, c.home = s, s, s, s.Driven, s.Home()
 	return c, nil
 }
 
 // Near reports whether the connection is on the loop of a client, or one of them is on none. cl may be nil.
 func (c *Conn) Near(cl *Client) bool {
-	if cl == nil {
-		return true
-	}
-	s, onLoop := c.looped.(*loop.Socket)
-	of, driven := cl.looped.(*loop.Socket)
-	return !onLoop || !driven || s.Near(of)
+	return cl == nil || cl.home == nil || c.home == nil || c.home == cl.home
 }
 
 // Join puts the connection on the loop of a client, which can drive it from then on. It reports false, and changes nothing, if no loop
 // drives the client, if the connection is on another loop, or if the upstream speaks TLS. No other goroutine may use the connection,
 // except Abort.
 func (c *Conn) Join(cl *Client) bool {
-	of, is := cl.looped.(*loop.Socket)
-	if !is || c.Conn != c.socket {
+	switch {
+	case cl.home == nil || c.Conn != c.socket:
 		return false
+	case c.home != nil:
+		return c.home == cl.home
 	}
-	if s, is := c.looped.(*loop.Socket); is {
-		return s.Near(of)
-	}
+	of := cl.looped.(*loop.Socket)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s, err := of.Join(c.socket, c.raw)
@@ -84,7 +79,7 @@ func (c *Conn) Join(cl *Client) bool {
 		return false
 	}
 	c.raw, _ = s.SyscallConn() // never fails
-	c.Conn, c.socket, c.looped, c.driven = s, s, s, s.Driven
+	c.Conn, c.socket, c.looped, c.driven, c.home = s, s, s, s.Driven, s.Home()
 	c.deadline = time.Time{} // that of the former socket is not set on s
 	return true
 }

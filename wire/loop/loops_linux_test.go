@@ -381,7 +381,7 @@ func TestJoin(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !joined.Near(s) {
+		if joined.Home() != s.Home() {
 			t.Error("it is on another loop")
 		}
 		r := drive(joined, time.Time{})

@@ -128,8 +128,8 @@ func (s *Socket) Unread() bool {
 	return s.unreadLocked()
 }
 
-// Near reports whether both are on the same loop.
-func (s *Socket) Near(o *Socket) bool { return s.home() == o.home() }
+// Home stands for the loop of s: those of two Sockets are equal if both are on the same loop.
+func (s *Socket) Home() any { return s.home() }
 
 // Join puts conn, which Go's poller has, on the loop of s, and closes conn: the Socket is the connection then. raw is that of conn, which no
 // other goroutine may use.
