@@ -122,25 +122,23 @@ func (p *Proxy) serve(c *client) (away bool) {
 	if c.sendUnsent() != nil {
 		return false
 	}
-	buf := c.parser.take(headSource{c})
-	defer c.parser.give(buf)
+	buf := c.parser.buffers.Get().(*[]byte)
+	defer c.parser.buffers.Put(buf)
 	for {
 		if len(c.rest) == 0 && c.park() {
 			return true
 		}
-		if _, err := buf.Peek(1); err != nil {
+		n, more := c.readHead(*buf)
+		if !more {
 			return false
 		}
 		x := p.exchanges.Get().(*exchange)
-		h, err := buf.parse()
+		h, err := c.parser.parse((*buf)[:n], c.guard.Lines, &x.text)
 		if err != nil {
-			if !c.ended {
-				c.refuse(faultMalformed, nil)
-			}
+			c.refuse(faultMalformed, nil)
 			p.exchanges.Put(x)
 			return false
 		}
-		x.text.keep(&h)
 		switch x.serve(c, h) {
 		case closed:
 			return false

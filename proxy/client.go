@@ -29,7 +29,6 @@ type client struct {
 	whole bool         // the head was read to its end; what follows belongs to the exchange
 	rest  []byte       // bytes that were read from the socket and belong after the head
 	buf   *[]byte      // that rest lies in, from clientBuffers
-	ended bool         // nothing more is read
 
 	// onLoop says that the connection belongs to the thread of its loop. See loop.go.
 	onLoop bool
@@ -65,14 +64,22 @@ func (c *client) next(now time.Time) {
 	}
 }
 
-// readHead puts bytes of the next head into b, as they arrive. It reports false when the connection has ended: a head that is
+// readHead puts the next head into b, which the guard lets no head fill. It reports false when the connection has ended: a head that is
 // refused, or takes too long, is answered here.
 func (c *client) readHead(b []byte) (n int, more bool) {
-	switch {
-	case c.whole || c.ended: // the parser wants more than the guard saw: whatever the reason, the connection is over
-		c.ended = true
-		return 0, false
-	case len(c.rest) > 0: // pipelined
+	for !c.whole {
+		k, more := readPart(c, b[n:])
+		if !more {
+			return 0, false
+		}
+		n += k
+	}
+	return n, true
+}
+
+// readPart puts the next bytes of a head into b, as they arrive. It reports false when the connection has ended.
+func readPart(c *client, b []byte) (n int, more bool) {
+	if len(c.rest) > 0 { // pipelined
 		n, more = c.check(c.rest[:min(len(c.rest), len(b))])
 		copy(b, c.rest[:n])
 		c.rest = c.rest[n:]
@@ -106,7 +113,6 @@ func (c *client) check(b []byte) (n int, ok bool) {
 	}
 	if err != nil {
 		c.refuse(faultOfGuard(err), b)
-		c.ended = true
 		return 0, false
 	}
 	return n, true
@@ -134,7 +140,6 @@ func (c *client) receiveHead(b []byte) (int, error) {
 
 // giveUp ends a connection on which no whole head arrived: with 408 if one had begun, silently if not.
 func (c *client) giveUp(err error) {
-	c.ended = true
 	switch {
 	case !wire.IsTimeout(err):
 	case headBegun(c):

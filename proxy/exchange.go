@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bytes"
 	"runtime/debug"
 	"time"
 
@@ -54,10 +53,9 @@ type exchange struct {
 	caller  caller
 	tries   attempts
 	rec     Record
-	scratch *scratch     // nil once it is given back, and between requests perhaps
-	reply   []byte       // the head to the client, in the scratch
-	text    headText     // the memory of the head that is asked
-	source  bytes.Reader // of a head on a loop
+	scratch *scratch // nil once it is given back, and between requests perhaps
+	reply   []byte   // the head to the client, in the scratch
+	text    headText // the memory of the head that is asked
 
 	up  *upstream.Upstream // that is tried
 	err error              // of the end of the relay

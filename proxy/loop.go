@@ -70,18 +70,13 @@ func (c parked) Received(now time.Time, p []byte) {
 	}
 	c.keepRest(p[n:])
 	x := c.p.exchanges.Get().(*exchange)
-	x.source.Reset(p[:n])
-	buf := c.parser.take(&x.source)
-	h, err := buf.parse()
+	h, err := c.parser.parse(p[:n], c.guard.Lines, &x.text)
 	if err != nil {
-		c.parser.give(buf)
 		c.p.exchanges.Put(x)
 		c.restart()
 		c.leave(p)
 		return
 	}
-	x.text.keep(&h)
-	c.parser.give(buf)
 	c.x = x
 	c.Driven().Hold()
 	c.after(x.serve(c.client, h))
@@ -155,7 +150,6 @@ func (c parked) Ended(_ time.Time, err error) {
 	defer c.catch()
 	switch x := c.x; {
 	case x == nil:
-		c.ended = true
 		if wire.IsTimeout(err) {
 			c.p.clients.idleClosed.Add(1)
 		}

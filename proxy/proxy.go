@@ -3,7 +3,7 @@
 // body, identify, attempt and retry, relay, or tunnel for a WebSocket. Package app starts and stops the proxy.
 //
 // It does not own the sockets (package wire), the connections to servers (package transport), or the choice of the upstream
-// (package session). Only fasthttp.go imports fasthttp, which parses request heads. Bodies, and all that tether sends, bypass
+// (package session). Only fasthttp.go imports fasthttp, which parses request lines. Bodies, and all that tether sends, bypass
 // fasthttp.
 //
 // Each file is tested in the test file of its name, with these exceptions: accept.go in client_set_test.go and tls_test.go,
