@@ -100,10 +100,11 @@ func (s *Scanner) Array(element func() (more bool)) {
 
 // name takes the name of a member and the colon after it.
 func (s *Scanner) name() (name []byte, ok bool) {
-	if s.peek() == '"' { // most names are short, and a value follows without white space
+	if s.peek() == '"' { // most names are short, and the colon follows at once
 		text := s.text[s.at+1:]
-		if n, plain := stringLen(text); plain && n+2 < len(text) && text[n+1] == ':' && text[n+2] > ' ' {
+		if n, plain := stringLen(text); plain && n+1 < len(text) && text[n+1] == ':' {
 			s.at += n + 3
+			s.peek()
 			return text[:n], true
 		}
 	}
