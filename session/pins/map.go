@@ -33,6 +33,7 @@ type Map struct {
 	ttl    atomic.Int64 // a time.Duration
 
 	changed atomic.Pointer[chan<- struct{}] // see Watch; nil without a watcher
+	blocks  [][]byte                        // of its memory, that UseHugePages has not moved yet; used by UseHugePages alone
 }
 
 // tick is the unit of the pins' times: 32 bits of ticks last 13 years.
@@ -49,7 +50,7 @@ const (
 )
 
 // NewMap returns a map for max pins, at least 1000, that live for ttl after their last use. It allocates all its memory at
-// once, about 48 bytes per pin; the system provides the memory as it is used.
+// once, about 48 bytes per pin; the system provides the memory as it is used, and all of it once most is used, see UseHugePages.
 func NewMap(max int, ttl time.Duration) *Map {
 	n := 1
 	for n < maxShards && max/(2*n) >= minShard {
@@ -77,6 +78,7 @@ func newMap(n, capacity int, ttl time.Duration) *Map {
 	}
 	perShard, buckets := capacity+2, bucketsFor(capacity)
 	allEntries, allBuckets := make([]entry, n*perShard), make([]bucket, n*buckets)
+	m.blocks = append(blocksOf(allEntries), blocksOf(allBuckets)...)
 	for i := range m.shards {
 		e, b := i*perShard, i*buckets
 		m.shards[i].init(m.hash, capacity, allEntries[e:e:e+perShard], allBuckets[b:b:b+buckets])
@@ -299,7 +301,7 @@ const (
 	sweepBatch = 256 // entries removed in one hold of a lock
 )
 
-// Run removes expired pins until ctx ends.
+// Run removes expired pins and uses huge pages until ctx ends.
 func (m *Map) Run(ctx context.Context) error {
 	t := time.NewTicker(sweepEvery)
 	defer t.Stop()
@@ -307,6 +309,7 @@ func (m *Map) Run(ctx context.Context) error {
 		select {
 		case now := <-t.C:
 			sweep(ctx, m, now)
+			UseHugePages(m, hugeBatch)
 		case <-ctx.Done():
 			return nil
 		}

@@ -18,6 +18,8 @@ func filled(b testing.TB, n int) *Map {
 	for k := range n {
 		m.Bind(testKey(uint64(k)), ref(k%8, 1), false, now)
 	}
+	for UseHugePages(m, hugeBatch) { // as Run does
+	}
 	return m
 }
 
