@@ -1,6 +1,10 @@
 package identity
 
-import "github.com/google/uuid"
+import (
+	"encoding/binary"
+
+	"github.com/google/uuid"
+)
 
 // maxID is the greatest length of a session id, in bytes.
 const maxID = 256
@@ -9,6 +13,13 @@ const maxID = 256
 func Valid(b []byte) bool {
 	if len(b) == 0 || len(b) > maxID {
 		return false
+	}
+	const ones = 0x0101010101010101
+	for ; len(b) >= 8; b = b[8:] { // eight at a time: of the first byte that is not visible, x-'!' or x+1 has the highest bit set
+		x := binary.LittleEndian.Uint64(b)
+		if ((x-'!'*ones)|(x+ones))&(0x80*ones) != 0 {
+			return false
+		}
 	}
 	for _, c := range b {
 		if c <= ' ' || c > '~' {

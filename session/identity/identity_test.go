@@ -1,8 +1,12 @@
 package identity
 
 import (
+	"bytes"
+	"slices"
 	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 )
 
 func TestResetForgetsTheID(t *testing.T) {
@@ -74,4 +78,29 @@ func TestInvalidIDsCountAsAbsent(t *testing.T) {
 	if got, _ := (request{headers: []string{"X-Session-Id: " + longest}}).identify(id); string(got.ID()) != longest {
 		t.Error("an id of 256 bytes was refused")
 	}
+}
+
+// Valid takes every byte of visible ASCII in any place, and no other byte.
+func TestValid(t *testing.T) {
+	visible := func(b []byte) bool {
+		return len(b) > 0 && len(b) <= maxID && !slices.ContainsFunc(b, func(c byte) bool { return c <= ' ' || c > '~' })
+	}
+	for n := range 20 {
+		id := bytes.Repeat([]byte{'x'}, n)
+		for at := range id {
+			for c := range 256 {
+				id[at] = byte(c)
+				if Valid(id) != visible(id) {
+					t.Fatalf("%q: %v", id, Valid(id))
+				}
+			}
+			id[at] = "!~"[at%2]
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		id := rapid.SliceOfN(rapid.ByteRange(' ', 0x7f), 0, maxID+1).Draw(t, "id")
+		if Valid(id) != visible(id) {
+			t.Fatalf("%q: %v", id, Valid(id))
+		}
+	})
 }
