@@ -9,6 +9,7 @@ import (
 
 	"tether/http1"
 	"tether/session"
+	"tether/session/identity"
 	"tether/sim"
 )
 
@@ -53,6 +54,26 @@ func TestRequestHeaders(t *testing.T) {
 }
 
 // A request id is kept if it can stand in a log line. Otherwise the request gets a new one, and the answer has it too.
+// A name that is longer than all that matter is none of them, however it begins.
+func TestLongNames(t *testing.T) {
+	cfg := identity.Default()
+	identifier, err := identity.NewIdentifier(&cfg, new(identity.Models), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	longest := strings.Repeat("a", maxFinalName)
+	for name, final := range map[string]bool{longest: true, strings.ToUpper(longest): true, longest + "a": false, longest + "aa": false} {
+		fields := "Host: a\r\n" + name + ": true\r\nX-Forwarded-" + name + ": b\r\nVia: b\r\nAccept: c\r\n"
+		var search identity.Search
+		var in inbound
+		search.Begin(identifier)
+		in.read([]byte(fields), linesOf(t, fields), &search, []string{longest}, false, false)
+		if want := name + ": true\r\nAccept: c\r\n"; in.final != final || string(in.lines) != want {
+			t.Errorf("%d bytes: final %v, want %v; forwarded %q, want %q", len(name), in.final, final, in.lines, want)
+		}
+	}
+}
+
 func TestRequestIDs(t *testing.T) {
 	url, heads := echo(t)
 	r := newRig(t, []string{url})

@@ -37,12 +37,12 @@ func BenchmarkParser(b *testing.B) {
 }
 
 // linesOf are the lines of fields.
-func linesOf(b *testing.B, fields string) []http1.Line {
-	b.Helper()
+func linesOf(tb testing.TB, fields string) []http1.Line {
+	tb.Helper()
 	var g http1.Guard
 	g.Reset(16<<10, 100)
 	if _, done, err := g.Head([]byte("GET / HTTP/1.1\r\n" + fields + "\r\n")); !done || err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
 	return g.Lines
 }
