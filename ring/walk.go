@@ -12,11 +12,11 @@ type Walk struct {
 
 // Walk starts the order of a key, which must be a good hash.
 func (r *Ring) Walk(key uint64) Walk {
-	w := Walk{r: r, key: key, state: key}
-	if len(r.buckets) > 0 {
-		w.left = draws
+	left := draws
+	if len(r.buckets) == 0 {
+		left = 0
 	}
-	return w
+	return Walk{r: r, key: key, state: key, left: left} // not changed before it is returned: that would copy its 544 bytes once more
 }
 
 // Rendezvous starts the order of a key by weighted rendezvous alone, without draws. It is for keys that only a part of the
