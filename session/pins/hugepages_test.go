@@ -41,7 +41,10 @@ func TestBlocks(t *testing.T) {
 
 // A map uses huge pages once most of it is used, a few at a time, and holds the same pins afterwards.
 func TestUseHugePages(t *testing.T) {
-	const n, capacity = 240_000, 300_000
+	if testing.Short() {
+		t.Skip("3 million entries")
+	}
+	const n, capacity = 2_400_000, 3_000_000
 	m := NewMap(capacity, time.Hour)
 	now := time.Now()
 	all := len(m.blocks)
@@ -95,4 +98,11 @@ func hugeBytes(t *testing.T) int {
 		}
 	}
 	return 0
+}
+
+// The default map, of a million pins, uses none.
+func TestSmallMapsUseNoHugePages(t *testing.T) {
+	if m := NewMap(Default().Max, time.Hour); len(m.blocks) > 0 {
+		t.Errorf("%d blocks", len(m.blocks))
+	}
 }

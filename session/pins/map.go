@@ -78,7 +78,9 @@ func newMap(n, capacity int, ttl time.Duration) *Map {
 	}
 	perShard, buckets := capacity+2, bucketsFor(capacity)
 	allEntries, allBuckets := make([]entry, n*perShard), make([]bucket, n*buckets)
-	m.blocks = append(blocksOf(allEntries), blocksOf(allBuckets)...)
+	if blocks := append(blocksOf(allEntries), blocksOf(allBuckets)...); len(blocks) >= leastBlocks {
+		m.blocks = blocks
+	}
 	for i := range m.shards {
 		e, b := i*perShard, i*buckets
 		m.shards[i].init(m.hash, capacity, allEntries[e:e:e+perShard], allBuckets[b:b:b+buckets])
