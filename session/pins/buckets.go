@@ -35,7 +35,7 @@ func bucketsFor(capacity int) int {
 	return (capacity + mostPerBucket - 1) / mostPerBucket
 }
 
-// tag is the part of a hash that a slot has, where it stands in the slot. No other bit of the hash decides where the entry is.
+// tag is the part of a hash that a slot has, where it stands in the slot. Neither the shard nor the bucket depends on these bits.
 func tag(h uint64) uint32 { return uint32(h>>26) &^ maxNumber }
 
 // home returns the bucket of a hash. One that is not there yet has its entries in the bucket that it will be split from.

@@ -5,7 +5,7 @@ import "unsafe"
 const (
 	// hugePage is the size of a huge page, of x86-64 and of arm64 with pages of 4 KiB.
 	hugePage = 2 << 20
-	// leastBlocks is the number of huge pages of a map, 128 MiB or 2.8 million pins, from which on it uses them. A smaller map would gain 60 ns a
+	// leastBlocks is the number of huge pages of a map, 128 MiB or 3 million pins, from which on it uses them. A smaller map would gain 60 ns a
 	// look-up, and pay for what it does not use: 6 MB of a million pins.
 	leastBlocks = 64
 	// hugeBatch is the number of huge pages that are made at a time. Each takes some milliseconds, in which a request waits whose pin is there.
