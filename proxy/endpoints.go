@@ -131,14 +131,6 @@ var methodsOf = func() map[string][]string {
 // there is no endpoint, find gives the methods that the path has, nil for an unknown path. id is the id in the path of a stored
 // response or a model, as it was sent.
 func (e exposed) find(method, path []byte) (found *endpoint, id []byte, methods []string) {
-	model, isModel := bytes.CutPrefix(path, []byte(modelsPath))
-	isModel = isModel && len(model) > 0
-	switch {
-	case isModel && string(method) == modelEndpoint.method:
-		return modelEndpoint, model, nil // even with an escaped slash, which clients send: no server gets the path
-	case nonCanonical(path):
-		return nil, nil, nil
-	}
 	var buf [96]byte
 	key := append(append(append(buf[:0], method...), ' '), path...)
 	if found := endpoints[string(key)]; found != nil {
@@ -146,6 +138,14 @@ func (e exposed) find(method, path []byte) (found *endpoint, id []byte, methods 
 			found = cmp.Or(e.match(method, path), found)
 		}
 		return found, nil, nil
+	}
+	model, isModel := bytes.CutPrefix(path, []byte(modelsPath))
+	isModel = isModel && len(model) > 0
+	switch {
+	case isModel && string(method) == modelEndpoint.method:
+		return modelEndpoint, model, nil // even with an escaped slash, which clients send: no server gets the path
+	case nonCanonical(path):
+		return nil, nil, nil
 	}
 	methods = methodsOf[string(path)]
 	if isModel {
