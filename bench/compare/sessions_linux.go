@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"runtime"
 	"sync"
@@ -42,8 +41,6 @@ func measureMap(ctx context.Context, n int) (figures, error) {
 		m.Bind(mapKey(uint64(k)), upstream.Ref(upstream.MaxUpstreams+k%mapUpstreams), false, now)
 	}
 	for pins.UseHugePages(m, 1) { // as Map.Run does, after some time
-	}
-	for pins.UseHugePages(m, math.MaxInt) { // as Map.Run does within minutes
 	}
 	size := heap() - before
 	began := time.Now()
