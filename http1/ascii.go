@@ -111,7 +111,8 @@ func span(p []byte, of uint8) int {
 	return len(p)
 }
 
-// tokenSpan is span for isToken. It takes eight bytes at a time, and looks up those that are neither letters nor hyphens.
+// tokenSpan is span for isToken. It takes eight bytes at a time, and looks up those that are neither letters nor hyphens. valueSpan has the same
+// loop: to call for the marks of each eight bytes would make a guard 18 % slower.
 func tokenSpan(p []byte) int {
 	rest := p
 	for len(rest) >= 8 {

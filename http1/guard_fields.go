@@ -94,27 +94,17 @@ func (g *Guard) named(name []byte, behind byte) error {
 }
 
 func kindOf(name []byte) fieldKind {
-	switch len(name) {
-	case len("host"):
-		if EqualFold(name, "host") {
-			return hostField
-		}
-	case len("expect"):
-		if EqualFold(name, "expect") {
-			return expectField
-		}
-	case len("connection"):
-		if EqualFold(name, "connection") {
-			return connectionField
-		}
-	case len("content-length"):
-		if EqualFold(name, "content-length") {
-			return lengthField
-		}
-	case len("transfer-encoding"):
-		if EqualFold(name, "transfer-encoding") {
-			return transferField
-		}
+	switch {
+	case EqualFold(name, "host"):
+		return hostField
+	case EqualFold(name, "expect"):
+		return expectField
+	case EqualFold(name, "connection"):
+		return connectionField
+	case EqualFold(name, "content-length"):
+		return lengthField
+	case EqualFold(name, "transfer-encoding"):
+		return transferField
 	}
 	return plainField
 }
