@@ -110,9 +110,12 @@ func (s *ringDriven) Resume() {
 
 // Sending implements Driven.
 func (s *ringDriven) Sending() bool {
-	s.awaited = len(s.out)+len(s.flying) > 0
+	s.awaited = hasUnsent(s)
 	return s.awaited
 }
+
+// hasUnsent reports whether the kernel has not taken all that was pushed.
+func hasUnsent(s *ringDriven) bool { return len(s.out)+len(s.flying) > 0 }
 
 // maxQueued bounds what a driver may push between two waits: several reads of a connection to a server, which go to the client as one.
 const maxQueued = 4 * readSize

@@ -126,7 +126,7 @@ func received(s *ringDriven, now time.Time, c *uring.Completion, kind uint64) {
 	s.loop.touch(s)
 	if err := endOf(c); err != nil {
 		hangUp(s)
-		if s.driver != nil && s.held && err != io.EOF && len(s.out)+len(s.flying) > 0 { // the send fails too, but the kernel tells an error once
+		if s.driver != nil && s.held && err != io.EOF && hasUnsent(s) { // the send fails too, but the kernel tells an error once
 			fail(s, now, err)
 			return
 		}
