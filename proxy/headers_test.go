@@ -53,8 +53,7 @@ func TestRequestHeaders(t *testing.T) {
 	}
 }
 
-// A request id is kept if it can stand in a log line. Otherwise the request gets a new one, and the answer has it too.
-// A name that is longer than all that matter is none of them, however it begins.
+// A long name ends no conversation if only its beginning is the name of a field that does.
 func TestLongNames(t *testing.T) {
 	cfg := identity.Default()
 	identifier, err := identity.NewIdentifier(&cfg, new(identity.Models), nil)
@@ -74,6 +73,7 @@ func TestLongNames(t *testing.T) {
 	}
 }
 
+// A request id is kept if it can stand in a log line. Otherwise the request gets a new one, and the answer has it too.
 func TestRequestIDs(t *testing.T) {
 	url, heads := echo(t)
 	r := newRig(t, []string{url})

@@ -1,7 +1,7 @@
 package identity
 
-// nameFilter tells most names of headers and members that do not matter from those that do, by their length and first letter: a set of
-// letters for each length, and one for all names that are longer. A request has about ten header fields, of which one or two matter.
+// nameFilter rules most names of headers and members out that do not matter, by their length and first letter. It has a set of letters for
+// each length. One more set is for all longer names. Of the ten header fields that a request has on average, one or two matter.
 type nameFilter [maxHeaderName + 2]uint32
 
 // letter is the bit of a name's first byte. Upper and lower case have the same bit.

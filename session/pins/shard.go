@@ -16,7 +16,7 @@ type shard struct {
 	mu      sync.Mutex
 	entries []entry     // all below are guarded by mu
 	index   index       // of the entries
-	free    uint32      // first of the free entries, each of which has the following one in next
+	free    uint32      // the first free entry, none without one; its next is the second one
 	ttl     uint32      // in ticks
 	size    [2]int      // entries, by list
 	live    [2]int      // pins whose upstream is not gone, by list

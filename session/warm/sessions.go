@@ -32,7 +32,7 @@ type set struct {
 	turns    [ways]last
 }
 
-// last is the last turn of a conversation. The zero value is none.
+// last is the last turn of a conversation. Its zero value stands for a conversation without a turn.
 type last struct {
 	place  uint32
 	prompt uint32 // tokens, 0 for no turn

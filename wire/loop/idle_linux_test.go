@@ -104,7 +104,7 @@ func TestAnswerOnIdle(t *testing.T) {
 	}
 }
 
-// The look for unasked bytes takes events of other sockets too. They are handled, even if they fill the room for events.
+// findUnasked also gets events of other sockets. The loop handles them, even if there is no room for more.
 func TestLastRoomForEvents(t *testing.T) {
 	_, first := connected(t, EngineEpoll, 1)
 	peer, s := onSameLoop(t, first)
