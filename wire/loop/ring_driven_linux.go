@@ -39,7 +39,7 @@ type ringDriven struct {
 	awaited    bool   // the driver waits for Drained
 	failed     bool   // the driver knows that nothing can be sent
 	told       bool   // the driver knows that nothing is received any more
-	left       bool   // hungUp was called
+	left       bool   // the peer has left, and hungUp was called
 	short      bool   // the peer is a server, and the last part that it sent was short
 	batch      uint64 // that has results of receives, 0 once the first of them was handled
 	cancelling bool   // the receive is cancelled

@@ -42,12 +42,17 @@ func settle(s *ringDriven) {
 	settleSend(s)
 	startPoll(s, userReadable, unix.POLLIN, s.wanted.has(userReadable))
 	startPoll(s, userWritable, unix.POLLOUT, s.wanted.has(userWritable))
-	startPoll(s, userLeft, unix.POLLRDHUP, s.hungUp != nil && !s.left && !s.running.has(userReceive)) // a client is received from once
+	if s.hungUp != nil {
+		startPoll(s, userLeft, unix.POLLRDHUP, !s.left && !s.running.has(userReceive)) // a client is received from once
+	} else {
+		startPoll(s, userLeft, 0, !s.left && s.running.has(userEach)) // for POLLERR and POLLHUP
+	}
 }
 
 // settleReceive receives for a driver, or on an idle connection to a server, which must stay silent. Where a client has no driver, a goroutine
 // serves it and will read. From a server that sends short messages it receives again and again, until the driver stops reading: that costs less,
-// but up to 32 parts of shortSize may arrive before it ends.
+// but up to 32 parts of shortSize may arrive before it ends. Such a receive may miss a reset that is there with the last bytes, so a poll looks out
+// for that, and the end is received once.
 func settleReceive(s *ringDriven) {
 	each, once := s.running.has(userEach), s.running.has(userReceive)
 	switch {
@@ -55,7 +60,7 @@ func settleReceive(s *ringDriven) {
 		if s.byHand || s.unreadLocked() || s.driver == nil && s.hungUp != nil {
 			return
 		}
-		if s.short {
+		if s.short && !s.left {
 			s.loop.ring.ReceiveEach(s.fd, eachBuffers, userOf(s, userEach))
 			s.running.add(userEach)
 			return
@@ -63,7 +68,7 @@ func settleReceive(s *ringDriven) {
 		s.loop.ring.Receive(s.fd, onceBuffers, userOf(s, userReceive))
 		s.running.add(userReceive)
 	case s.cancelling:
-	case each && (s.byHand || s.unreadLocked() || !s.short):
+	case each && (s.byHand || s.unreadLocked() || !s.short || s.left):
 		s.loop.ring.Cancel(userOf(s, userEach), userNone)
 		s.cancelling = true
 	case once && s.byHand:
@@ -222,10 +227,13 @@ func takeInbox(s *ringDriven) (d Driver, p []byte, err error) {
 	return nil, nil, nil
 }
 
-// hangUp tells of a peer that has left.
+// hangUp notes that the peer has left, and tells of a client that has.
 func hangUp(s *ringDriven) {
-	if s.hungUp != nil && !s.left && refusal(s) != net.ErrClosed {
-		s.left = true
+	if s.left || refusal(s) == net.ErrClosed {
+		return
+	}
+	s.left = true
+	if s.hungUp != nil {
 		s.hungUp()
 	}
 }

@@ -18,7 +18,8 @@ func (r *Ring) next(opcode uint8, fd int, user uint64) *entry {
 func (r *Ring) Receive(fd, group int, user uint64) { receive(r, fd, group, 0, user) }
 
 // ReceiveEach receives each time that the socket is readable, until a completion without More. The kernel fills up to 32 buffers of the group
-// in a row.
+// in a row. A reset that is there together with bytes may go unseen: Linux 6.18 receives the bytes, and waits for the next change of the socket.
+// Poll sees it.
 func (r *Ring) ReceiveEach(fd, group int, user uint64) {
 	receive(r, fd, group, recvMultishot, user)
 }
