@@ -35,6 +35,8 @@ type ringDriven struct {
 	held       bool
 	out        []byte // what was pushed, to be sent next
 	flying     []byte // what the ring sends
+	quiet      bool   // the loop hears of what flies only if the kernel does not take all of it at once
+	choked     bool   // the kernel did not take all of the last send
 	slow       bool   // the driver is to be told that the peer takes less than it is sent
 	awaited    bool   // the driver waits for Drained
 	failed     bool   // the driver knows that nothing can be sent

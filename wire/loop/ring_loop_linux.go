@@ -28,6 +28,7 @@ type ringLoop struct {
 	sockets []*ringDriven // by descriptor: all whose descriptors the thread must close
 	changed []*ringDriven // whose operations may have to be started
 	again   []*ringDriven // that have something to tell their drivers
+	quiet   []*ringDriven // whose quiet sends were queued
 	work    []posted      // what is looked at after the next completions
 	spare   spareBuffers
 	batch   uint64 // of completions
@@ -233,14 +234,18 @@ func (l *ringLoop) settleAll() {
 func (l *ringLoop) handle(now time.Time) int {
 	l.wakened()
 	n := l.ring.Arrived()
-	if n == 0 {
-		return 0
+	if n > 0 {
+		synchronizeReceived()
+		l.batch++
 	}
-	synchronizeReceived()
-	l.batch++
 	for i := range n {
 		l.handleIdle(now, l.ring.At(i))
 	}
+	quiet := l.quietlySent()
+	for _, s := range quiet {
+		sent(s, now, len(s.flying), nil)
+	}
+	clear(quiet)
 	for i := range n {
 		if i%clockEvents == clockEvents-1 {
 			now = time.Now()
@@ -251,14 +256,28 @@ func (l *ringLoop) handle(now time.Time) int {
 	return n
 }
 
-// handleIdle handles what was received on a connection without a driver. Of others, it notes what will be received after the first part.
+// quietlySent takes the sockets whose quiet sends are over. Those that the kernel has not taken whole are not quiet any more.
+func (l *ringLoop) quietlySent() (all []*ringDriven) {
+	if !l.ring.AllStarted() {
+		return nil
+	}
+	all = slices.DeleteFunc(l.quiet, func(s *ringDriven) bool { return !s.quiet })
+	l.quiet = l.quiet[:0]
+	return all
+}
+
+// handleIdle handles what was received on a connection without a driver. Of others, it notes what will be received after the first part, and which
+// sends are not quiet.
 func (l *ringLoop) handleIdle(now time.Time, c *uring.Completion) {
 	kind := c.User & (1<<userBits - 1)
-	if kind != userReceive && kind != userEach {
+	if kind != userReceive && kind != userEach && kind != userSend {
 		return
 	}
 	s := l.sockets[c.User>>userBits]
 	switch {
+	case kind == userSend:
+		s.quiet = false
+		return
 	case s.driver == nil:
 		received(s, now, c, kind)
 		c.User = userNone
@@ -285,7 +304,7 @@ func (l *ringLoop) handleOne(now time.Time, c *uring.Completion) {
 	case userReceive, userEach:
 		received(s, now, c, kind)
 	case userSend:
-		sent(s, now, c)
+		sent(s, now, int(max(0, c.Result)), c.Err())
 	default:
 		polled(s, c, kind)
 	}
@@ -325,6 +344,9 @@ func (l *ringLoop) end() {
 	for deadline := time.Now().Add(endTime); l.cancelAll() && time.Now().Before(deadline); {
 		if l.ring.Enter(uring.Wait{Limit: endTime}) != nil {
 			break
+		}
+		for _, s := range l.quietlySent() {
+			over(s, userSend)
 		}
 		n := l.ring.Arrived()
 		for i := range n {

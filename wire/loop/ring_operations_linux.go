@@ -77,6 +77,8 @@ func settleReceive(s *ringDriven) {
 	}
 }
 
+// settleSend sends what was pushed. To hear that it is sent costs another turn of the loop, so it is sent quietly where nobody waits for that and the
+// kernel can be expected to take all of it.
 func settleSend(s *ringDriven) {
 	switch {
 	case s.flying != nil || len(s.out) == 0:
@@ -85,8 +87,13 @@ func settleSend(s *ringDriven) {
 	default:
 		s.flying, s.out = s.out, nil
 		synchronizeSend()
-		s.loop.ring.Send(s.fd, s.flying, userOf(s, userSend))
 		s.running.add(userSend)
+		if s.quiet = s.driver != nil && !s.awaited && !s.choked; s.quiet {
+			s.loop.ring.SendNow(s.fd, s.flying, userOf(s, userSend))
+			s.loop.quiet = append(s.loop.quiet, s)
+			return
+		}
+		s.loop.ring.Send(s.fd, s.flying, userOf(s, userSend))
 	}
 }
 
@@ -248,15 +255,17 @@ func refusal(s *ringDriven) error {
 	return s.sendErr
 }
 
-// sent handles the end of a send.
-func sent(s *ringDriven, now time.Time, c *uring.Completion) {
-	flying, n := s.flying, int(max(0, c.Result))
-	if 0 < n && n < len(flying) { // a goroutine must not write before the rest, so the send still counts as running
+// sent handles the end of a send: n bytes, and the error if there are none.
+func sent(s *ringDriven, now time.Time, n int, err error) {
+	flying := s.flying
+	s.choked = n < len(flying)
+	s.quiet = false
+	if 0 < n && n < len(flying) || err == unix.EAGAIN { // a goroutine must not write before the rest, so the send still counts as running
 		s.flying, s.out = nil, append(flying[n:], s.out...)
 		s.loop.touch(s)
 		return
 	}
-	err := takeSent(s, c.Err())
+	err = takeSent(s, err)
 	s.loop.spare.give(flying)
 	if len(s.out) > 0 || s.ending {
 		s.loop.touch(s)

@@ -27,6 +27,7 @@ const (
 	opRecv        = 27
 
 	entryBufferSelect = 1 << 5 // in entry.flags
+	entrySkipSuccess  = 1 << 6
 	recvPollFirst     = 1 << 0 // in entry.priority
 	recvMultishot     = 1 << 1
 	pollMulti         = 1 << 0 // in entry.length

@@ -31,11 +31,23 @@ func receive(r *Ring, fd, group int, how uint16, user uint64) {
 
 // Send sends what the kernel takes of b, once it takes anything. b must not lie on a stack, must be kept unchanged until the completion, and must
 // not be empty. With MSG_WAITALL the kernel would send all of it, but would not tell an error after the first part.
-func (r *Ring) Send(fd int, b []byte, user uint64) {
+func (r *Ring) Send(fd int, b []byte, user uint64) { send(r, fd, b, user) }
+
+func send(r *Ring, fd int, b []byte, user uint64) *entry {
 	e := r.next(opSend, fd, user)
 	e.address = uint64(uintptr(unsafe.Pointer(&b[0])))
 	e.length = uint32(len(b))
 	e.opFlags = unix.MSG_NOSIGNAL
+	return e
+}
+
+// SendNow sends what the kernel takes of b at once, which it does before Enter waits. It completes only if that is not all: Result is the number of bytes
+// that were sent, or the error, which is unix.EAGAIN if the kernel takes nothing now. Once Enter has started it, SendNow without a completion
+// has sent all. The rules of Send for b apply.
+func (r *Ring) SendNow(fd int, b []byte, user uint64) {
+	e := send(r, fd, b, user)
+	e.flags = entrySkipSuccess
+	e.opFlags |= unix.MSG_DONTWAIT | unix.MSG_WAITALL // a part is no success
 }
 
 // Poll completes once one of the events, as of poll(2), is there.

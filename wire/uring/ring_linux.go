@@ -142,6 +142,9 @@ func (r *Ring) Close() {
 // Room is how many operations fit into the queue of submissions before Enter must be called.
 func (r *Ring) Room() int { return len(r.entries) - int(r.queued-atomic.LoadUint32(r.sqHead)) }
 
+// AllStarted reports whether Enter has started all that was queued.
+func (r *Ring) AllStarted() bool { return r.Room() == len(r.entries) }
+
 // Wait is how Enter waits.
 type Wait struct {
 	// Limit bounds the wait; below 0 nothing does, and with 0 Enter does not wait.

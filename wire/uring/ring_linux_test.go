@@ -141,6 +141,36 @@ func TestSend(t *testing.T) {
 	}
 }
 
+func TestSendNow(t *testing.T) {
+	r, near, far := enabled(t)
+	r.SendNow(near, []byte("hello"), 7)
+	if err := r.Enter(Wait{Limit: time.Millisecond}); err != nil || !r.AllStarted() || r.Arrived() != 0 {
+		t.Fatalf("all started %v, %d completions, %v", r.AllStarted(), r.Arrived(), err)
+	}
+	got := make([]byte, 16)
+	if n, err := unix.Read(far, got); err != nil || string(got[:n]) != "hello" {
+		t.Errorf("sent %q, %v", got[:max(0, n)], err)
+	}
+	much := make([]byte, 16<<20)
+	r.SendNow(near, much, 8)
+	c, _ := next(t, r)
+	if c.User != 8 || c.Result <= 0 || int(c.Result) >= len(much) {
+		t.Errorf("more than the kernel takes: %+v", c)
+	}
+	for c.Result > 0 { // it may have made room
+		r.SendNow(near, much, 9)
+		c, _ = next(t, r)
+	}
+	if c.Err() != unix.EAGAIN {
+		t.Errorf("nothing is taken: %+v", c)
+	}
+	unix.Shutdown(far, unix.SHUT_RD)
+	r.SendNow(near, []byte("x"), 10)
+	if c, _ := next(t, r); c.User != 10 || c.Err() != unix.EPIPE {
+		t.Errorf("to nobody: %+v", c)
+	}
+}
+
 func TestPoll(t *testing.T) {
 	r, near, far := enabled(t)
 	r.Poll(near, unix.POLLRDHUP, 1)
