@@ -241,7 +241,7 @@ func (l *ringLoop) handle(now time.Time) int {
 	for i := range n {
 		l.handleIdle(now, l.ring.At(i))
 	}
-	quiet := l.quietlySent()
+	quiet := quietlySent(l)
 	for _, s := range quiet {
 		sent(s, now, len(s.flying), nil)
 	}
@@ -257,8 +257,8 @@ func (l *ringLoop) handle(now time.Time) int {
 }
 
 // quietlySent takes the sockets whose quiet sends are over. Those that the kernel has not taken whole are not quiet any more.
-func (l *ringLoop) quietlySent() (all []*ringDriven) {
-	if !l.ring.AllStarted() {
+func quietlySent(l *ringLoop) (all []*ringDriven) {
+	if l.ring.Room() < ringSize.Entries { // the kernel has not started all
 		return nil
 	}
 	all = slices.DeleteFunc(l.quiet, func(s *ringDriven) bool { return !s.quiet })
@@ -345,7 +345,7 @@ func (l *ringLoop) end() {
 		if l.ring.Enter(uring.Wait{Limit: endTime}) != nil {
 			break
 		}
-		for _, s := range l.quietlySent() {
+		for _, s := range quietlySent(l) {
 			over(s, userSend)
 		}
 		n := l.ring.Arrived()

@@ -42,8 +42,8 @@ func send(r *Ring, fd int, b []byte, user uint64) *entry {
 }
 
 // SendNow sends what the kernel takes of b at once, which it does before Enter waits. It completes only if that is not all: Result is the number of bytes
-// that were sent, or the error, which is unix.EAGAIN if the kernel takes nothing now. Once Enter has started it, SendNow without a completion
-// has sent all. The rules of Send for b apply.
+// that were sent, or the error, which is unix.EAGAIN if the kernel takes nothing now. Once Enter has started it, a send without a completion has
+// sent all. The rules of Send for b apply.
 func (r *Ring) SendNow(fd int, b []byte, user uint64) {
 	e := send(r, fd, b, user)
 	e.flags = entrySkipSuccess

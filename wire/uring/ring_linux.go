@@ -139,11 +139,8 @@ func (r *Ring) Close() {
 	}
 }
 
-// Room is how many operations fit into the queue of submissions before Enter must be called.
+// Room is how many operations fit into the queue of submissions before Enter must be called. It is Config.Entries once all are started.
 func (r *Ring) Room() int { return len(r.entries) - int(r.queued-atomic.LoadUint32(r.sqHead)) }
-
-// AllStarted reports whether Enter has started all that was queued.
-func (r *Ring) AllStarted() bool { return r.Room() == len(r.entries) }
 
 // Wait is how Enter waits.
 type Wait struct {
