@@ -33,8 +33,8 @@ demo-once: build ## show simulated servers with and without affinity, side by si
 # e2e, which drives the binary from outside, and ring, session/shared and bench, whose simulations share nothing. The second compilation has the flags
 # of make build, which shares it. wire and proxy come first because they take longest. go vet is a part of make check.
 #
-# The proxy is tested over two of its engines: with the race detector over epoll, and then over goroutines. test-uring tests the third one.
-# Most tests of the second compilation wait more than they compute, so several packages run at a time, and the proxy over goroutines beside them.
+# The proxy is tested over each of its engines: with the race detector over epoll, and then over goroutines and io_uring. Most tests of the second
+# compilation wait more than they compute, so several packages run at a time, and the proxy over the other engines beside them.
 # Allocations of session/identity can be counted without the detector only: with it, a sync.Pool forgets some of what it gets.
 #
 # At its end, a process with the race detector waits for reports of its other threads: 1 s, unless GORACE says less. The tests
@@ -49,13 +49,12 @@ test: ## run the tests, with the race detector if there is a C compiler; the tar
 	$(TEST_PLAIN) -run Allocat\|BadInput ./session/identity
 	$(TEST_PLAIN) -run Interleavings ./session
 	$(TEST_PLAIN) -run '^(TestFatesAreTrue|TestConversationsStay)$$' ./app
-	TETHER_PROXY_ENGINE=go $(TEST_PLAIN) -parallel 8 ./proxy & beside=$$!; failed=; \
+	(for engine in go uring; do TETHER_PROXY_ENGINE=$$engine $(TEST_PLAIN) -parallel 8 ./proxy || exit 1; done) & beside=$$!; failed=; \
 	  $(TEST_PLAIN) -p 3 -parallel 4 ./e2e ./e2e/endurance ./e2e/replicas ./ring ./session/shared ./bench/... ./e2e/... || failed=yes; \
 	  wait $$beside && [ -z "$$failed" ]
 	cd tools && $(TEST_PLAIN) ./...
 
-# Once in a run, a client waited in vain for the end of an answer that its server had reset, so this is not a part of test yet.
-test-uring: ## test the proxy over io_uring (2 min)
+test-uring: ## test the proxy over io_uring with the race detector, and the vectors of smuggling (2 min)
 	TETHER_PROXY_ENGINE=uring $(TEST_RACE) ./proxy
 	TETHER_PROXY_ENGINE=uring $(TEST_PLAIN) ./e2e/vectors
 

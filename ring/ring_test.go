@@ -300,6 +300,30 @@ func TestWalkReturnsEachUsableSlotOnce(t *testing.T) {
 	})
 }
 
+// A walk over a large table returns each slot once, too, and allocates no more than once.
+func TestLongWalk(t *testing.T) {
+	r := mustNew(t, pods(512))
+	seen := map[int]bool{}
+	w := r.Walk(key(1))
+	for i := w.Next(all); i >= 0; i = w.Next(all) {
+		seen[i] = true
+		if len(seen) > 512 {
+			break
+		}
+	}
+	if len(seen) != 512 || w.Next(all) != -1 {
+		t.Errorf("%d slots of 512", len(seen))
+	}
+	if n := testing.AllocsPerRun(10, func() {
+		w := r.Walk(key(1))
+		for range 32 {
+			w.Next(all)
+		}
+	}); n != 0 {
+		t.Errorf("32 slots of a walk allocate %v times", n)
+	}
+}
+
 // The next slot of a walk is the home of the key once the slots before it are unusable.
 func TestWalkAgreesWithHomes(t *testing.T) {
 	eachTable(t, 8, func(t *testing.T, r *Ring) {

@@ -1,13 +1,18 @@
 package ring
 
 // Walk is the order of the slots for one key: first the key's home, then the slots that it falls back to. It is a plain
-// value, made by Ring.Walk or Ring.Rendezvous, and belongs to one goroutine.
+// value, made by Ring.Walk or Ring.Rendezvous, and belongs to one goroutine. It must not be copied once Next was called.
 type Walk struct {
 	r     *Ring
 	key   uint64
-	state uint64                // of the draws
-	left  int                   // draws left
-	given [MaxSlots / 64]uint64 // a bit for each slot that Next has returned
+	state uint64 // of the draws
+	left  int    // draws left
+
+	// What Next has returned. Most walks end after one slot, and to clear a bit for each slot of the table would take as long as they do. A walk that
+	// goes on after 32 slots allocates once.
+	first [32]int16
+	given int      // of first
+	later []uint64 // a bit for each slot that was returned after first was full, nil for none
 }
 
 // Walk starts the order of a key, which must be a good hash.
@@ -16,7 +21,7 @@ func (r *Ring) Walk(key uint64) Walk {
 	if len(r.buckets) == 0 {
 		left = 0
 	}
-	return Walk{r: r, key: key, state: key, left: left} // not changed before it is returned: that would copy its 544 bytes once more
+	return Walk{r: r, key: key, state: key, left: left}
 }
 
 // Rendezvous starts the order of a key by weighted rendezvous alone, without draws. It is for keys that only a part of the
@@ -65,9 +70,26 @@ func (w *Walk) draw() int {
 	return i
 }
 
-func (w *Walk) fresh(i int) bool { return w.given[i/64]&(1<<(i%64)) == 0 }
+// fresh reports whether Next has not returned i yet.
+func (w *Walk) fresh(i int) bool {
+	for _, g := range w.first[:w.given] {
+		if int(g) == i {
+			return false
+		}
+	}
+	return w.later == nil || w.later[i/64]&(1<<(i%64)) == 0
+}
 
+// give notes that Next returns i.
 func (w *Walk) give(i int) int {
-	w.given[i/64] |= 1 << (i % 64)
+	if w.given < len(w.first) {
+		w.first[w.given] = int16(i)
+		w.given++
+		return i
+	}
+	if w.later == nil {
+		w.later = make([]uint64, (len(w.r.slots)+63)/64)
+	}
+	w.later[i/64] |= 1 << (i % 64)
 	return i
 }

@@ -27,6 +27,7 @@ func main() {
 	flag.StringVar(&o.rows, "rows", "", "rows to measure, comma-separated; all by default")
 	flag.IntVar(&o.rounds, "rounds", 5, "rounds of each row")
 	flag.DurationVar(&o.window, "window", 2*time.Second, "time of one measurement")
+	flag.IntVar(&o.mapSessions, mapFlag, 0, "measure nothing but a session map of so many sessions, for the run that started this")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, o, os.Stdout, os.Stderr)
@@ -34,9 +35,11 @@ func main() {
 	os.Exit(code)
 }
 
+const mapFlag = "map-sessions"
+
 // options are the flags.
 type options struct {
 	tether, engines, builds, others, rows string
-	rounds                                int
+	rounds, mapSessions                   int
 	window                                time.Duration
 }

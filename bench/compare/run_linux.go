@@ -13,6 +13,9 @@ import (
 
 // run prints the table and returns the exit code: 1 if something failed or a floor was missed.
 func run(ctx context.Context, o options, out, errors io.Writer) (code int) {
+	if o.mapSessions > 0 {
+		return printMap(ctx, o.mapSessions, out, errors)
+	}
 	began := time.Now()
 	descriptors, err := raiseDescriptors()
 	if err != nil {

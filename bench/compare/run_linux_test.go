@@ -13,6 +13,9 @@ import (
 var binary string
 
 func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && strings.HasPrefix(os.Args[1], "-"+mapFlag) { // a test runs the program, which runs itself
+		main()
+	}
 	dir, err := os.MkdirTemp("", "bench-compare")
 	if err != nil {
 		panic(err)

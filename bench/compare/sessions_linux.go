@@ -1,9 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/gob"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"os"
+	"os/exec"
 	"runtime"
 	"sync"
 	"time"
@@ -15,12 +20,41 @@ import (
 )
 
 const (
-	// mapUpstreams is the number of upstreams of the map's row, mapReaders the number of goroutines that read it at the same time, and
-	// lookups the number of readings of each.
+	// mapUpstreams is the number of upstreams of the map's row, mapReaders the number of goroutines that read it at the same time,
+	// lookups the number of readings of each, and mapRounds how often they all read: the median counts.
 	mapUpstreams = 16
 	mapReaders   = 8
 	lookups      = 200_000
+	mapRounds    = 5
 )
+
+// measureMapApart is measureMap in a process of its own. In this one, the threads of load and upstreams keep processors of Go's scheduler, so it has
+// more of them than there are cores: a thread that the kernel interrupts while it holds a lock would let others wait.
+func measureMapApart(ctx context.Context, n int) (f figures, err error) {
+	program, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	out, err := exec.CommandContext(ctx, program, fmt.Sprintf("-%s=%d", mapFlag, n)).Output()
+	if err != nil {
+		return nil, fmt.Errorf("measure a session map: %w", err)
+	}
+	err = gob.NewDecoder(bytes.NewReader(out)).Decode(&f)
+	return f, err
+}
+
+// printMap prints the figures of measureMap for measureMapApart, and returns the exit code.
+func printMap(ctx context.Context, n int, out, errors io.Writer) (code int) {
+	f, err := measureMap(ctx, n)
+	if err == nil {
+		err = gob.NewEncoder(out).Encode(f)
+	}
+	if err != nil {
+		fmt.Fprintln(errors, err)
+		return 1
+	}
+	return 0
+}
 
 // measureMap fills a session map of n pins, as large as it must be for them, and measures it from inside: it has no peer.
 func measureMap(ctx context.Context, n int) (figures, error) {
@@ -46,12 +80,21 @@ func measureMap(ctx context.Context, n int) (figures, error) {
 	began := time.Now()
 	runtime.GC()
 	gc := time.Since(began)
-	elapsed, busy, err := lookUp(m, r, n, now)
+	var elapsed, busy []float64
+	for range mapRounds {
+		e, b, err := lookUp(m, r, n, now)
+		if err != nil {
+			return nil, err
+		}
+		elapsed, busy = append(elapsed, e), append(busy, b)
+	}
 	runtime.KeepAlive(m)
+	e, _ := spreadOf(elapsed)
+	b, _ := spreadOf(busy)
 	return figures{
 		sessions: float64(n), perPin: float64(size) / float64(n), collection: float64(gc) / float64(time.Millisecond),
-		lookup: elapsed, lookupCPU: busy,
-	}, err
+		lookup: e.median, lookupCPU: b.median,
+	}, nil
 }
 
 // lookUp lets many goroutines take the first place in the ring and look the session up in the map. It returns the nanoseconds that pass for each

@@ -59,7 +59,7 @@ func (t *trial) run(ctx context.Context) (figures, error) {
 	case sessionRSS:
 		return t.sessions(ctx)
 	case inside:
-		return measureMap(ctx, t.row.sessions)
+		return measureMapApart(ctx, t.row.sessions)
 	case calls:
 		return t.calls(ctx)
 	case allocations:

@@ -131,9 +131,9 @@ const maxPrompt = 1<<(32-flagBits) - 1
 func (m *Map) Get(k identity.Key, now time.Time) (ref upstream.Ref, last Turn, ok bool) {
 	s, h := m.lock(k)
 	defer s.mu.Unlock()
-	if i := s.use(k, h, m.tick(now)); i != none {
+	if i, idle := s.use(k, h, m.tick(now)); i != none {
 		last = s.entries[i].turn()
-		last.Idle = time.Duration(s.idle) * tick
+		last.Idle = time.Duration(idle) * tick
 		return s.entries[i].ref, last, true
 	}
 	return 0, Turn{}, false
@@ -174,7 +174,7 @@ func (m *Map) Bind(k identity.Key, ref upstream.Ref, synthetic bool, now time.Ti
 	s, h := m.lock(k)
 	defer s.mu.Unlock()
 	t := m.tick(now)
-	if i := s.use(k, h, t); i != none {
+	if i, _ := s.use(k, h, t); i != none {
 		return s.entries[i].ref, false
 	}
 	i := s.insert(k, h, ref, synthetic, t)
@@ -188,7 +188,7 @@ func (m *Map) Set(k identity.Key, ref upstream.Ref, now time.Time) {
 	s, h := m.lock(k)
 	defer s.mu.Unlock()
 	t := m.tick(now)
-	if i := s.use(k, h, t); i != none {
+	if i, _ := s.use(k, h, t); i != none {
 		s.repoint(i, ref)
 		return
 	}

@@ -22,7 +22,6 @@ type shard struct {
 	live    [2]int      // pins whose upstream is not gone, by list
 	seats   []seatCount // by the upstreams' seats
 	active  activity
-	idle    uint32 // what use found: the ticks since the use before, 0 for none
 	evicted [len(Causes)]uint64
 
 	_ [64]byte // keeps the next shard's lock off this cache line
@@ -150,14 +149,14 @@ func (e *entry) age(now uint32) uint32 {
 }
 
 // use looks k up for a request that did not make the entry: it refreshes the entry, moves it from probation to the
-// protected list, and clears unconfirmed, so that the request that made the entry can no longer drop it.
-func (s *shard) use(k identity.Key, h uint64, now uint32) uint32 {
-	i := s.find(k, h, now)
+// protected list, and clears unconfirmed, so that the request that made the entry can no longer drop it. idle is the time since the use before.
+func (s *shard) use(k identity.Key, h uint64, now uint32) (i, idle uint32) {
+	i = s.find(k, h, now)
 	if i == none {
-		return none
+		return none, 0
 	}
 	e := &s.entries[i]
-	s.idle = e.age(now)
+	idle = e.age(now)
 	e.prompt &^= unconfirmed
 	if e.list() == probation {
 		s.evictIfFull(protected, now)
@@ -168,7 +167,7 @@ func (s *shard) use(k identity.Key, h uint64, now uint32) uint32 {
 		s.link(i)
 	}
 	s.refresh(i, now)
-	return i
+	return i, idle
 }
 
 // repoint changes the upstream of the entry. Another upstream knows nothing of the session's last turn.
