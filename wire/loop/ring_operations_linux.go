@@ -221,7 +221,7 @@ func takeInbox(s *ringDriven) (d Driver, p []byte, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.driver == nil || s.held:
+	case s.driver == nil || s.held || s.closed: // of Close, look tells
 		return nil, nil, nil
 	case len(s.inbox) > 0:
 		p, s.inbox = s.inbox, nil
