@@ -162,7 +162,7 @@ func (f *front) server(t *testing.T) map[string]string {
 		}
 		columns := map[string]string{}
 		for i, name := range rows[0] {
-			columns[name] = row[i]
+			columns[name] = strings.TrimPrefix(row[i], "* ") // before the status of the last check while the next one is under way
 		}
 		return columns
 	}
@@ -174,7 +174,7 @@ func (f *front) awaitCheck(t *testing.T, old string) (server map[string]string) 
 	t.Helper()
 	await(t, "HAProxy never checked", func() bool {
 		server = f.server(t)
-		status := strings.TrimPrefix(server["check_status"], "* ") // while a check is under way, that of the last one
+		status := server["check_status"]
 		return status != "" && status != "INI" && status != old
 	})
 	return server
