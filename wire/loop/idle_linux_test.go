@@ -104,7 +104,7 @@ func TestAnswerOnIdle(t *testing.T) {
 	}
 }
 
-// findUnasked also gets events of other sockets. The loop handles them, even if there is no room for more.
+// findUnasked also receives events of other sockets. The loop handles these events, even if they fill the buffer for events.
 func TestLastRoomForEvents(t *testing.T) {
 	_, first := connected(t, EngineEpoll, 1)
 	peer, s := onSameLoop(t, first)

@@ -77,8 +77,8 @@ func settleReceive(s *ringDriven) {
 	}
 }
 
-// settleSend sends what was pushed. To hear that it is sent costs another turn of the loop, so it is sent quietly where nobody waits for that and the
-// kernel can be expected to take all of it.
+// settleSend sends what was pushed. The completion of a send costs another turn of the loop. A quiet send has no completion, unless the kernel does
+// not take all of it at once. A send is quiet if nobody waits for its end, and the kernel took all of the send before it.
 func settleSend(s *ringDriven) {
 	switch {
 	case s.flying != nil || len(s.out) == 0:
@@ -88,12 +88,13 @@ func settleSend(s *ringDriven) {
 		s.flying, s.out = s.out, nil
 		synchronizeSend()
 		s.running.add(userSend)
-		if s.quiet = s.driver != nil && !s.awaited && !s.choked; s.quiet {
+		s.quiet = s.driver != nil && !s.awaited && !s.choked
+		if s.quiet {
 			s.loop.ring.SendNow(s.fd, s.flying, userOf(s, userSend))
 			s.loop.quiet = append(s.loop.quiet, s)
-			return
+		} else {
+			s.loop.ring.Send(s.fd, s.flying, userOf(s, userSend))
 		}
-		s.loop.ring.Send(s.fd, s.flying, userOf(s, userSend))
 	}
 }
 
@@ -255,7 +256,7 @@ func refusal(s *ringDriven) error {
 	return s.sendErr
 }
 
-// sent handles the end of a send: n bytes, and the error if there are none.
+// sent handles the end of a send. The kernel took n bytes of it; err is nil if it took any.
 func sent(s *ringDriven, now time.Time, n int, err error) {
 	flying := s.flying
 	s.choked = n < len(flying)
