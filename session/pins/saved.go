@@ -36,13 +36,13 @@ func Save(m *Map, now time.Time, run func([]Saved) error) error {
 	return nil
 }
 
-// copyShard copies the entries and the upstreams that are gone.
+// copyShard copies what saved reads.
 func copyShard(to, s *shard) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	to.entries = append(to.entries[:0], s.entries...)
 	to.seats = append(to.seats[:0], s.seats...)
-	to.ttl = s.ttl
+	to.size, to.live, to.ttl = s.size, s.live, s.ttl
 }
 
 // saved appends the lasting pins of a list to buf, the least recently used first.

@@ -129,10 +129,11 @@ func (s *shard) unlessStale(i, now uint32) uint32 {
 	return i
 }
 
-// stale reports whether an entry has expired or lost its upstream, and which of the two.
+// stale reports whether an entry has expired or lost its upstream, and which of the two. While every entry is live, it does not read the
+// seat of the upstream, which is seldom in the processor's caches if there are hundreds.
 func (s *shard) stale(i, now uint32) (cause int, stale bool) {
 	switch e := &s.entries[i]; {
-	case s.retired(e.ref):
+	case s.live != s.size && s.retired(e.ref):
 		return upstreamRemoved, true
 	case e.age(now) >= s.ttl:
 		return expired, true
