@@ -38,6 +38,7 @@ func (s *driven) Drive(d Driver, limit time.Time, onLoop bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.driver, s.limit = d, limit
+	s.read.end()
 	if onLoop && !s.closed {
 		s.loop.limited(limit)
 		return

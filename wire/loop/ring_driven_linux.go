@@ -67,6 +67,7 @@ func (s *ringDriven) Drive(d Driver, limit time.Time, onLoop bool) {
 
 func (s *ringDriven) driveLocked(d Driver, limit time.Time) {
 	s.driver, s.limit, s.told, s.failed, s.byHand = d, limit, false, false, false
+	s.read.end()
 	if !s.gone { // otherwise the descriptor may be that of another socket
 		s.loop.enter(s)
 	}
