@@ -15,19 +15,20 @@ import (
 // Server is one vLLM server: a process behind one URL. All of its upstreams are up or down together, share its
 // connections and serve the same models. It must not be copied.
 type Server struct {
+	// What each request needs comes first: with hundreds of servers it is seldom in the processor's caches.
 	models.Served
-	load.Fullness
-	load.Processes
-	limit.Places // of all upstreams together; package session takes them
-	name         string
-	address      transport.Address
-	pool         transport.Pool
-	states       states
-
+	limit.Places                                           // of all upstreams together; package session takes them
 	options       atomic.Pointer[transport.RequestOptions] // written by Registry.Apply
 	lastDelivered atomic.Int64                             // Unix ns, 0 for never
-	saidLeaving   atomic.Pointer[time.Time]                // when the server last said that it is shutting down
-	probeWanted   chan struct{}                            // capacity 1
+	load.Processes
+	pool    transport.Pool
+	address transport.Address
+
+	name        string
+	states      states
+	saidLeaving atomic.Pointer[time.Time] // when the server last said that it is shutting down
+	probeWanted chan struct{}             // capacity 1
+	load.Fullness
 }
 
 func newServer(spec *Spec, onChange func(Change)) *Server {
