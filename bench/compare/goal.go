@@ -93,15 +93,14 @@ func (g goal) value(all []*results, engine string) (float64, bool) {
 	}
 }
 
-// growth returns the figure of a column divided by that in the other row, and false if one of the two was not measured.
+// growth returns the median growth of a column's figure from the other row to this one, and false if one of the two was not measured.
 func (g goal) growth(all []*results, column string) (float64, bool) {
 	r, other := find(all, g.row), find(all, g.over)
 	if r == nil || other == nil {
 		return 0, false
 	}
-	s, is := spreadOf(r.series(column, g.key))
-	base, also := spreadOf(other.series(column, g.key))
-	return s.median / base.median, is && also
+	s, is := spreadOf(growth(r, other, column, g.key))
+	return s.median, is
 }
 
 // ofYardstick returns the growth of HAProxy's figure, to be shown beside tether's; empty if it was not measured or the goal is no growth.

@@ -21,6 +21,11 @@ type results struct {
 	failures map[string]error
 }
 
+func newResults(r *row, columns []string) *results {
+	measured := slices.DeleteFunc(slices.Clone(columns), func(name string) bool { return name == direct })
+	return &results{row: r, columns: measured, rounds: map[string][]figures{}, failures: map[string]error{}}
+}
+
 // value returns a figure of a column in a round, and false if it was not measured. What is added is the difference to the direct run in the
 // same round.
 func (r *results) value(column string, round int, key string) (float64, bool) {
@@ -52,6 +57,18 @@ func (r *results) ratios(column, base, key string) (values []float64) {
 	for i := range r.rounds[column] {
 		v, is := r.value(column, i, key)
 		b, also := r.value(base, i, key)
+		if is && also && b > 0 {
+			values = append(values, v/b)
+		}
+	}
+	return values
+}
+
+// growth returns the ratios of a figure of a column between two rows that take turns, one for each round that has both.
+func growth(of, over *results, column, key string) (values []float64) {
+	for i := range of.rounds[column] {
+		v, is := of.value(column, i, key)
+		b, also := over.value(column, i, key)
 		if is && also && b > 0 {
 			values = append(values, v/b)
 		}

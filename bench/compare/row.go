@@ -43,7 +43,9 @@ type row struct {
 	warming time.Duration
 	// rounds is the number of rounds, if fewer are enough; 0 means as many as the flag says.
 	rounds int
-	shows  []measure
+	// with is the row before it, if the row takes turns with that one in each round: what slows the machine slows both.
+	with  string
+	shows []measure
 }
 
 // measure is a figure of a row.
@@ -157,8 +159,11 @@ func tlsRows() []*row {
 func growthRows(most int) (all []*row) {
 	for _, n := range []int{2, 512} {
 		r := json(fmt.Sprintf("upstreams%d", n), fmt.Sprintf("JSON, 32 clients, 2,048 sessions, %d upstreams", n), 32, requestBody)
-		r.upstreams, r.plan.Sessions, r.rounds = n, 2048, 3
+		r.upstreams, r.plan.Sessions = n, 2048
 		r.warming, r.windows = 2*time.Second, 3
+		if len(all) > 0 {
+			r.with = all[0].name
+		}
 		all = append(all, r)
 	}
 	few := streams("streams100", 100, 10*time.Millisecond)
@@ -272,4 +277,13 @@ func selectRows(names string, most int) (selected []*row, err error) {
 		selected = append(selected, all[i])
 	}
 	return selected, nil
+}
+
+// takingTurns returns the first rows of all that take turns with one another, and the rest.
+func takingTurns(all []*row) (together, rest []*row) {
+	n := 1
+	for n < len(all) && all[n].with == all[n-1].name {
+		n++
+	}
+	return all[:n], all[n:]
 }

@@ -55,3 +55,25 @@ func TestRowsThatDoNotFit(t *testing.T) {
 		t.Errorf("the title is %q", selected[1].title)
 	}
 }
+
+// Few and many upstreams are measured in turns, all other rows alone.
+func TestTakingTurns(t *testing.T) {
+	for rest := rows(10_000); len(rest) > 0; {
+		var together []*row
+		together, rest = takingTurns(rest)
+		want := 1
+		if together[0].name == "upstreams2" {
+			want = 2
+		}
+		if len(together) != want {
+			t.Errorf("%d rows from %s on take turns, want %d", len(together), together[0].name, want)
+		}
+	}
+	others, err := selectRows("json32,upstreams512", 10_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if together, rest := takingTurns(others); len(together) != 1 || len(rest) != 1 {
+		t.Errorf("%d other rows take turns, and %d follow", len(together), len(rest))
+	}
+}

@@ -38,17 +38,21 @@ func run(ctx context.Context, o options, out, errors io.Writer) (code int) {
 	}
 	l.describe(out)
 	var all []*results
-	for _, r := range selected {
-		results, err := l.runRow(ctx, r)
+	for rest := selected; len(rest) > 0; {
+		var together []*row
+		together, rest = takingTurns(rest)
+		measured, err := l.runRows(ctx, together)
 		if err != nil {
 			fmt.Fprintln(errors, err)
 			return 1
 		}
-		printRow(out, results, l.tethers)
-		all = append(all, results)
-		if results.broken() {
-			code = 1
+		for _, results := range measured {
+			printRow(out, results, l.tethers)
+			if results.broken() {
+				code = 1
+			}
 		}
+		all = append(all, measured...)
 	}
 	if missed := printGoals(out, all, l.engine); missed > 0 {
 		fmt.Fprintln(errors, "floors missed:", missed)
@@ -58,29 +62,39 @@ func run(ctx context.Context, o options, out, errors io.Writer) (code int) {
 	return code
 }
 
-// runRow measures a row in rounds. Each round begins with another column. It returns an error if ctx ended.
-func (l *lab) runRow(ctx context.Context, r *row) (*results, error) {
-	results := &results{row: r, rounds: map[string][]figures{}, failures: map[string]error{}}
-	columns := l.columnsOf(r)
-	results.columns = slices.DeleteFunc(slices.Clone(columns), func(name string) bool { return name == direct })
-	rounds := l.rounds
-	if r.rounds > 0 {
-		rounds = min(rounds, r.rounds)
+// runRows measures rows that have the same columns and number of rounds. They take turns in each round, and each round begins with another
+// column. It returns an error if ctx ended.
+func (l *lab) runRows(ctx context.Context, together []*row) (all []*results, err error) {
+	columns, rounds := l.columnsOf(together[0]), l.rounds
+	if most := together[0].rounds; most > 0 {
+		rounds = min(rounds, most)
+	}
+	for _, r := range together {
+		all = append(all, newResults(r, columns))
 	}
 	for round := range rounds {
 		for i := range columns {
-			column := columns[(i+round)%len(columns)]
-			f, err := l.perform(ctx, r, column)
-			if ctx.Err() != nil {
-				return nil, ctx.Err()
+			for _, results := range all {
+				if err := l.measure(ctx, results, columns[(i+round)%len(columns)]); err != nil {
+					return nil, err
+				}
 			}
-			if err != nil && results.failures[column] == nil {
-				results.failures[column] = err
-			}
-			results.rounds[column] = append(results.rounds[column], f)
 		}
 	}
-	return results, nil
+	return all, nil
+}
+
+// measure measures a column of a row once more. It returns an error if ctx ended.
+func (l *lab) measure(ctx context.Context, to *results, column string) error {
+	f, err := l.perform(ctx, to.row, column)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil && to.failures[column] == nil {
+		to.failures[column] = err
+	}
+	to.rounds[column] = append(to.rounds[column], f)
+	return nil
 }
 
 // columnsOf returns the columns that a row is measured for.
