@@ -13,7 +13,7 @@ import (
 // countFates ignores a request whose upstream was removed since. See attempts.count.
 func countFates(to *fates.Tally, r *proxy.Record, upstreams *upstream.Table) {
 	if r.Fates != (fates.Split{}) && upstreams.Index(r.Upstream.Ref()) >= 0 {
-		to.Add(r.Upstream.Name(), &r.Fates, r.Saved, r.Started.Add(r.Duration))
+		to.Of(r.Upstream.Name()).Add(&r.Fates, r.Saved, 0, 0, r.Started.Add(r.Duration))
 	}
 }
 

@@ -58,8 +58,8 @@ func TestFigures(t *testing.T) {
 	}
 	tally := fates.NewTally()
 	now := time.Now()
-	tally.Add("a", &fates.Split{Hit: 10, New: 5}, 1234*time.Millisecond, now)
-	tally.Add("b", &fates.Split{Hit: 1, Lost: 7, Cause: fates.Moved, Reason: fates.Spread}, 0, now)
+	tally.Of("a").Add(&fates.Split{Hit: 10, New: 5}, 1234*time.Millisecond, 0, 0, now)
+	tally.Of("b").Add(&fates.Split{Hit: 1, Lost: 7, Cause: fates.Moved, Reason: fates.Spread}, 0, 0, 0, now)
 	read := tokensOf(tally, now)
 	c := counts{requests: 5}
 	c.firstByte[bucketOf(100*time.Millisecond)] = 5

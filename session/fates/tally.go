@@ -7,19 +7,22 @@ import (
 	"time"
 )
 
-// Counts are tokens by what became of them.
+// Counts are tokens by what became of them. What each prompt changes comes first.
 type Counts struct {
+	// Saved is the time that the servers would have needed for the Hit tokens, by the measured rate of each model. Tokens of models without
+	// a measured rate do not count.
+	Saved time.Duration
+	// Expected are the tokens that the upstream itself should have had in its cache, Found those of the same prompts that it had. They may be
+	// more than expected.
+	Expected, Found int64
 	// Tokens are by Fate.
 	Tokens [Count]int64
 	// Moved are the moved tokens, by Reason.
 	Moved [ReasonCount]int64
-	// Saved is the time that the servers would have needed for the Hit tokens, by the measured rate of each model. Tokens of models without
-	// a measured rate do not count.
-	Saved time.Duration
 }
 
-// add adds the tokens of a split.
-func (c *Counts) add(s *Split, saved time.Duration) {
+// add adds a prompt. See Account.Add.
+func (c *Counts) add(s *Split, saved time.Duration, expected, found int64) {
 	c.Tokens[Hit] += s.Hit
 	c.Tokens[New] += s.New
 	if s.Lost > 0 {
@@ -29,6 +32,8 @@ func (c *Counts) add(s *Split, saved time.Duration) {
 		c.Moved[s.Reason] += s.Lost
 	}
 	c.Saved += saved
+	c.Expected += expected
+	c.Found += found
 }
 
 // Plus returns the sum.
@@ -40,6 +45,8 @@ func (c Counts) Plus(o *Counts) Counts {
 		c.Moved[r] += n
 	}
 	c.Saved += o.Saved
+	c.Expected += o.Expected
+	c.Found += o.Found
 	return c
 }
 
@@ -52,6 +59,8 @@ func (c Counts) minus(o *Counts) Counts {
 		c.Moved[r] -= n
 	}
 	c.Saved -= o.Saved
+	c.Expected -= o.Expected
+	c.Found -= o.Found
 	return c
 }
 
@@ -67,12 +76,13 @@ func (c *Counts) Reported() (n int64) {
 // Tally adds up the fates of prompts, by upstream. It is safe for concurrent use. NewTally makes one.
 type Tally struct {
 	mu  sync.Mutex
-	all map[string]*account
+	all map[string]*Account
 }
 
-// account has the counts of one upstream. What a prompt changes is in a few cache lines side by side, because those of hundreds of upstreams
-// do not stay in the caches.
-type account struct {
+// Account has the counts of one upstream. It is safe for concurrent use. Tally.Of makes one. What a common prompt changes fills its first
+// cache line: the lines of hundreds of upstreams do not stay in the caches.
+type Account struct {
+	mu     sync.Mutex
 	newest int64 // number of the last slot
 	total  Counts
 	before [slots]Counts // the totals at the beginning of each slot
@@ -86,26 +96,30 @@ const (
 )
 
 // NewTally returns a tally of no prompts.
-func NewTally() *Tally { return &Tally{all: map[string]*account{}} }
+func NewTally() *Tally { return &Tally{all: map[string]*Account{}} }
 
-// Add adds a prompt that the upstream computed at now. saved is Counts.Saved of its hits.
-func (t *Tally) Add(upstream string, s *Split, saved time.Duration, now time.Time) {
-	if *s == (Split{}) {
-		return
-	}
+// Of returns the account of an upstream. It is the same one until Keep drops it. What is added to a dropped account counts nowhere.
+func (t *Tally) Of(upstream string) *Account {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	a := t.all[upstream]
 	if a == nil {
-		a = &account{}
+		a = &Account{}
 		t.all[upstream] = a
 	}
+	return a
+}
+
+// Add adds a prompt that the upstream computed at now. saved, expected and found are what the prompt adds to the Counts of these names.
+func (a *Account) Add(s *Split, saved time.Duration, expected, found int64, now time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	a.advance(now)
-	a.total.add(s, saved)
+	a.total.add(s, saved, expected, found)
 }
 
 // advance begins the slots between the newest one and that of now.
-func (a *account) advance(now time.Time) {
+func (a *Account) advance(now time.Time) {
 	to := now.UnixNano() / int64(slot)
 	a.newest = max(a.newest, to-slots)
 	for a.newest < to {
@@ -114,17 +128,20 @@ func (a *account) advance(now time.Time) {
 	}
 }
 
-// minute is what was counted in the last slots.
-func (a *account) minute() Counts {
+// read returns all that was counted, and what was counted in the last slots.
+func (a *Account) read(now time.Time) (total, minute Counts) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.advance(now)
 	oldest := (a.newest + 1) % slots
-	return a.total.minus(&a.before[oldest])
+	return a.total, a.total.minus(&a.before[oldest])
 }
 
 // Keep drops the upstreams for which stays returns false.
 func (t *Tally) Keep(stays func(upstream string) bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	maps.DeleteFunc(t.all, func(name string, _ *account) bool { return !stays(name) })
+	maps.DeleteFunc(t.all, func(name string, _ *Account) bool { return !stays(name) })
 }
 
 // Each calls f with each upstream that has computed prompts, in the order of their names: with all that was counted since the start, and
@@ -133,8 +150,8 @@ func (t *Tally) Each(now time.Time, f func(upstream string, total, minute Counts
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, name := range slices.Sorted(maps.Keys(t.all)) {
-		a := t.all[name]
-		a.advance(now)
-		f(name, a.total, a.minute())
+		if total, minute := t.all[name].read(now); total != (Counts{}) {
+			f(name, total, minute)
+		}
 	}
 }
