@@ -48,7 +48,7 @@ var layers = map[string]layer{
 	"proxy":        {[]string{"auth", "failure", "http1", "session", "session/balance", "session/fates", "session/identity", "session/openings", "session/prefill", "session/warm", "traceparent", "units", "upstream", "upstream/transport", "wire", "wire/loop"}, "the data plane does not know what watches or drives it"},
 	"tracing":      {[]string{"failure", "proxy", "session"}, "tracing observes and changes nothing"},
 	"accesslog":    {[]string{"proxy", "session"}, "logging observes and changes nothing"},
-	"metrics":      {[]string{"proxy", "session", "session/balance", "session/fates", "session/identity", "session/openings", "session/pins", "session/prefill", "session/store", "upstream"}, "counting observes and changes nothing"},
+	"metrics":      {[]string{"failure", "proxy", "session", "session/balance", "session/fates", "session/identity", "session/openings", "session/pins", "session/prefill", "session/store", "upstream"}, "counting observes and changes nothing"},
 	"status":       {[]string{"proxy", "session", "session/balance", "session/fates", "session/identity", "session/pins", "upstream"}, "what pages show is collected without knowing who looks at it, and changes nothing"},
 	"top":          {[]string{"status"}, "a terminal shows what it is given, and does not know how to ask"},
 	"preview":      {[]string{"ring", "session", "upstream", "upstream/transport"}, "what would change is computed without changing it, and without knowing who asks"},

@@ -5,41 +5,36 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"tether/proxy"
 	"tether/session/fates"
-	"tether/upstream"
 )
 
-// countFates ignores a request whose upstream was removed since. See attempts.count.
-func countFates(to *fates.Tally, r *proxy.Record, upstreams *upstream.Table) {
-	if r.Fates != (fates.Split{}) && upstreams.Index(r.Upstream.Ref()) >= 0 {
-		to.Of(r.Upstream.Name()).Add(&r.Fates, r.Saved, 0, 0, r.Started.Add(r.Duration))
-	}
-}
+// tokenCounters collects the totals of a tally.
+type tokenCounters struct{ tally *fates.Tally }
 
-// fateCounters collects the totals of a tally.
-type fateCounters struct{ tally *fates.Tally }
-
-var fateDesc = fateTokens.desc()
+var tokenDescs = describe(fateTokens, expectedTokens, foundTokens)
 
 // Describe implements prometheus.Collector.
-func (fateCounters) Describe(ch chan<- *prometheus.Desc) { ch <- fateDesc }
+func (tokenCounters) Describe(ch chan<- *prometheus.Desc) { tokenDescs.show(ch) }
 
 // Collect implements prometheus.Collector. An upstream whose responses never say how many tokens were cached has the series unknown alone.
-func (c fateCounters) Collect(ch chan<- prometheus.Metric) {
+func (c tokenCounters) Collect(ch chan<- prometheus.Metric) {
+	emit := func(d *definition, tokens int64, labels ...string) {
+		tokenDescs.emit(ch, d, float64(tokens), labels...)
+	}
 	c.tally.Each(time.Now(), func(upstream string, total, _ fates.Counts) {
-		send := func(tokens int64, fate fates.Fate, reason fates.Reason) {
-			ch <- prometheus.MustNewConstMetric(fateDesc, prometheus.CounterValue, float64(tokens), upstream, fate.String(), reason.String())
+		if total.Expected > 0 {
+			emit(expectedTokens, total.Expected, upstream)
+			emit(foundTokens, total.Found, upstream)
 		}
 		reported := total.Reported() > 0
 		for f, tokens := range total.Tokens {
-			if fate := fates.Fate(f); fate != fates.Moved && (reported || fate == fates.Unknown) {
-				send(tokens, fate, 0)
+			if fate := fates.Fate(f); fate != fates.Moved && (reported || tokens > 0) {
+				emit(fateTokens, tokens, upstream, fate.String(), "")
 			}
 		}
 		for r, tokens := range total.Moved {
 			if tokens > 0 {
-				send(tokens, fates.Moved, fates.Reason(r))
+				emit(fateTokens, tokens, upstream, fates.Moved.String(), fates.Reason(r).String())
 			}
 		}
 	})

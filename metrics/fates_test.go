@@ -52,3 +52,38 @@ func TestFates(t *testing.T) {
 		}
 	}
 }
+
+// Only turns count whose server should have the last prompt and says what it had. A removed upstream leaves nothing behind.
+func TestExpectedTokens(t *testing.T) {
+	r := fleet(t, "vllm-0", "vllm-1")
+	m := New("v1", r)
+	before := r.Table()
+	stays, gone := before.Members[0].Upstream, before.Members[1].Upstream
+	for _, rec := range []proxy.Record{
+		{Upstream: stays, ExpectedTokens: 1000, CachedTokens: 900, PromptTokens: 1100},
+		{Upstream: stays, ExpectedTokens: 500, CachedTokens: 0, PromptTokens: 600},
+		{Upstream: stays, ExpectedTokens: 0, CachedTokens: 70},
+		{Upstream: stays, ExpectedTokens: 70, CachedTokens: -1, PromptTokens: 80},
+		{Upstream: stays, ExpectedTokens: 70, CachedTokens: 1 << 50, PromptTokens: 80},
+		{Upstream: gone, ExpectedTokens: 70, CachedTokens: 70, PromptTokens: 80},
+		{},
+	} {
+		m.Done(&rec)
+	}
+	if _, err := r.Apply([]upstream.Spec{{Name: "vllm-0", Address: transport.Address{Network: "tcp", Dial: "127.0.0.1:1"}, Weight: 100}}); err != nil {
+		t.Fatal(err)
+	}
+	m.Forget(before, r.Table())
+	m.Done(&proxy.Record{Upstream: gone, ExpectedTokens: 70, CachedTokens: 70, PromptTokens: 80})
+	text := scrape(t, m)
+	for _, want := range []string{
+		`tether_prompt_tokens_expected_cached_total{upstream="vllm-0"} 1500`, `tether_prompt_tokens_found_cached_total{upstream="vllm-0"} 900`,
+	} {
+		if !strings.Contains(text, want+"\n") {
+			t.Errorf("no %s in\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "vllm-1") {
+		t.Error("series of the removed upstream remain")
+	}
+}

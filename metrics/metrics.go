@@ -31,9 +31,8 @@ type Metrics struct {
 
 	prometheus     *prometheus.Registry
 	upstreams      *upstream.Registry
+	seats          seats
 	requests       requests
-	attempts       attempts
-	caches         caches
 	keys           keys
 	refused        *prometheus.CounterVec
 	acceptFailures prometheus.Counter
@@ -53,10 +52,9 @@ func New(version string, r *upstream.Registry) *Metrics {
 	m.acceptFailures = counter(acceptFailures)
 	m.prometheus.MustRegister(build, m.acceptFailures, m.refused, m.changes, m.probes,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.prometheus.MustRegister(m.seats.init(r, m.Fates)...)
+	m.prometheus.MustRegister(tokenCounters{m.Fates})
 	m.prometheus.MustRegister(m.requests.init(r)...)
-	m.prometheus.MustRegister(m.attempts.init(r)...)
-	m.prometheus.MustRegister(m.caches.init(r)...)
-	m.prometheus.MustRegister(fateCounters{m.Fates})
 	m.prometheus.MustRegister(m.keys.init()...)
 	m.prometheus.MustRegister(m.certificates.init()...)
 	m.prometheus.MustRegister(m.configuration.init()...)
@@ -89,10 +87,9 @@ func (m *Metrics) Handler() http.Handler {
 // Done counts a completed request. It is for proxy.Deps.OnDone.
 func (m *Metrics) Done(r *proxy.Record) {
 	for _, t := range r.Tries {
-		m.attempts.count(t)
+		m.seats.countAttempt(t)
 	}
-	m.caches.count(r)
-	countFates(m.Fates, r, m.upstreams.Table())
+	m.seats.countPrompt(r)
 	m.keys.count(r)
 	m.requests.count(r)
 }
@@ -107,7 +104,7 @@ func (m *Metrics) AcceptFailed() { m.acceptFailures.Inc() }
 
 // Probed counts a health probe of s.
 func (m *Metrics) Probed(s *upstream.Server, result string) {
-	m.attempts.words.Store(result, true)
+	m.seats.words.Store(result, true)
 	m.probes.WithLabelValues(s.Name(), result).Inc()
 }
 
@@ -118,7 +115,7 @@ func (m *Metrics) Changed(c upstream.Change) {
 		return
 	}
 	for _, u := range c.Upstreams {
-		m.attempts.words.Store(healthWords[to], true)
+		m.seats.words.Store(healthWords[to], true)
 		m.changes.WithLabelValues(u.Name(), healthWords[to]).Inc()
 	}
 }
@@ -143,14 +140,11 @@ func (m *Metrics) Forget(before, after *upstream.Table) {
 		delete(names, one.Name())
 		delete(names, one.Server.Name())
 	}
-	m.attempts.keep(stays)
-	m.caches.keep(stays)
+	m.seats.keep(stays)
 	m.Fates.Keep(func(name string) bool { return !names[name] })
 	for name := range names {
-		m.caches.expected.DeleteLabelValues(name)
-		m.caches.found.DeleteLabelValues(name)
-		for word := range m.attempts.words.Range { // a search for all series with the name would look at those of all upstreams
-			for _, vec := range []*prometheus.CounterVec{m.changes, m.probes, m.attempts.total} {
+		for word := range m.seats.words.Range { // a search for all series with the name would look at those of all upstreams
+			for _, vec := range []*prometheus.CounterVec{m.changes, m.probes, m.seats.attempts} {
 				vec.DeleteLabelValues(name, word.(string))
 			}
 		}
