@@ -62,7 +62,7 @@ func (c *Collector) keepLocked(now time.Time) {
 	for _, m := range c.deps.Registry.Table().Members {
 		stays[m.Upstream] = true
 		w := c.of(m.Upstream)
-		keep(&w.tally, &w.past)
+		keep(&w.tally, w.past)
 	}
 	for i := range c.each {
 		if w := c.each[i].Load(); w != nil && !stays[w.upstream] {

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"tether/upstream/transport"
 )
 
 // Registry owns the upstreams: Apply makes them, keeps them over changes of the configured list, and drops those that
@@ -94,8 +96,12 @@ func (r *Registry) vacate(before, next *Table) (removed []Ref) {
 // complete makes the upstreams that next does not have yet, and configures its servers.
 func (r *Registry) complete(next *Table, specs []Spec) {
 	members := next.Members
+	var options *transport.RequestOptions // servers one after the other share equal ones, so that they stay in the processor's caches
 	for i, s := range next.Servers {
 		spec := specs[i]
+		if options == nil || *options != spec.RequestOptions {
+			options = &spec.RequestOptions
+		}
 		ranks := spec.ranks()
 		upstreams := make([]*Upstream, len(ranks))
 		for k, rank := range ranks {
@@ -105,7 +111,7 @@ func (r *Registry) complete(next *Table, specs []Spec) {
 			upstreams[k] = members[k].Upstream
 		}
 		members = members[len(ranks):]
-		s.configure(&spec, upstreams)
+		s.configure(&spec, options, upstreams)
 	}
 	next.seats = slices.Repeat([]int{-1}, len(r.refs))
 	for i, m := range next.Members {

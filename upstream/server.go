@@ -38,9 +38,9 @@ func newServer(spec *Spec, onChange func(Change)) *Server {
 	}
 }
 
-// configure gives the server its upstreams and what else a spec says of it.
-func (s *Server) configure(spec *Spec, upstreams []*Upstream) {
-	s.options.Store(&spec.RequestOptions)
+// configure gives the server its upstreams, the options of its spec, and what else the spec says of it.
+func (s *Server) configure(spec *Spec, options *transport.RequestOptions, upstreams []*Upstream) {
+	s.options.Store(options)
 	s.Assign(spec.Models)
 	s.Limit(spec.MaxInFlight)
 	s.states.adopt(upstreams)

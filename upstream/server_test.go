@@ -49,3 +49,18 @@ func TestRequestOptionsFollowTheConfiguration(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// Servers share equal options, and no others.
+func TestSharedRequestOptions(t *testing.T) {
+	r := NewRegistry(nil)
+	specs := []Spec{spec("a", "1"), spec("b", "2"), spec("c", "3")}
+	specs[2].Key = "another"
+	mustApply(t, r, specs...)
+	m := r.Table().Members
+	if m[0].RequestOptions() != m[1].RequestOptions() {
+		t.Error("equal options are in two places")
+	}
+	if a, c := m[0].RequestOptions().Key, m[2].RequestOptions().Key; a != "" || c != "another" {
+		t.Errorf("keys %q and %q", string(a), string(c))
+	}
+}

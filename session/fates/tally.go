@@ -80,12 +80,12 @@ type Tally struct {
 }
 
 // Account has the counts of one upstream. It is safe for concurrent use. Tally.Of makes one. What a common prompt changes fills its first
-// cache line: the lines of hundreds of upstreams do not stay in the caches.
+// cache line, and the accounts of hundreds of upstreams few pages: their memory does not stay in the caches.
 type Account struct {
 	mu     sync.Mutex
 	newest int64 // number of the last slot
 	total  Counts
-	before [slots]Counts // the totals at the beginning of each slot
+	before *[slots]Counts // the totals at the beginning of each slot
 }
 
 const (
@@ -104,7 +104,7 @@ func (t *Tally) Of(upstream string) *Account {
 	defer t.mu.Unlock()
 	a := t.all[upstream]
 	if a == nil {
-		a = &Account{}
+		a = &Account{before: &[slots]Counts{}}
 		t.all[upstream] = a
 	}
 	return a
