@@ -71,7 +71,7 @@ func overrunText(r warm.Report) string {
 func cacheTokens(table *upstream.Table, model []byte) (sum int64) {
 	for i := range table.Members {
 		m := &table.Members[i]
-		if m.State().Health() != upstream.Up || !m.Models().Has(model) {
+		if m.State().Health() != upstream.Up || !m.IDs().Has(model) {
 			continue
 		}
 		capacity := m.KVCapacity()

@@ -185,7 +185,7 @@ func (r *requests) model(name []byte) *model {
 
 func (r *requests) isListed(name []byte) bool {
 	for _, m := range r.upstreams.Table().Members {
-		if m.Models().Has(name) {
+		if m.IDs().Has(name) {
 			return true
 		}
 	}

@@ -16,7 +16,7 @@ func teach(e *prefill.Estimates, x *exchange, now time.Time) {
 	if e == nil || u == nil || x.req.is(storedAPI) || !isTaught(x) {
 		return
 	}
-	if !e.Has(r.Model) && u.Models().Has(r.Model) {
+	if !e.Has(r.Model) && u.IDs().Has(r.Model) {
 		e.Add(string(r.Model), now)
 	}
 	model, media, isWhole := e.Of(r.Model), x.caller.media, isWholePrompt(&x.caller)

@@ -23,8 +23,8 @@ type candidates struct {
 
 	silent time.Duration // how long the session was silent before this request
 
-	// asked is the list that was last asked for the model, and has its answer: the lists of most upstreams have the same models.
-	asked *models.List
+	// asked are the ids that were last asked for the model, and has is their answer: most upstreams have the same ids.
+	asked *models.IDs
 	has   bool
 	// modelKnown is true once modelListed tells whether any upstream lists the model.
 	modelKnown, modelListed bool
@@ -161,16 +161,16 @@ func (c *candidates) serves(i int) bool {
 	if len(c.model) == 0 {
 		return true
 	}
-	if list := m.Models(); list == nil || c.isOn(list) {
+	if ids := m.IDs(); ids == nil || c.isAmong(ids) {
 		return true
 	}
 	return m.Assigned() == nil && !c.isListed()
 }
 
-// isOn reports whether the model is on the list.
-func (c *candidates) isOn(list *models.List) bool {
-	if c.asked == nil || !list.SharesIDs(c.asked) {
-		c.asked, c.has = list, list.Has(c.model)
+// isAmong reports whether the model is among the ids. It remembers the answer for the next upstream with the same ids.
+func (c *candidates) isAmong(ids *models.IDs) bool {
+	if c.asked != ids {
+		c.asked, c.has = ids, ids.Has(c.model)
 	}
 	return c.has
 }
@@ -179,7 +179,7 @@ func (c *candidates) isOn(list *models.List) bool {
 func (c *candidates) isListed() bool {
 	if !c.modelKnown {
 		c.modelKnown = true
-		c.modelListed = slices.ContainsFunc(c.table.Members, func(m upstream.Member) bool { return m.Models().Has(c.model) })
+		c.modelListed = slices.ContainsFunc(c.table.Members, func(m upstream.Member) bool { return m.IDs().Has(c.model) })
 	}
 	return c.modelListed
 }

@@ -5,19 +5,29 @@ import (
 	"sync/atomic"
 )
 
-// ids are the models of a list. Lists of the same models share them: most fleets serve the same models everywhere, and requests to
-// hundreds of servers then ask one set, which the caches of the processor hold.
-type ids map[string]struct{}
+// IDs are the ids of the models of a list, nil if the list is unknown. They never change. Lists of the same models share them: most fleets
+// serve the same models everywhere, and requests to hundreds of servers then ask one set, which the caches of the processor hold. Lists that
+// were not made one right after the other may have equal sets of their own.
+type IDs map[string]struct{}
 
-// lastIDs is the set that was made last. Nothing changes a set.
-var lastIDs atomic.Pointer[ids]
+// Has reports whether the model is among them. Of an unknown list none is.
+func (s *IDs) Has(model []byte) bool {
+	if s == nil {
+		return false
+	}
+	_, has := (*s)[string(model)]
+	return has
+}
+
+// lastIDs is the set that was made last.
+var lastIDs atomic.Pointer[IDs]
 
 // sharedIDs returns the keys of list.
-func sharedIDs(list map[string]json.RawMessage) *ids {
+func sharedIDs(list map[string]json.RawMessage) *IDs {
 	if last := lastIDs.Load(); last != nil && last.equals(list) {
 		return last
 	}
-	set := make(ids, len(list))
+	set := make(IDs, len(list))
 	for id := range list {
 		set[id] = struct{}{}
 	}
@@ -25,7 +35,7 @@ func sharedIDs(list map[string]json.RawMessage) *ids {
 	return &set
 }
 
-func (s *ids) equals(list map[string]json.RawMessage) bool {
+func (s *IDs) equals(list map[string]json.RawMessage) bool {
 	if len(*s) != len(list) {
 		return false
 	}

@@ -5,6 +5,7 @@ package models
 
 import (
 	"encoding/json"
+	"sync"
 	"sync/atomic"
 )
 
@@ -12,7 +13,7 @@ import (
 type List struct {
 	models []Model
 	raw    map[string]json.RawMessage // by ID
-	ids    *ids
+	ids    *IDs
 }
 
 // Model is one entry of a server's list, as the server wrote it.
@@ -40,30 +41,22 @@ func (l *List) All() []Model {
 }
 
 // Has reports whether the model is on the list. An unknown list has none.
-func (l *List) Has(model []byte) bool {
-	if l == nil {
-		return false
-	}
-	_, has := (*l.ids)[string(model)]
-	return has
-}
-
-// SharesIDs reports whether both lists have the same models. It may miss that for lists that were not made one right after the other. Neither
-// list may be nil.
-func (l *List) SharesIDs(other *List) bool { return l.ids == other.ids }
+func (l *List) Has(model []byte) bool { return l != nil && l.ids.Has(model) }
 
 // Served is what one server serves: what the configuration assigns to it, else what it lists. It must not be copied, and is safe
 // for concurrent use.
 type Served struct {
+	ids      atomic.Pointer[IDs] // of Models
 	assigned atomic.Pointer[List]
 	listed   atomic.Pointer[List]
 	needsKey atomic.Bool
+	mu       sync.Mutex // serializes the changes of ids
 }
 
 // Assign sets the models that the configuration names; without any the server's own list is in force.
 func (s *Served) Assign(names []string) {
 	if len(names) == 0 {
-		s.assigned.Store(nil)
+		s.set(&s.assigned, nil)
 		return
 	}
 	list := make([]Model, len(names))
@@ -74,7 +67,7 @@ func (s *Served) Assign(names []string) {
 		}{name, "model"})
 		list[i] = Model{ID: name, Raw: raw}
 	}
-	s.assigned.Store(New(list))
+	s.set(&s.assigned, New(list))
 }
 
 // Assigned is what the configuration assigns to the server, nil if nothing.
@@ -89,7 +82,21 @@ func (s *Served) Models() *List {
 }
 
 // SetModels sets the list that the server gave.
-func (s *Served) SetModels(l *List) { s.listed.Store(l) }
+func (s *Served) SetModels(l *List) { s.set(&s.listed, l) }
+
+func (s *Served) set(list *atomic.Pointer[List], to *List) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list.Store(to)
+	var ids *IDs
+	if l := s.Models(); l != nil {
+		ids = l.ids
+	}
+	s.ids.Store(ids)
+}
+
+// IDs are those of Models, without a look at the list.
+func (s *Served) IDs() *IDs { return s.ids.Load() }
 
 // Entry is the entry of m for clients: as the server listed it, else m's own.
 func (s *Served) Entry(m Model) json.RawMessage {
