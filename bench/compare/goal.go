@@ -93,13 +93,13 @@ func (g goal) value(all []*results, engine string) (float64, bool) {
 	}
 }
 
-// growth returns the median growth of a column's figure from the other row to this one, and false if one of the two was not measured.
+// growth returns the median growth of a column's figure from the other row to this one, and false unless the two were measured in turns.
 func (g goal) growth(all []*results, column string) (float64, bool) {
 	r, other := find(all, g.row), find(all, g.over)
-	if r == nil || other == nil {
+	if r == nil || other == nil || r.row.with != other.row.name {
 		return 0, false
 	}
-	s, is := spreadOf(growth(r, other, column, g.key))
+	s, is := spreadOf(ratios(r, other, column, column, g.key))
 	return s.median, is
 }
 

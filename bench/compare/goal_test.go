@@ -11,7 +11,7 @@ func TestPrintGoals(t *testing.T) {
 	r.rounds["tether epoll"] = []figures{{cpu: 8}, {cpu: 9}, {cpu: 9}} // 0.40 and 0.90, median 0.65
 	r.rounds["tether uring"] = []figures{{cpu: 20}, {cpu: 9}, {cpu: 9}}
 	few := &results{row: &row{name: "upstreams2"}, rounds: map[string][]figures{"tether": {{cpu: 10}, {cpu: 20}, {cpu: 40}}, "HAProxy": {{cpu: 12}}}}
-	many := &results{row: &row{name: "upstreams512"}, rounds: map[string][]figures{"tether": {{cpu: 12}, {cpu: 26}, {cpu: 44}}, "HAProxy": {{cpu: 15}}}}
+	many := &results{row: &row{name: "upstreams512", with: "upstreams2"}, rounds: map[string][]figures{"tether": {{cpu: 12}, {cpu: 26}, {cpu: 44}}, "HAProxy": {{cpu: 15}}}}
 	idle := &results{row: &row{name: "idle10000"}, rounds: map[string][]figures{"tether": {{perConn: 5}}}}
 	if missed := printGoals(&out, []*results{r, few, many, idle}, "go"); missed != 3 {
 		t.Errorf("%d floors are missed, want 3", missed)

@@ -54,21 +54,14 @@ func (r *results) series(column, key string) (values []float64) {
 
 // ratios returns the ratios of a figure between two columns, one for each round that has both.
 func (r *results) ratios(column, base, key string) (values []float64) {
-	for i := range r.rounds[column] {
-		v, is := r.value(column, i, key)
-		b, also := r.value(base, i, key)
-		if is && also && b > 0 {
-			values = append(values, v/b)
-		}
-	}
-	return values
+	return ratios(r, r, column, base, key)
 }
 
-// growth returns the ratios of a figure of a column between two rows that take turns, one for each round that has both.
-func growth(of, over *results, column, key string) (values []float64) {
+// ratios returns the ratios of a figure between a column of one row and a column of another, one for each round that has both.
+func ratios(of, over *results, column, base, key string) (values []float64) {
 	for i := range of.rounds[column] {
 		v, is := of.value(column, i, key)
-		b, also := over.value(column, i, key)
+		b, also := over.value(base, i, key)
 		if is && also && b > 0 {
 			values = append(values, v/b)
 		}

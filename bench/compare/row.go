@@ -43,7 +43,7 @@ type row struct {
 	warming time.Duration
 	// rounds is the number of rounds, if fewer are enough; 0 means as many as the flag says.
 	rounds int
-	// with is the row before it, if the row takes turns with that one in each round: what slows the machine slows both.
+	// with is another row, if the row takes turns with that one in each round: what slows the machine slows both.
 	with  string
 	shows []measure
 }
@@ -124,7 +124,7 @@ func jsonRows() []*row {
 		busy,
 		{
 			name: "light", title: "JSON, 100 requests a second", unit: "request",
-			windows: 5, // 1,000 requests of each round: of 200, two would be slower than p99
+			windows: 5, // 1,000 requests with the default window, of which 10 are slower than p99
 			answer:  traffic.Answer{Size: answerBody},
 			plan:    traffic.Plan{Clients: 8, Sessions: 8, Body: requestBody, Size: answerBody, Every: 10 * time.Millisecond},
 			shows: []measure{
@@ -280,11 +280,15 @@ func selectRows(names string, most int) (selected []*row, err error) {
 	return selected, nil
 }
 
-// takingTurns returns the first rows of all that take turns with one another, and the rest.
+// takingTurns returns the first row of all with those that take turns with it, and the rest.
 func takingTurns(all []*row) (together, rest []*row) {
-	n := 1
-	for n < len(all) && all[n].with == all[n-1].name {
-		n++
+	first := all[0]
+	for _, r := range all {
+		if r == first || r.with == first.name || r.name == first.with {
+			together = append(together, r)
+		} else {
+			rest = append(rest, r)
+		}
 	}
-	return all[:n], all[n:]
+	return together, rest
 }

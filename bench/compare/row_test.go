@@ -69,11 +69,13 @@ func TestTakingTurns(t *testing.T) {
 			t.Errorf("%d rows from %s on take turns, want %d", len(together), together[0].name, want)
 		}
 	}
-	others, err := selectRows("json32,upstreams512", 10_000)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if together, rest := takingTurns(others); len(together) != 1 || len(rest) != 1 {
-		t.Errorf("%d other rows take turns, and %d follow", len(together), len(rest))
+	for names, want := range map[string]int{"json32,upstreams512": 1, "upstreams512,json32,upstreams2": 2, "upstreams512,upstreams2": 2} {
+		selected, err := selectRows(names, 10_000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if together, rest := takingTurns(selected); len(together) != want || len(together)+len(rest) != len(selected) {
+			t.Errorf("%s: %d rows take turns, and %d follow", names, len(together), len(rest))
+		}
 	}
 }

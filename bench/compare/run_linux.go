@@ -63,7 +63,7 @@ func run(ctx context.Context, o options, out, errors io.Writer) (code int) {
 }
 
 // runRows measures rows that have the same columns and number of rounds. They take turns in each round, and each round begins with another
-// column. It returns an error if ctx ended.
+// column and another row. It returns an error if ctx ended.
 func (l *lab) runRows(ctx context.Context, together []*row) (all []*results, err error) {
 	columns, rounds := l.columnsOf(together[0]), l.rounds
 	if most := together[0].rounds; most > 0 {
@@ -74,8 +74,8 @@ func (l *lab) runRows(ctx context.Context, together []*row) (all []*results, err
 	}
 	for round := range rounds {
 		for i := range columns {
-			for _, results := range all {
-				if err := l.measure(ctx, results, columns[(i+round)%len(columns)]); err != nil {
+			for k := range all {
+				if err := l.measure(ctx, all[(k+round)%len(all)], columns[(i+round)%len(columns)]); err != nil {
 					return nil, err
 				}
 			}
