@@ -109,6 +109,33 @@ func TestNextOnSeat(t *testing.T) {
 	}
 }
 
+// An upstream that was removed, forgotten, and added again counts anew.
+func TestAddedAgain(t *testing.T) {
+	r := fleet(t, "vllm-0")
+	m := New("v1", r)
+	count := func() {
+		u := r.Table().Members[0].Upstream
+		m.Done(&proxy.Record{Upstream: u, Fates: fates.Split{Hit: 5}, Started: time.Now(), Tries: []proxy.Try{{Upstream: u}}})
+	}
+	count()
+	for range 2 {
+		before := r.Table()
+		if _, err := r.Apply(nil); err != nil {
+			t.Fatal(err)
+		}
+		m.Forget(before, r.Table())
+		if text := scrape(t, m); strings.Contains(text, `"vllm-0"`) {
+			t.Fatalf("series remain:\n%s", text)
+		}
+		if _, err := r.Apply([]upstream.Spec{{Name: "vllm-0", Address: transport.Address{Network: "tcp", Dial: "127.0.0.1:9"}, Weight: 100}}); err != nil {
+			t.Fatal(err)
+		}
+		count()
+		count()
+		want(t, scrape(t, m), `tether_prompt_tokens_total{fate="hit",reason="",upstream="vllm-0"} 10`, `tether_attempts_total{result="answered",upstream="vllm-0"} 2`)
+	}
+}
+
 // Requests that end while their upstreams are removed leave no series behind.
 func TestForgetWhileCounting(t *testing.T) {
 	const upstreams, workers = 64, 8

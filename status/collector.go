@@ -58,8 +58,8 @@ type Collector struct {
 	lastAt time.Time // guarded by mu
 }
 
-// watched is one upstream with its past. The past is elsewhere, because it is 10 KB: a request that counts at one of hundreds of upstreams
-// would touch a page of memory of its own.
+// watched is one upstream with its past. With hundreds of upstreams, what a request counts is seldom in the processor's caches, and should be
+// in few pages of memory. The past is 10 KB, and therefore elsewhere.
 type watched struct {
 	upstream *upstream.Upstream
 	tally

@@ -96,7 +96,7 @@ func (r *Registry) vacate(before, next *Table) (removed []Ref) {
 // complete makes the upstreams that next does not have yet, and configures its servers.
 func (r *Registry) complete(next *Table, specs []Spec) {
 	members := next.Members
-	var options *transport.RequestOptions // servers one after the other share equal ones, so that they stay in the processor's caches
+	var options *transport.RequestOptions // shared by servers that follow one another and have equal ones; those with TLS never do
 	for i, s := range next.Servers {
 		spec := specs[i]
 		if options == nil || *options != spec.RequestOptions {

@@ -15,7 +15,7 @@ import (
 // Server is one vLLM server: a process behind one URL. All of its upstreams are up or down together, share its
 // connections and serve the same models. It must not be copied.
 type Server struct {
-	// What each request needs comes first: with hundreds of servers it is seldom in the processor's caches.
+	// The fields that every request reads come first: with hundreds of servers they are seldom in the processor's caches.
 	models.Served
 	limit.Places                                           // of all upstreams together; package session takes them
 	options       atomic.Pointer[transport.RequestOptions] // written by Registry.Apply

@@ -79,13 +79,14 @@ type Tally struct {
 	all map[string]*Account
 }
 
-// Account has the counts of one upstream. It is safe for concurrent use. Tally.Of makes one. What a common prompt changes fills its first
-// cache line, and the accounts of hundreds of upstreams few pages: their memory does not stay in the caches.
+// Account has the counts of one upstream. It is safe for concurrent use. Tally.Of makes one. With hundreds of upstreams, accounts are
+// seldom in the processor's caches. So a common prompt changes nothing but the first cache line of one, and accounts are small.
 type Account struct {
 	mu     sync.Mutex
 	newest int64 // number of the last slot
 	total  Counts
 	before *[slots]Counts // the totals at the beginning of each slot
+	_      [8]byte        // fills the last cache line
 }
 
 const (
@@ -110,7 +111,8 @@ func (t *Tally) Of(upstream string) *Account {
 	return a
 }
 
-// Add adds a prompt that the upstream computed at now. saved, expected and found are what the prompt adds to the Counts of these names.
+// Add adds a prompt that the upstream computed at now. saved, expected and found are what the prompt adds to the Counts of these names: unlike
+// s.Expected, expected is what this upstream should have had.
 func (a *Account) Add(s *Split, saved time.Duration, expected, found int64, now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

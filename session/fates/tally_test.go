@@ -87,12 +87,15 @@ func TestAddAllocatesNothing(t *testing.T) {
 	}
 }
 
-// What a common prompt changes is in the first cache line of an account.
+// What a common prompt changes is in the first cache line of an account, and accounts begin with one.
 func TestCommonPromptChangesOneLine(t *testing.T) {
 	const line = 64
 	var a Account
 	if end := unsafe.Offsetof(a.total) + unsafe.Offsetof(a.total.Tokens) + unsafe.Sizeof(a.total.Tokens[0])*uintptr(New+1); end > line {
 		t.Errorf("it changes %d bytes", end)
+	}
+	if size := unsafe.Sizeof(a); size%line != 0 {
+		t.Errorf("an account has %d bytes", size)
 	}
 }
 

@@ -650,3 +650,20 @@ func TestMapStats(t *testing.T) {
 		t.Errorf("%+v after an expired pin gave way to a new one", s)
 	}
 }
+
+// A pin to an upstream that is gone already is not found, while all other pins are live: neither one that is protected nor one on probation.
+func TestPinToRetired(t *testing.T) {
+	for _, synthetic := range []bool{false, true} {
+		m, now := NewMap(1000, time.Hour), time.Now()
+		m.Set(testKey(1), ref(1, 1), now)
+		m.Retire(ref(2, 1))
+		m.Confirm(testKey(2), ref(2, 1), ref(2, 1), synthetic, now)
+		if _, _, ok := m.Get(testKey(2), now); ok {
+			t.Errorf("synthetic %v: the pin is found", synthetic)
+		}
+		if _, _, ok := m.Get(testKey(1), now); !ok {
+			t.Errorf("synthetic %v: the other pin is gone", synthetic)
+		}
+		checkCounts(t, m)
+	}
+}

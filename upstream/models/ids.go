@@ -6,8 +6,8 @@ import (
 )
 
 // IDs are the ids of the models of a list, nil if the list is unknown. They never change. Lists of the same models share them: most fleets
-// serve the same models everywhere, and requests to hundreds of servers then ask one set, which the caches of the processor hold. Lists that
-// were not made one right after the other may have equal sets of their own.
+// serve the same models everywhere, and requests to hundreds of servers then ask one set, which the caches of the processor hold. A list
+// shares with the list that was made just before it alone.
 type IDs map[string]struct{}
 
 // Has reports whether the model is among them. Of an unknown list none is.

@@ -14,7 +14,7 @@ type RequestOptions struct {
 	Key APIKey
 	// OverrideKey sends Key with all requests, and withholds the credentials that clients sent to tether.
 	OverrideKey bool
-	// TLS is what the server speaks if its Address is Secure.
+	// TLS is what the server speaks if its Address is Secure. Its dynamic type must be comparable, as a pointer is: Registry.Apply compares it.
 	TLS TLS
 }
 

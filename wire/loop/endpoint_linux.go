@@ -33,7 +33,7 @@ type endpoint struct {
 
 // waiter is a goroutine that waits for a socket, and its deadline.
 type waiter struct {
-	event    chan struct{} // capacity 1; nil until a goroutine has waited
+	event    chan struct{} // capacity 1; nil while no goroutine has waited since the last Drive
 	deadline time.Time
 }
 
@@ -48,8 +48,8 @@ func (w *waiter) wake() {
 	}
 }
 
-// end is for a waiter whose goroutine will not wait again. Without it each later event would look at the channel, which is seldom in the
-// processor's caches if there are hundreds of connections.
+// end forgets the channel. No goroutine may be waiting. Each later event would look at the channel, which is seldom in the processor's caches
+// if there are hundreds of connections.
 func (w *waiter) end() { w.event = nil }
 
 // retry makes the system call until it does not fail for lack of bytes or of space, and waits as w between two calls.
