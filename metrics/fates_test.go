@@ -70,19 +70,13 @@ func TestExpectedTokens(t *testing.T) {
 	} {
 		m.Done(&rec)
 	}
-	if _, err := r.Apply([]upstream.Spec{{Name: "vllm-0", Address: transport.Address{Network: "tcp", Dial: "127.0.0.1:1"}, Weight: 100}}); err != nil {
-		t.Fatal(err)
-	}
+	apply(t, r, spec("vllm-0", 1))
 	m.Forget(before, r.Table())
 	m.Done(&proxy.Record{Upstream: gone, ExpectedTokens: 70, CachedTokens: 70, PromptTokens: 80})
 	text := scrape(t, m)
-	for _, want := range []string{
+	want(t, text,
 		`tether_prompt_tokens_expected_cached_total{upstream="vllm-0"} 1500`, `tether_prompt_tokens_found_cached_total{upstream="vllm-0"} 900`,
-	} {
-		if !strings.Contains(text, want+"\n") {
-			t.Errorf("no %s in\n%s", want, text)
-		}
-	}
+	)
 	if strings.Contains(text, "vllm-1") {
 		t.Error("series of the removed upstream remain")
 	}

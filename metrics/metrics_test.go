@@ -19,15 +19,26 @@ func fleet(t testing.TB, names ...string) *upstream.Registry {
 	r := upstream.NewRegistry(nil)
 	var specs []upstream.Spec
 	for i, name := range names {
-		specs = append(specs, upstream.Spec{Name: name, Address: transport.Address{Network: "tcp", Dial: fmt.Sprint("127.0.0.1:", i+1)}, Slot: i, Weight: 100})
+		s := spec(name, i+1)
+		s.Slot = i
+		specs = append(specs, s)
 	}
-	if _, err := r.Apply(specs); err != nil {
-		t.Fatal(err)
-	}
+	apply(t, r, specs...)
 	for _, m := range r.Table().Members {
 		m.SetModels(models.New([]models.Model{{ID: "tiny"}, {ID: hostile}}))
 	}
 	return r
+}
+
+func spec(name string, port int) upstream.Spec {
+	return upstream.Spec{Name: name, Address: transport.Address{Network: "tcp", Dial: fmt.Sprint("127.0.0.1:", port)}, Weight: 100}
+}
+
+func apply(t testing.TB, r *upstream.Registry, specs ...upstream.Spec) {
+	t.Helper()
+	if _, err := r.Apply(specs); err != nil {
+		t.Fatal(err)
+	}
 }
 
 const hostile = "evil\"}\n# HELP x y\x1b"

@@ -13,7 +13,6 @@ import (
 	"tether/proxy"
 	"tether/session/fates"
 	"tether/upstream"
-	"tether/upstream/transport"
 )
 
 // Forget deletes the series of a removed upstream, and a request that ends later does not recreate them. An upstream that another
@@ -28,9 +27,7 @@ func TestForget(t *testing.T) {
 	m.Done(&record)
 	m.Probed(gone.Server, "succeeded")
 	m.Probed(gone.Server, "timed_out")
-	if _, err := r.Apply([]upstream.Spec{{Name: "vllm-0", Address: transport.Address{Network: "tcp", Dial: "127.0.0.1:9"}, Weight: 100}}); err != nil {
-		t.Fatal(err)
-	}
+	apply(t, r, spec("vllm-0", 9))
 	m.Forget(before, r.Table())
 	m.Done(&record)
 	text := scrape(t, m)
@@ -63,9 +60,7 @@ func BenchmarkForget(b *testing.B) {
 				m.Probed(one.Server, k.ProbeWord())
 			}
 		}
-		if _, err := r.Apply(nil); err != nil {
-			b.Fatal(err)
-		}
+		apply(b, r)
 		b.StartTimer()
 		m.Forget(before, r.Table())
 	}
@@ -81,9 +76,7 @@ func TestNextOnSeat(t *testing.T) {
 		m.Done(&proxy.Record{Upstream: u, Fates: fates.Split{Hit: hit}, Started: time.Now(), Tries: []proxy.Try{{Upstream: u, Failure: failure.Cut}, {Upstream: u}}})
 	}
 	count(removed, 500)
-	if _, err := r.Apply([]upstream.Spec{{Name: "vllm-1", Address: transport.Address{Network: "tcp", Dial: "127.0.0.1:9"}, Weight: 100}}); err != nil {
-		t.Fatal(err)
-	}
+	apply(t, r, spec("vllm-1", 9))
 	next := r.Table().Members[0].Upstream
 	if next.Ref().Seat() != removed.Ref().Seat() {
 		t.Fatal("it has another seat")
@@ -120,16 +113,12 @@ func TestAddedAgain(t *testing.T) {
 	count()
 	for range 2 {
 		before := r.Table()
-		if _, err := r.Apply(nil); err != nil {
-			t.Fatal(err)
-		}
+		apply(t, r)
 		m.Forget(before, r.Table())
 		if text := scrape(t, m); strings.Contains(text, `"vllm-0"`) {
 			t.Fatalf("series remain:\n%s", text)
 		}
-		if _, err := r.Apply([]upstream.Spec{{Name: "vllm-0", Address: transport.Address{Network: "tcp", Dial: "127.0.0.1:9"}, Weight: 100}}); err != nil {
-			t.Fatal(err)
-		}
+		apply(t, r, spec("vllm-0", 9))
 		count()
 		count()
 		want(t, scrape(t, m), `tether_prompt_tokens_total{fate="hit",reason="",upstream="vllm-0"} 10`, `tether_attempts_total{result="answered",upstream="vllm-0"} 2`)
@@ -162,9 +151,7 @@ func TestForgetWhileCounting(t *testing.T) {
 		for m.seats.each[0].Load() == nil {
 			runtime.Gosched()
 		}
-		if _, err := r.Apply(nil); err != nil {
-			t.Fatal(err)
-		}
+		apply(t, r)
 		m.Forget(before, r.Table())
 		all.Wait()
 		if text := scrape(t, m); strings.Contains(text, `"vllm-`) {

@@ -124,7 +124,7 @@ func jsonRows() []*row {
 		busy,
 		{
 			name: "light", title: "JSON, 100 requests a second", unit: "request",
-			windows: 5, // 1,000 requests with the default window, of which 10 are slower than p99
+			windows: 5, // in the default window, 10 of 1,000 requests are slower than p99
 			answer:  traffic.Answer{Size: answerBody},
 			plan:    traffic.Plan{Clients: 8, Sessions: 8, Body: requestBody, Size: answerBody, Every: 10 * time.Millisecond},
 			shows: []measure{

@@ -27,8 +27,8 @@ type Driver interface {
 // Release it belongs to the loop's thread, and only Drive may be called on other threads. Only the sender of a large
 // request may go on to write.
 type Driven interface {
-	// Drive makes d the driver, with a limit as Limit sets it. No goroutine may be in Read. onLoop says that the caller is the loop's thread. On any other thread the
-	// caller must not touch the connection, nor what d works with, once it has called Drive.
+	// Drive makes d the driver, with a limit as Limit sets it. No goroutine may be in Read. onLoop says that the caller is the loop's thread.
+	// On any other thread the caller must not touch the connection, nor what d works with, once it has called Drive.
 	Drive(d Driver, limit time.Time, onLoop bool)
 	// Release gives the connection back to goroutines, and returns the bytes that were pushed and not sent, nil for none. The caller may keep
 	// them. Their number may be 0: the loop is sending the last of them, and Write waits for that, even to write nothing.

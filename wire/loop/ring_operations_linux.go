@@ -77,8 +77,9 @@ func settleReceive(s *ringDriven) {
 	}
 }
 
-// settleSend sends what was pushed. The completion of a send costs another turn of the loop. A quiet send has no completion, unless the kernel does
-// not take all of it at once. A send is quiet if nobody waits for its end, and the kernel took all of the send before it.
+// settleSend sends what was pushed. The completion of a send costs another turn of the loop. The kernel reports
+// a quiet send only if it does not take all bytes at once. A send is quiet if no driver waits for its end and the kernel took all bytes of the
+// send before it.
 func settleSend(s *ringDriven) {
 	switch {
 	case s.flying != nil || len(s.out) == 0:
