@@ -2,19 +2,28 @@ package app
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"go.uber.org/zap"
-
-	"tether/wire"
+	"golang.org/x/sys/unix"
 )
 
 // descriptorsEvery is how often tether looks at its limit of descriptors. A look costs one system call.
 const descriptorsEvery = time.Second
 
+// descriptorLimit returns how many descriptors the process may have. Go has raised the soft limit to the hard one at its start.
+func descriptorLimit() int {
+	var limit unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil || limit.Cur > math.MaxInt32 {
+		return math.MaxInt32
+	}
+	return int(limit.Cur)
+}
+
 // limitConnections lowers the connections of s to what the descriptors of the process allow now.
 func limitConnections(s *settings) {
-	s.descriptors = wire.DescriptorLimit()
+	s.descriptors = descriptorLimit()
 	s.connections = s.Proxy.ConnectionsWithin(s.descriptors, len(s.specs))
 }
 
@@ -40,7 +49,7 @@ func useDescriptors(a *app) error {
 	a.applying.Lock()
 	defer a.applying.Unlock()
 	before := a.settings.Load()
-	if before.descriptors == wire.DescriptorLimit() {
+	if before.descriptors == descriptorLimit() {
 		return nil
 	}
 	next := *before

@@ -137,6 +137,9 @@ func (x delivery) respond() (handed bool) {
 	x.relay.rethrow()
 	x.written = true
 	end, err := wire.Finished, x.client.send(x.reply)
+	if more && x.attempt.answer.EventStream {
+		x.attempt.conn.DelayAcks()
+	}
 	switch {
 	case err != nil:
 		end = wire.TargetFailed

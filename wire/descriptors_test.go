@@ -2,18 +2,17 @@ package wire
 
 import "testing"
 
-func TestDescriptors(t *testing.T) {
+func TestHasDescriptor(t *testing.T) {
 	if !HasDescriptor() {
 		t.Error("no descriptor, although hardly any are open")
 	}
-	before := DescriptorLimit()
 	free := exhaust(t)
-	limit, has := DescriptorLimit(), HasDescriptor()
+	has := HasDescriptor()
 	free()
-	if limit != 64 || has {
-		t.Errorf("with 64 descriptors, all in use: a limit of %d, and another one is free: %v", limit, has)
+	if has {
+		t.Error("another one is free with all in use")
 	}
-	if DescriptorLimit() != before || !HasDescriptor() {
-		t.Errorf("a limit of %d, want %d and a free descriptor", DescriptorLimit(), before)
+	if !HasDescriptor() {
+		t.Error("no descriptor, although all but a few were closed")
 	}
 }

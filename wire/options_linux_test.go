@@ -2,12 +2,15 @@ package wire
 
 import (
 	"crypto/tls"
+	"io"
 	"net"
 	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"tether/wire/wiretest"
 )
 
 func option(t *testing.T, c syscall.Conn, level, opt int) int {
@@ -98,5 +101,31 @@ func TestUse(t *testing.T) {
 		if n := option(t, c.client.tcp, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT); n != maxUnsent {
 			t.Errorf("%s: %d bytes may be unsent", what, n)
 		}
+	}
+}
+
+// With DelayAcks, the kernel does not acknowledge each part of a stream by itself. Each part is sent once the one before was read.
+func TestDelayAcks(t *testing.T) {
+	const parts = 40
+	acks := map[bool]int{}
+	for _, delayed := range []bool{false, true} {
+		c, server := connected(t)
+		if delayed {
+			c.DelayAcks()
+		}
+		before := wiretest.TCPInfo(t, c.Conn.(*net.TCPConn)).Segs_out
+		part := make([]byte, 200)
+		for range parts {
+			if _, err := server.Write(part); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.ReadFull(c, part); err != nil {
+				t.Fatal(err)
+			}
+		}
+		acks[delayed] = int(wiretest.TCPInfo(t, c.Conn.(*net.TCPConn)).Segs_out - before)
+	}
+	if acks[true] > parts*3/4 || acks[false] < parts*3/4 {
+		t.Errorf("%d acknowledgements of %d parts with DelayAcks, %d without", acks[true], parts, acks[false])
 	}
 }

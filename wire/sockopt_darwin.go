@@ -18,6 +18,9 @@ func dropNew(syscall.RawConn) error { return unix.ENOTSUP }
 // backlog is unknown here.
 func backlog(syscall.RawConn) int { return 0 }
 
+// delayAcks does nothing: this kernel has no option for it.
+func delayAcks(syscall.RawConn) {}
+
 // quiet reports whether there is nothing to read: no byte, no end, no error.
 func quiet(fd uintptr) bool {
 	var b [1]byte

@@ -63,6 +63,10 @@ func backlog(listening syscall.RawConn) (n int) {
 	return n
 }
 
+// delayAcks ends the quick acknowledgements that a connection begins with (tcp(7), TCP_QUICKACK). It fails on sockets that are not TCP, which
+// acknowledge nothing.
+func delayAcks(raw syscall.RawConn) { _ = setOption(raw, unix.TCP_QUICKACK, 0) }
+
 // quiet reports whether there is nothing to read: no byte, no end, no error. It peeks and never blocks, so a raw system call
 // will do.
 func quiet(fd uintptr) bool {
