@@ -62,8 +62,7 @@ func run(ctx context.Context, o options, out, errors io.Writer) (code int) {
 	return code
 }
 
-// runRows measures rows that have the same columns and number of rounds. They take turns in each round, and each round begins with another
-// column and another row. It returns an error if ctx ended.
+// runRows measures rows that have the same columns and number of rounds. They take turns in each round. It returns an error if ctx ended.
 func (l *lab) runRows(ctx context.Context, together []*row) (all []*results, err error) {
 	columns, rounds := l.columnsOf(together[0]), l.rounds
 	if most := together[0].rounds; most > 0 {
@@ -73,15 +72,33 @@ func (l *lab) runRows(ctx context.Context, together []*row) (all []*results, err
 		all = append(all, newResults(r, columns))
 	}
 	for round := range rounds {
-		for i := range columns {
+		for _, i := range turns(round, len(columns)) {
 			for k := range all {
-				if err := l.measure(ctx, all[(k+round)%len(all)], columns[(i+round)%len(columns)]); err != nil {
+				if err := l.measure(ctx, all[(k+round)%len(all)], columns[i]); err != nil {
 					return nil, err
 				}
 			}
 		}
 	}
 	return all, nil
+}
+
+// turns is the order of n columns in a round. In 2n rounds, each column follows each other one equally often: the one before leaves its mark, as
+// the scheduler leaves the threads of the load on the cores where that one had them. The design is that of E. J. Williams, "Experimental
+// designs balanced for the estimation of residual effects of treatments", 1949.
+func turns(round, n int) []int {
+	order := make([]int, n)
+	for i := range order {
+		k := (i + 1) / 2
+		if i%2 == 1 {
+			k = n - k
+		}
+		order[i] = (k + round) % n
+	}
+	if n%2 == 1 && round%2 == 1 {
+		slices.Reverse(order)
+	}
+	return order
 }
 
 // measure measures a column of a row once more. It returns an error if ctx ended.

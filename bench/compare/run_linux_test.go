@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -96,6 +97,36 @@ func TestRunWithErrors(t *testing.T) {
 		var out, errors strings.Builder
 		if code := run(context.Background(), o, &out, &errors); code == 0 || !strings.Contains(errors.String(), want) {
 			t.Errorf("code %d: %s, want %s", code, &errors, want)
+		}
+	}
+}
+
+// In twice as many rounds as there are columns, each column follows each other one equally often, and begins equally often.
+func TestTurns(t *testing.T) {
+	for n := 1; n <= 7; n++ {
+		follows, begins := map[[2]int]int{}, map[int]int{}
+		for round := range 2 * n {
+			order := turns(round, n)
+			begins[order[0]]++
+			for i := range n - 1 {
+				follows[[2]int{order[i], order[i+1]}]++
+			}
+			slices.Sort(order)
+			for i, column := range order {
+				if i != column {
+					t.Fatalf("%d columns, round %d: %v", n, round, order)
+				}
+			}
+		}
+		for a := range n {
+			if begins[a] != 2 {
+				t.Errorf("%d columns: %d begins %d times, want 2", n, a, begins[a])
+			}
+			for b := range n {
+				if a != b && follows[[2]int{a, b}] != 2 {
+					t.Errorf("%d columns: %d follows %d %d times, want 2", n, b, a, follows[[2]int{a, b}])
+				}
+			}
 		}
 	}
 }
