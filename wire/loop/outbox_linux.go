@@ -23,7 +23,7 @@ const (
 	// maxDeferred is the size of the largest message that is sent with the others. A larger one costs more to copy than to send by itself.
 	maxDeferred = 4 << 10
 	// maxPushed bounds the sockets that are sent to together, and so how long the first of them waits for the others.
-	maxPushed = 16
+	maxPushed = 32
 )
 
 func newOutbox() outbox { return outbox{memory: make([]byte, 0, outboxSize)} }
