@@ -137,7 +137,7 @@ func (x delivery) respond() (handed bool) {
 	x.relay.rethrow()
 	x.written = true
 	end, err := wire.Finished, x.client.send(x.reply)
-	if more && x.attempt.answer.EventStream {
+	if err == nil && more && x.attempt.answer.EventStream {
 		x.attempt.conn.DelayAcks()
 	}
 	switch {

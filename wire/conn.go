@@ -67,9 +67,9 @@ func (c *Conn) Stale(onLoop bool) bool {
 // Driven returns the connection as the loop of a client drives it, nil if none does. See Join.
 func (c *Conn) Driven() loop.Driven { return c.driven }
 
-// DelayAcks makes the kernel acknowledge the parts of a stream two at a time. By itself it acknowledges each small part as soon as that is
-// read, and each acknowledgement costs as much as another packet, here and at the server. The kernel goes back to that once a part comes 40 ms after
-// the one before. So a server that sends a part only when the one before is acknowledged (Nagle's algorithm) waits once.
+// DelayAcks makes the kernel acknowledge the parts of a stream in pairs. Otherwise the kernel acknowledges each small part when the part is read, and an
+// acknowledgement costs as much as a packet, here and at the server. The kernel goes back to that, for the rest of the stream, once a
+// part has waited 40 ms for its acknowledgement. A server that waits for each acknowledgement (Nagle's algorithm) therefore waits once.
 func (c *Conn) DelayAcks() { delayAcks(c.raw) }
 
 // holdsBytes reports whether the TLS connection has read bytes from the socket that no Read has taken: bytes behind one answer

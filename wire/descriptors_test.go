@@ -10,9 +10,9 @@ func TestHasDescriptor(t *testing.T) {
 	has := HasDescriptor()
 	free()
 	if has {
-		t.Error("another one is free with all in use")
+		t.Error("a descriptor is free, although all are in use")
 	}
 	if !HasDescriptor() {
-		t.Error("no descriptor, although all but a few were closed")
+		t.Error("no descriptor, although the others were closed")
 	}
 }

@@ -63,9 +63,12 @@ func backlog(listening syscall.RawConn) (n int) {
 	return n
 }
 
-// delayAcks ends the quick acknowledgements that a connection begins with (tcp(7), TCP_QUICKACK). It fails on sockets that are not TCP, which
-// acknowledge nothing.
-func delayAcks(raw syscall.RawConn) { _ = setOption(raw, unix.TCP_QUICKACK, 0) }
+// delayAcks turns TCP_QUICKACK off (tcp(7)). Unix sockets refuse the option, and need none.
+func delayAcks(raw syscall.RawConn) { _ = raw.Control(endQuickAcks) }
+
+func endQuickAcks(fd uintptr) {
+	_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0)
+}
 
 // quiet reports whether there is nothing to read: no byte, no end, no error. It peeks and never blocks, so a raw system call
 // will do.

@@ -62,7 +62,8 @@ func run(ctx context.Context, o options, out, errors io.Writer) (code int) {
 	return code
 }
 
-// runRows measures rows that have the same columns and number of rounds. They take turns in each round. It returns an error if ctx ended.
+// runRows measures rows that have the same columns and number of rounds. The columns take turns in each round, and the direct run ends it. The rows take
+// turns as well. It returns an error if ctx ended.
 func (l *lab) runRows(ctx context.Context, together []*row) (all []*results, err error) {
 	columns, rounds := l.columnsOf(together[0]), l.rounds
 	if most := together[0].rounds; most > 0 {
@@ -72,9 +73,9 @@ func (l *lab) runRows(ctx context.Context, together []*row) (all []*results, err
 		all = append(all, newResults(r, columns))
 	}
 	for round := range rounds {
-		for _, i := range turns(round, len(columns)) {
+		for _, column := range turns(round, columns) {
 			for k := range all {
-				if err := l.measure(ctx, all[(k+round)%len(all)], columns[i]); err != nil {
+				if err := l.measure(ctx, all[(k+round)%len(all)], column); err != nil {
 					return nil, err
 				}
 			}
@@ -83,20 +84,25 @@ func (l *lab) runRows(ctx context.Context, together []*row) (all []*results, err
 	return all, nil
 }
 
-// turns is the order of n columns in a round. In 2n rounds, each column follows each other one equally often: the one before leaves its mark, as
-// the scheduler leaves the threads of the load on the cores where that one had them. The design is that of E. J. Williams, "Experimental
-// designs balanced for the estimation of residual effects of treatments", 1949.
-func turns(round, n int) []int {
-	order := make([]int, n)
-	for i := range order {
+// turns returns the columns in the order of a round. The direct run is the last one. Over twice as many rounds as there are other columns, each of these
+// follows each other one equally often, and follows the direct run equally often. A column influences the next one: the scheduler leaves the threads of the
+// load on the cores where they ran last. The design is that of E. J. Williams, "Experimental designs balanced for the estimation of residual effects of
+// treatments", 1949.
+func turns(round int, columns []string) (order []string) {
+	proxies := slices.DeleteFunc(slices.Clone(columns), func(c string) bool { return c == direct })
+	n := len(proxies)
+	for i := range n {
 		k := (i + 1) / 2
 		if i%2 == 1 {
 			k = n - k
 		}
-		order[i] = (k + round) % n
+		order = append(order, proxies[(k+round)%n])
 	}
 	if n%2 == 1 && round%2 == 1 {
 		slices.Reverse(order)
+	}
+	if n < len(columns) {
+		order = append(order, direct)
 	}
 	return order
 }

@@ -101,30 +101,35 @@ func TestRunWithErrors(t *testing.T) {
 	}
 }
 
-// In twice as many rounds as there are columns, each column follows each other one equally often, and begins equally often.
+// In twice as many rounds as there are proxies, each follows each other one equally often, and each begins equally often, after a direct run. In 5
+// rounds, no order of two is twice as frequent as it may be.
 func TestTurns(t *testing.T) {
-	for n := 1; n <= 7; n++ {
-		follows, begins := map[[2]int]int{}, map[int]int{}
-		for round := range 2 * n {
-			order := turns(round, n)
-			begins[order[0]]++
-			for i := range n - 1 {
-				follows[[2]int{order[i], order[i+1]}]++
+	all := []string{direct, "a", "b", "c", "d", "e", "f"}
+	for n := 2; n <= len(all); n++ {
+		columns := all[:n]
+		follows, early := map[[2]string]int{}, map[[2]string]int{}
+		before := direct
+		for round := range 2 * (n - 1) {
+			order := turns(round, columns)
+			if sorted := slices.Sorted(slices.Values(order)); order[n-1] != direct || !slices.Equal(sorted, slices.Sorted(slices.Values(columns))) {
+				t.Fatalf("round %d: %v", round, order)
 			}
-			slices.Sort(order)
-			for i, column := range order {
-				if i != column {
-					t.Fatalf("%d columns, round %d: %v", n, round, order)
+			for _, c := range order[:n-1] {
+				follows[[2]string{before, c}]++
+				if round < 5 {
+					early[[2]string{before, c}]++
 				}
+				before = c
 			}
+			before = direct
 		}
-		for a := range n {
-			if begins[a] != 2 {
-				t.Errorf("%d columns: %d begins %d times, want 2", n, a, begins[a])
-			}
-			for b := range n {
-				if a != b && follows[[2]int{a, b}] != 2 {
-					t.Errorf("%d columns: %d follows %d %d times, want 2", n, b, a, follows[[2]int{a, b}])
+		for _, a := range columns {
+			for _, b := range columns[1:] {
+				if a != b && follows[[2]string{a, b}] != 2 {
+					t.Errorf("%d columns: %s follows %s %d times, want 2", n, b, a, follows[[2]string{a, b}])
+				}
+				if a != b && n == 5 && early[[2]string{a, b}] == 0 {
+					t.Errorf("%s never follows %s in 5 rounds", b, a)
 				}
 			}
 		}

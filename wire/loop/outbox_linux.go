@@ -22,7 +22,8 @@ const (
 	outboxSize = 256 << 10
 	// maxDeferred is the size of the largest message that is sent with the others. A larger one costs more to copy than to send by itself.
 	maxDeferred = 4 << 10
-	// maxPushed bounds the sockets that are sent to together, and so how long the first of them waits for the others.
+	// maxPushed bounds the sockets that are sent to together, and so how long the first of them waits for the others. Of 8, 16, 24, 32 and 64, the last two cost
+	// the least.
 	maxPushed = 32
 )
 
