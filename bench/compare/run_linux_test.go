@@ -102,7 +102,7 @@ func TestRunWithErrors(t *testing.T) {
 }
 
 // In twice as many rounds as there are proxies, each follows each other one equally often, and each begins equally often, after a direct run. In 5
-// rounds, no order of two is twice as frequent as it may be.
+// rounds, each of 4 proxies follows each other one, and the direct run, at least once.
 func TestTurns(t *testing.T) {
 	all := []string{direct, "a", "b", "c", "d", "e", "f"}
 	for n := 2; n <= len(all); n++ {

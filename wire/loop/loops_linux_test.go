@@ -52,16 +52,22 @@ func onLoop(t *testing.T, s *Socket, f func(now time.Time)) {
 	wait(t, o.done)
 }
 
+// ignoring is a driver that does nothing. Other drivers embed it.
+type ignoring struct{}
+
+func (ignoring) Received(time.Time, []byte) {}
+func (ignoring) Ended(time.Time, error)     {}
+func (ignoring) Drained(time.Time)          {}
+func (ignoring) Refused(time.Time, error)   {}
+
 // once is a driver that runs f when its limit has passed.
 type once struct {
+	ignoring
 	s    *Socket
 	f    func(now time.Time)
 	done chan bool
 }
 
-func (*once) Received(time.Time, []byte) {}
-func (*once) Drained(time.Time)          {}
-func (*once) Refused(time.Time, error)   {}
 func (o *once) Ended(now time.Time, _ error) {
 	o.s.Release()
 	o.f(now)

@@ -14,7 +14,8 @@ import (
 	"tether/wire/uring"
 )
 
-// ringLoop is a backend over io_uring. One system call starts the operations of all sockets and waits for the next ones that end. Another one follows if many have: see collect.
+// ringLoop is a backend over io_uring. One system call starts the operations of all sockets and waits for the next ones that end. If many have
+// ended, others follow: see collect.
 type ringLoop struct {
 	ring  *uring.Ring
 	waker int // an eventfd that the ring polls: a write to it ends the wait
@@ -175,29 +176,6 @@ func (l *ringLoop) run(ctx context.Context) error {
 		resting = l.rests(now, n > 0 || working)
 	}
 	return nil
-}
-
-// collect takes more completions if many have arrived: from Linux 6.13 on, the kernel ends at most 20 operations in a call. While a larger batch is
-// sent, fewer peers fall asleep and must be woken. The numbers are the ones that cost the least of those that were tried for 32 clients.
-// A connection that brings several parts in one call gets no second call: what one may bring stays bounded.
-func collect(r *uring.Ring) error {
-	const many, enough = 12, 40
-	for n, before := r.Arrived(), 0; n-before >= many && n < enough && !repeats(r, before, n); before, n = n, r.Arrived() {
-		if err := r.Enter(uring.Wait{}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// repeats reports whether an operation has two results in a row among the completions from one to another.
-func repeats(r *uring.Ring, from, to int) bool {
-	for i := from + 1; i < to; i++ {
-		if r.At(i).User == r.At(i-1).User {
-			return true
-		}
-	}
-	return false
 }
 
 // takeWork takes the sockets that have something to tell their drivers, and those that were posted. They are looked at after the next

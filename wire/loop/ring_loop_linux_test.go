@@ -116,6 +116,7 @@ func TestUnreadPartsOfABatch(t *testing.T) {
 
 // leaving is a driver that gives the connection up with what it receives next.
 type leaving struct {
+	ignoring
 	s      *Socket
 	leaves bool
 	seen   chan int
@@ -129,10 +130,6 @@ func (l *leaving) Received(_ time.Time, p []byte) {
 	}
 	l.seen <- len(p)
 }
-
-func (*leaving) Ended(time.Time, error)   {}
-func (*leaving) Drained(time.Time)        {}
-func (*leaving) Refused(time.Time, error) {}
 
 func readFor(s *Socket, n int) (string, error) {
 	b := make([]byte, n)
@@ -197,39 +194,3 @@ func TestEndOfRing(t *testing.T) {
 		t.Errorf("a loop that has ended takes a socket: %v", err)
 	}
 }
-
-// More connections have something to read than the kernel handles in one call. All of it is one batch.
-func TestLargeBatch(t *testing.T) {
-	const sockets = 30
-	_, first, _ := onRing(t)
-	batches := make(chan uint64, sockets)
-	var peers []net.Conn
-	for range sockets {
-		peer, s := onSameLoop(t, first)
-		s.Drive(&batched{s.side.(*ringDriven).loop, batches}, time.Time{}, false)
-		peers = append(peers, peer)
-	}
-	onLoop(t, idle(t, first), func(time.Time) { // so that all of it is there at the next wait
-		for _, peer := range peers {
-			peer.Write([]byte("x"))
-		}
-	})
-	seen := map[uint64]int{}
-	for range sockets {
-		seen[wait(t, batches)]++
-	}
-	if len(seen) != 1 {
-		t.Errorf("%d batches: %v", len(seen), seen)
-	}
-}
-
-// batched is a driver that tells in which batch of completions it receives.
-type batched struct {
-	loop *ringLoop
-	in   chan uint64
-}
-
-func (b *batched) Received(time.Time, []byte)   { b.in <- b.loop.batch }
-func (*batched) Ended(time.Time, error)         {}
-func (*batched) Drained(time.Time)              {}
-func (*batched) Refused(_ time.Time, err error) {}
